@@ -1,0 +1,1 @@
+"""The `prunekit` command: flags in, tables out, no logic."""

@@ -1,0 +1,86 @@
+"""Turn options into command-line flags: those of a search, `--budget`, and of every plugin.
+
+Every value is handed on as text, so that flags, files and Python are checked by the same code.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from prunekit.core.options import Option, options_of
+from prunekit.core.registry import Registry
+
+SHORT = {"budget": "-k"}
+PLUGIN_KINDS = ("searcher", "objective", "backend")
+
+
+def with_flags(
+    command: Callable[..., None], settings: list[Option], registry: Registry | None = None
+) -> Callable[..., None]:
+    """`command` with flags for `settings` and, given a registry, for its plugins' options.
+
+    It receives what was given as one mapping `given`, in the words of a configuration file.
+    """
+    flags = [_flag((), option, "Search") for option in settings]
+    for entry in registry.entries if registry else ():
+        if entry.kind in PLUGIN_KINDS:
+            label = registry.label(entry) if registry else entry.name
+            panel = f"{entry.kind} {label}"
+            flags += [_flag((label,), option, panel) for option in options_of(entry.cls)]
+    paths = {f"flag_{number}": path for number, (path, _) in enumerate(flags)}
+
+    def run(**arguments: Any) -> None:
+        values = {path: arguments.pop(name) for name, path in paths.items()}
+        command(**arguments, given=_nest({k: v for k, v in values.items() if v is not None}))
+
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "given"]
+    for name, (_, annotation) in zip(paths, flags, strict=True):
+        parameters.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+            )
+        )
+    run.__doc__ = command.__doc__
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def flag_name(*path: str) -> str:
+    """How an option is typed.
+
+    >>> flag_name("genetic", "population"), flag_name("protect_first")
+    ('--genetic.population', '--protect-first')
+    """
+    return "--" + ".".join(path).replace("_", "-")
+
+
+def _flag(above: tuple[str, ...], option: Option, panel: str) -> tuple[tuple[str, ...], Any]:
+    path = (*above, option.name)
+    names = [flag_name(*path)]
+    if option.kind is bool:
+        names = [f"{names[0]}/--no-{names[0].removeprefix('--')}"]
+    elif not above and option.name in SHORT:
+        names.append(SHORT[option.name])
+    details = "; ".join(x for x in (str(option.default), option.range) if x not in ("", "None"))
+    shown = typer.Option(
+        *names,
+        help=f"{option.help} [{details}]" if details else option.help,
+        metavar=None if option.kind is bool else option.kind_name,
+        rich_help_panel=panel,
+    )
+    return path, Annotated[(bool if option.kind is bool else str) | None, shown]
+
+
+def _nest(values: dict[tuple[str, ...], Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for path, value in values.items():
+        place = nested
+        for name in path[:-1]:
+            place = place.setdefault(name, {})
+        place[path[-1]] = value
+    return nested

@@ -1,0 +1,68 @@
+"""The commands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from prunekit.cli.export import SETTINGS, export
+from prunekit.cli.flags import with_flags
+from prunekit.cli.listing import list_plugins
+from prunekit.cli.screen import err, out
+from prunekit.cli.search import search
+from prunekit.core.errors import PrunekitError
+from prunekit.core.options import options_of
+from prunekit.core.registry import Registry, load
+from prunekit.workflows.config import Settings
+
+
+def main() -> None:
+    """Run a command. A mistake of the user costs one line, and no traceback."""
+    try:
+        make_app(load())()
+    except PrunekitError as error:
+        if os.environ.get("PRUNEKIT_DEBUG"):
+            raise
+        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        err.print("stopped; nothing was measured yet")
+        sys.exit(130)
+
+
+def make_app(registry: Registry) -> typer.Typer:
+    """The command line for these plugins."""
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+    @app.callback()
+    def root(
+        show_version: Annotated[
+            bool,
+            typer.Option(
+                "--version", help="Print the version.", callback=_print_version, is_eager=True
+            ),
+        ] = False,
+    ) -> None:
+        """Find which blocks of a language model can go, remove them, and prove what came out."""
+
+    @app.command("list-plugins")
+    def listing(
+        name: Annotated[str | None, typer.Argument(help="Show this plugin's options.")] = None,
+    ) -> None:
+        """Show every searcher, objective, model family and backend that is installed."""
+        list_plugins(registry, name)
+
+    settings = options_of(Settings)
+    app.command("search")(with_flags(search, settings, registry))
+    app.command("export")(with_flags(export, [o for o in settings if o.name in SETTINGS]))
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"prunekit {version('prunekit')}")
+        raise typer.Exit

@@ -1,0 +1,75 @@
+"""Where the commands print, and how long work is shown."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from prunekit.core.rehearsal import Cost
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Let other libraries talk.")]
+Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Bar:
+    """A progress bar with the time that is left; it shows nothing where there is no terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.task = progress.add_task("starting", total=None, best="")
+
+    def stage(self, what: str) -> None:
+        """Name the part of the work that begins."""
+        self.progress.update(self.task, description=what, total=None, completed=0, best="")
+
+    def expect(self, cost: Cost) -> None:
+        """Count subsets from now on."""
+        total = cost.asked if cost.complete else None
+        self.progress.update(self.task, description="searching", total=total)
+
+    def advance(self, subsets: int, best: float | None) -> None:
+        """Move the bar, and show the best loss so far."""
+        shown = "" if best is None else f"best {best:.4f}"
+        self.progress.update(self.task, completed=subsets, best=shown)
+
+
+@contextmanager
+def bar(quiet: bool) -> Iterator[Bar]:
+    """A bar on standard error, for as long as the work goes on."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("subsets"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[best]}"),
+    )
+    hidden = quiet or not err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=hidden) as progress:
+        yield Bar(progress)
+
+
+def quiet_libraries(verbose: bool) -> None:
+    """Keep other libraries' progress bars and advice out, unless they are asked for."""
+    if verbose:
+        return
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    warnings.filterwarnings("ignore")
+    logging.getLogger().setLevel(logging.ERROR)

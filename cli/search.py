@@ -1,0 +1,49 @@
+"""`prunekit search`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prunekit.cli.results import show_estimate, show_result
+from prunekit.cli.screen import Quiet, Verbose, Workdir, bar, err, quiet_libraries
+from prunekit.core.registry import load
+from prunekit.workflows.config import parse, parse_file, resolve
+from prunekit.workflows.estimate import estimate
+from prunekit.workflows.search import run_search
+
+
+def search(
+    given: dict[str, Any],
+    config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
+    workdir: Workdir = Path("prunekit-runs"),
+    save: Annotated[Path | None, typer.Option(help="Write the pruned model here.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would cost.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find which blocks of a model can go.
+
+    Everything measured is kept: after a stop, the same command goes on where it was.
+    """
+    quiet_libraries(verbose)
+    registry = load()
+    parsed = parse_file(config, given, registry) if config else parse(given, registry)
+    if parsed.settings.model == "demo" and not quiet:
+        err.print("no --model given: taking demo, a small model that comes with prunekit")
+    plan = resolve(parsed, registry)
+    if dry_run:
+        show_estimate(plan, estimate(plan))
+        return
+    with bar(quiet) as progress:
+        result = run_search(plan, workdir, save, progress)
+    if json:
+        sys.stdout.write(result.to_json())
+    else:
+        show_result(result, save)

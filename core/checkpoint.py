@@ -1,0 +1,147 @@
+"""Find a model: a folder, a name on the Hugging Face hub, or the demo of a model family."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prunekit.core.errors import CheckpointError
+from prunekit.core.interfaces import Spec
+from prunekit.core.registry import Registry
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+DEMO = "demo:"
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a model's files are, before any weight is read."""
+
+    source: str
+    """a folder, or a name on the hub"""
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+    def config(self) -> PretrainedConfig:
+        """The configuration; CheckpointError where there is none."""
+        from transformers import AutoConfig
+
+        with readable(self):
+            config: PretrainedConfig = AutoConfig.from_pretrained(
+                self.source, revision=self.revision, trust_remote_code=self.trust_remote_code
+            )
+        return config
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer; CheckpointError where there is none."""
+        from transformers import AutoTokenizer
+
+        with readable(self):
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                self.source, revision=self.revision, trust_remote_code=self.trust_remote_code
+            )
+        return tokenizer
+
+    def identity(self, config: PretrainedConfig) -> str:
+        """The commit of a model from the hub, a digest of the files of a folder."""
+        if not self.is_folder:
+            return f"{self.source}@{config._commit_hash}"
+        digest = hashlib.blake2b(digest_size=16)
+        for path in [*sorted(Path(self.source).glob("*.safetensors")), self._config_file]:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "blake2b").digest())
+        return digest.hexdigest()
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the files are here, so that nothing has to be fetched."""
+        return Path(self.source).is_dir()
+
+    @property
+    def _config_file(self) -> Path:
+        return Path(self.source) / "config.json"
+
+
+def find(spec: Spec, registry: Registry) -> Checkpoint:
+    """The checkpoint that `spec.model` names; CheckpointError where a folder holds none."""
+    if spec.model.startswith(DEMO):
+        entry = registry.get("model", spec.model.removeprefix(DEMO))
+        if getattr(entry.cls, "demo", None) is None:
+            raise CheckpointError(f"the model family {entry.name!r} brings no demo checkpoint")
+        return Checkpoint(str(entry.cls.demo))
+    folder = Path(spec.model).expanduser()
+    if folder.is_dir():
+        _check_folder(folder)
+        return Checkpoint(str(folder), trust_remote_code=spec.trust_remote_code)
+    if folder.exists() or not HUB_NAME.fullmatch(spec.model):
+        raise CheckpointError(
+            f"{spec.model}: no such folder, and no name of a model on the hub either; "
+            "give a folder with a checkpoint, OWNER/NAME, or demo"
+        )
+    return Checkpoint(spec.model, spec.revision, spec.trust_remote_code)
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder} holds no config.json; expected a folder written by save_pretrained"
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise CheckpointError(
+            f"{folder} holds no .safetensors file; other formats are not read, since they can run "
+            "code: load the model with transformers and save it again"
+        )
+
+
+@contextlib.contextmanager
+def readable(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turn what goes wrong while reading into one sentence that says what to do."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(f"{checkpoint.source}: {_advice(checkpoint, error)}") from error
+
+
+def _advice(checkpoint: Checkpoint, error: Exception) -> str:
+    kinds = {type(e).__name__ for e in _causes(error)}
+    name = checkpoint.source
+    if "GatedRepoError" in kinds:
+        return "a gated model; ask for access on its page, then run `hf auth login`"
+    if "RepositoryNotFoundError" in kinds or "RevisionNotFoundError" in kinds:
+        return "not on the hub under this name and revision, or private: run `hf auth login`"
+    if kinds & {
+        "LocalEntryNotFoundError",
+        "OfflineModeIsEnabled",
+        "ConnectError",
+        "ConnectTimeout",
+    }:
+        return (
+            "not in the local cache, and the hub cannot be reached; run "
+            f"`hf download {name}` where there is a network, or give a folder"
+        )
+    if "SafetensorError" in kinds:
+        return f"the weights are broken or cut short ({_first_line(error)}); fetch the file again"
+    if "trust_remote_code" in str(error):
+        return "needs code of its own to run; read that code, then add --trust-remote-code"
+    return f"cannot be loaded: {_first_line(error)}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

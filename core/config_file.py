@@ -1,0 +1,44 @@
+"""Read a YAML file and remember on which line each key stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from prunekit.core.errors import ConfigError
+
+Lines: TypeAlias = dict[tuple[str, ...], int]
+"""The line of every key, by the keys that lead to it."""
+
+
+def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
+    """The mapping in a file; ConfigError names the file, and the line where YAML is broken."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {path}: it is not UTF-8 text") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigError(f"{where}: {getattr(error, 'problem', None) or error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected keys and values such as `searcher: greedy`")
+    return data, _lines(node, ())
+
+
+def _lines(node: Any, above: tuple[str, ...]) -> Lines:
+    import yaml
+
+    lines: Lines = {}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*above, str(key.value))
+            lines[here] = key.start_mark.line + 1
+            lines |= _lines(value, here)
+    return lines

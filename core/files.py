@@ -1,0 +1,21 @@
+"""Write files so that a half-written one never stands under its final name."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from prunekit.core.errors import StorageError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file at once; StorageError where that fails, and then the old one stands."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error

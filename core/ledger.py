@@ -1,0 +1,98 @@
+"""Answer from the journal, measure the rest, and write it down as it comes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from prunekit.core.errors import PluginError
+from prunekit.core.interfaces import Batch, Meter
+from prunekit.core.journal import Journal, Span, Values
+from prunekit.core.measurement import Measurement, Piece
+from prunekit.core.problem import Subset
+
+SECONDS_BETWEEN_WRITES = 2.0
+
+
+class Ledger:
+    """Everything measured of one model under one objective, and the meter that measures more."""
+
+    def __init__(
+        self,
+        meter: Meter,
+        batches: Sequence[Batch],
+        journal: Journal,
+        on_measured: Callable[[int], None] = lambda subsets: None,
+    ) -> None:
+        """`on_measured` is told after each piece how many subsets are complete."""
+        self.meter = meter
+        self.journal = journal
+        self.measured = 0
+        self._spans = _spans(batches)
+        self._on_measured = on_measured
+        self._complete: dict[Subset, Measurement] = {}
+        self._pending: list[tuple[Subset, Span, Values]] = []
+
+    def measure(self, subsets: Sequence[Subset]) -> list[Measurement]:
+        """A measurement for each subset, in the order asked; none is made twice."""
+        new = [s for s in dict.fromkeys(subsets) if not self._recall(s)]
+        if new:
+            self._measure(sorted(new, key=sorted))
+        return [self._complete[s] for s in subsets]
+
+    def _recall(self, subset: Subset) -> bool:
+        """Whether the subset is complete, in memory or in the journal."""
+        if subset not in self._complete:
+            parts = self.journal.recall(subset, self._spans[-1][1])
+            if parts is None:
+                return False
+            self._complete[subset] = _join(parts)
+        return True
+
+    def _measure(self, subsets: Sequence[Subset]) -> None:
+        known = self.journal.known
+        wanted = [[s for s in subsets if span not in known.get(s, {})] for span in self._spans]
+        written = time.monotonic()
+        try:
+            for piece in self.meter.measure(wanted):
+                self._pending.append(self._entry(piece))
+                if time.monotonic() - written > SECONDS_BETWEEN_WRITES:
+                    self._flush()
+                    written = time.monotonic()
+        finally:  # also what was measured before Ctrl-C
+            self._flush()
+
+    def _entry(self, piece: Piece) -> tuple[Subset, Span, Values]:
+        first, last = span = self._spans[piece.batch]
+        lengths = {len(piece.sums), len(piece.weights)}
+        if lengths != {last - first} or not all(map(math.isfinite, piece.weights)):
+            raise PluginError(
+                f"the objective must give {last - first} sums and finite weights, one a sample; "
+                f"it gave {len(piece.sums)} sums and the weights {piece.weights}"
+            )
+        sums = tuple(x if math.isfinite(x) else math.inf for x in piece.sums)
+        return piece.subset, span, (sums, piece.weights)
+
+    def _flush(self) -> None:
+        if self._pending:
+            pieces, self._pending = self._pending, []
+            self.journal.append(pieces)
+            finished = [s for s in {p[0] for p in pieces} if self._recall(s)]
+            self.measured += len(finished)
+            self._on_measured(self.measured)
+
+
+def _spans(batches: Sequence[Batch]) -> list[Span]:
+    """Which samples of the whole set are in each batch."""
+    spans, first = [], 0
+    for batch in batches:
+        spans.append((first, first + batch.n_samples))
+        first += batch.n_samples
+    return spans
+
+
+def _join(parts: Sequence[Values]) -> Measurement:
+    sums = tuple(x for part, _ in parts for x in part)
+    weights = tuple(x for _, part in parts for x in part)
+    return Measurement(sums, weights)

@@ -1,0 +1,64 @@
+"""Choose the adapter for a checkpoint, load it, and make it prove itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prunekit.core.checkpoint import find
+from prunekit.core.errors import CheckpointError
+from prunekit.core.interfaces import ModelAdapter, Spec
+from prunekit.core.proof import prove
+from prunekit.core.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+def load_adapter(spec: Spec, registry: Registry) -> ModelAdapter:
+    """The model of `spec`, ready to run block by block.
+
+    Raises CheckpointError where no adapter or more than one fits, where the weights cannot be
+    read, and where running block by block does not give what the model itself gives.
+    """
+    checkpoint = find(spec, registry)
+    entry = choose_adapter(checkpoint.config(), spec.adapter, registry)
+    device = resolve_device(spec.device)
+    adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
+    prove(adapter)
+    return adapter
+
+
+def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registry) -> Entry:
+    """The adapter called `name`, or the one that says best that it handles `config`."""
+    if name is not None:
+        return registry.get("model", name)
+    entries = [e for e in registry.entries if e.kind == "model"]
+    claims = {entry: int(entry.cls.handles(config)) for entry in entries}
+    best = max(claims.values(), default=0)
+    found = [entry for entry in entries if claims[entry] == best > 0]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(registry.label(e) for e in found or entries)
+    reason = "more than one model family handles" if found else "no model family handles"
+    raise CheckpointError(
+        f"{reason} model type {config.model_type!r}; choose with --adapter from: {names}"
+    )
+
+
+def resolve_device(name: str) -> str:
+    """`auto` is the first of cuda, mps and cpu that there is; a missing device is an error."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next((device for device, is_there in there.items() if is_there), "cpu")
+    kind = name.partition(":")[0]
+    if not there.get(kind, kind == "cpu"):
+        known = ", ".join([*(d for d, is_there in there.items() if is_there), "cpu"])
+        raise CheckpointError(f"--device {name}: not there; this machine has: {known}")
+    return name
+
+
+def block_count(config: PretrainedConfig) -> int:
+    """How many blocks a model of this configuration has."""
+    return int(config.get_text_config().num_hidden_layers)

@@ -1,0 +1,69 @@
+"""What was measured of a pruned variant: numbers for every calibration sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from prunekit.core.problem import Subset
+
+Reduce: TypeAlias = Callable[[Sequence[float], Sequence[float]], float]
+"""From the sums and weights of all samples to one loss."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The part of a measurement that one batch of samples contributes."""
+
+    subset: Subset
+    batch: int
+    sums: tuple[float, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one pruned variant scored on every calibration sample.
+
+    `sums` are in nats, one a sample; `weights` are the tokens or items behind each sum.
+    """
+
+    sums: tuple[float, ...]
+    weights: tuple[float, ...]
+
+
+def mean_loss(sums: Sequence[float], weights: Sequence[float]) -> float:
+    """Sum of sums over sum of weights, as most objectives want it.
+
+    >>> mean_loss([1.0, 5.0], [1.0, 2.0])
+    2.0
+    """
+    return math.fsum(sums) / math.fsum(weights)
+
+
+def loss_of(measurement: Measurement, reduce: Reduce) -> float:
+    """The loss; whatever is not finite, of either sign, is the worst possible: +inf."""
+    if not all(map(math.isfinite, measurement.sums)):
+        return math.inf
+    loss = reduce(measurement.sums, measurement.weights)
+    return loss if math.isfinite(loss) else math.inf
+
+
+def difference_error(a: Measurement, b: Measurement, reduce: Reduce) -> float | None:
+    """Standard error of `loss(a) - loss(b)`, both measured on the same samples.
+
+    Delete-one jackknife over samples (Efron and Stein, 1981); for a ratio of sums it agrees with
+    the usual linearisation. None where one loss is not finite or there are fewer than two samples.
+    """
+    n = len(a.sums)
+    if n < 2 or math.inf in (loss_of(a, reduce), loss_of(b, reduce)):
+        return None
+    without = [_leave_out(a, i, reduce) - _leave_out(b, i, reduce) for i in range(n)]
+    centre = math.fsum(without) / n
+    return math.sqrt((n - 1) / n * math.fsum((x - centre) ** 2 for x in without))
+
+
+def _leave_out(m: Measurement, i: int, reduce: Reduce) -> float:
+    return reduce(m.sums[:i] + m.sums[i + 1 :], m.weights[:i] + m.weights[i + 1 :])

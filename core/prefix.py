@@ -1,0 +1,60 @@
+"""Measure pruned variants in this process, each common prefix of blocks once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prunekit.core.interfaces import Batch, ModelAdapter, Objective, State
+from prunekit.core.measurement import Piece
+from prunekit.core.problem import Subset
+from prunekit.core.trie import walk
+
+
+class PrefixMeter:
+    """Losses of pruned variants of one model, without building any of them.
+
+    Batches are the outer loop and the trie of subsets the inner one, so that memory holds the
+    states of one batch at the open branches, not the calibration set.
+    """
+
+    def __init__(
+        self, adapter: ModelAdapter, objective: Objective, batches: Sequence[Batch]
+    ) -> None:
+        self.adapter = adapter
+        self.objective = objective
+        self.batches = batches
+        self.facts = adapter.facts
+        self._runs = 0
+
+    @property
+    def block_runs(self) -> int:
+        """Blocks run so far, each over the whole calibration set."""
+        return round(self._runs / len(self.batches))
+
+    def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
+        """One piece for each subset of each batch."""
+        for number, subsets in enumerate(wanted):
+            if subsets:
+                yield from self._measure_batch(number, subsets)
+
+    def _measure_batch(self, number: int, subsets: Sequence[Subset]) -> Iterator[Piece]:
+        # Gradients are switched off step by step: a generator would leave them off while it waits.
+        import torch
+
+        batch = self.batches[number]
+        with torch.no_grad():
+            entered = self.adapter.enter(batch)
+        for state, subset in walk(subsets, self.facts.n_blocks, entered, self._run):
+            with torch.no_grad():
+                sums, weights = self.objective.measure(self.adapter.output(state), batch)
+            yield Piece(subset, number, tuple(sums.tolist()), tuple(weights.tolist()))
+
+    def _run(self, index: int, state: State) -> State:
+        import torch
+
+        self._runs += 1
+        with torch.no_grad():
+            return self.adapter.block(index, state)
+
+    def close(self) -> None:
+        """Nothing to free: the model goes with this object."""

@@ -1,0 +1,62 @@
+"""The question put to a searcher: which `budget` of these blocks can go?"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from prunekit.core.errors import ConfigError
+
+Subset: TypeAlias = frozenset[int]
+"""Blocks that are removed, counted from 0: the S of the study."""
+
+DENSE: Subset = frozenset()
+"""Nothing removed."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All that a searcher may know.
+
+    >>> Problem(5, 2, protected=frozenset({0, 4})).removable
+    (1, 2, 3)
+
+    Raises ConfigError where no subset of size `budget` may be removed.
+    """
+
+    n_blocks: int
+    budget: int
+    protected: Subset = DENSE
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        free = len(self.removable)
+        if not 1 <= self.budget <= free or self.budget == self.n_blocks:
+            most = min(free, self.n_blocks - 1)
+            raise ConfigError(
+                f"the budget is {self.budget}, but of {self.n_blocks} blocks with "
+                f"{len(self.protected)} protected, 1 to {most} can be removed; "
+                f"choose --budget in that range"
+                if most > 0
+                else f"all of the {self.n_blocks} blocks are protected; protect fewer"
+            )
+
+    @property
+    def removable(self) -> tuple[int, ...]:
+        """Blocks that may be removed, in order."""
+        return tuple(i for i in range(self.n_blocks) if i not in self.protected)
+
+    def rng(self) -> random.Random:
+        """A fresh generator: the only source of chance that a searcher may use."""
+        return random.Random(self.seed)
+
+
+def words(subset: Iterable[int]) -> str:
+    """A subset as users write and read it.
+
+    >>> words(frozenset({12, 9}))
+    '9,12'
+    """
+    return ",".join(map(str, sorted(subset))) or "none"

@@ -1,0 +1,59 @@
+"""Rehearse a search on made-up losses, to know its cost before any is paid."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from dataclasses import dataclass
+
+from prunekit.core.driver import Driver
+from prunekit.core.interfaces import Searcher
+from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.trie import block_runs, block_runs_alone
+
+MOST_SUBSETS = 100_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a search asks for. Searchers that depend on losses may differ a little in earnest."""
+
+    asked: int
+    """subsets, repeats included"""
+    measured: int
+    """different subsets; the dense model is one of them"""
+    block_runs: int
+    """blocks run, each over the whole calibration set"""
+    block_runs_alone: int
+    """the same with every subset asked measured by itself"""
+    complete: bool
+    """False where the rehearsal was cut off"""
+
+
+def rehearse(searcher: Searcher, problem: Problem, seconds: float = math.inf) -> Cost:
+    """Run the searcher against losses that look like those of a model, and count.
+
+    Cut off after about that many seconds, and after MOST_SUBSETS subsets.
+    """
+    end = time.monotonic() + seconds
+    driver = Driver(searcher, problem)
+    seen: set[Subset] = {DENSE}
+    runs, alone = problem.n_blocks, 0
+    while driver.request and driver.asked < MOST_SUBSETS and time.monotonic() < end:
+        new = set(driver.request) - seen
+        runs += block_runs(new, problem.n_blocks)
+        alone += block_runs_alone(driver.request, problem.n_blocks)
+        seen |= new
+        driver.answer([made_up_loss(s, problem.n_blocks) for s in driver.request])
+    return Cost(driver.asked, len(seen), runs, alone, driver.request is None)
+
+
+def made_up_loss(removed: Subset, n_blocks: int) -> float:
+    """Like a language model's: early and last blocks are dear, neighbours dearer together."""
+    depth = max(1, n_blocks - 1)
+    noise = random.Random(n_blocks)
+    prices = [0.05 + 0.1 * noise.random() + 2 * math.exp(-8 * i / depth) for i in range(n_blocks)]
+    prices[-1] += 0.5
+    pairs = sum(0.3 * (prices[i] + prices[i + 1]) for i in removed if i + 1 in removed)
+    return 2.0 + sum(prices[i] for i in sorted(removed)) + pairs

@@ -1,0 +1,68 @@
+"""Walk many subsets through the blocks together, running each common prefix once.
+
+Two subsets that agree on every block before `i` enter block `i` with the same hidden state. A set
+of subsets is therefore a trie of keep-or-skip decisions, and a block is run once for each of its
+branches instead of once for each subset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from prunekit.core.problem import Subset
+
+State = TypeVar("State")
+
+
+def walk(
+    subsets: Iterable[Subset],
+    n_blocks: int,
+    state: State,
+    run: Callable[[int, State], State],
+    index: int = 0,
+) -> Iterator[tuple[State, Subset]]:
+    """Yield what comes out of the last block for every subset, depth first.
+
+    `state` enters block `index`, before which the subsets agree; `run(i, state)` is block `i`, and
+    must leave its input as it is. At most one state per open branch is alive at a time.
+    """
+    group = list(subsets)
+    while index < n_blocks:
+        skip = [s for s in group if index in s]
+        keep = [s for s in group if index not in s]
+        index += 1
+        if not keep:
+            continue
+        if skip:
+            yield from walk(skip, n_blocks, state, run, index)
+        state = run(index - 1, state)
+        group = keep
+    for subset in group:
+        yield state, subset
+
+
+def block_runs(subsets: Iterable[Subset], n_blocks: int) -> int:
+    """How many blocks `walk` runs for these subsets.
+
+    >>> block_runs([frozenset({i}) for i in range(32)], 32)
+    527
+    """
+    runs = 0
+
+    def count(index: int, state: None) -> None:
+        nonlocal runs
+        runs += 1
+
+    for _ in walk(set(subsets), n_blocks, None, count):
+        pass
+    return runs
+
+
+def block_runs_alone(subsets: Iterable[Subset], n_blocks: int) -> int:
+    """How many blocks run when each subset is measured by itself.
+
+    >>> block_runs_alone([frozenset({i}) for i in range(32)], 32)
+    992
+    """
+    return sum(n_blocks - len(s) for s in subsets)

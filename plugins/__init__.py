@@ -1,0 +1,1 @@
+"""Built-in plugins. They use nothing that a third party could not."""

@@ -1,0 +1,48 @@
+"""What a decoder predicts, made for chunks of positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from prunekit.core import IGNORE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LOGITS_AT_ONCE = 2**26
+"""Logits alive at a time. With 128k words, those of 2,048 positions would take 1 GB in float32."""
+
+
+class Predictions:
+    """The output of a decoder's last block, and the norm and head that read it."""
+
+    def __init__(self, hidden: Tensor, head: Callable[[Tensor], Tensor], words: int) -> None:
+        """`head` takes hidden states `[positions, width]` to logits `[positions, words]`."""
+        self.hidden = hidden
+        self.head = head
+        self.positions_at_once = max(1, LOGITS_AT_ONCE // words)
+
+    def token_logprobs(self, targets: Tensor) -> Tensor:
+        """Log-probability in float32 of each target, `[rows, length]`; 0 where it is IGNORE."""
+        import torch
+
+        targets = targets.to(self.hidden.device)
+        where = targets != IGNORE
+        wanted = targets[where].split(self.positions_at_once)
+        chosen = [
+            logits.log_softmax(-1).gather(-1, words[:, None])[:, 0]
+            for logits, words in zip(self._chunks(where), wanted, strict=True)
+        ]
+        logprobs = torch.zeros(targets.shape, device=targets.device)
+        return logprobs.masked_scatter(where, torch.cat(chosen))
+
+    def logits(self, where: Tensor) -> Tensor:
+        """Logits in float32 at the true places of `where` `[rows, length]`: `[places, words]`."""
+        import torch
+
+        return torch.cat(list(self._chunks(where.to(self.hidden.device))))
+
+    def _chunks(self, where: Tensor) -> Iterator[Tensor]:
+        for hidden in self.hidden[where].split(self.positions_at_once):
+            yield self.head(hidden).float()

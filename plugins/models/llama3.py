@@ -1,0 +1,28 @@
+"""Llama 3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from prunekit.core import hookimpl
+from prunekit.plugins.models.decoder import DEMO_MODELS, DecoderAdapter, rope_kind
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+class Llama3(DecoderAdapter):
+    """Llama checkpoints with plain rotary embeddings: Llama 3, and Llama 2 and its kin too."""
+
+    name: ClassVar[str] = "llama3"
+    demo = DEMO_MODELS / "llama3"
+
+    @classmethod
+    def handles(cls, config: PretrainedConfig) -> int:
+        """Its own family, told from its sibling by the scaling of rotary embeddings."""
+        return 2 * (config.model_type == "llama" and rope_kind(config) == "default")
+
+
+@hookimpl
+def prunekit_models() -> list[type]:
+    return [Llama3]

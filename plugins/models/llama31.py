@@ -1,0 +1,28 @@
+"""Llama 3.1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from prunekit.core import hookimpl
+from prunekit.plugins.models.decoder import DEMO_MODELS, DecoderAdapter, rope_kind
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+class Llama31(DecoderAdapter):
+    """Llama checkpoints with llama3-scaled rotary embeddings: Llama 3.1 to 3.3."""
+
+    name: ClassVar[str] = "llama31"
+    demo = DEMO_MODELS / "llama31"
+
+    @classmethod
+    def handles(cls, config: PretrainedConfig) -> int:
+        """Its own family, told from its sibling by the scaling of rotary embeddings."""
+        return 2 * (config.model_type == "llama" and rope_kind(config) == "llama3")
+
+
+@hookimpl
+def prunekit_models() -> list[type]:
+    return [Llama31]

@@ -1,0 +1,33 @@
+"""Greedy iterative deletion, the algorithm of SLEB (Song et al., arXiv 2402.09025)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prunekit.core import DENSE, Problem, Search, hookimpl
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """Remove the block that costs least, measure again, and so on.
+
+    Asks for k n - k (k - 1) / 2 subsets of n removable blocks. Its choices are nested: those for a
+    smaller budget are part of those for a larger one.
+    """
+
+    name: ClassVar[str] = "greedy"
+
+    def search(self, problem: Problem) -> Search:
+        """Extend the removed set by its cheapest block until the budget is reached."""
+        removed = DENSE
+        for _ in range(problem.budget):
+            grown = [removed | {i} for i in problem.removable if i not in removed]
+            losses = yield grown
+            _, removed = min(zip(losses, grown, strict=True), key=lambda p: (p[0], sorted(p[1])))
+        return removed
+
+
+@hookimpl
+def prunekit_searchers() -> list[type]:
+    return [Greedy]

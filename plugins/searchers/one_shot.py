@@ -1,0 +1,29 @@
+"""One-shot: rank blocks by the loss of removing each alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prunekit.core import Problem, Search, hookimpl
+from prunekit.plugins.searchers.singles import cheapest_first, single_losses
+
+
+@dataclass(frozen=True)
+class OneShot:
+    """Remove the blocks whose removal alone costs least.
+
+    Asks for one subset a removable block. Blind to how removals act together.
+    """
+
+    name: ClassVar[str] = "one-shot"
+
+    def search(self, problem: Problem) -> Search:
+        """Measure every block alone and take the cheapest `budget` of them."""
+        singles = yield from single_losses(problem)
+        return frozenset(cheapest_first(singles)[: problem.budget])
+
+
+@hookimpl
+def prunekit_searchers() -> list[type]:
+    return [OneShot]

@@ -1,0 +1,48 @@
+"""The prior of the guided searchers: blocks that are cheap alone are drawn more often.
+
+The study calls its genetic and Bayesian searches prior-guided and says no more; everything here is
+our reading. Weights depend on ranks only, so they are the same for a loss and its exponential, and
+one block whose removal is fatal does not flatten the rest.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from prunekit.core import Subset
+from prunekit.plugins.searchers.singles import cheapest_first
+
+TEMPERATURE = 0.25
+UNIFORM_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A probability for every removable block."""
+
+    weights: Mapping[int, float]
+
+    @classmethod
+    def from_singles(cls, singles: Mapping[int, float]) -> Prior:
+        """Fall off exponentially with the rank, mixed with a uniform share."""
+        order = cheapest_first(singles)
+        last = max(1, len(order) - 1)
+        falling = [math.exp(-rank / last / TEMPERATURE) for rank in range(len(order))]
+        total = sum(falling)
+        uniform = UNIFORM_SHARE / len(order)
+        weights = [(1 - UNIFORM_SHARE) * x / total + uniform for x in falling]
+        return cls(dict(zip(order, weights, strict=True)))
+
+    def draw(self, rng: random.Random, among: Collection[int], size: int) -> Subset:
+        """`size` different blocks, by the Gumbel-top-k trick (Kool et al., arXiv 1903.06059)."""
+        blocks = sorted(among)
+        keys = {b: math.log(self.weights[b]) - math.log(-math.log(_open(rng))) for b in blocks}
+        return frozenset(sorted(blocks, key=lambda b: (-keys[b], b))[:size])
+
+
+def _open(rng: random.Random) -> float:
+    """A number above 0 and below 1."""
+    return max(rng.random(), 1e-300)

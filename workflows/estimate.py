@@ -1,0 +1,55 @@
+"""What a search will cost, before it is paid."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from prunekit.core.batching import batches_of
+from prunekit.core.errors import PrunekitError
+from prunekit.core.interfaces import Meter
+from prunekit.core.problem import DENSE, Subset
+from prunekit.core.rehearsal import Cost, rehearse
+from prunekit.workflows.config import Plan
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Counts from a rehearsal; seconds where one batch could be timed, else why it could not."""
+
+    cost: Cost
+    seconds: float | None
+    no_seconds_because: str = ""
+
+
+def estimate(plan: Plan) -> Estimate:
+    """Rehearse the search, and time two variants on one batch where the weights are at hand."""
+    cost = rehearse(plan.searcher, plan.problem)
+    if not plan.checkpoint.is_folder:
+        return Estimate(cost, None, "the weights would have to be fetched")
+    try:
+        return Estimate(cost, _seconds(plan, cost))
+    except PrunekitError as error:
+        return Estimate(cost, None, str(error))
+
+
+def _seconds(plan: Plan, cost: Cost) -> float:
+    samples = plan.objective.calibration_set(plan.checkpoint.tokenizer())
+    batches = batches_of(samples, plan.spec.tokens_per_forward)
+    meter = plan.backend.open(plan.spec, plan.objective, batches[:1])
+    try:
+        n = plan.problem.n_blocks
+        _time(meter, DENSE)  # the first forward is slower than all that follow
+        dense, nearly_empty = _time(meter, DENSE), _time(meter, frozenset(range(1, n)))
+    finally:
+        meter.close()
+    a_block = (dense - nearly_empty) / max(1, n - 1)
+    a_subset = max(0.0, dense - n * a_block)
+    return len(batches) * (cost.block_runs * a_block + cost.measured * a_subset)
+
+
+def _time(meter: Meter, subset: Subset) -> float:
+    start = time.perf_counter()
+    for _ in meter.measure([[subset]]):
+        pass
+    return time.perf_counter() - start

@@ -1,0 +1,120 @@
+"""Write a checkpoint without the removed blocks, and prove that it is the model it claims to be."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.checkpoint import find
+from prunekit.core.errors import ConfigError, StorageError
+from prunekit.core.interfaces import Spec
+from prunekit.core.loading import load_adapter
+from prunekit.core.problem import Subset, words
+from prunekit.core.registry import load
+from prunekit.workflows.config import parse, spec_of
+from prunekit.workflows.provenance import FILE, provenance
+from prunekit.workflows.roundtrip import Expectation, check_checkpoint
+from prunekit.workflows.runs import read_run
+
+
+def export(
+    model: str = "demo",
+    *,
+    to: str | Path,
+    remove: Iterable[int] | None = None,
+    run: str | Path | None = None,
+    workdir: str | Path = "prunekit-runs",
+    **given: Any,
+) -> Path:
+    """Write `model` without the blocks `remove`, or without those that a search `run` chose.
+
+    `run` is a run's folder, or its name under `workdir`. `given` may hold `adapter`, `revision`,
+    `trust_remote_code` and `dtype`; weights keep their own dtype by default. Returns the folder.
+
+    Raises PrunekitError, and then nothing stands at `to`.
+    """
+    target = Path(to)
+    check_target(target)
+    if (run is None) == (remove is None):
+        raise ConfigError("give either a run or the blocks to remove, not both and not neither")
+    if run is not None:
+        source = read_run(Path(run), Path(workdir))
+        spec, removed, result = source.spec, source.removed, source.result
+    else:
+        registry = load()
+        settings = parse({"model": model, **given}, registry).settings
+        spec, removed, result = spec_of(settings), as_subset(remove or ()), None
+    export_checkpoint(spec, removed, target, result)
+    return target
+
+
+def export_checkpoint(
+    spec: Spec, removed: Subset, to: Path, result: Mapping[str, Any] | None
+) -> None:
+    """Write the checkpoint under a temporary name, check it, then rename it into place.
+
+    `result` is that of the search that chose the blocks, for `prunekit.json`.
+    """
+    check_target(to)
+    if spec.dtype == "auto":
+        spec = replace(spec, dtype="own")
+    registry = load()
+    checkpoint = find(spec, registry)
+    adapter = load_adapter(spec, registry)
+    _check_blocks(removed, adapter.facts.n_blocks)
+    expected = Expectation.of(adapter, removed)
+    record = provenance(spec.model, adapter.facts, removed, result)
+    with _rename_into_place(to) as folder:
+        adapter.without(removed).save_pretrained(folder)
+        checkpoint.tokenizer().save_pretrained(folder)
+        (folder / FILE).write_text(record, encoding="utf-8")
+        check_checkpoint(folder, expected, spec.trust_remote_code)
+
+
+def as_subset(blocks: Iterable[int]) -> Subset:
+    """The blocks as a set; ConfigError where one is named twice."""
+    listed = list(blocks)
+    twice = {i for i in listed if listed.count(i) > 1}
+    if twice:
+        raise ConfigError(f"blocks {words(twice)} are named twice; name each block once")
+    return frozenset(listed)
+
+
+def check_target(to: Path) -> None:
+    """ConfigError where something stands at `to`: nothing is ever overwritten."""
+    if to.exists():
+        raise ConfigError(f"{to} exists already; choose a new folder, or remove that one")
+
+
+def _check_blocks(removed: Subset, n_blocks: int) -> None:
+    wrong = [i for i in removed if not 0 <= i < n_blocks]
+    if wrong:
+        raise ConfigError(
+            f"blocks {words(wrong)} do not exist; this model has blocks 0 to {n_blocks - 1}"
+        )
+    if not 0 < len(removed) < n_blocks:
+        raise ConfigError(
+            f"{len(removed)} of {n_blocks} blocks cannot be removed; name at least one, not all"
+        )
+
+
+@contextlib.contextmanager
+def _rename_into_place(to: Path) -> Iterator[Path]:
+    """A temporary folder beside `to`, which takes its name if all goes well, else vanishes."""
+    from safetensors import SafetensorError
+
+    partial = to.absolute().with_name(f".{to.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        os.rename(partial, to)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"cannot write {to}: {error}; nothing was left there") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,32 @@
+"""Read a finished run back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.interfaces import Spec
+from prunekit.core.problem import Subset
+from prunekit.core.registry import load
+from prunekit.workflows.config import parse_file, spec_of
+from prunekit.workflows.result import read_result
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a search was told, and what came out."""
+
+    spec: Spec
+    removed: Subset
+    result: Mapping[str, Any]
+
+
+def read_run(run: Path, workdir: Path) -> Run:
+    """The run in a folder, or of that name under `workdir`; ConfigError where there is none."""
+    named = workdir / "runs" / run
+    folder = run if run.is_dir() or not named.is_dir() else named
+    result = read_result(folder)
+    config = parse_file(folder / "config.yaml", {}, load())
+    return Run(spec_of(config.settings), frozenset(result["removed"]), result)

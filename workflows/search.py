@@ -1,0 +1,166 @@
+"""Find which blocks can go."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.driver import Driver
+from prunekit.core.errors import Interrupted
+from prunekit.core.files import write_text
+from prunekit.core.problem import DENSE, Subset, words
+from prunekit.core.registry import load
+from prunekit.core.rehearsal import rehearse
+from prunekit.core.trie import block_runs_alone
+from prunekit.workflows.config import Plan, parse, resolve
+from prunekit.workflows.export import check_target, export_checkpoint
+from prunekit.workflows.progress import Progress, Silent
+from prunekit.workflows.result import Reading, RunnerUp, SearchResult, Work
+from prunekit.workflows.session import Session, open_session
+from prunekit.workflows.versions import versions
+
+REHEARSAL_SECONDS = 3.0
+
+
+def search(
+    model: str = "demo",
+    *,
+    workdir: str | Path = "prunekit-runs",
+    save: str | Path | None = None,
+    **given: Any,
+) -> SearchResult:
+    """Choose blocks of `model` to remove, and save a checkpoint without them where asked.
+
+    `given` has the words of the command line and of configuration files: `searcher="genetic"`,
+    `objective="ppl"`, `budget=4`, `genetic={"population": 8}`. Everything measured is kept under
+    `workdir`, so that a call repeated after a stop goes on where it was.
+
+    Raises PrunekitError, whose message says what to do.
+    """
+    registry = load()
+    plan = resolve(parse({"model": model, **given}, registry), registry)
+    return run_search(plan, Path(workdir), Path(save) if save else None)
+
+
+def run_search(
+    plan: Plan, workdir: Path, save: Path | None = None, progress: Progress | None = None
+) -> SearchResult:
+    """Carry out a plan: search, write the run's folder, save the checkpoint."""
+    progress = progress or Silent()
+    if save:
+        check_target(save)
+    folder = workdir / "runs" / plan.name
+    write_text(folder / "config.yaml", _config_text(plan))
+    result = _Search(plan, progress).run(workdir, str(folder))
+    write_text(folder / "result.json", result.to_json())
+    if save:
+        progress.stage("saving the pruned model")
+        export_checkpoint(plan.spec, frozenset(result.removed), save, result.as_dict())
+    return result
+
+
+class _Search:
+    """One run of a searcher, with what must be known when it is interrupted."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self.plan = plan
+        self.progress = progress
+        self.driver = Driver(plan.searcher, plan.problem)
+        self.measured = 0
+        self.measured_before_request = 0
+
+    def run(self, workdir: Path, folder: str) -> SearchResult:
+        self.progress.stage("loading the model")
+        try:
+            with open_session(self.plan, workdir, self._on_measured) as session:
+                return self._search(session, folder)
+        except KeyboardInterrupt:
+            raise Interrupted(self._farewell(workdir)) from None
+
+    def _search(self, session: Session, folder: str) -> SearchResult:
+        self.progress.stage("measuring the dense model")
+        session.losses([DENSE])
+        before = session.meter.block_runs, session.ledger.measured
+        start = time.perf_counter()
+        self.progress.expect(rehearse(self.plan.searcher, self.plan.problem, REHEARSAL_SECONDS))
+        while self.driver.request is not None:
+            self.measured_before_request = self.measured
+            self.driver.answer(session.losses(self.driver.request))
+            self._tell()
+        assert self.driver.removed is not None
+        work = self._work(session, before, time.perf_counter() - start)
+        return self._result(session, self.driver.removed, work, folder)
+
+    def _on_measured(self, subsets: int) -> None:
+        self.measured = subsets
+        self._tell()
+
+    def _tell(self) -> None:
+        ranked = self.driver.ranked()
+        best = self.driver.losses[ranked[0]] if ranked else None
+        self.progress.advance(
+            self.driver.asked + self.measured - self.measured_before_request, best
+        )
+
+    def _work(self, session: Session, before: tuple[int, int], seconds: float) -> Work:
+        runs = session.meter.block_runs - before[0]
+        alone = block_runs_alone(self.driver.requests, self.plan.problem.n_blocks)
+        return Work(
+            asked=self.driver.asked,
+            measured=session.ledger.measured - before[1],
+            block_runs=runs,
+            block_runs_saved=alone - runs,
+            seconds=round(seconds, 3),
+        )
+
+    def _result(self, session: Session, removed: Subset, work: Work, folder: str) -> SearchResult:
+        settings, facts = self.plan.config.settings, session.meter.facts
+        return SearchResult(
+            model=settings.model,
+            searcher=settings.searcher,
+            objective=settings.objective,
+            unit=self.plan.objective.unit,
+            seed=settings.seed,
+            n_blocks=facts.n_blocks,
+            budget=len(removed),
+            removed=tuple(sorted(removed)),
+            kept=tuple(i for i in range(facts.n_blocks) if i not in removed),
+            dense=self._reading(session, DENSE),
+            pruned=self._reading(session, removed),
+            difference=session.difference(removed, DENSE),
+            runner_up=self._runner_up(session, removed),
+            parameters=facts.parameters,
+            parameters_removed=sum(facts.block_parameters[i] for i in removed),
+            work=work,
+            versions=versions(),
+            run=folder,
+        )
+
+    def _reading(self, session: Session, subset: Subset) -> Reading:
+        (loss,) = session.losses([subset])
+        readings = getattr(self.plan.objective, "readings", lambda loss: {})
+        return Reading(loss, readings(loss))
+
+    def _runner_up(self, session: Session, removed: Subset) -> RunnerUp | None:
+        others = [s for s in self.driver.ranked() if s != removed]
+        if not others:
+            return None
+        return RunnerUp(tuple(sorted(others[0])), session.difference(others[0], removed))
+
+    def _farewell(self, workdir: Path) -> str:
+        ranked = self.driver.ranked()
+        best = "No subset of the wanted size was measured yet"
+        if ranked:
+            loss = self.driver.losses[ranked[0]]
+            best = f"Best so far: blocks {words(ranked[0])}, {loss:.4f} {self.plan.objective.unit}"
+        return (
+            f"stopped. {best}. {self.measured} new subsets are saved in {workdir / 'journals'}; "
+            "run the same command again to go on"
+        )
+
+
+def _config_text(plan: Plan) -> str:
+    import yaml
+
+    return yaml.safe_dump(plan.config.as_dict(), sort_keys=False)
