@@ -161,8 +161,11 @@ class Meter(Protocol):
     """Measures pruned variants of one model on one calibration set."""
 
     facts: ModelFacts
-    block_runs: int
-    """Blocks run so far, each over the whole calibration set."""
+
+    @property
+    def block_runs(self) -> int:
+        """Blocks run so far, each over the whole calibration set."""
+        ...
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """One piece for each subset in `wanted[b]`, for each batch b, in any order."""

@@ -38,7 +38,7 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
     found = [entry for entry in entries if claims[entry] == best > 0]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(registry.label(e) for e in found or entries)
+    names = ", ".join(sorted(registry.label(e) for e in found or entries))
     reason = "more than one model family handles" if found else "no model family handles"
     raise CheckpointError(
         f"{reason} model type {config.model_type!r}; choose with --adapter from: {names}"

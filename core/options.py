@@ -22,7 +22,7 @@ SCALARS = (bool, int, float, str, Path)
 def option(default: T, help: str, *, low: float | None = None, high: float | None = None) -> T:
     """Declare a dataclass field that users may set; `low` and `high` are allowed values."""
     meta = {"help": help, "low": low, "high": high}
-    return dataclasses.field(default=default, metadata=meta)  # type: ignore[return-value]
+    return dataclasses.field(default=default, metadata=meta)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Option:
         """The type in words: `int`, `text`, `fast|slow`."""
         if self.choices:
             return "|".join(self.choices)
-        return {str: "text", Path: "path"}.get(self.kind, self.kind.__name__)
+        return str({str: "text", Path: "path"}.get(self.kind, self.kind.__name__))
 
     @property
     def range(self) -> str:

@@ -3,9 +3,10 @@
     python training/prepare_texts.py TEXTS WORK
 
 TEXTS holds `english_novels_to1929.jsonl.gz` and `fairytales_278.jsonl.gz` (one book a line, with
-its `text`). WORK receives the tokenizer and the encoded training text for `train_demo_model.py`; the
-held-out passages and multiple-choice items go to `plugins/objectives/demo-data/`. Whole books are
-held out, and every passage and item comes from a different place of them. Same input, same output.
+its `text`). WORK receives the tokenizer and the encoded training text for
+`train_demo_model.py`; the held-out passages and multiple-choice items go to
+`plugins/objectives/demo-data/`. Whole books are held out, and every passage and item comes from a
+different place of them. Same input, same output.
 """
 
 from __future__ import annotations

@@ -41,13 +41,14 @@ def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: boo
     import torch
     from transformers import AutoModelForCausalLM
 
-    model, report = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=expected.logits.dtype,
         trust_remote_code=trust_remote_code,
         use_safetensors=True,
         output_loading_info=True,
     )
+    model, report = loaded
     wrong = {kind: sorted(map(str, keys))[:3] for kind, keys in report.items() if keys}
     if wrong:
         raise CheckpointError(f"the written checkpoint does not load whole: {wrong}")
@@ -74,7 +75,7 @@ def _check_cache(model: Any, expected: Expectation) -> None:
     whole = model(input_ids=ids, use_cache=False).logits
     step = model(input_ids=ids[:, :PROMPT], use_cache=True)
     logits = [step.logits]
-    for token in ids[:, PROMPT:].split(1, dim=1):
+    for token in torch.split(ids[:, PROMPT:], 1, dim=1):
         step = model(input_ids=token, past_key_values=step.past_key_values, use_cache=True)
         logits.append(step.logits)
     cached = torch.cat(logits, 1)

@@ -139,8 +139,8 @@ class _Search:
 
     def _reading(self, session: Session, subset: Subset) -> Reading:
         (loss,) = session.losses([subset])
-        readings = getattr(self.plan.objective, "readings", lambda loss: {})
-        return Reading(loss, readings(loss))
+        readings = getattr(self.plan.objective, "readings", None)
+        return Reading(loss, readings(loss) if readings else {})
 
     def _runner_up(self, session: Session, removed: Subset) -> RunnerUp | None:
         others = [s for s in self.driver.ranked() if s != removed]

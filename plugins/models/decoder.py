@@ -43,8 +43,8 @@ class DecoderAdapter:
 
     def __init__(self, model: PreTrainedModel, identity: str) -> None:
         """`identity` says which weights these are: a commit, or a digest of the files."""
-        self.model = model.eval()
-        self.blocks: Any = model.get_decoder().layers
+        self.model: Any = model.eval()  # type: ignore[no-untyped-call]
+        self.blocks: Any = self.model.get_decoder().layers
         sizes = tuple(sum(p.numel() for p in block.parameters()) for block in self.blocks)
         self.facts = ModelFacts(
             n_blocks=len(self.blocks),
@@ -62,7 +62,7 @@ class DecoderAdapter:
     def load(cls, checkpoint: Checkpoint, device: str, dtype: str) -> DecoderAdapter:
         """Read safetensors weights; CheckpointError where any is missing or left over."""
         config = checkpoint.config()
-        model = _read(checkpoint, resolve_dtype(dtype, device, config))
+        model: Any = _read(checkpoint, resolve_dtype(dtype, device, config))
         return cls(model.to(device), checkpoint.identity(config))
 
     def enter(self, batch: Batch) -> DecoderState:
@@ -104,25 +104,29 @@ class DecoderAdapter:
         """A copy with these blocks gone, the others numbered anew for the cache."""
         import torch
 
-        model = copy.deepcopy(self.model)
-        decoder: Any = model.get_decoder()
+        model: Any = copy.deepcopy(self.model)
+        decoder = model.get_decoder()
         kept = [block for i, block in enumerate(decoder.layers) if i not in removed]
         decoder.layers = torch.nn.ModuleList(kept)
         for index, block in enumerate(kept):
             block.self_attn.layer_idx = index
         _shorten(model.config, removed)
-        return model
+        shorter: PreTrainedModel = model
+        return shorter
 
     @contextlib.contextmanager
     def _blocks_as(self, choose: Callable[[int, Callable[..., Any]], Any]) -> Iterator[None]:
         """Replace what each block does when the model calls it."""
+        before = [vars(block).get("forward") for block in self.blocks]
         for index, block in enumerate(self.blocks):
             block.forward = choose(index, block.forward)
         try:
             yield
         finally:
-            for block in self.blocks:
+            for block, forward in zip(self.blocks, before, strict=True):
                 del block.forward
+                if forward is not None:  # somebody else had replaced it already
+                    block.forward = forward
 
     def _inputs(self, batch: Batch) -> dict[str, Tensor]:
         device = self.model.device
@@ -152,7 +156,9 @@ def resolve_dtype(name: str, device: str, config: PretrainedConfig) -> torch.dty
 
     if name not in ("auto", "own"):
         return getattr(torch, name)  # type: ignore[no-any-return]
-    own: torch.dtype = config.get_text_config().dtype or torch.float32
+    own = config.get_text_config().dtype or torch.float32
+    if isinstance(own, str):
+        own = getattr(torch, own)
     return own if name == "own" or device != "cpu" or _cpu_runs(own) else torch.float32
 
 
@@ -168,7 +174,7 @@ def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     with readable(checkpoint):
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             checkpoint.source,
             revision=checkpoint.revision,
             trust_remote_code=checkpoint.trust_remote_code,
@@ -176,6 +182,7 @@ def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
             use_safetensors=True,
             output_loading_info=True,
         )
+    model, report = loaded
     wrong = {k: sorted(map(str, v)) for k, v in report.items() if v}
     if wrong:
         what = "; ".join(f"{k.replace('_', ' ')}: {', '.join(v[:3])}" for k, v in wrong.items())
@@ -183,7 +190,8 @@ def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
             f"{checkpoint.source}: the weights do not fit the configuration ({what}); "
             "the checkpoint is damaged or belongs to another model"
         )
-    return model  # type: ignore[no-any-return]
+    whole: PreTrainedModel = model
+    return whole
 
 
 def _hidden(output: Any) -> Tensor:

@@ -29,7 +29,7 @@ class Predictions:
 
         targets = targets.to(self.hidden.device)
         where = targets != IGNORE
-        wanted = targets[where].split(self.positions_at_once)
+        wanted = torch.split(targets[where], self.positions_at_once)
         chosen = [
             logits.log_softmax(-1).gather(-1, words[:, None])[:, 0]
             for logits, words in zip(self._chunks(where), wanted, strict=True)
@@ -44,5 +44,7 @@ class Predictions:
         return torch.cat(list(self._chunks(where.to(self.hidden.device))))
 
     def _chunks(self, where: Tensor) -> Iterator[Tensor]:
-        for hidden in self.hidden[where].split(self.positions_at_once):
+        import torch
+
+        for hidden in torch.split(self.hidden[where], self.positions_at_once):
             yield self.head(hidden).float()

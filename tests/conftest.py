@@ -1,0 +1,142 @@
+"""Shared fixtures: tiny random models, fake plugins, and a place to work in."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach the network
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import prunekit.core.registry
+from prunekit.core import ModelFacts, Piece, Subset
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama3": {"model_type": "llama"},
+    "llama31": {
+        "model_type": "llama",
+        "rope_parameters": {
+            "rope_type": "llama3",
+            "rope_theta": 10000.0,
+            "factor": 4.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 32,
+        },
+    },
+    "qwen3": {"model_type": "qwen3", "head_dim": 8},
+    "qwen3-sliding": {
+        "model_type": "qwen3",
+        "head_dim": 8,
+        "use_sliding_window": True,
+        "sliding_window": 8,
+        "max_window_layers": 2,
+    },
+}
+SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+    "initializer_range": 0.2,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": None,
+}
+
+
+@pytest.fixture(scope="session")
+def demo_tokenizer() -> Any:
+    from transformers import AutoTokenizer
+
+    from prunekit.plugins.models.decoder import DEMO_MODELS
+
+    return AutoTokenizer.from_pretrained(DEMO_MODELS / "qwen3")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: Any, demo_tokenizer: Any) -> Callable[..., Path]:
+    """A folder with a random checkpoint of a family: `tiny_model("qwen3", n_blocks=8)`."""
+    made: dict[Any, Path] = {}
+
+    def make(family: str = "llama3", n_blocks: int = 8, **more: Any) -> Path:
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        key = (family, n_blocks, *sorted(more.items()))
+        if key not in made:
+            torch.manual_seed(0)
+            settings = {**SHAPE, **FAMILIES[family], "num_hidden_layers": n_blocks, **more}
+            config = AutoConfig.for_model(**settings, vocab_size=len(demo_tokenizer))
+            folder = tmp_path_factory.mktemp("models") / f"{family}-{len(made)}"
+            AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+            demo_tokenizer.save_pretrained(folder)
+            made[key] = folder
+        return made[key]
+
+    return make
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: Any) -> Callable[..., None]:
+    """Put a module where pip would, with the metadata it would write: `install(name, source)`."""
+    place = tmp_path / "site"
+    place.mkdir()
+    monkeypatch.syspath_prepend(place)
+
+    def write(name: str, source: str, version: str = "1.0") -> None:
+        module = name.replace("-", "_")
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        (place / f"{module}.py").write_text(source)
+        info = place / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[prunekit]\n{module} = {module}\n")
+
+    return write
+
+
+class ToyMeter:
+    """Made-up measurements on batches of two samples, counting what it is asked."""
+
+    def __init__(self, n_blocks: int = 12, batches: int = 2) -> None:
+        self.facts = ModelFacts(n_blocks, 100 * n_blocks, (100,) * n_blocks, {"weights": "toy"})
+        self.batches = batches
+        self.log: list[tuple[int, Subset]] = []
+
+    @property
+    def block_runs(self) -> int:
+        return len(self.log)
+
+    def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
+        for batch, subsets in enumerate(wanted):
+            for subset in subsets:
+                self.log.append((batch, subset))
+                sums = tuple(toy_loss(subset) + batch + i for i in range(2))
+                yield Piece(subset, batch, sums, (1.0, 1.0))
+
+    def close(self) -> None:
+        pass
+
+
+def toy_loss(subset: Subset) -> float:
+    """Late blocks are cheap, neighbours cost extra."""
+    pairs = itertools.pairwise(sorted(subset))
+    return sum(1.0 / (1 + i) for i in subset) + 0.3 * sum(b - a == 1 for a, b in pairs)
+
+
+@pytest.fixture
+def toy_meter() -> type[ToyMeter]:
+    return ToyMeter
+
+
+@pytest.fixture
+def registry() -> prunekit.core.registry.Registry:
+    return prunekit.core.registry.load()

@@ -1,0 +1,39 @@
+"""YAML files, and the lines of their mistakes."""
+
+import pytest
+
+from prunekit.core import ConfigError
+from prunekit.core.config_file import read_yaml
+
+
+def test_keys_know_their_lines(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("# a comment\nsearcher: genetic\n\ngenetic:\n  population: 8\n")
+    data, lines = read_yaml(path)
+    assert data == {"searcher": "genetic", "genetic": {"population": 8}}
+    assert lines == {("searcher",): 2, ("genetic",): 4, ("genetic", "population"): 5}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [1\nb: 2\n", r"a\.yaml:2: "),
+        (b"- one\n", "expected keys and values"),
+        (b"", "expected keys and values"),
+        (b"\xff\xfe\x00", "not UTF-8|special characters"),
+        (
+            b"a: !!python/object/apply:os.system [ls]\n",
+            r"a\.yaml:1: could not determine a constructor",
+        ),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_named(tmp_path, content, message):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="cannot read .*nowhere.yaml: No such file"):
+        read_yaml(tmp_path / "nowhere.yaml")

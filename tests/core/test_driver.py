@@ -1,0 +1,94 @@
+"""The driver and the contract between it and searchers."""
+
+import pytest
+
+from prunekit.core import PluginError, Problem
+from prunekit.core.driver import Driver, drive
+
+PROBLEM = Problem(6, 2, protected=frozenset({0}))
+
+
+def searcher(*requests, returns=frozenset({1, 2})):
+    class Scripted:
+        name = "scripted"
+
+        def search(self, problem):
+            for request in requests:
+                yield request
+            return returns
+
+    return Scripted()
+
+
+def zeros(subsets):
+    return [float(sum(s)) for s in subsets]
+
+
+def test_a_search_ends_with_what_it_returns():
+    choice = drive(searcher([frozenset({1})], [frozenset({2}), frozenset({2})]), PROBLEM, zeros)
+    assert (choice.removed, choice.asked) == (frozenset({1, 2}), 3)
+
+
+def test_losses_arrive_in_the_order_asked():
+    seen = []
+
+    class Listening:
+        name = "listening"
+
+        def search(self, problem):
+            seen.append((yield [frozenset({5}), frozenset({1})]))
+            return frozenset({1, 2})
+
+    drive(Listening(), PROBLEM, zeros)
+    assert seen == [[5.0, 1.0]]
+
+
+def test_the_best_so_far_is_known_at_every_moment():
+    driver = Driver(searcher([frozenset({5}), frozenset({1, 5}), frozenset({1, 2})]), PROBLEM)
+    assert driver.ranked() == []
+    driver.answer(zeros(driver.request))
+    assert driver.ranked() == [frozenset({1, 2}), frozenset({1, 5})]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (searcher([]), "must yield a list of at least one subset, not []"),
+        (searcher(3), "must yield a list of at least one subset, not 3"),
+        (searcher([{1}]), "must give subsets as frozensets of block numbers, not {1}"),
+        (searcher([frozenset({0, 1})]), "may not remove blocks 0"),
+        (searcher([frozenset({6})]), "may not remove blocks 6"),
+        (searcher(returns=frozenset({1})), "returned 1 blocks, the budget is 2"),
+        (searcher(returns=None), "must give subsets as frozensets of block numbers, not None"),
+        (searcher(returns=frozenset({0, 1})), "may not remove blocks 0"),
+    ],
+)
+def test_a_broken_contract_names_the_searcher(broken, reason):
+    with pytest.raises(PluginError) as caught:
+        drive(broken, PROBLEM, zeros)
+    assert "searcher 'scripted'" in str(caught.value)
+    assert reason in str(caught.value)
+
+
+def test_a_searcher_that_fails_is_named_and_its_error_kept():
+    class Failing:
+        name = "failing"
+
+        def search(self, problem):
+            yield [frozenset({1})]
+            raise KeyError(3)
+
+    with pytest.raises(PluginError, match=r"\.Failing\) failed: KeyError: 3") as caught:
+        drive(Failing(), PROBLEM, zeros)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_search_that_is_no_generator_is_named():
+    class Eager:
+        name = "eager"
+
+        def search(self, problem):
+            return frozenset({1, 2})
+
+    with pytest.raises(PluginError, match="must be a generator"):
+        drive(Eager(), PROBLEM, zeros)

@@ -1,0 +1,60 @@
+"""Shared prefixes: how much is saved, and that nothing is lost."""
+
+import itertools
+import random
+
+import pytest
+
+from prunekit.core.problem import DENSE, Problem
+from prunekit.core.rehearsal import made_up_loss, rehearse
+from prunekit.core.trie import block_runs, block_runs_alone, walk
+from prunekit.plugins.searchers.greedy import Greedy
+
+
+def singles(n):
+    return [frozenset({i}) for i in range(n)]
+
+
+@pytest.mark.parametrize(("n", "shared", "alone"), [(32, 527, 992), (36, 665, 1260)])
+def test_cost_of_all_single_removals(n, shared, alone):
+    assert (block_runs(singles(n), n), block_runs_alone(singles(n), n)) == (shared, alone)
+
+
+def test_cost_of_greedy_to_seven():
+    cost = rehearse(Greedy(), Problem(32, 7))
+    assert (cost.asked, cost.block_runs - 32, cost.block_runs_alone) == (203, 3052, 5712)
+
+
+def test_every_subset_comes_out_once_with_the_blocks_it_keeps():
+    rng = random.Random(1)
+    subsets = {frozenset(rng.sample(range(9), rng.randrange(9))) for _ in range(200)}
+    trace = {s: path for path, s in walk(subsets, 9, (), lambda i, path: (*path, i))}
+    assert trace == {s: tuple(i for i in range(9) if i not in s) for s in subsets}
+
+
+def test_a_block_runs_once_for_each_different_prefix():
+    subsets = [frozenset(c) for k in range(4) for c in itertools.combinations(range(7), k)]
+    prefixes = {(i, s & set(range(i))) for s in subsets for i in range(7) if i not in s}
+    assert block_runs(subsets, 7) == len(prefixes)
+
+
+def test_no_more_states_are_alive_than_branches_are_open():
+    alive = {"now": 0, "most": 0}
+
+    class Tracked:
+        def __init__(self):
+            alive["now"] += 1
+            alive["most"] = max(alive["most"], alive["now"])
+
+        def __del__(self):
+            alive["now"] -= 1
+
+    subsets = [frozenset(c) for c in itertools.combinations(range(12), 3)]
+    for _ in walk(subsets, 12, Tracked(), lambda i, state: Tracked()):
+        pass
+    assert alive["most"] <= 3 + 3
+
+
+def test_the_dense_model_alone_runs_every_block():
+    assert block_runs([DENSE], 32) == 32
+    assert made_up_loss(DENSE, 32) < made_up_loss(frozenset({5}), 32)

@@ -1,0 +1,184 @@
+"""Run block by block, every family gives what physically pruned models give, to the last bit."""
+
+import random
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from prunekit.core import CheckpointError, ConfigError
+from prunekit.core.batching import batches_of
+from prunekit.core.checkpoint import Checkpoint
+from prunekit.core.interfaces import Spec
+from prunekit.core.loading import choose_adapter, load_adapter
+from prunekit.core.prefix import PrefixMeter
+from prunekit.core.proof import prove
+from prunekit.plugins.objectives.perplexity import Perplexity
+from prunekit.plugins.searchers.one_shot import OneShot
+
+FAMILIES = ["llama3", "llama31", "qwen3", "qwen3-sliding"]
+
+
+@pytest.fixture(params=FAMILIES)
+def folder(request, tiny_model):
+    return tiny_model(request.param)
+
+
+def adapter_of(folder, registry, **more):
+    return load_adapter(Spec(str(folder), device="cpu", dtype="float32", **more), registry)
+
+
+def physically_pruned(folder, removed):
+    """Only transformers: delete the blocks and number the others anew."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    kept = [block for i, block in enumerate(model.model.layers) if i not in removed]
+    model.model.layers = torch.nn.ModuleList(kept)
+    for number, block in enumerate(kept):
+        block.self_attn.layer_idx = number
+    model.config.num_hidden_layers = len(kept)
+    if getattr(model.config, "layer_types", None):
+        types = model.config.layer_types
+        model.config.layer_types = [t for i, t in enumerate(types) if i not in removed]
+    return model
+
+
+@torch.no_grad()
+def naive_loss(model, samples):
+    """Negative log-likelihood by the book: full logits, float64 sums."""
+    ids = torch.cat([s["input_ids"] for s in samples])
+    logprobs = model(input_ids=ids, use_cache=False).logits.log_softmax(-1)
+    chosen = logprobs[:, :-1].gather(-1, ids[:, 1:, None])[..., 0]
+    return [-row.double().sum().item() for row in chosen]
+
+
+def test_losses_of_30_subsets_are_those_of_physically_pruned_models(
+    folder, registry, demo_tokenizer
+):
+    objective = Perplexity(data="demo", samples=4, length=48)
+    samples = objective.calibration_set(demo_tokenizer)
+    meter = PrefixMeter(adapter_of(folder, registry), objective, batches_of(samples, 10**6))
+    rng = random.Random(0)
+    subsets = [frozenset(rng.sample(range(8), rng.randint(1, 7))) for _ in range(30)]
+    found = {
+        piece.subset: list(piece.sums)
+        for piece in meter.measure([sorted(set(subsets), key=sorted)])
+    }
+    for subset in subsets:
+        assert found[subset] == naive_loss(physically_pruned(folder, subset), samples)
+
+
+def test_measuring_changes_nothing_that_is_measured_later(tiny_model, registry, demo_tokenizer):
+    objective = Perplexity(data="demo", samples=2, length=24)
+    batches = batches_of(objective.calibration_set(demo_tokenizer), 10**6)
+    meter = PrefixMeter(adapter_of(tiny_model(), registry), objective, batches)
+    subsets = [frozenset({i}) for i in range(8)]
+    assert list(meter.measure([subsets])) == list(meter.measure([subsets]))
+    assert torch.is_grad_enabled()
+
+
+def test_batch_size_changes_a_loss_by_rounding_only(tiny_model, registry, demo_tokenizer):
+    objective = Perplexity(data="demo", samples=6, length=24)
+    samples = objective.calibration_set(demo_tokenizer)
+    adapter = adapter_of(tiny_model(), registry)
+
+    def sums(tokens):
+        batches = batches_of(samples, tokens)
+        pieces = PrefixMeter(adapter, objective, batches).measure([[frozenset({2})]] * len(batches))
+        return [x for piece in pieces for x in piece.sums]
+
+    assert sums(24) == pytest.approx(sums(10**6), rel=1e-6)
+
+
+@pytest.mark.parametrize("n_blocks", [32, 36])
+def test_block_forwards_of_one_shot_are_counted(
+    n_blocks, tiny_model, registry, demo_tokenizer, tmp_path
+):
+    from prunekit.core.journal import Journal
+    from prunekit.core.ledger import Ledger
+    from prunekit.core.problem import Problem
+
+    folder = tiny_model("llama3", n_blocks=n_blocks, hidden_size=8, intermediate_size=8)
+    objective = Perplexity(data="demo", samples=3, length=8)
+    batches = batches_of(objective.calibration_set(demo_tokenizer), 16)
+    assert len(batches) == 2
+    meter = PrefixMeter(adapter_of(folder, registry), objective, batches)
+    request = next(OneShot().search(Problem(n_blocks, 7)))
+    Ledger(meter, batches, Journal(tmp_path, {})).measure(request)
+    assert meter.block_runs == {32: 527, 36: 665}[n_blocks]
+
+
+@pytest.mark.parametrize(
+    ("config", "family"),
+    [
+        ({"model_type": "llama"}, "llama3"),
+        (
+            {"model_type": "llama", "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}},
+            "llama3",
+        ),
+        ({"model_type": "qwen3"}, "qwen3"),
+    ],
+)
+def test_the_family_is_recognised(config, family, registry):
+    assert choose_adapter(AutoConfig.for_model(**config), None, registry).name == family
+
+
+def test_llama31_is_told_from_llama3_by_its_rotary_scaling(tiny_model, registry):
+    config = Checkpoint(str(tiny_model("llama31"))).config()
+    assert choose_adapter(config, None, registry).name == "llama31"
+
+
+def test_another_rotary_scaling_or_family_is_nobodys(registry):
+    linear = {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
+    for config in ({"model_type": "llama", "rope_parameters": linear}, {"model_type": "gpt2"}):
+        with pytest.raises(
+            CheckpointError, match="no model family handles .* --adapter from: llama3"
+        ):
+            choose_adapter(AutoConfig.for_model(**config), None, registry)
+
+
+def test_two_families_that_claim_a_model_are_named(install, tiny_model):
+    from prunekit.core.registry import load
+
+    install(
+        "prunekit-rival",
+        "from prunekit.core import hookimpl\n"
+        "class Rival:\n    'Claims all.'\n    name = 'rival'\n"
+        "    @classmethod\n    def handles(cls, config): return 2\n"
+        "@hookimpl\ndef prunekit_models(): return [Rival]\n",
+    )
+    with pytest.raises(CheckpointError, match="more than one .* --adapter from: llama3, rival"):
+        choose_adapter(Checkpoint(str(tiny_model())).config(), None, load())
+
+
+def test_an_unknown_adapter_is_named(tiny_model, registry):
+    with pytest.raises(ConfigError, match="no model is called 'lama3'. Did you mean 'llama3'"):
+        adapter_of(tiny_model(), registry, adapter="lama3")
+
+
+def test_a_model_whose_blocks_share_more_than_a_hidden_state_is_refused(tiny_model, registry):
+    adapter = adapter_of(tiny_model(), registry)
+    giver, taker = adapter.blocks[2].mlp, adapter.blocks[5].mlp
+    give, take = giver.forward, taker.forward
+    memory = []
+
+    def remember(hidden):
+        memory[:] = [give(hidden)]
+        return memory[0]
+
+    giver.forward = remember
+    taker.forward = lambda hidden: take(hidden) + memory[0][:, : hidden.shape[1]].sum()
+    with pytest.raises(CheckpointError, match="'llama3' does not run this model faithfully"):
+        prove(adapter)
+
+
+def test_bfloat16_on_request(tiny_model, registry):
+    adapter = load_adapter(Spec(str(tiny_model()), device="cpu", dtype="bfloat16"), registry)
+    assert adapter.facts.fingerprint["dtype"] == "bfloat16"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_gpu_gives_the_losses_of_physically_pruned_models(folder, registry, dtype):
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    load_adapter(Spec(str(folder), device="cuda", dtype=dtype), registry)  # proves itself
