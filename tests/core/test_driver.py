@@ -13,7 +13,7 @@ def searcher(*requests, returns=frozenset({1, 2})):
         name = "scripted"
 
         def search(self, problem):
-            for request in requests:
+            for request in requests:  # noqa: UP028, a tuple takes no losses
                 yield request
             return returns
 

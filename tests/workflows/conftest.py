@@ -1,0 +1,14 @@
+"""A quick search on a tiny model, with everything kept in one folder."""
+
+import pytest
+
+
+@pytest.fixture
+def quick(tiny_model, tmp_path):
+    """The arguments of a search that takes a second."""
+    return {
+        "model": str(tiny_model("llama3", n_blocks=8)),
+        "workdir": tmp_path / "work",
+        "budget": 3,
+        "ppl": {"data": "demo", "samples": 4, "length": 24},
+    }

@@ -1,0 +1,218 @@
+"""A search from end to end: what it finds, what it keeps, how it goes on."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+import prunekit
+from prunekit.core import ConfigError
+from prunekit.core.errors import Interrupted, StorageError
+
+
+def same(result):
+    """All of a result but timings and work counters."""
+    return dataclasses.replace(result, work=None)
+
+
+def segments(quick):
+    return sorted(quick["workdir"].glob("journals/*/*.jsonl"))
+
+
+def rows(quick):
+    return [
+        json.loads(line)
+        for path in segments(quick)
+        for line in path.read_text().splitlines()[1:]
+        if line.endswith("}")
+    ]
+
+
+def measured_twice(quick):
+    found = [(tuple(row["removed"]), tuple(row["samples"])) for row in rows(quick)]
+    return len(found) - len(set(found))
+
+
+def test_the_result_is_complete_and_adds_up(quick):
+    result = prunekit.search(searcher="greedy", **quick)
+    assert len(result.removed) == result.budget == 3
+    assert sorted(result.removed + result.kept) == list(range(8))
+    assert result.difference.value == pytest.approx(result.pruned.loss - result.dense.loss)
+    assert result.difference.standard_error > 0
+    assert result.runner_up.behind.value >= 0
+    assert result.work.asked == 8 + 7 + 6
+    assert result.work.block_runs_saved > 0
+    assert 0 < result.parameters_removed < result.parameters
+    assert set(result.versions) == {"prunekit", "python", "torch", "transformers"}
+
+
+def test_the_run_folder_repeats_the_run(quick):
+    result = prunekit.search(searcher="genetic", seed=3, genetic={"population": 4}, **quick)
+    stored = json.loads(
+        (quick["workdir"] / "runs" / result.run.split("/")[-1] / "result.json").read_text()
+    )
+    assert stored == result.as_dict()
+    config = yaml.safe_load(open(f"{result.run}/config.yaml"))
+    assert config["genetic"] == {"population": 4, "elite": 0.2, "mutation": 0.15, "generations": 10}
+    again = prunekit.search(**config, workdir=quick["workdir"])
+    assert same(again) == same(result)
+    assert again.work.measured == 0
+
+
+def test_a_second_searcher_reuses_what_the_first_measured(quick):
+    prunekit.search(searcher="greedy", **quick)
+    result = prunekit.search(searcher="one-shot", **quick)
+    assert (result.work.measured, result.work.block_runs) == (0, 0)
+    assert measured_twice(quick) == 0
+
+
+def test_budget_seed_and_batch_size_share_a_journal_but_data_do_not(quick):
+    prunekit.search(searcher="one-shot", **quick)
+    assert prunekit.search(searcher="one-shot", **{**quick, "budget": 2}).work.measured == 0
+    assert prunekit.search(searcher="one-shot", tokens_per_forward=24, **quick).work.measured == 0
+    other = {**quick, "ppl": {**quick["ppl"], "seed": 1}}
+    assert prunekit.search(searcher="one-shot", **other).work.measured == 8
+
+
+def test_by_default_a_quarter_of_the_blocks_goes(quick):
+    del quick["budget"]
+    assert len(prunekit.search(searcher="one-shot", **quick).removed) == 2
+
+
+def test_protected_blocks_stay(quick):
+    result = prunekit.search(searcher="greedy", protect_first=2, protect_last=2, **quick)
+    assert set(result.removed) <= {2, 3, 4, 5}
+
+
+def test_a_journal_cut_at_any_byte_gives_the_same_result(quick):
+    whole = prunekit.search(searcher="one-shot", **quick)
+    (path,) = segments(quick)
+    content = path.read_bytes()
+    for part in range(8):
+        path.write_bytes(content[: len(content) * part // 8 + part])
+        for other in segments(quick)[:]:
+            if other != path:
+                other.unlink()
+        assert same(prunekit.search(searcher="one-shot", **quick)) == same(whole)
+        assert measured_twice(quick) == 0
+
+
+def test_killed_and_started_again_it_ends_with_the_identical_result(quick, tmp_path):
+    expected = prunekit.search(searcher="genetic", **{**quick, "workdir": tmp_path / "whole"})
+    code = (
+        "import sys, json, prunekit, prunekit.core.ledger as ledger\n"
+        "ledger.SECONDS_BETWEEN_WRITES = 0\n"
+        "prunekit.search(searcher='genetic', **json.loads(sys.argv[1]))"
+    )
+    arguments = json.dumps({**quick, "workdir": str(quick["workdir"])})
+    for extra in (0.05, 0.3, 0.6):
+        before = len(rows(quick))
+        child = subprocess.Popen([sys.executable, "-c", code, arguments])
+        while child.poll() is None and len(rows(quick)) == before:
+            time.sleep(0.01)
+        time.sleep(extra)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        with segments(quick)[-1].open("a") as torn:
+            torn.write('{"removed": [1, 2')
+    assert same(prunekit.search(searcher="genetic", **quick)).removed == expected.removed
+    result = prunekit.search(searcher="genetic", **quick)
+    assert dataclasses.replace(result, work=None, run="") == dataclasses.replace(
+        expected, work=None, run=""
+    )
+    assert measured_twice(quick) == 0
+
+
+def test_two_searches_at_once_both_end_right(quick):
+    code = (
+        "import sys, json, prunekit; prunekit.search(searcher='greedy', **json.loads(sys.argv[1]))"
+    )
+    arguments = json.dumps({**quick, "workdir": str(quick["workdir"])})
+    children = [subprocess.Popen([sys.executable, "-c", code, arguments]) for _ in range(2)]
+    assert [child.wait() for child in children] == [0, 0]
+    result = prunekit.search(searcher="greedy", **quick)
+    assert result.work.measured == 0
+    assert len(
+        {(tuple(r["removed"]), *map(tuple, (r["sums"], r["samples"]))) for r in rows(quick)}
+    ) == len({(tuple(r["removed"]), tuple(r["samples"])) for r in rows(quick)})
+
+
+def test_ctrl_c_says_the_best_so_far_and_keeps_everything(quick, monkeypatch):
+    from prunekit.plugins.models.decoder import DecoderAdapter
+
+    original, calls = DecoderAdapter.block, []
+
+    def interrupted(self, index, state):
+        calls.append(index)
+        if len(calls) == 250:
+            raise KeyboardInterrupt
+        return original(self, index, state)
+
+    monkeypatch.setattr(DecoderAdapter, "block", interrupted)
+    with pytest.raises(Interrupted, match=r"Best so far: blocks \d.*run the same command again"):
+        prunekit.search(searcher="genetic", **quick)
+    assert len(rows(quick)) > 8
+    monkeypatch.setattr(DecoderAdapter, "block", original)
+    prunekit.search(searcher="genetic", **quick)
+    assert measured_twice(quick) == 0
+
+
+def test_a_loss_that_is_not_finite_is_the_worst(quick, monkeypatch):
+    from prunekit.plugins.objectives.perplexity import Perplexity
+
+    original = Perplexity.measure
+    count = iter(range(10**6))
+
+    def broken(self, output, batch):
+        sums, weights = original(self, output, batch)
+        return (sums * float("-inf") if next(count) == 4 else sums), weights
+
+    monkeypatch.setattr(Perplexity, "measure", broken)
+    prunekit.search(searcher="one-shot", **quick)
+    (bad,) = [row for row in rows(quick) if None in row["sums"]]
+    again = prunekit.search(searcher="one-shot", **quick)
+    assert not set(bad["removed"]) & set(again.removed)
+
+
+def test_a_workdir_that_cannot_be_written_is_one_line(quick, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot write"):
+        prunekit.search(**{**quick, "workdir": tmp_path / "file"})
+
+
+def test_a_disk_that_fills_up_loses_nothing(quick):
+    code = (
+        "import sys, json, resource, signal, prunekit, prunekit.core.ledger as ledger\n"
+        "from prunekit.core import PrunekitError\n"
+        "ledger.SECONDS_BETWEEN_WRITES = 0\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "try:\n    prunekit.search(searcher='genetic', **json.loads(sys.argv[1]))\n"
+        "except PrunekitError as error:\n    print(error)\n"
+    )
+    arguments = json.dumps({**quick, "workdir": str(quick["workdir"])})
+    command = [sys.executable, "-c", code, arguments]
+    printed = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    assert "All earlier measurements are safe" in printed.stdout, printed.stderr
+    saved = len(rows(quick))
+    assert saved > 2
+    prunekit.search(searcher="genetic", **quick)
+    assert measured_twice(quick) == 0
+
+
+def test_a_sample_longer_than_the_context_is_refused_before_the_model_is_read(quick):
+    quick["ppl"] = {"data": "demo", "samples": 2, "length": 200}
+    with pytest.raises(ConfigError, match="has 200 tokens, the model's context holds 128"):
+        prunekit.search(**quick)
+
+
+def test_saving_over_something_is_refused_before_any_work(quick, tmp_path):
+    with pytest.raises(ConfigError, match="exists already"):
+        prunekit.search(save=tmp_path, **quick)
+    assert not quick["workdir"].exists()
