@@ -1,0 +1,192 @@
+"""The commands as a user types them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from prunekit.cli.main import main
+
+QUICK = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24"]
+
+
+@pytest.fixture
+def prunekit(monkeypatch, capsys, tmp_path):
+    """Type a command; get its exit status and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["prunekit", *map(str, words)])
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+def test_list_plugins_shows_every_kind(prunekit):
+    status, out, err = prunekit("list-plugins")
+    assert (status, err) == (0, "")
+    assert all(name in out for name in ("genetic", "ppl", "llama31", "local", "prunekit 0.1.0"))
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_list_plugins_shows_the_options_of_one(prunekit):
+    _, out, _ = prunekit("list-plugins", "genetic")
+    assert "--genetic.population" in out
+
+
+def test_broken_and_equal_plugins_are_one_line_each(prunekit, install):
+    twin = (
+        "from prunekit.core import hookimpl\nclass G:\n    'Twin.'\n    name = 'genetic'\n"
+        "    def search(self, problem): yield []\n@hookimpl\ndef {}(): return [G]\n"
+    )
+    install("prunekit-broken", "import not_there")
+    install("prunekit-typo", twin.format("prunekit_searcher"))
+    install("prunekit-twin", twin.format("prunekit_searchers"))
+    status, out, err = prunekit("list-plugins")
+    assert status == 0
+    lines = err.splitlines()
+    assert len(lines) == 3
+    assert any("prunekit-broken 1.0" in line and "not_there" in line for line in lines)
+    assert any("unknown hook 'prunekit_searcher'" in line for line in lines)
+    assert any("prunekit-twin:genetic" in line and "prunekit:genetic" in line for line in lines)
+    assert "one-shot" in out
+
+
+def test_listing_does_not_import_torch():
+    code = "import sys, prunekit.cli.main as m; m.make_app(m.load()); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n"
+
+
+def test_a_search_prints_a_picture_and_what_to_do_next(prunekit, tiny_model):
+    status, out, _ = prunekit(
+        "search", "--model", tiny_model(), "-k", 2, "--searcher", "one-shot", *QUICK
+    )
+    assert status == 0
+    picture = next(line for line in out.splitlines() if "█" in line)
+    assert (picture.count("█") - 1, picture.count("·") - 1) == (6, 2)
+    assert all(word in out for word in ("dense", "pruned", "±", "perplexity", "block forwards"))
+    command = next(line for line in out.splitlines() if "prunekit export" in line)
+    assert prunekit(*command.split("prunekit ")[1].split())[0] == 0
+
+
+def test_json_is_for_scripts(prunekit, tiny_model):
+    status, out, _ = prunekit("search", "--model", tiny_model(), "-k", 2, "--json", *QUICK)
+    result = json.loads(out)
+    assert (status, len(result["removed"]), result["schema"]) == (0, 2, 1)
+
+
+def test_without_a_model_the_demo_is_taken_and_said(prunekit):
+    status, out, err = prunekit("search", "--dry-run")
+    assert status == 0
+    assert "taking demo" in err
+    assert "4 of 16 blocks go" in out
+    assert "takes about" in out
+
+
+def test_version(prunekit):
+    assert prunekit("--version") == (0, "prunekit 0.1.0\n", "")
+
+
+def test_flags_win_over_a_file(prunekit, tiny_model, tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        f"model: {tiny_model()}\nsearcher: one-shot\nbudget: 3\nseed: 4\n"
+    )
+    _, out, _ = prunekit("search", "--config", "a.yaml", "--budget", 2, "--json", *QUICK)
+    result = json.loads(out)
+    assert (result["budget"], result["searcher"], result["seed"]) == (2, "one-shot", 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["--searcher", "gentic"], 1, "no searcher is called 'gentic'. Did you mean 'genetic'?"),
+        (["--objective", "pl"], 1, "no objective is called 'pl'. Did you mean 'ppl'?"),
+        (["--genetic.populaton", "3"], 2, "No such option"),
+        (
+            ["--genetic.population", "3"],
+            1,
+            "options of 'genetic' were given, but this search runs greedy",
+        ),
+        (
+            ["--searcher", "genetic", "--genetic.population", "x"],
+            1,
+            "genetic.population: expected int, got 'x'",
+        ),
+        (["--budget", "0"], 1, "1 to 15 can be removed"),
+        (["--budget", "16"], 1, "1 to 15 can be removed"),
+        (["--budget", "14", "--protect-first", "3"], 1, "with 3 protected, 1 to 13 can be removed"),
+        (["--dtype", "int8"], 1, "dtype: expected auto|own|float32|bfloat16|float16, got 'int8'"),
+        (["--device", "cuda"], 1, "--device cuda: not there"),
+        (["--config", "nowhere.yaml"], 1, "cannot read nowhere.yaml"),
+        (["--model", "nowhere/at/all"], 1, "no such folder"),
+        (["--adapter", "lama"], 1, "no model is called 'lama'"),
+        (["--ppl.data", "nowhere.txt"], 1, "no such file"),
+        (["--ppl.length", "5000"], 1, "asked for were 32 sequences of 5,000 tokens"),
+    ],
+)
+def test_a_mistake_costs_one_line(prunekit, words, status, message):
+    found, out, err = prunekit("search", "-q", *words)
+    assert found == status
+    assert message in err
+    assert out == ""
+    assert "Traceback" not in err
+    if status == 1:
+        assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "searcher: genetic\ngenetic:\n  populaton: 3\n",
+            "a.yaml:3: genetic.populaton: no such option",
+        ),
+        ("seacher: genetic\n", "a.yaml:1: seacher: no such key. Did you mean 'searcher'?"),
+        ("model: demo\nsearcher: gentic\n", "a.yaml:2: no searcher is called 'gentic'"),
+        ("model: demo\nbudget: many\n", "a.yaml:2: budget: expected int, got 'many'"),
+        ("genetic: 3\nsearcher: genetic\n", "a.yaml:1: genetic: expected options"),
+        ("a: [\n", "a.yaml:2: "),
+    ],
+)
+def test_a_mistake_in_a_file_has_its_line(prunekit, tmp_path, content, message):
+    (tmp_path / "a.yaml").write_text(content)
+    status, _, err = prunekit("search", "-q", "--config", "a.yaml")
+    assert status == 1
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--remove", "9,x"], "expected block numbers, counted from 0, as 9,12"),
+        (["--remove", "9,9"], "blocks 9 are named twice"),
+        (["--remove", "16"], "blocks 16 do not exist"),
+        (["--run", "nothing"], "no finished run"),
+        ([], "either a run or the blocks"),
+    ],
+)
+def test_a_mistake_in_an_export_costs_one_line_and_writes_nothing(
+    prunekit, tmp_path, words, message
+):
+    status, _, err = prunekit("export", "--to", "pruned", *words)
+    assert status == 1
+    assert message in err
+    assert not (tmp_path / "pruned").exists()
+
+
+def test_another_familys_adapter_fails_its_proof(prunekit, tiny_model):
+    status, _, err = prunekit(
+        "search", "-q", "--model", tiny_model("gemma"), "--adapter", "llama3", *QUICK
+    )
+    assert status == 1
+    assert "does not run this model faithfully" in err

@@ -1,0 +1,125 @@
+"""The house: what may import what, and documents that stay true."""
+
+import ast
+import doctest
+import importlib
+import importlib.metadata
+import pkgutil
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+import prunekit.cli.main
+import prunekit.core
+import prunekit.plugins
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def imports(path, only_at_import=False):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if only_at_import else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+def modules(package):
+    names = [m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    return [importlib.import_module(name) for name in names]
+
+
+@pytest.mark.parametrize("module", modules(prunekit.core), ids=lambda m: m.__name__)
+def test_docstring_examples_are_true(module):
+    assert not doctest.testmod(module).failed
+
+
+def test_every_plugin_file_is_an_entry_point():
+    points = {p.value for p in importlib.metadata.entry_points(group="prunekit")}
+    for module in modules(prunekit.plugins):
+        if any(name.startswith("prunekit_") for name in vars(module)):
+            assert module.__name__ in points
+
+
+def test_the_core_knows_no_plugin_workflow_or_command():
+    for path in (ROOT / "core").glob("*.py"):
+        assert not [m for m in imports(path) if re.match(r"prunekit\.(plugins|workflows|cli)", m)]
+
+
+def test_searchers_know_nothing_of_torch():
+    for path in (ROOT / "plugins" / "searchers").glob("*.py"):
+        assert not {"torch", "transformers"} & {m.split(".")[0] for m in imports(path)}
+
+
+def test_no_module_imports_torch_before_it_is_needed():
+    heavy = {"torch", "transformers", "datasets", "lm_eval"}
+    for folder in ("core", "plugins", "workflows", "cli"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert not heavy & {m.split(".")[0] for m in imports(path, only_at_import=True)}, path
+
+
+def test_every_hook_is_in_the_readme():
+    from prunekit.core import hookspecs
+
+    for name in vars(hookspecs):
+        if name.startswith("prunekit_"):
+            assert f"`{name}()`" in README
+
+
+def test_every_built_in_plugin_is_in_the_readme(registry):
+    for entry in registry.entries:
+        assert f"`{entry.name}`" in README
+
+
+def commands():
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [
+        c.strip() for line in lines for c in line.split("&&") if c.strip().startswith("prunekit")
+    ]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_of_the_readme_runs(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    try:
+        prunekit.cli.main.main()
+    except SystemExit as stop:
+        error = capsys.readouterr().err
+        assert not stop.code or ("--dry-run" in command and "not in the local cache" in error), (
+            error
+        )
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    use, plugin = blocks("python")
+    exec(use, {})
+    assert (tmp_path / "pruned-from-python" / "config.json").exists()
+    namespace = {"__name__": "readme"}
+    sys.modules["readme"] = type(sys)("readme")
+    exec(plugin, namespace)
+    from prunekit.core import Problem
+    from prunekit.core.driver import drive
+
+    (searcher,) = namespace["prunekit_searchers"]()
+    choice = drive(searcher(), Problem(8, 2), lambda subsets: [float(sum(s)) for s in subsets])
+    assert choice.removed == {0, 1}
+
+
+def test_the_yaml_of_the_readme_is_a_configuration(tmp_path, registry):
+    from prunekit.workflows.config import parse_file
+
+    (text,) = blocks("yaml")
+    (tmp_path / "a.yaml").write_text(text)
+    assert parse_file(tmp_path / "a.yaml", {}, registry).options == {"genetic": {"population": 8}}
