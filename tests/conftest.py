@@ -31,7 +31,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         },
     },
     "qwen3": {"model_type": "qwen3", "head_dim": 8},
-    "gemma": {"model_type": "gemma", "head_dim": 8},
+    "gemma2": {"model_type": "gemma2", "head_dim": 8, "query_pre_attn_scalar": 8},
     "qwen3-sliding": {
         "model_type": "qwen3",
         "head_dim": 8,

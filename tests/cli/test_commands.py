@@ -186,7 +186,7 @@ def test_a_mistake_in_an_export_costs_one_line_and_writes_nothing(
 
 def test_another_familys_adapter_fails_its_proof(prunekit, tiny_model):
     status, _, err = prunekit(
-        "search", "-q", "--model", tiny_model("gemma"), "--adapter", "llama3", *QUICK
+        "search", "-q", "--model", tiny_model("gemma2"), "--adapter", "llama3", *QUICK
     )
     assert status == 1
     assert "does not run this model faithfully" in err

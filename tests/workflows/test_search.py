@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -58,7 +59,7 @@ def test_the_run_folder_repeats_the_run(quick):
         (quick["workdir"] / "runs" / result.run.split("/")[-1] / "result.json").read_text()
     )
     assert stored == result.as_dict()
-    config = yaml.safe_load(open(f"{result.run}/config.yaml"))
+    config = yaml.safe_load(Path(result.run, "config.yaml").read_text())
     assert config["genetic"] == {"population": 4, "elite": 0.2, "mutation": 0.15, "generations": 10}
     again = prunekit.search(**config, workdir=quick["workdir"])
     assert same(again) == same(result)
