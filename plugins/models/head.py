@@ -10,8 +10,11 @@ from prunekit.core import IGNORE
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOGITS_AT_ONCE = 2**26
-"""Logits alive at a time. With 128k words, those of 2,048 positions would take 1 GB in float32."""
+LOGITS_AT_ONCE = 2**22
+"""Logits alive at a time. With 128k words, those of 2,048 positions would take 1 GB in float32; and
+memory of more than 32 MB is handed back to the system and faulted in again at every call."""
+LEAST_POSITIONS = 512
+"""Fewer positions at a time would leave the product with a large head waiting for memory."""
 
 
 class Predictions:
@@ -21,7 +24,7 @@ class Predictions:
         """`head` takes hidden states `[positions, width]` to logits `[positions, words]`."""
         self.hidden = hidden
         self.head = head
-        self.positions_at_once = max(1, LOGITS_AT_ONCE // words)
+        self.positions_at_once = max(LEAST_POSITIONS, LOGITS_AT_ONCE // words)
 
     def token_logprobs(self, targets: Tensor) -> Tensor:
         """Log-probability in float32 of each target, `[rows, length]`; 0 where it is IGNORE."""

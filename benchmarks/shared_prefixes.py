@@ -1,0 +1,72 @@
+"""What sharing prefixes saves: the same subsets measured together and one by one, in one run.
+
+    python benchmarks/shared_prefixes.py [MODEL] [SEARCHER]
+
+The baseline measures every subset by itself, as other tools do, with the same code otherwise. Also
+printed: how the choice compares with random subsets of the same size.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from prunekit.core.driver import Driver
+from prunekit.core.registry import load
+from prunekit.workflows.config import parse, resolve
+from prunekit.workflows.session import Session, open_session
+
+RANDOM_SUBSETS = 20
+
+
+def main() -> None:
+    model, searcher = (sys.argv[1:] + ["demo", "greedy"][len(sys.argv) - 1 :])[:2]
+    registry = load()
+    plan = resolve(parse({"model": model, "searcher": searcher}, registry), registry)
+    driver = Driver(plan.searcher, plan.problem)
+    with tempfile.TemporaryDirectory() as folder:
+        with open_session(plan, Path(folder, "shared"), lambda subsets: None) as shared:
+            seconds = timed(driver, shared)
+            report("shared", shared, seconds)
+            compare_with_random(driver, shared)
+        with open_session(plan, Path(folder, "alone"), lambda subsets: None) as alone:
+            start = time.perf_counter()
+            for subset in dict.fromkeys(driver.requests):
+                alone.losses([subset])
+            apart = time.perf_counter() - start
+            report("one by one", alone, apart)
+    print(f"ratio of seconds: {apart / seconds:.2f}")
+
+
+def timed(driver: Driver, session: Session) -> float:
+    start = time.perf_counter()
+    while driver.request is not None:
+        driver.answer(session.losses(driver.request))
+    return time.perf_counter() - start
+
+
+def report(name: str, session: Session, seconds: float) -> None:
+    print(
+        f"{name}: {session.ledger.measured} subsets, {session.meter.block_runs} block forwards, "
+        f"{seconds:.1f} s"
+    )
+
+
+def compare_with_random(driver: Driver, session: Session) -> None:
+    rng, problem = random.Random(1), driver.problem
+    draws = [
+        frozenset(rng.sample(problem.removable, problem.budget)) for _ in range(RANDOM_SUBSETS)
+    ]
+    losses = sorted(session.losses(draws))
+    (chosen,) = session.losses([driver.removed or frozenset()])
+    print(
+        f"chosen {chosen:.4f}; {RANDOM_SUBSETS} random subsets: best {losses[0]:.4f}, "
+        f"median {losses[len(losses) // 2]:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
