@@ -27,7 +27,9 @@ def main() -> None:
     except PrunekitError as error:
         if os.environ.get("PRUNEKIT_DEBUG"):
             raise
-        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        mistake = error.exit_status == 1
+        line = f"error: {error}" if mistake else str(error)
+        err.print(line, style="red" if mistake else "", markup=False, soft_wrap=True)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         err.print("stopped; nothing was measured yet")
