@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from rich import box
-from rich.table import Table
+import inspect
 
+from rich import box
+from rich.table import Column, Table
+
+from prunekit.cli.flags import flag_name
 from prunekit.cli.screen import err, out
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import options_of, suggest
@@ -50,14 +53,14 @@ def _twins(registry: Registry) -> dict[str, str]:
 def _show(entry: Entry, registry: Registry) -> None:
     label = registry.label(entry)
     out.print(f"[bold]{entry.kind} {label}[/], from {entry.source} {entry.version}")
-    out.print((entry.cls.__doc__ or "").strip(), markup=False)
+    for paragraph in inspect.cleandoc(entry.cls.__doc__ or "").split("\n\n"):
+        out.print(" ".join(paragraph.split()), "", sep="\n", markup=False)
     options = options_of(entry.cls)
     if not options:
-        out.print("\nno options")
+        out.print("no options")
         return
-    table = Table(
-        "option", "type", "default", "range", "meaning", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    columns = [Column(name, overflow="fold") for name in ("option", "type", "default", "range")]
+    table = Table(*columns, "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
     for o in options:
-        table.add_row(f"--{label}.{o.name}", o.kind_name, str(o.default), o.range, o.help)
+        table.add_row(flag_name(label, o.name), o.kind_name, str(o.default), o.range, o.help)
     out.print(table)
