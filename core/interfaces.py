@@ -74,7 +74,11 @@ class ModelFacts:
 
 
 class Searcher(Protocol):
-    """Decides which subsets to measure. Knows nothing of models or devices."""
+    """Decides which subsets to measure. Knows nothing of models or devices.
+
+    A searcher that needs more than losses names it in `needs`, out of `signals.SIGNALS`, and finds
+    it in `problem.signals`.
+    """
 
     name: ClassVar[str]
 
@@ -90,8 +94,11 @@ class Output(Protocol):
         """Log-probability in float32 of each target, `[rows, length]`; 0 where it is IGNORE."""
         ...
 
-    def logits(self, where: Tensor) -> Tensor:
-        """Logits in float32 at the true places of `where` `[rows, length]`: `[places, words]`."""
+    def logits(self, where: Tensor) -> Iterator[Tensor]:
+        """Logits in float32 at the true places of `where` `[rows, length]`, some at a time.
+
+        Each part is `[places, words]`; the parts follow each other in the order of `where`.
+        """
         ...
 
 
@@ -100,7 +107,9 @@ class Objective(Protocol):
 
     An objective may also have `reduce(sums, weights) -> float`, where its loss is not the sum of
     sums over the sum of weights; `readings(loss) -> dict[str, float]`, other numbers that say the
-    same, such as a perplexity; and `demo_options`, defaults that hold with a demo model.
+    same, such as a perplexity; `prepare(batch, output) -> dict[str, Tensor]`, what it wants to keep
+    of the dense model's output, found again in `batch.extra`; and `demo_options`, defaults that
+    hold with a demo model.
     """
 
     name: ClassVar[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from prunekit.core.interfaces import Batch, ModelAdapter, Objective, State
 from prunekit.core.measurement import Piece
@@ -25,6 +26,7 @@ class PrefixMeter:
         self.batches = batches
         self.facts = adapter.facts
         self._runs = 0
+        self._prepared_batches: dict[int, Batch] = {}
 
     @property
     def block_runs(self) -> int:
@@ -41,13 +43,28 @@ class PrefixMeter:
         # Gradients are switched off step by step: a generator would leave them off while it waits.
         import torch
 
-        batch = self.batches[number]
+        batch = self._prepared(number)
         with torch.no_grad():
             entered = self.adapter.enter(batch)
         for state, subset in walk(subsets, self.facts.n_blocks, entered, self._run):
             with torch.no_grad():
                 sums, weights = self.objective.measure(self.adapter.output(state), batch)
             yield Piece(subset, number, tuple(sums.tolist()), tuple(weights.tolist()))
+
+    def _prepared(self, number: int) -> Batch:
+        """The batch, with what the objective keeps of the dense model's output, if anything."""
+        import torch
+
+        prepare = getattr(self.objective, "prepare", None)
+        if prepare and number not in self._prepared_batches:
+            batch = self.batches[number]
+            with torch.no_grad():
+                state = self.adapter.enter(batch)
+                for index in range(self.facts.n_blocks):
+                    state = self.adapter.block(index, state)
+                kept = prepare(batch, self.adapter.output(state))
+            self._prepared_batches[number] = replace(batch, extra={**batch.extra, **kept})
+        return self._prepared_batches.get(number, self.batches[number])
 
     def _run(self, index: int, state: State) -> State:
         import torch

@@ -120,8 +120,8 @@ def cut(text: str, length: int) -> Iterator[str]:
 
 def make_item(book: str, piece: str) -> dict[str, object]:
     """Which of four continuations, all from the same book, follows this passage?"""
-    question, *_ = cut(piece, CONTEXT)
-    right = next(cut(piece[len(question) :].lstrip(), CONTINUATION))
+    context, *_ = cut(piece, CONTEXT)
+    right = next(cut(piece[len(context) :].lstrip(), CONTINUATION))
     choices = [right]
     while len(choices) < 4:
         start = book.index(" ", random.randrange(len(book) - PASSAGE)) + 1
@@ -129,7 +129,7 @@ def make_item(book: str, piece: str) -> dict[str, object]:
         if wrong not in piece and wrong not in choices:
             choices.append(wrong)
     random.shuffle(choices)
-    return {"question": question, "choices": choices, "answer": choices.index(right)}
+    return {"context": context, "choices": choices, "answer": choices.index(right)}
 
 
 def write(name: str, rows: list[dict[str, object]]) -> None:

@@ -35,19 +35,15 @@ class Predictions:
         wanted = torch.split(targets[where], self.positions_at_once)
         chosen = [
             logits.log_softmax(-1).gather(-1, words[:, None])[:, 0]
-            for logits, words in zip(self._chunks(where), wanted, strict=True)
+            for logits, words in zip(self.logits(where), wanted, strict=True)
         ]
         logprobs = torch.zeros(targets.shape, device=targets.device)
         return logprobs.masked_scatter(where, torch.cat(chosen))
 
-    def logits(self, where: Tensor) -> Tensor:
-        """Logits in float32 at the true places of `where` `[rows, length]`: `[places, words]`."""
+    def logits(self, where: Tensor) -> Iterator[Tensor]:
+        """Logits in float32 at the true places of `where`, some places at a time."""
         import torch
 
-        return torch.cat(list(self._chunks(where.to(self.hidden.device))))
-
-    def _chunks(self, where: Tensor) -> Iterator[Tensor]:
-        import torch
-
-        for hidden in torch.split(self.hidden[where], self.positions_at_once):
+        places = self.hidden[where.to(self.hidden.device)]
+        for hidden in torch.split(places, self.positions_at_once):
             yield self.head(hidden).float()

@@ -9,7 +9,7 @@ import torch
 from prunekit.core import IGNORE, ConfigError
 from prunekit.core.batching import batches_of
 from prunekit.plugins.objectives.perplexity import Perplexity
-from prunekit.plugins.objectives.texts import demo_rows
+from prunekit.plugins.objectives.rows import demo_rows
 
 
 class UniformOutput:

@@ -104,6 +104,7 @@ def test_no_other_chance_is_used(searcher, monkeypatch):
     [
         ("one-shot", lambda n, k: n),
         ("greedy", lambda n, k: k * n - k * (k - 1) // 2),
+        ("beam", lambda n, k: n + 5 * ((k - 1) * n - k * (k - 1) // 2)),
         ("genetic", lambda n, k: n + 16 * 11),
     ],
 )

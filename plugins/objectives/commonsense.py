@@ -1,0 +1,75 @@
+"""The format of Commonsense-170k (LLM-Adapters, Hu et al., arXiv 2304.01933).
+
+Eight tasks in one file, each item an instruction that ends in its labels:
+
+    Please choose the correct answer to the question: ...
+
+    Answer1: ... Answer2: ...
+
+    Answer format: answer1/answer2
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prunekit.core import ConfigError
+
+FORMAT = re.compile(r"\s*Answer format:\s*(\S+)\s*$")
+IMPERATIVE = re.compile(r"^\s*Please [^:]*:\s*")
+LABEL = re.compile(r"([a-z]+)(\d+)")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an instruction asks."""
+
+    stem: str
+    choices: tuple[str, ...]
+    labels: tuple[str, ...]
+    blank: bool
+    """the stem is a sentence with `_` in place of the answer, as in WinoGrande"""
+
+
+def is_commonsense(row: Mapping[str, Any]) -> bool:
+    """Whether a row has this format."""
+    return isinstance(row.get("instruction"), str) and isinstance(row.get("answer"), str)
+
+
+def parse_commonsense(instruction: str) -> Question:
+    """Take an instruction apart; ConfigError where it is no such instruction.
+
+    Markers of choices are sought from the last to the first and from the right, so that text in
+    the question that looks like one cannot win.
+    """
+    format_line = FORMAT.search(instruction)
+    if not format_line:
+        raise ConfigError(
+            f"not an item of Commonsense-170k: {instruction[:60]!r} ends in no format"
+        )
+    labels = tuple(format_line[1].split("/"))
+    body = instruction[: format_line.start()]
+    if set(labels) <= {"true", "false"}:
+        return Question(IMPERATIVE.sub("", body).strip(), labels, labels, blank=False)
+    choices: list[str] = []
+    for label in reversed(labels):
+        body, choice = _cut(body, label, instruction)
+        choices.insert(0, choice)
+    stem = IMPERATIVE.sub("", body).strip()
+    blank = labels[0].startswith("option") and "_" in stem
+    return Question(stem, tuple(choices), labels, blank)
+
+
+def _cut(body: str, label: str, instruction: str) -> tuple[str, str]:
+    """What stands before the last marker of this label, and after it."""
+    parts = LABEL.fullmatch(label)
+    marker = f"{parts[1].capitalize()}{parts[2]}:" if parts else f"{label}:"
+    place = body.rfind(marker)
+    if place < 0:
+        raise ConfigError(
+            f"not an item of Commonsense-170k: {instruction[:60]!r} has no choice {marker!r}"
+        )
+    return body[:place], body[place + len(marker) :].strip()

@@ -1,0 +1,70 @@
+"""KL divergence from the dense model: how much of what it would say is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from prunekit.core import IGNORE, Batch, Output, hookimpl, option
+from prunekit.plugins.objectives.windows import TextWindows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Divergence(TextWindows):
+    """Mean KL divergence per token from the dense model's predictions to the pruned model's.
+
+    EvoPress (arXiv 2410.14649) searches with it. Of the dense model's distribution the `top` words
+    are kept and the rest is one bucket, so what is measured is a lower bound of the divergence.
+    """
+
+    name: ClassVar[str] = "kl"
+    unit: ClassVar[str] = "nats per token"
+    top: int = option(64, "words kept of each of the dense model's predictions", low=1)
+
+    def prepare(self, batch: Batch, output: Output) -> dict[str, Tensor]:
+        """Words and log-probabilities of the dense model at every predicted position."""
+        import torch
+
+        words, logprobs = [], []
+        for logits in output.logits(batch.targets != IGNORE):
+            best = logits.log_softmax(-1).topk(min(self.top, logits.shape[-1]))
+            words.append(best.indices)
+            logprobs.append(best.values)
+        return {"dense_words": torch.cat(words), "dense_logprobs": torch.cat(logprobs)}
+
+    def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Summed divergence and number of predicted tokens of each sequence."""
+        import torch
+
+        where = batch.targets != IGNORE
+        parts, start = [], 0
+        for logits in output.logits(where):
+            end = start + len(logits)
+            words, dense = (
+                batch.extra[f"dense_{name}"][start:end] for name in ("words", "logprobs")
+            )
+            parts.append(_divergence(dense, logits.log_softmax(-1).gather(-1, words)))
+            start = end
+        divergence = torch.cat(parts).to("cpu", torch.float64)
+        rows = torch.zeros(where.shape, dtype=torch.float64).masked_scatter(where.cpu(), divergence)
+        return rows.sum(1), where.sum(1)
+
+
+def _divergence(dense: Tensor, pruned: Tensor) -> Tensor:
+    """KL of distributions over the kept words and one bucket for all others, `[places]`."""
+    kept = (dense.exp() * (dense - pruned)).sum(-1)
+    rest_dense, rest_pruned = (_rest(logprobs) for logprobs in (dense, pruned))
+    return kept + rest_dense * (rest_dense.log() - rest_pruned.log())
+
+
+def _rest(logprobs: Tensor) -> Tensor:
+    """The probability of all words that were not kept, never quite zero."""
+    return (1 - logprobs.exp().sum(-1)).clamp_min(1e-9)
+
+
+@hookimpl
+def prunekit_objectives() -> list[type]:
+    return [Divergence]

@@ -1,0 +1,112 @@
+"""Multiple-choice items: embedded, of Commonsense-170k, or from a local file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prunekit.core import ConfigError
+from prunekit.plugins.objectives.commonsense import is_commonsense, parse_commonsense
+from prunekit.plugins.objectives.rows import demo_rows, draw, file_rows, hub_rows, shuffled
+
+COMMONSENSE = "zwhe99/commonsense_170k"
+LABEL = "the correct answer is"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question, or a text to be continued, with several answers of which one is right."""
+
+    stem: str
+    choices: tuple[str, ...]
+    answer: int
+    labels: tuple[str, ...]
+    instruction: str
+    """the question with its choices listed, as an instruction to a model"""
+    bare: bool = False
+    """the stem is no question but text, which the choices continue or, at `_`, complete"""
+
+    def by_content(self) -> list[tuple[str, str]]:
+        """Context and continuation for each choice, which is told by its text."""
+        if self.bare and "_" in self.stem:
+            return [("", self.stem.replace("_", choice, 1)) for choice in self.choices]
+        context = self.stem if self.bare else f"Question: {self.stem}\nAnswer:"
+        return [(context, f" {choice}") for choice in self.choices]
+
+    def by_label(self) -> list[tuple[str, str]]:
+        """Context, which lists all choices, and the label of each as continuation."""
+        return [(f"{self.instruction}\n\n{LABEL}", f" {label}") for label in self.labels]
+
+
+def load_items(data: str, seed: int, samples: int) -> list[Item]:
+    """`samples` items, draw `seed`; ConfigError where there are too few or one is wrong."""
+    if data == "demo":
+        items = _parsed(draw(demo_rows("calibration-items"), seed, samples), data)
+    else:
+        rows = hub_rows(COMMONSENSE) if data == "commonsense_170k" else _of_file(data)
+        items = _first(_parsed(shuffled(rows, seed), data), samples)
+    found = list(items)
+    if len(found) < samples:
+        raise ConfigError(
+            f"data {data!r} has {len(found)} usable items, asked for were {samples}: lower samples"
+        )
+    return found
+
+
+def _of_file(data: str) -> list[dict[str, Any]]:
+    return file_rows(Path(data).expanduser(), "demo, commonsense_170k")
+
+
+def _first(items: Iterator[Item], count: int) -> Iterator[Item]:
+    for _, item in zip(range(count), items, strict=False):
+        yield item
+
+
+def _parsed(rows: Iterable[Mapping[str, Any]], data: str) -> Iterator[Item]:
+    for row in rows:
+        item = _commonsense(row) if is_commonsense(row) else _general(row, data)
+        if item is not None:
+            yield item
+
+
+def _commonsense(row: Mapping[str, Any]) -> Item | None:
+    """None where a wrong choice reads like the right one, as in a few items of that set."""
+    question = parse_commonsense(row["instruction"])
+    answer = question.labels.index(row["answer"])
+    right = question.choices[answer]
+    if question.choices.count(right) > 1:
+        return None
+    return Item(
+        question.stem, question.choices, answer, question.labels, row["instruction"], question.blank
+    )
+
+
+def _general(row: Mapping[str, Any], data: str) -> Item:
+    """An item of `question` or `context`, `choices`, and `answer`: a choice, or its index."""
+    stem = row.get("question") or row.get("context")
+    choices, answer = row.get("choices"), row.get("answer")
+    if not isinstance(stem, str) or not isinstance(choices, list) or answer is None:
+        raise ConfigError(
+            f"data {data!r}: expected the columns `question`, `choices` and `answer`, found "
+            f"{', '.join(row)}"
+        )
+    texts = tuple(map(str, choices))
+    if answer in texts:
+        answer = texts.index(answer)
+    where = f"data {data!r}, item {stem[:40]!r}"
+    if not isinstance(answer, int) or not 0 <= answer < len(texts):
+        raise ConfigError(
+            f"{where}: the answer {answer!r} is none of its {len(texts)} choices; give the text "
+            "of the right one, or its index from 0"
+        )
+    if len(texts) < 2 or len(set(texts)) < len(texts) or not all(t.strip() for t in texts):
+        raise ConfigError(f"{where}: expected two or more different choices, got {list(texts)}")
+    labels = tuple(f"answer{number}" for number in range(1, len(texts) + 1))
+    listed = " ".join(f"Answer{number}: {text}" for number, text in enumerate(texts, start=1))
+    instruction = (
+        f"Please choose the correct answer to the question: {stem}\n\n{listed}\n\n"
+        f"Answer format: {'/'.join(labels)}"
+    )
+    return Item(stem, texts, answer, labels, instruction, bare="context" in row)

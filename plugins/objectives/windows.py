@@ -1,0 +1,106 @@
+"""Windows of running text: the calibration set of objectives on language modelling."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
+
+from prunekit.core import IGNORE, ConfigError, Sample, option
+from prunekit.plugins.objectives.texts import Texts, open_texts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+STUDY_SIZE = (64, 2048)
+DEMO_SIZE = (32, 128)
+
+
+@dataclass(frozen=True)
+class TextWindows:
+    """The options and the calibration set of an objective on text."""
+
+    name: ClassVar[str]
+    demo_options: ClassVar[dict[str, object]] = {"data": "demo"}
+    data: str = option("c4", "demo, c4, wikitext2, or a .txt, .jsonl or .parquet file")
+    samples: int | None = option(None, "sequences; by default 64, of demo data 32", low=1)
+    length: int | None = option(None, "tokens a sequence; by default 2048, of demo data 128", low=2)
+    packing: Literal["auto", "documents", "stream"] = option(
+        "auto", "a window from each long document, or windows of all documents joined"
+    )
+    add_bos: bool = option(False, "begin every sequence with the beginning-of-text token")
+    seed: int = option(0, "which draw of the data", low=0)
+
+    def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
+        """`samples` sequences of `length` tokens; ConfigError where the text is too short."""
+        texts = open_texts(self.data, self.seed, self._size[0])
+        documents = self.packing == "documents" or (self.packing == "auto" and texts.long)
+        windows = self._cut_documents if documents else self._cut_stream
+        return [_sample(row) for row in windows(texts, tokenizer)]
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        samples, length = DEMO_SIZE if self.data == "demo" else STUDY_SIZE
+        return self.samples or samples, self.length or length
+
+    def _cut_documents(
+        self, texts: Texts, tokenizer: PreTrainedTokenizerBase
+    ) -> Iterator[list[int]]:
+        """One random window from each document that has one, until there are enough."""
+        samples, _ = self._size
+        first, width = self._window(tokenizer)
+        rng = random.Random(self.seed)
+        found = seen = 0
+        for document in texts.documents:
+            ids = tokenizer(document).input_ids
+            seen += len(ids)
+            if len(ids) < width:
+                continue
+            start = rng.randint(0, len(ids) - width)
+            yield first + ids[start : start + width]
+            found += 1
+            if found == samples:
+                return
+        self._too_little(f"{found} documents that long, in {seen:,} tokens")
+
+    def _cut_stream(self, texts: Texts, tokenizer: PreTrainedTokenizerBase) -> Iterator[list[int]]:
+        """Windows, one after the other, of all documents joined."""
+        samples, _ = self._size
+        first, width = self._window(tokenizer)
+        joint = tokenizer(texts.joint, add_special_tokens=False).input_ids
+        row: list[int] = []
+        found = 0
+        for document in texts.documents:
+            row += (joint if row else []) + tokenizer(document).input_ids
+            while len(row) >= width:
+                yield first + row[:width]
+                row = row[width:]
+                found += 1
+                if found == samples:
+                    return
+        self._too_little(f"{found * width + len(row):,} tokens")
+
+    def _window(self, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], int]:
+        """What stands before every window, and how many tokens are to be cut for it."""
+        _, length = self._size
+        if not self.add_bos:
+            return [], length
+        if tokenizer.bos_token_id is None:
+            raise ConfigError(f"{self.name}.add_bos: this tokenizer has no beginning-of-text token")
+        return [tokenizer.bos_token_id], length - 1
+
+    def _too_little(self, found: str) -> NoReturn:
+        samples, length = self._size
+        raise ConfigError(
+            f"data {self.data!r} has {found}; asked for were {samples} sequences of {length:,} "
+            f"tokens ({samples * length:,} in all): lower --{self.name}.samples or "
+            f"--{self.name}.length"
+        )
+
+
+def _sample(ids: list[int]) -> Sample:
+    import torch
+
+    row = torch.tensor([ids])
+    return {"input_ids": row, "targets": torch.cat([row[:, 1:], torch.tensor([[IGNORE]])], 1)}

@@ -1,0 +1,56 @@
+"""The true optimum, for problems small enough to try every subset."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prunekit.core import ConfigError, Problem, Search, Subset, hookimpl, option
+
+AT_ONCE = 4096
+EXAMPLE_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Exhaustive:
+    """Measure every subset.
+
+    Refuses where there are more than `most`: 7 of 32 blocks are 3,365,856 subsets.
+    """
+
+    name: ClassVar[str] = "exhaustive"
+    most: int = option(20_000, "subsets above which to refuse", low=1)
+
+    def search(self, problem: Problem) -> Search:
+        """All subsets of the wanted size, in lexicographic order, in requests of 4,096."""
+        self._check(problem)
+        best: tuple[float, list[int]] = math.inf, list(problem.removable[: problem.budget])
+        subsets = map(frozenset, itertools.combinations(problem.removable, problem.budget))
+        for request in _parts(subsets):
+            losses = yield request
+            scored = zip(losses, map(sorted, request), strict=True)
+            best = min(best, *scored)
+        return frozenset(best[1])
+
+    def _check(self, problem: Problem) -> None:
+        count = math.comb(len(problem.removable), problem.budget)
+        if count > self.most:
+            hours = count * EXAMPLE_SECONDS / 3600
+            raise ConfigError(
+                f"exhaustive would measure {count:,} subsets, {hours:,.1f} hours at "
+                f"{EXAMPLE_SECONDS} s each; choose another searcher, a smaller --budget, or raise "
+                "--exhaustive.most"
+            )
+
+
+def _parts(subsets: Iterator[Subset]) -> Iterator[list[Subset]]:
+    while part := list(itertools.islice(subsets, AT_ONCE)):
+        yield part
+
+
+@hookimpl
+def prunekit_searchers() -> list[type]:
+    return [Exhaustive]

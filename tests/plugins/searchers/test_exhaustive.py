@@ -1,0 +1,24 @@
+"""Every subset."""
+
+import pytest
+
+from prunekit.core import ConfigError, Problem
+from prunekit.core.driver import drive
+from prunekit.plugins.searchers.exhaustive import Exhaustive
+
+
+def test_every_subset_is_asked_for_once():
+    asked = []
+
+    def evaluate(subsets):
+        asked.extend(subsets)
+        return [float(sum(s)) for s in subsets]
+
+    choice = drive(Exhaustive(), Problem(16, 5), evaluate)
+    assert len(asked) == len(set(asked)) == 4368
+    assert choice.removed == {0, 1, 2, 3, 4}
+
+
+def test_too_many_subsets_are_refused_with_their_number_and_the_time():
+    with pytest.raises(ConfigError, match=r"3,365,856 subsets, 46\.7 hours.*smaller --budget"):
+        drive(Exhaustive(), Problem(32, 7), lambda subsets: [0.0] * len(subsets))
