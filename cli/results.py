@@ -28,7 +28,8 @@ def show_result(result: SearchResult, saved: Path | None) -> None:
     work = result.work
     share = result.parameters_removed / result.parameters
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
-    out.print(f"ran {work.block_runs:,} block forwards, saved {work.block_runs_saved:,}")
+    spared = work.block_runs_alone - work.block_runs
+    out.print(f"ran {work.block_runs:,} block forwards, saved {spared:,}")
     out.print(
         f"removed {result.parameters_removed:,} of {result.parameters:,} parameters ({share:.1%})\n"
     )

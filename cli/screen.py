@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -35,10 +35,12 @@ class Bar:
         """Name the part of the work that begins."""
         self.progress.update(self.task, description=what, total=None, completed=0, best="")
 
-    def expect(self, cost: Cost) -> None:
-        """Count subsets from now on."""
-        total = cost.asked if cost.complete else None
-        self.progress.update(self.task, description="searching", total=total)
+    def expect(self, rehearse: Callable[[], Cost]) -> None:
+        """Count subsets from now on, towards what a rehearsal foretells."""
+        self.stage("searching")
+        if not self.progress.disable:
+            cost = rehearse()
+            self.progress.update(self.task, total=cost.asked if cost.complete else None)
 
     def advance(self, subsets: int, best: float | None) -> None:
         """Move the bar, and show the best loss so far."""

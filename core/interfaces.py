@@ -153,6 +153,14 @@ class ModelAdapter(Protocol):
         """What comes out of block `index`."""
         ...
 
+    def gated_block(self, index: int, state: State, gate: Tensor) -> State:
+        """The same with what each sub-layer adds multiplied by `gate`, `[rows]` or `[1]`."""
+        ...
+
+    def hidden(self, state: State) -> Tensor:
+        """The hidden state itself, `[rows, length, width]`."""
+        ...
+
     def output(self, state: State) -> Output:
         """Final norm and head, applied when asked."""
         ...
@@ -178,6 +186,10 @@ class Meter(Protocol):
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """One piece for each subset in `wanted[b]`, for each batch b, in any order."""
+        ...
+
+    def signal(self, name: str) -> Sequence[Sequence[float]]:
+        """A signal of the dense model, one of `signals.SIGNALS`."""
         ...
 
     def close(self) -> None:

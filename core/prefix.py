@@ -8,6 +8,7 @@ from dataclasses import replace
 from prunekit.core.interfaces import Batch, ModelAdapter, Objective, State
 from prunekit.core.measurement import Piece
 from prunekit.core.problem import Subset
+from prunekit.core.signals import Table, measure_signal
 from prunekit.core.trie import walk
 
 
@@ -72,6 +73,11 @@ class PrefixMeter:
         self._runs += 1
         with torch.no_grad():
             return self.adapter.block(index, state)
+
+    def signal(self, name: str) -> Table:
+        """A signal of the dense model, one of `signals.SIGNALS`."""
+        batches = (self._prepared(number) for number in range(len(self.batches)))
+        return measure_signal(name, self.adapter, self.objective, batches)
 
     def close(self) -> None:
         """Nothing to free: the model goes with this object."""

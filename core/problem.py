@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from prunekit.core.errors import ConfigError
@@ -30,6 +30,8 @@ class Problem:
     budget: int
     protected: Subset = DENSE
     seed: int = 0
+    signals: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    """what the searcher named in its `needs`"""
 
     def __post_init__(self) -> None:
         free = len(self.removable)

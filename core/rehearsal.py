@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prunekit.core.driver import Driver
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.signals import made_up_signals, needs_of
 from prunekit.core.trie import block_runs, block_runs_alone
 
 MOST_SUBSETS = 100_000
@@ -37,7 +38,8 @@ def rehearse(searcher: Searcher, problem: Problem, seconds: float = math.inf) ->
     Cut off after about that many seconds, and after MOST_SUBSETS subsets.
     """
     end = time.monotonic() + seconds
-    driver = Driver(searcher, problem)
+    signals = made_up_signals(needs_of(searcher), problem.n_blocks)
+    driver = Driver(searcher, replace(problem, signals=signals))
     seen: set[Subset] = {DENSE}
     runs, alone = problem.n_blocks, 0
     while driver.request and driver.asked < MOST_SUBSETS and time.monotonic() < end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from prunekit.core.rehearsal import Cost
@@ -14,8 +15,8 @@ class Progress(Protocol):
         """A new part of the work begins."""
         ...
 
-    def expect(self, cost: Cost) -> None:
-        """What the search will ask for, as far as a rehearsal can tell."""
+    def expect(self, rehearse: Callable[[], Cost]) -> None:
+        """The search begins; `rehearse` tells, in a few seconds, what it will ask for."""
         ...
 
     def advance(self, subsets: int, best: float | None) -> None:
@@ -29,7 +30,7 @@ class Silent:
     def stage(self, what: str) -> None:
         """Nothing."""
 
-    def expect(self, cost: Cost) -> None:
+    def expect(self, rehearse: Callable[[], Cost]) -> None:
         """Nothing."""
 
     def advance(self, subsets: int, best: float | None) -> None:

@@ -41,12 +41,13 @@ class RunnerUp:
 
 @dataclass(frozen=True)
 class Work:
-    """What the search cost. All but `asked` depends on what was measured before."""
+    """What the search cost. What was measured before makes it cheaper, but for what is asked."""
 
     asked: int
     measured: int
     block_runs: int
-    block_runs_saved: int
+    block_runs_alone: int
+    """with every subset asked measured by itself"""
     seconds: float
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from prunekit.core.files import write_text
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
 from prunekit.core.rehearsal import rehearse
+from prunekit.core.signals import needs_of
 from prunekit.core.trie import block_runs_alone
 from prunekit.workflows.config import Plan, parse, resolve
 from prunekit.workflows.export import check_target, export_checkpoint
@@ -66,7 +68,7 @@ class _Search:
     def __init__(self, plan: Plan, progress: Progress) -> None:
         self.plan = plan
         self.progress = progress
-        self.driver = Driver(plan.searcher, plan.problem)
+        self.driver: Driver | None = None
         self.measured = 0
         self.measured_before_request = 0
 
@@ -81,83 +83,90 @@ class _Search:
     def _search(self, session: Session, folder: str) -> SearchResult:
         self.progress.stage("measuring the dense model")
         session.losses([DENSE])
-        before = session.meter.block_runs, session.ledger.measured
+        runs, measured = session.meter.block_runs, session.ledger.measured
         start = time.perf_counter()
-        self.progress.expect(rehearse(self.plan.searcher, self.plan.problem, REHEARSAL_SECONDS))
-        while self.driver.request is not None:
+        driver = self.driver = self._start(session)
+        while driver.request is not None:
             self.measured_before_request = self.measured
-            self.driver.answer(session.losses(self.driver.request))
+            driver.answer(session.losses(driver.request))
             self._tell()
-        assert self.driver.removed is not None
-        work = self._work(session, before, time.perf_counter() - start)
-        return self._result(session, self.driver.removed, work, folder)
+        work = Work(
+            asked=driver.asked,
+            measured=session.ledger.measured - measured,
+            block_runs=session.meter.block_runs - runs,
+            block_runs_alone=block_runs_alone(driver.requests, driver.problem.n_blocks),
+            seconds=round(time.perf_counter() - start, 3),
+        )
+        return _result(self.plan, session, driver, work, folder)
+
+    def _start(self, session: Session) -> Driver:
+        """Measure the signals that the searcher needs, and let it begin."""
+        searcher, problem = self.plan.searcher, self.plan.problem
+        if needs := needs_of(searcher):
+            self.progress.stage(f"measuring {', '.join(needs)}")
+            problem = replace(problem, signals=session.signals(needs))
+        self.progress.expect(lambda: rehearse(searcher, problem, REHEARSAL_SECONDS))
+        return Driver(searcher, problem)
 
     def _on_measured(self, subsets: int) -> None:
         self.measured = subsets
         self._tell()
 
     def _tell(self) -> None:
-        ranked = self.driver.ranked()
-        best = self.driver.losses[ranked[0]] if ranked else None
-        self.progress.advance(
-            self.driver.asked + self.measured - self.measured_before_request, best
-        )
-
-    def _work(self, session: Session, before: tuple[int, int], seconds: float) -> Work:
-        runs = session.meter.block_runs - before[0]
-        alone = block_runs_alone(self.driver.requests, self.plan.problem.n_blocks)
-        return Work(
-            asked=self.driver.asked,
-            measured=session.ledger.measured - before[1],
-            block_runs=runs,
-            block_runs_saved=alone - runs,
-            seconds=round(seconds, 3),
-        )
-
-    def _result(self, session: Session, removed: Subset, work: Work, folder: str) -> SearchResult:
-        settings, facts = self.plan.config.settings, session.meter.facts
-        return SearchResult(
-            model=settings.model,
-            searcher=settings.searcher,
-            objective=settings.objective,
-            unit=self.plan.objective.unit,
-            seed=settings.seed,
-            n_blocks=facts.n_blocks,
-            budget=len(removed),
-            removed=tuple(sorted(removed)),
-            kept=tuple(i for i in range(facts.n_blocks) if i not in removed),
-            dense=self._reading(session, DENSE),
-            pruned=self._reading(session, removed),
-            difference=session.difference(removed, DENSE),
-            runner_up=self._runner_up(session, removed),
-            parameters=facts.parameters,
-            parameters_removed=sum(facts.block_parameters[i] for i in removed),
-            work=work,
-            versions=versions(),
-            run=folder,
-        )
-
-    def _reading(self, session: Session, subset: Subset) -> Reading:
-        (loss,) = session.losses([subset])
-        readings = getattr(self.plan.objective, "readings", None)
-        return Reading(loss, readings(loss) if readings else {})
-
-    def _runner_up(self, session: Session, removed: Subset) -> RunnerUp | None:
-        others = [s for s in self.driver.ranked() if s != removed]
-        if not others:
-            return None
-        return RunnerUp(tuple(sorted(others[0])), session.difference(others[0], removed))
+        if self.driver:
+            ranked = self.driver.ranked()
+            best = self.driver.losses[ranked[0]] if ranked else None
+            subsets = self.driver.asked + self.measured - self.measured_before_request
+            self.progress.advance(subsets, best)
 
     def _farewell(self, workdir: Path) -> str:
-        ranked = self.driver.ranked()
+        ranked = self.driver.ranked() if self.driver else []
         best = "No subset of the wanted size was measured yet"
-        if ranked:
+        if self.driver and ranked:
             loss = self.driver.losses[ranked[0]]
             best = f"Best so far: blocks {words(ranked[0])}, {loss:.4f} {self.plan.objective.unit}"
         return (
             f"stopped. {best}. {self.measured} new subsets are saved in {workdir / 'journals'}; "
             "run the same command again to go on"
         )
+
+
+def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: str) -> SearchResult:
+    settings, facts, removed = plan.config.settings, session.meter.facts, driver.removed
+    assert removed is not None
+    return SearchResult(
+        model=settings.model,
+        searcher=settings.searcher,
+        objective=settings.objective,
+        unit=plan.objective.unit,
+        seed=settings.seed,
+        n_blocks=facts.n_blocks,
+        budget=len(removed),
+        removed=tuple(sorted(removed)),
+        kept=tuple(i for i in range(facts.n_blocks) if i not in removed),
+        dense=_reading(plan, session, DENSE),
+        pruned=_reading(plan, session, removed),
+        difference=session.difference(removed, DENSE),
+        runner_up=_runner_up(session, driver, removed),
+        parameters=facts.parameters,
+        parameters_removed=sum(facts.block_parameters[i] for i in removed),
+        work=work,
+        versions=versions(),
+        run=folder,
+    )
+
+
+def _reading(plan: Plan, session: Session, subset: Subset) -> Reading:
+    (loss,) = session.losses([subset])
+    readings = getattr(plan.objective, "readings", None)
+    return Reading(loss, readings(loss) if readings else {})
+
+
+def _runner_up(session: Session, driver: Driver, removed: Subset) -> RunnerUp | None:
+    others = [s for s in driver.ranked() if s != removed]
+    if not others:
+        return None
+    return RunnerUp(tuple(sorted(others[0])), session.difference(others[0], removed))
 
 
 def _config_text(plan: Plan) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from prunekit.core.batching import batches_of
 from prunekit.core.errors import ConfigError
+from prunekit.core.files import write_text
 from prunekit.core.interfaces import Meter, Sample
 from prunekit.core.journal import Journal
 from prunekit.core.ledger import Ledger
@@ -32,6 +34,18 @@ class Session:
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
         """The losses of subsets, in their order."""
         return [loss_of(m, self.reduce) for m in self.ledger.measure(subsets)]
+
+    def signals(self, names: Sequence[str]) -> dict[str, Any]:
+        """Signals by name, computed once and kept beside the journal."""
+        return {name: self._signal(name) for name in names}
+
+    def _signal(self, name: str) -> Any:
+        path = self.ledger.journal.folder / f"{name}.json"
+        if path.is_file():
+            return json.loads(path.read_text(encoding="utf-8"))
+        signal = self.meter.signal(name)
+        write_text(path, json.dumps(signal))
+        return signal
 
     def difference(self, a: Subset, b: Subset) -> Difference:
         """How much more a loses than b, with the standard error over samples."""

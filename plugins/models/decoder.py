@@ -44,6 +44,7 @@ class DecoderAdapter:
     def __init__(self, model: PreTrainedModel, identity: str) -> None:
         """`identity` says which weights these are: a commit, or a digest of the files."""
         self.model: Any = model.eval()  # type: ignore[no-untyped-call]
+        self.model.requires_grad_(False)
         self.blocks: Any = self.model.get_decoder().layers
         sizes = tuple(sum(p.numel() for p in block.parameters()) for block in self.blocks)
         self.facts = ModelFacts(
@@ -83,6 +84,16 @@ class DecoderAdapter:
         """Run one block with the arguments that the model gave it."""
         args, kwargs = state.calls[index]
         return replace(state, hidden=_hidden(self.blocks[index](state.hidden, *args, **kwargs)))
+
+    def gated_block(self, index: int, state: DecoderState, gate: Tensor) -> DecoderState:
+        """The same with what attention and feed-forward add multiplied by `gate`."""
+        block = self.blocks[index]
+        with _scaled(block.self_attn, gate), _scaled(block.mlp, gate):
+            return self.block(index, state)
+
+    def hidden(self, state: DecoderState) -> Tensor:
+        """The hidden state itself, `[rows, length, width]`."""
+        return state.hidden
 
     def output(self, state: DecoderState) -> Predictions:
         """Final norm and head, applied to chunks of positions when asked."""
@@ -192,6 +203,22 @@ def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
         )
     whole: PreTrainedModel = model
     return whole
+
+
+@contextlib.contextmanager
+def _scaled(module: torch.nn.Module, gate: Tensor) -> Iterator[None]:
+    """Multiply what a module returns by a gate for each row."""
+
+    def scale(module: Any, args: Any, output: Any) -> Any:
+        hidden = _hidden(output)
+        scaled = (hidden * gate.to(hidden.device)[:, None, None]).to(hidden.dtype)
+        return (scaled, *output[1:]) if isinstance(output, tuple) else scaled
+
+    hook = module.register_forward_hook(scale)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _hidden(output: Any) -> Tensor:

@@ -1,0 +1,144 @@
+"""What searchers may know of a model besides losses."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from prunekit.core import DENSE, PluginError, Problem
+from prunekit.core.batching import batches_of
+from prunekit.core.interfaces import Spec
+from prunekit.core.loading import load_adapter
+from prunekit.core.prefix import PrefixMeter
+from prunekit.core.proof import probe
+from prunekit.core.signals import SIGNALS, block_similarity, made_up_signals, needs_of
+from prunekit.plugins.objectives.margin import Margin
+from prunekit.plugins.objectives.perplexity import Perplexity
+
+OBJECTIVES = {
+    "ppl": Perplexity(data="demo", samples=3, length=20),
+    "margin": Margin(data="demo", samples=3),
+}
+
+
+@pytest.fixture(params=["llama3", "llama31", "qwen3"])
+def adapter(request, tiny_model, registry):
+    folder = tiny_model(request.param, n_blocks=5)
+    return load_adapter(Spec(str(folder), device="cpu", dtype="float32"), registry)
+
+
+def meter_of(adapter, objective, tokenizer, tokens=10**6):
+    return PrefixMeter(adapter, objective, batches_of(objective.calibration_set(tokenizer), tokens))
+
+
+def sample_losses(adapter, meter, gates):
+    """The loss of each sample with every block's sub-layers scaled."""
+    (batch,) = meter.batches
+    state = adapter.enter(batch)
+    for index, gate in enumerate(gates):
+        state = adapter.gated_block(index, state, torch.tensor([gate]))
+    sums, weights = meter.objective.measure(adapter.output(state), batch)
+    return sums / weights
+
+
+@torch.no_grad()
+def test_a_gate_at_one_changes_nothing_and_at_zero_removes_the_block(adapter):
+    batch = probe(24, 11)
+    state = adapter.enter(batch)
+    one, zero = torch.ones(2), torch.zeros(2)
+    assert torch.equal(adapter.gated_block(2, state, one).hidden, adapter.block(2, state).hidden)
+    assert torch.equal(adapter.gated_block(2, state, zero).hidden, state.hidden)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_gate_gradients_are_the_slopes_of_each_samples_loss(adapter, demo_tokenizer, name):
+    meter = meter_of(adapter, OBJECTIVES[name], demo_tokenizer)
+    found = torch.tensor(meter.signal("gate_gradients"))
+    assert found.shape == (3, 5)
+    step = 1e-2
+    for block in range(5):
+        up, down = ([1.0] * 5 for _ in range(2))
+        up[block], down[block] = 1 + step, 1 - step
+        with torch.no_grad():
+            slope = (sample_losses(adapter, meter, up) - sample_losses(adapter, meter, down)) / (
+                2 * step
+            )
+        assert found[:, block].tolist() == pytest.approx(slope.tolist(), rel=0.05, abs=0.02)
+
+
+def test_gradients_do_not_depend_on_batches(adapter, demo_tokenizer):
+    whole = meter_of(adapter, OBJECTIVES["margin"], demo_tokenizer).signal("gate_gradients")
+    parts = meter_of(adapter, OBJECTIVES["margin"], demo_tokenizer, 300).signal("gate_gradients")
+    assert torch.allclose(torch.tensor(whole), torch.tensor(parts), atol=1e-5)
+
+
+def test_the_hessian_is_the_slope_of_the_gradients(adapter, demo_tokenizer):
+    objective = OBJECTIVES["ppl"]
+    meter = meter_of(adapter, objective, demo_tokenizer, 40)
+    hessian = torch.tensor(meter.signal("gate_hessian"))
+    assert torch.allclose(hessian, hessian.T)
+    whole = meter_of(adapter, objective, demo_tokenizer)
+    step = 0.05
+    with torch.no_grad():
+        for a, b in ((0, 0), (1, 3)):
+            corners = {}
+            for x in (-1, 1):
+                for y in (-1, 1):
+                    gates = [1.0] * 5
+                    gates[a] += x * step
+                    gates[b] += y * step
+                    corners[x, y] = sample_losses(adapter, whole, gates).mean().item()
+            slope = (corners[1, 1] - corners[1, -1] - corners[-1, 1] + corners[-1, -1]) / (
+                4 * step**2
+            )
+            assert hessian[a, b].item() == pytest.approx(slope, rel=0.15, abs=0.15)
+
+
+def test_similarity_is_symmetric_and_falls_with_distance(adapter, demo_tokenizer):
+    meter = meter_of(adapter, Perplexity(data="demo", samples=16, length=100), demo_tokenizer, 400)
+    table = torch.tensor(meter.signal("block_similarity"))
+    assert table.shape == (6, 6)
+    assert torch.allclose(table, table.T, atol=1e-6)
+    assert (table >= 0).all()
+    assert all(table[a, a] >= table[a, b] for a in range(6) for b in range(6))
+    assert table[0, 1] > table[0, 5]
+
+
+def test_similarity_does_not_grow_with_the_calibration_set(adapter, demo_tokenizer):
+    samples = Perplexity(data="demo", samples=4, length=60).calibration_set(demo_tokenizer)
+    once, twice = (block_similarity(adapter, batches_of(samples * n, 120)) for n in (1, 2))
+    assert torch.allclose(torch.tensor(once), torch.tensor(twice), rtol=1e-4)
+
+
+def test_measuring_signals_leaves_losses_as_they_were(adapter, demo_tokenizer):
+    meter = meter_of(adapter, OBJECTIVES["ppl"], demo_tokenizer)
+    before = list(meter.measure([[DENSE, frozenset({2})]]))
+    for name in SIGNALS:
+        meter.signal(name)
+    assert list(meter.measure([[DENSE, frozenset({2})]])) == before
+
+
+def test_a_searcher_gets_the_signals_it_names():
+    problem = Problem(6, 2)
+    named = replace(problem, signals=made_up_signals(("gate_gradients", "block_similarity"), 6))
+    assert problem.signals == {}
+    assert len(named.signals["gate_gradients"][0]) == 6
+    assert len(named.signals["block_similarity"]) == 7
+
+
+def test_a_signal_that_does_not_exist_is_named():
+    class Wishful:
+        name = "wishful"
+        needs = ("gate_gradient",)
+
+    with pytest.raises(
+        PluginError,
+        match="'wishful' needs the signal 'gate_gradient'. Did you mean 'gate_gradients'",
+    ):
+        needs_of(Wishful())
+
+
+def test_made_up_signals_are_the_same_every_time():
+    random.seed(5)
+    assert made_up_signals(SIGNALS, 8) == made_up_signals(SIGNALS, 8)
