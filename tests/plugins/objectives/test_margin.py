@@ -94,9 +94,9 @@ def naive_margin(adapter, items, tokenizer, removed=DENSE):
         for context, continuation in item.by_content():
             ids = tokenizer(context + continuation).input_ids
             alone = tokenizer(context).input_ids
-            start = next(
-                (i for i, (a, b) in enumerate(zip(alone, ids)) if a != b), min(len(alone), len(ids))
-            )
+            start = 0
+            while start < len(alone) and alone[start] == ids[start]:
+                start += 1
             batch = batches_of(
                 [{"input_ids": torch.tensor([ids]), "targets": torch.tensor([ids])}], 10**6
             )[0]

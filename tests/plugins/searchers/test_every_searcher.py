@@ -106,6 +106,8 @@ def test_no_other_chance_is_used(searcher, monkeypatch):
         ("greedy", lambda n, k: k * n - k * (k - 1) // 2),
         ("beam", lambda n, k: n + 5 * ((k - 1) * n - k * (k - 1) // 2)),
         ("genetic", lambda n, k: n + 16 * 11),
+        ("bayesian", lambda n, k: n + 200),
+        ("cbo", lambda n, k: n + n * (n - 1) // 2 + 20 + 1),
     ],
 )
 @pytest.mark.parametrize(("n", "k"), [(32, 7), (32, 9), (36, 7), (36, 9)])

@@ -1,0 +1,104 @@
+"""Prior-guided Bayesian optimisation.
+
+From the study: 200 trials, of which 10 are drawn at random, and the word "prior-guided". The rest
+is our reading: the prior of the genetic search, a Gaussian process over subsets around a line in
+the sum of single losses, expected improvement over a pool of draws and neighbours of the best.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prunekit.core import Problem, Search, Subset, hookimpl, option
+from prunekit.plugins.searchers.prior import Prior
+from prunekit.plugins.searchers.singles import cheapest_first, single_losses
+from prunekit.plugins.searchers.surrogate import Surrogate
+
+FRUITLESS_DRAWS = 200
+NEIGHBOURS_OF = 5
+
+
+@dataclass(frozen=True)
+class Bayesian:
+    """Model the losses seen so far, and measure where the model hopes for most.
+
+    Asks for n + `trials` subsets of n removable blocks. Begins with the one-shot choice, so that it
+    never ends worse.
+    """
+
+    name: ClassVar[str] = "bayesian"
+    trials: int = option(200, "subsets of the wanted size to measure", low=1)
+    initial: int = option(10, "how many of them before the model is asked", low=1)
+    pool: int = option(512, "candidates among which the model chooses", low=2)
+    at_once: int = option(1, "candidates measured together, which shares their blocks", low=1)
+
+    def search(self, problem: Problem) -> Search:
+        """Measure, model, choose, until the trials or the subsets are used up."""
+        rng = problem.rng()
+        singles = yield from single_losses(problem)
+        prior = Prior.from_singles(singles)
+        most = min(self.trials, math.comb(len(problem.removable), problem.budget))
+        losses: dict[Subset, float] = {}
+        request = self._initial(rng, prior, problem, cheapest_first(singles), most)
+        surrogate = Surrogate(singles, problem.budget)
+        while True:
+            losses.update(zip(request, (yield request), strict=True))
+            count = min(self.at_once, most - len(losses))
+            if count <= 0:
+                return _best_first(losses)[0]
+            candidates = self._pool(rng, prior, problem, losses)
+            request = surrogate.most_promising(losses, candidates, count)
+
+    def _initial(
+        self, rng: random.Random, prior: Prior, problem: Problem, cheapest: list[int], most: int
+    ) -> list[Subset]:
+        """The one-shot choice and different draws from the prior."""
+        subsets = {frozenset(cheapest[: problem.budget]): None}
+        for _ in range(FRUITLESS_DRAWS):
+            if len(subsets) >= min(self.initial, most):
+                break
+            subsets[prior.draw(rng, problem.removable, problem.budget)] = None
+        return list(subsets)
+
+    def _pool(
+        self, rng: random.Random, prior: Prior, problem: Problem, losses: Mapping[Subset, float]
+    ) -> list[Subset]:
+        """Unseen subsets: half drawn from the prior, half near the best."""
+        best = _best_first(losses)[:NEIGHBOURS_OF]
+        pool: dict[Subset, None] = {}
+        for turn in range(max(self.pool, FRUITLESS_DRAWS)):
+            if turn % 2 and len(best[0]) < len(problem.removable):
+                subset = _neighbour(rng, prior, problem, best[turn // 2 % len(best)])
+            else:
+                subset = prior.draw(rng, problem.removable, problem.budget)
+            if subset not in losses:
+                pool[subset] = None
+        return list(pool) or [_first_unseen(problem, losses)]
+
+
+def _neighbour(rng: random.Random, prior: Prior, problem: Problem, subset: Subset) -> Subset:
+    """One or two blocks swapped; those that come in are drawn from the prior."""
+    outside = [i for i in problem.removable if i not in subset]
+    swaps = min(rng.randint(1, 2), len(subset), len(outside))
+    restored = rng.sample(sorted(subset), swaps)
+    return subset - set(restored) | prior.draw(rng, outside, swaps)
+
+
+def _first_unseen(problem: Problem, losses: Mapping[Subset, float]) -> Subset:
+    """For small problems whose last subsets chance does not find."""
+    subsets = map(frozenset, itertools.combinations(problem.removable, problem.budget))
+    return next(s for s in subsets if s not in losses)
+
+
+def _best_first(losses: Mapping[Subset, float]) -> list[Subset]:
+    return sorted(losses, key=lambda s: (losses[s], sorted(s)))
+
+
+@hookimpl
+def prunekit_searchers() -> list[type]:
+    return [Bayesian]

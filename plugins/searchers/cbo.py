@@ -1,0 +1,141 @@
+"""Constrained binary optimisation of a quadratic model of the loss.
+
+After Jansen et al. (arXiv 2602.00161), from their published formulae only: the loss is expanded to
+second order in gates on the blocks, and the removal that costs least in that model is found
+exactly. The authors state that a patent is pending; whether that concerns your use is for you to
+judge. `hessian = fisher` is the paper's own. That the study measured pairs of removals is our
+reading of its times, as are the guard against fatal blocks and measuring the lowest states.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from prunekit.core import DENSE, Problem, Search, Subset, hookimpl, option
+from prunekit.plugins.searchers.finite import FiniteLosses
+from prunekit.plugins.searchers.quadratic import lowest
+from prunekit.plugins.searchers.singles import cheapest_first
+
+if TYPE_CHECKING:
+    from prunekit.plugins.searchers.quadratic import Matrix
+
+FATAL_DEVIATIONS = 5.0
+
+
+@dataclass(frozen=True)
+class ConstrainedBinary:
+    """Model the loss by single and pairwise effects, and minimise the model.
+
+    With `hessian = pairwise` asks for n + n (n - 1) / 2 subsets of n removable blocks, with
+    `fisher` and `exact` for n; then for the lowest states of the model and the one-shot choice, of
+    which it returns the best, so that it never ends worse than one-shot. Up to 10^10 states are
+    enumerated, more are left to tabu search.
+    """
+
+    name: ClassVar[str] = "cbo"
+    hessian: Literal["pairwise", "fisher", "exact"] = option(
+        "pairwise", "measured pairs, squared gate gradients (the paper's), or second derivatives"
+    )
+    first_order: float = option(0.0, "weight of the linear term of fisher and exact", low=0)
+    rerank: int = option(20, "lowest states that are measured; 0 takes the lowest as it is", low=0)
+    fatal_filter: bool = option(True, "leave out blocks whose removal alone costs far more")
+    clip_couplings: bool = option(False, "bound how much two removals can spare each other")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Fisher and exact are made of derivatives."""
+        signals = {"pairwise": (), "fisher": ("gate_gradients",), "exact": self._exact_signals}
+        return signals[self.hessian]
+
+    @property
+    def _exact_signals(self) -> tuple[str, ...]:
+        return ("gate_hessian", "gate_gradients") if self.first_order else ("gate_hessian",)
+
+    def search(self, problem: Problem) -> Search:
+        """Build the model, find its lowest states, measure them, return the best."""
+        losses = yield from self._measure(problem)
+        singles = {i: losses[frozenset({i})] for i in problem.removable}
+        candidates = self._candidates(singles, problem.budget)
+        q = self._model(problem, losses)[candidates][:, candidates]
+        states = lowest(q, problem.budget, max(1, self.rerank), problem.seed)
+        found = [frozenset(candidates[i] for i in state) for state in states]
+        if not self.rerank:
+            return found[0]
+        one_shot = frozenset(cheapest_first(singles)[: problem.budget])
+        request = [*found, one_shot]
+        true = yield request
+        return min(zip(true, map(sorted, request), request, strict=True))[2]
+
+    def _measure(
+        self, problem: Problem
+    ) -> Generator[Sequence[Subset], list[float], dict[Subset, float]]:
+        request = [frozenset({i}) for i in problem.removable]
+        if self.hessian == "pairwise":
+            request += map(frozenset, itertools.combinations(problem.removable, 2))
+            request += [DENSE] if self.clip_couplings else []
+        return dict(zip(request, (yield request), strict=True))
+
+    def _candidates(self, singles: Mapping[int, float], budget: int) -> list[int]:
+        """Blocks that are not fatal, but never fewer than are to be removed."""
+        order = cheapest_first(singles)
+        if not self.fatal_filter:
+            return sorted(order)
+        limit = _limit([loss for loss in singles.values() if math.isfinite(loss)])
+        return sorted(order[: max(budget, sum(singles[i] <= limit for i in order))])
+
+    def _model(self, problem: Problem, losses: Mapping[Subset, float]) -> Matrix:
+        """The symmetric matrix whose sum over S x S is the modelled cost of removing S."""
+        import numpy as np
+
+        if self.hessian == "pairwise":
+            return self._pairwise(problem, losses)
+        if self.hessian == "exact":
+            # L(1 - x) = L(1) - g x + x H x / 2
+            q = np.array(problem.signals["gate_hessian"]) / 2
+        else:
+            gradients = np.array(problem.signals["gate_gradients"])
+            q = gradients.T @ gradients / len(gradients)
+        if self.first_order:
+            slope = np.array(problem.signals["gate_gradients"]).mean(0)
+            q = q - self.first_order * np.diag(slope)
+        return q
+
+    def _pairwise(self, problem: Problem, losses: Mapping[Subset, float]) -> Matrix:
+        """Fields h(i) = L(i) - L(0), couplings J(i, j) = L(i, j) - L(i) - L(j) + L(0).
+
+        L(0) only shifts the energies of all subsets of one size alike, so it is not asked for
+        unless couplings are to be clipped.
+        """
+        import numpy as np
+
+        finite = dict(zip(losses, FiniteLosses()(list(losses.values())), strict=True))
+        dense = finite.get(DENSE, 0.0)
+        q = np.zeros((problem.n_blocks, problem.n_blocks))
+        for i in problem.removable:
+            q[i, i] = finite[frozenset({i})] - dense
+        for i, j in itertools.combinations(problem.removable, 2):
+            coupling = finite[frozenset({i, j})] - dense - q[i, i] - q[j, j]
+            if self.clip_couplings and problem.budget > 1:
+                most = max(0.0, min(q[i, i], q[j, j])) / (problem.budget - 1)
+                coupling = max(coupling, -most)
+            q[i, j] = q[j, i] = coupling / 2
+        return q
+
+
+def _limit(losses: Sequence[float]) -> float:
+    """Median and five median absolute deviations; infinite where there is no spread."""
+    if not losses:
+        return math.inf
+    median = statistics.median(losses)
+    deviation = statistics.median(abs(loss - median) for loss in losses)
+    return median + FATAL_DEVIATIONS * deviation if deviation else math.inf
+
+
+@hookimpl
+def prunekit_searchers() -> list[type]:
+    return [ConstrainedBinary]

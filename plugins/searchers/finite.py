@@ -1,0 +1,25 @@
+"""Losses for models of the loss, which cannot take infinity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+class FiniteLosses:
+    """Puts the largest finite loss seen so far in place of losses that are not finite.
+
+    >>> finite = FiniteLosses()
+    >>> finite([1.0, float("inf"), 3.0]), finite([float("inf"), 2.0])
+    ([1.0, 3.0, 3.0], [3.0, 2.0])
+    """
+
+    def __init__(self) -> None:
+        self.worst: float | None = None
+
+    def __call__(self, losses: Sequence[float]) -> list[float]:
+        """The losses, all finite."""
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        self.worst = max([*finite, *([] if self.worst is None else [self.worst])], default=None)
+        filler = 0.0 if self.worst is None else self.worst
+        return [loss if math.isfinite(loss) else filler for loss in losses]

@@ -1,0 +1,79 @@
+"""Bayesian optimisation."""
+
+import random
+
+import pytest
+
+from prunekit.core import Problem
+from prunekit.core.driver import drive
+from prunekit.plugins.searchers.bayesian import Bayesian
+from prunekit.plugins.searchers.one_shot import OneShot
+from prunekit.plugins.searchers.surrogate import Surrogate
+
+
+def loss(subset):
+    pairs = sum(((3 * i + 5 * j) % 7) / 7 for i in subset for j in subset if i < j)
+    return sum(((5 * i) % 11) / 11 for i in subset) + 0.3 * pairs
+
+
+def run(searcher, problem, loss=loss):
+    asked = []
+
+    def evaluate(subsets):
+        asked.append(list(subsets))
+        return [loss(s) for s in subsets]
+
+    return drive(searcher, problem, evaluate).removed, asked
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_never_ends_worse_than_one_shot(seed):
+    problem = Problem(16, 5, seed=seed)
+    assert loss(run(Bayesian(trials=40), problem)[0]) <= loss(run(OneShot(), problem)[0])
+
+
+def test_the_first_trials_are_the_one_shot_choice_and_draws():
+    _, (singles, first, *rest) = run(Bayesian(trials=30), Problem(16, 5))
+    assert len(singles) == 16
+    assert first[0] == run(OneShot(), Problem(16, 5))[0]
+    assert len(set(first)) == 10
+    assert [len(request) for request in rest] == [1] * 20
+
+
+def test_no_subset_is_tried_twice():
+    _, (_, *trials) = run(Bayesian(trials=60), Problem(16, 5))
+    subsets = [s for request in trials for s in request]
+    assert len(set(subsets)) == len(subsets) == 60
+
+
+def test_it_ends_when_every_subset_was_tried():
+    _, (_, *trials) = run(Bayesian(), Problem(6, 3))
+    assert len({s for request in trials for s in request}) == 20
+
+
+def test_trials_may_be_measured_together():
+    _, (_, first, *rest) = run(Bayesian(trials=30, at_once=8), Problem(16, 5))
+    assert [len(request) for request in (first, *rest)] == [10, 8, 8, 4]
+
+
+def test_it_beats_as_many_random_draws():
+    rng = random.Random(0)
+    problem = Problem(24, 7)
+    draws = [frozenset(rng.sample(range(24), 7)) for _ in range(84)]
+    assert loss(run(Bayesian(trials=60), problem)[0]) < min(map(loss, draws))
+
+
+def test_the_surrogate_learns_which_block_is_dear():
+    singles = dict.fromkeys(range(8), 1.0)
+    seen = {}
+    rng = random.Random(1)
+    while len(seen) < 25:
+        subset = frozenset(rng.sample(range(8), 3))
+        seen[subset] = 1.0 if 0 in subset else 0.1 * sum(subset) / 21
+    candidates = [
+        frozenset(c)
+        for c in ({0, 1, 2}, {0, 6, 7}, {1, 2, 3}, {1, 2, 4})
+        if frozenset(c) not in seen
+    ]
+    best = Surrogate(singles, 3).most_promising(seen, [*candidates, frozenset({0, 5, 6})], 1)
+    assert 0 not in best[0] or all(0 in c for c in candidates)

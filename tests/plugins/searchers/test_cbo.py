@@ -1,0 +1,152 @@
+"""Constrained binary optimisation."""
+
+import itertools
+import math
+import random
+
+import numpy as np
+import pytest
+
+from prunekit.core import DENSE, Problem
+from prunekit.core.driver import drive
+from prunekit.core.signals import made_up_signals
+from prunekit.plugins.searchers import quadratic
+from prunekit.plugins.searchers.cbo import ConstrainedBinary
+from prunekit.plugins.searchers.one_shot import OneShot
+
+
+def symmetric(n, seed=0):
+    matrix = np.random.default_rng(seed).normal(size=(n, n))
+    return (matrix + matrix.T) / 2
+
+
+def by_brute_force(q, size, count):
+    subsets = map(frozenset, itertools.combinations(range(len(q)), size))
+    return sorted(subsets, key=lambda s: (quadratic.energy(q, s), sorted(s)))[:count]
+
+
+def run(searcher, problem, loss):
+    asked = []
+
+    def evaluate(subsets):
+        asked.extend(subsets)
+        return [loss(s) for s in subsets]
+
+    return drive(searcher, problem, evaluate).removed, asked
+
+
+def pairwise_loss(n, seed=0):
+    q = symmetric(n, seed)
+    return lambda subset: 3.0 + quadratic.energy(q, subset)
+
+
+def saturating(fatal):
+    """A loss that cannot rise above a cap, as a language model's cannot."""
+
+    def loss(subset):
+        cost = sum(20.0 if i in fatal else 0.1 + 0.02 * i for i in subset)
+        return 2.0 + 8.0 * math.tanh(cost / 8.0)
+
+    return loss
+
+
+@pytest.mark.parametrize(("n", "size"), [(16, 5), (15, 7), (9, 1), (7, 6), (6, 6)])
+def test_the_lowest_states_are_those_of_brute_force(n, size):
+    q = symmetric(n)
+    assert quadratic.lowest(q, size, 20, seed=0) == by_brute_force(q, size, 20)
+
+
+def test_tabu_search_finds_the_lowest_states_too(monkeypatch):
+    q = symmetric(16)
+    exact = quadratic.lowest(q, 5, 5, seed=0)
+    monkeypatch.setattr(quadratic, "MOST_STATES", 10)
+    found = quadratic.lowest(q, 5, 5, seed=0)
+    assert found[0] == exact[0]
+    assert found == quadratic.lowest(q, 5, 5, seed=0)
+    assert all(len(s) == 5 for s in found)
+
+
+def test_the_penalty_makes_the_unconstrained_optimum_the_constrained_one():
+    q, size = symmetric(9), 3
+    penalty = 2 * np.abs(q).sum(1).max() + 1e-9
+    full = q + penalty * (1 - 2 * size * np.eye(9))
+    everything = [frozenset(c) for k in range(10) for c in itertools.combinations(range(9), k)]
+    assert min(everything, key=lambda s: quadratic.energy(full, s)) == by_brute_force(q, size, 1)[0]
+
+
+def test_the_fisher_energy_is_the_mean_squared_first_order_change():
+    signals = made_up_signals(("gate_gradients",), 8)
+    problem = Problem(8, 3, signals=signals)
+    q = ConstrainedBinary(hessian="fisher")._model(problem, {})
+    for subset in itertools.combinations(range(8), 3):
+        changes = [sum(row[i] for i in subset) ** 2 for row in signals["gate_gradients"]]
+        assert quadratic.energy(q, frozenset(subset)) == pytest.approx(sum(changes) / len(changes))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_purely_pairwise_loss_is_solved(seed):
+    loss = pairwise_loss(12, seed)
+    best = min(map(frozenset, itertools.combinations(range(12), 4)), key=loss)
+    for searcher in (ConstrainedBinary(), ConstrainedBinary(rerank=0, fatal_filter=False)):
+        assert run(searcher, Problem(12, 4), loss)[0] == best
+
+
+@pytest.mark.parametrize("guard", [{"fatal_filter": True}, {"clip_couplings": True}])
+def test_three_fatal_blocks_are_avoided_with_either_guard(guard):
+    options = {"rerank": 0, "fatal_filter": False, **guard}
+    removed, _ = run(ConstrainedBinary(**options), Problem(12, 4), saturating({0, 1, 11}))
+    assert not removed & {0, 1, 11}
+
+
+def test_and_picked_without():
+    searcher = ConstrainedBinary(rerank=0, fatal_filter=False)
+    removed, _ = run(searcher, Problem(12, 4), saturating({0, 1, 11}))
+    assert removed >= {0, 1, 11}
+
+
+def test_the_guard_leaves_enough_candidates():
+    removed, _ = run(
+        ConstrainedBinary(), Problem(6, 5), lambda s: math.inf if 0 in s else 1.0 * len(s)
+    )
+    assert len(removed) == 5
+
+
+@pytest.mark.parametrize("hessian", ["pairwise", "fisher", "exact"])
+@pytest.mark.parametrize("seed", range(3))
+def test_measuring_the_lowest_states_never_hurts(hessian, seed):
+    def loss(subset):
+        return random.Random(f"{seed}{sorted(subset)}").random() + len(subset)
+
+    names = ("gate_gradients", "gate_hessian")
+    problem = Problem(10, 4, signals=made_up_signals(names, 10))
+    reranked, _ = run(ConstrainedBinary(hessian=hessian), problem, loss)
+    ground, _ = run(ConstrainedBinary(hessian=hessian, rerank=0), problem, loss)
+    one_shot, _ = run(OneShot(), problem, loss)
+    assert loss(reranked) <= min(loss(ground), loss(one_shot))
+
+
+def test_counts():
+    problem = Problem(12, 4, signals=made_up_signals(("gate_gradients",), 12))
+    for searcher, count in (
+        (ConstrainedBinary(), 12 + 66 + 21),
+        (ConstrainedBinary(rerank=0), 12 + 66),
+        (ConstrainedBinary(hessian="fisher"), 12 + 21),
+    ):
+        assert len(run(searcher, problem, pairwise_loss(12))[1]) == count
+    assert DENSE in run(ConstrainedBinary(clip_couplings=True), problem, pairwise_loss(12))[1]
+
+
+def test_signals_are_needed_only_by_the_models_made_of_them():
+    needs = {h: ConstrainedBinary(hessian=h).needs for h in ("pairwise", "fisher", "exact")}
+    assert needs == {"pairwise": (), "fisher": ("gate_gradients",), "exact": ("gate_hessian",)}
+
+
+def test_the_linear_term_is_the_slope_of_the_loss():
+    """Removing a block along a rising gate gradient lowers the loss, and the model says so."""
+    signals = {
+        "gate_gradients": ((2.0, -1.0), (2.0, -1.0)),
+        "gate_hessian": ((0.0, 0.0), (0.0, 0.0)),
+    }
+    problem = Problem(2, 1, signals=signals)
+    q = ConstrainedBinary(hessian="exact", first_order=1.0)._model(problem, {})
+    assert [quadratic.energy(q, frozenset({i})) for i in range(2)] == [-2.0, 1.0]
