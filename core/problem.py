@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from prunekit.core.errors import ConfigError
@@ -45,7 +46,7 @@ class Problem:
                 else f"all of the {self.n_blocks} blocks are protected; protect fewer"
             )
 
-    @property
+    @cached_property
     def removable(self) -> tuple[int, ...]:
         """Blocks that may be removed, in order."""
         return tuple(i for i in range(self.n_blocks) if i not in self.protected)

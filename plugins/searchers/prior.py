@@ -37,12 +37,11 @@ class Prior:
         return cls(dict(zip(order, weights, strict=True)))
 
     def draw(self, rng: random.Random, among: Collection[int], size: int) -> Subset:
-        """`size` different blocks, by the Gumbel-top-k trick (Kool et al., arXiv 1903.06059)."""
-        blocks = sorted(among)
-        keys = {b: math.log(self.weights[b]) - math.log(-math.log(_open(rng))) for b in blocks}
-        return frozenset(sorted(blocks, key=lambda b: (-keys[b], b))[:size])
+        """`size` different blocks, each the next in proportion to its weight.
 
-
-def _open(rng: random.Random) -> float:
-    """A number above 0 and below 1."""
-    return max(rng.random(), 1e-300)
+        Exponential waiting times at the rate of the weights; the first to arrive are drawn. Their
+        logarithms are the keys of the Gumbel-top-k trick (Kool et al., arXiv 1903.06059).
+        """
+        weights = self.weights
+        times = {block: -math.log(1.0 - rng.random()) / weights[block] for block in sorted(among)}
+        return frozenset(sorted(times, key=times.__getitem__)[:size])

@@ -38,6 +38,19 @@ class Surrogate:
         self, losses: Mapping[Subset, float], candidates: Sequence[Subset], count: int
     ) -> list[Subset]:
         """The candidates of the highest expected improvement on the lowest loss seen."""
+        from threadpoolctl import threadpool_limits
+
+        # Matrices this small are slower on several threads, and sums then depend on their number.
+        with threadpool_limits(limits=1):
+            improvement = self._expected_improvement(losses, candidates)
+        order = sorted(
+            range(len(candidates)), key=lambda i: (-improvement[i], sorted(candidates[i]))
+        )
+        return [candidates[i] for i in order[:count]]
+
+    def _expected_improvement(
+        self, losses: Mapping[Subset, float], candidates: Sequence[Subset]
+    ) -> Vector:
         import numpy as np
         from scipy.stats import norm
 
@@ -48,11 +61,8 @@ class Surrogate:
         mean, deviation = process.predict(self._rows(candidates), return_std=True)
         gain = ranks.min() - mean - self._line(candidates) @ line
         scale = np.maximum(deviation, 1e-9)
-        improvement = gain * norm.cdf(gain / scale) + scale * norm.pdf(gain / scale)
-        order = sorted(
-            range(len(candidates)), key=lambda i: (-improvement[i], sorted(candidates[i]))
-        )
-        return [candidates[i] for i in order[:count]]
+        improvement: Vector = gain * norm.cdf(gain / scale) + scale * norm.pdf(gain / scale)
+        return improvement
 
     def _fit(self, seen: Sequence[Subset], residuals: Vector) -> Any:
         import warnings
