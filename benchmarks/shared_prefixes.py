@@ -16,8 +16,10 @@ from pathlib import Path
 
 from prunekit.core.driver import Driver
 from prunekit.core.registry import load
-from prunekit.workflows.config import parse, resolve
-from prunekit.workflows.session import Session, open_session
+from prunekit.workflows.config import parse
+from prunekit.workflows.opening import open_session
+from prunekit.workflows.plan import resolve
+from prunekit.workflows.session import Session
 
 RANDOM_SUBSETS = 20
 
@@ -50,8 +52,7 @@ def timed(driver: Driver, session: Session) -> float:
 
 def report(name: str, session: Session, seconds: float) -> None:
     print(
-        f"{name}: {session.ledger.measured} subsets, {session.meter.block_runs} block forwards, "
-        f"{seconds:.1f} s"
+        f"{name}: {session.measured} subsets, {session.block_runs} block forwards, {seconds:.1f} s"
     )
 
 

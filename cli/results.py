@@ -10,8 +10,8 @@ from rich.table import Table
 
 from prunekit.cli.screen import out
 from prunekit.core.problem import words
-from prunekit.workflows.config import Plan
 from prunekit.workflows.estimate import Estimate
+from prunekit.workflows.plan import Plan
 from prunekit.workflows.result import Difference, Reading, SearchResult
 
 BLOCKS_A_LINE = 60

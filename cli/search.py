@@ -11,8 +11,9 @@ import typer
 from prunekit.cli.results import show_estimate, show_result
 from prunekit.cli.screen import Quiet, Verbose, Workdir, bar, err, quiet_libraries
 from prunekit.core.registry import load
-from prunekit.workflows.config import parse, parse_file, resolve
+from prunekit.workflows.config import parse, parse_file
 from prunekit.workflows.estimate import estimate
+from prunekit.workflows.plan import resolve
 from prunekit.workflows.search import run_search
 
 

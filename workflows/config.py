@@ -1,4 +1,4 @@
-"""What a search is told, from flags, a YAML file or Python; and what it resolves to."""
+"""What a search is told, from flags, a YAML file or Python."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from prunekit.core.checkpoint import DEMO, Checkpoint, find
 from prunekit.core.config_file import read_yaml
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
-from prunekit.core.loading import block_count, choose_adapter
-from prunekit.core.options import build, option, options_of, suggest, values_of
-from prunekit.core.problem import Problem
+from prunekit.core.options import build, option, options_of, suggest
 from prunekit.core.registry import Entry, Registry
 
-DEFAULT_DEMO = "qwen3"
+PLUGIN_KINDS = ("searcher", "objective", "backend")
 Dtype: TypeAlias = Literal["auto", "own", "float32", "bfloat16", "float16"]
 
 
@@ -60,36 +56,14 @@ class SearchConfig:
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A configuration with every default filled in and every plugin made; no weight is read."""
-
-    config: SearchConfig
-    spec: Spec
-    checkpoint: Checkpoint
-    context_length: int | None
-    searcher: Searcher
-    objective: Objective
-    backend: Backend
-    problem: Problem
-
-    @property
-    def name(self) -> str:
-        """The name of the run's folder."""
-        s = self.config.settings
-        words = f"{s.searcher}-{s.objective}-k{self.problem.budget}".replace(":", "-")
-        return f"{words}-{self.config.digest()}"
-
-
 def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
     """Check every key and value; ConfigError names the one that is wrong."""
     known = {o.name for o in options_of(Settings)}
     settings = build(Settings, {k: v for k, v in given.items() if k in known})
-    chosen = _chosen(settings, registry)
-    options: dict[str, Mapping[str, Any]] = {}
-    for name, value in given.items():
-        if name not in known:
-            options[name] = _plugin_options(name, value, chosen, known, registry)
+    options = {name: value for name, value in given.items() if name not in known}
+    chosen = chosen_plugins(settings, options, registry)
+    for name, value in options.items():
+        _check_options(name, value, chosen, known, registry)
     return SearchConfig(settings, options)
 
 
@@ -114,84 +88,43 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def resolve(config: SearchConfig, registry: Registry) -> Plan:
-    """Find the model and make the plugins. Raises ConfigError or CheckpointError."""
-    settings = _with_full_model_name(config.settings)
-    plugins = {
-        kind: _make(kind, entry, config, settings)
-        for kind, entry in _chosen(settings, registry).items()
-    }
-    spec = spec_of(settings)
-    checkpoint = find(spec, registry)
-    model_config = checkpoint.config()
-    choose_adapter(model_config, settings.adapter, registry)
-    problem = _problem(settings, block_count(model_config))
-    settings = dataclasses.replace(settings, budget=problem.budget)
-    options = {getattr(settings, kind): values_of(plugin) for kind, plugin in plugins.items()}
-    return Plan(
-        config=SearchConfig(settings, {k: v for k, v in options.items() if v}),
-        spec=spec,
-        checkpoint=checkpoint,
-        context_length=getattr(model_config.get_text_config(), "max_position_embeddings", None),
-        problem=problem,
-        **plugins,
-    )
+def chosen_plugins(
+    settings: Settings, options: Mapping[str, Any], registry: Registry
+) -> dict[str, Entry]:
+    """The plugins of a search, by the names that the configuration gives them.
+
+    An objective that is made of others brings them along.
+    """
+    chosen = {getattr(settings, kind): _named(registry, kind, settings) for kind in PLUGIN_KINDS}
+    objective = chosen[settings.objective].cls
+    if hasattr(objective, "parts_by_name"):
+        mix = build(objective, options.get(settings.objective, {}), settings.objective)
+        for name in mix.parts_by_name():
+            chosen[name] = registry.get("objective", name)
+    return chosen
 
 
-def _chosen(settings: Settings, registry: Registry) -> dict[str, Entry]:
-    names = {kind: getattr(settings, kind) for kind in ("searcher", "objective", "backend")}
-    return {kind: _named(registry, kind, name) for kind, name in names.items()}
-
-
-def _named(registry: Registry, kind: str, name: str) -> Entry:
+def _named(registry: Registry, kind: str, settings: Settings) -> Entry:
     try:
-        return registry.get(kind, name)
+        return registry.get(kind, getattr(settings, kind))
     except ConfigError as error:
         raise ConfigError(str(error), (kind,)) from error
 
 
-def _plugin_options(
+def _check_options(
     name: str, value: Any, chosen: Mapping[str, Entry], known: set[str], registry: Registry
-) -> Mapping[str, Any]:
-    entry = next((e for e in chosen.values() if name in (e.name, registry.label(e))), None)
-    if entry is None and registry.named(name):
-        names = ", ".join(registry.label(e) for e in chosen.values())
+) -> None:
+    if name in chosen:
+        if not isinstance(value, Mapping):
+            raise ConfigError(
+                f"{name}: expected options such as {{seed: 1}}, got {value!r}", (name,)
+            )
+        build(chosen[name].cls, value, name)
+    elif registry.named(name):
         raise ConfigError(
-            f"options of {name!r} were given, but this search runs {names}; "
+            f"options of {name!r} were given, but this search runs {', '.join(chosen)}; "
             f"choose {name!r} or leave its options out",
             (name,),
         )
-    if entry is None:
-        near = suggest(name, known | {e.name for e in chosen.values()})
-        raise ConfigError(f"{name}: no such key.{near}", (name,))
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{name}: expected options such as {{seed: 1}}, got {value!r}", (name,))
-    build(entry.cls, value, name)
-    return value
-
-
-def _make(kind: str, entry: Entry, config: SearchConfig, settings: Settings) -> Any:
-    demo = settings.model.startswith(DEMO)
-    defaults = getattr(entry.cls, "demo_options", {}) if demo else {}
-    names = {entry.name, getattr(settings, kind)}
-    given = [options for name, options in config.options.items() if name in names]
-    return build(entry.cls, merge(defaults, given[0] if given else {}), entry.name)
-
-
-def _with_full_model_name(settings: Settings) -> Settings:
-    demo = settings.model == "demo"
-    return dataclasses.replace(settings, model=DEMO + DEFAULT_DEMO) if demo else settings
-
-
-def spec_of(settings: Settings) -> Spec:
-    """What a worker needs to load the model."""
-    settings = _with_full_model_name(settings)
-    names = [f.name for f in dataclasses.fields(Spec)]
-    return Spec(**{name: getattr(settings, name) for name in names})
-
-
-def _problem(settings: Settings, n_blocks: int) -> Problem:
-    first, last = settings.protect_first, settings.protect_last
-    protected = frozenset(i for i in range(n_blocks) if i < first or i >= n_blocks - last)
-    budget = max(1, n_blocks // 4) if settings.budget is None else settings.budget
-    return Problem(n_blocks, budget, protected, settings.seed)
+    else:
+        raise ConfigError(f"{name}: no such key.{suggest(name, known | set(chosen))}", (name,))

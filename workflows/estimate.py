@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from prunekit.core.batching import batches_of
 from prunekit.core.errors import PrunekitError
-from prunekit.core.interfaces import Meter
+from prunekit.core.interfaces import Meter, Objective
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.rehearsal import Cost, rehearse
-from prunekit.workflows.config import Plan
+from prunekit.workflows.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,13 @@ def estimate(plan: Plan) -> Estimate:
 
 
 def _seconds(plan: Plan, cost: Cost) -> float:
-    samples = plan.objective.calibration_set(plan.checkpoint.tokenizer())
+    return sum(_seconds_of_part(plan, objective, cost) for objective, _ in plan.parts)
+
+
+def _seconds_of_part(plan: Plan, objective: Objective, cost: Cost) -> float:
+    samples = objective.calibration_set(plan.checkpoint.tokenizer())
     batches = batches_of(samples, plan.spec.tokens_per_forward)
-    meter = plan.backend.open(plan.spec, plan.objective, batches[:1])
+    meter = plan.backend.open(plan.spec, objective, batches[:1])
     try:
         n = plan.problem.n_blocks
         _time(meter, DENSE)  # the first forward is slower than all that follow

@@ -17,7 +17,8 @@ from prunekit.core.interfaces import Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.problem import Subset, words
 from prunekit.core.registry import load
-from prunekit.workflows.config import parse, spec_of
+from prunekit.workflows.config import parse
+from prunekit.workflows.plan import spec_of
 from prunekit.workflows.provenance import FILE, provenance
 from prunekit.workflows.roundtrip import Expectation, check_checkpoint
 from prunekit.workflows.runs import read_run

@@ -10,7 +10,8 @@ from typing import Any
 from prunekit.core.interfaces import Spec
 from prunekit.core.problem import Subset
 from prunekit.core.registry import load
-from prunekit.workflows.config import parse_file, spec_of
+from prunekit.workflows.config import parse_file
+from prunekit.workflows.plan import spec_of
 from prunekit.workflows.result import read_result
 
 

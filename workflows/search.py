@@ -15,11 +15,13 @@ from prunekit.core.registry import load
 from prunekit.core.rehearsal import rehearse
 from prunekit.core.signals import needs_of
 from prunekit.core.trie import block_runs_alone
-from prunekit.workflows.config import Plan, parse, resolve
+from prunekit.workflows.config import parse
 from prunekit.workflows.export import check_target, export_checkpoint
+from prunekit.workflows.opening import open_session
+from prunekit.workflows.plan import Plan, resolve
 from prunekit.workflows.progress import Progress, Silent
-from prunekit.workflows.result import Reading, RunnerUp, SearchResult, Work
-from prunekit.workflows.session import Session, open_session
+from prunekit.workflows.result import RunnerUp, SearchResult, Work
+from prunekit.workflows.session import Session
 from prunekit.workflows.versions import versions
 
 REHEARSAL_SECONDS = 3.0
@@ -83,7 +85,7 @@ class _Search:
     def _search(self, session: Session, folder: str) -> SearchResult:
         self.progress.stage("measuring the dense model")
         session.losses([DENSE])
-        runs, measured = session.meter.block_runs, session.ledger.measured
+        runs, measured = session.block_runs, session.measured
         start = time.perf_counter()
         driver = self.driver = self._start(session)
         while driver.request is not None:
@@ -92,8 +94,8 @@ class _Search:
             self._tell()
         work = Work(
             asked=driver.asked,
-            measured=session.ledger.measured - measured,
-            block_runs=session.meter.block_runs - runs,
+            measured=session.measured - measured,
+            block_runs=session.block_runs - runs,
             block_runs_alone=block_runs_alone(driver.requests, driver.problem.n_blocks),
             seconds=round(time.perf_counter() - start, 3),
         )
@@ -104,7 +106,7 @@ class _Search:
         searcher, problem = self.plan.searcher, self.plan.problem
         if needs := needs_of(searcher):
             self.progress.stage(f"measuring {', '.join(needs)}")
-            problem = replace(problem, signals=session.signals(needs))
+            problem = replace(problem, signals={name: session.signal(name) for name in needs})
         self.progress.expect(lambda: rehearse(searcher, problem, REHEARSAL_SECONDS))
         return Driver(searcher, problem)
 
@@ -132,7 +134,7 @@ class _Search:
 
 
 def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: str) -> SearchResult:
-    settings, facts, removed = plan.config.settings, session.meter.facts, driver.removed
+    settings, facts, removed = plan.config.settings, session.facts, driver.removed
     assert removed is not None
     return SearchResult(
         model=settings.model,
@@ -144,8 +146,8 @@ def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: st
         budget=len(removed),
         removed=tuple(sorted(removed)),
         kept=tuple(i for i in range(facts.n_blocks) if i not in removed),
-        dense=_reading(plan, session, DENSE),
-        pruned=_reading(plan, session, removed),
+        dense=session.reading(DENSE),
+        pruned=session.reading(removed),
         difference=session.difference(removed, DENSE),
         runner_up=_runner_up(session, driver, removed),
         parameters=facts.parameters,
@@ -154,12 +156,6 @@ def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: st
         versions=versions(),
         run=folder,
     )
-
-
-def _reading(plan: Plan, session: Session, subset: Subset) -> Reading:
-    (loss,) = session.losses([subset])
-    readings = getattr(plan.objective, "readings", None)
-    return Reading(loss, readings(loss) if readings else {})
 
 
 def _runner_up(session: Session, driver: Driver, removed: Subset) -> RunnerUp | None:

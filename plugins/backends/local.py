@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+from weakref import WeakValueDictionary
 
-from prunekit.core import Batch, Meter, Objective, Spec, hookimpl
+from prunekit.core import Batch, Meter, ModelAdapter, Objective, Spec, hookimpl
 from prunekit.core.loading import load_adapter
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.registry import load
+
+_loaded: WeakValueDictionary[Spec, ModelAdapter] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,11 @@ class Local:
     name: ClassVar[str] = "local"
 
     def open(self, spec: Spec, objective: Objective, batches: Sequence[Batch]) -> Meter:
-        """Load the model here."""
-        return PrefixMeter(load_adapter(spec, load()), objective, batches)
+        """Load the model here, or take it from a meter that is still open."""
+        adapter = _loaded.get(spec)
+        if adapter is None:
+            adapter = _loaded[spec] = load_adapter(spec, load())
+        return PrefixMeter(adapter, objective, batches)
 
 
 @hookimpl

@@ -1,0 +1,98 @@
+"""Several sessions weighed into one, for an objective that is made of others."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.problem import Subset
+from prunekit.workflows.result import Difference, Reading
+from prunekit.workflows.session import SingleSession
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where the losses of single removals lie, and how far they spread."""
+
+    median: float
+    deviation: float
+
+    @classmethod
+    def of(cls, losses: Sequence[float]) -> Scale:
+        """Median and median absolute deviation of the finite losses; 1 where there is no spread."""
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        if not finite:
+            return cls(0.0, 1.0)
+        median = statistics.median(finite)
+        return cls(median, statistics.median(abs(x - median) for x in finite) or 1.0)
+
+
+class MixedSession:
+    """The weighted sum of standardised losses."""
+
+    def __init__(self, sessions: Sequence[SingleSession], weights: Sequence[float]) -> None:
+        """Measures every single removal under each part, to know its scale."""
+        self.sessions = sessions
+        self.facts = sessions[0].facts
+        singles = [frozenset({i}) for i in range(self.facts.n_blocks)]
+        self.scales = [Scale.of(session.losses(singles)) for session in sessions]
+        self.weights = weights
+
+    @property
+    def block_runs(self) -> int:
+        return sum(session.block_runs for session in self.sessions)
+
+    @property
+    def measured(self) -> int:
+        return sum(session.measured for session in self.sessions)
+
+    def losses(self, subsets: Sequence[Subset]) -> list[float]:
+        columns = [session.losses(subsets) for session in self.sessions]
+        return [self._mix(row) for row in zip(*columns, strict=True)]
+
+    def difference(self, a: Subset, b: Subset) -> Difference:
+        """The parts have calibration sets of their own, so their errors are independent."""
+        value = variance = 0.0
+        for session, factor in zip(self.sessions, self._factors(), strict=True):
+            part = session.difference(a, b)
+            if part.value is None or part.standard_error is None:
+                return Difference(None, None)
+            value += factor * part.value
+            variance += (factor * part.standard_error) ** 2
+        return Difference(value, math.sqrt(variance))
+
+    def reading(self, subset: Subset) -> Reading:
+        """With the loss of each part."""
+        parts = {s.objective.name: s.losses([subset])[0] for s in self.sessions}
+        return Reading(self.losses([subset])[0], parts)
+
+    def signal(self, name: str) -> Any:
+        """Second derivatives add up; the parts' samples do not."""
+        if name == "block_similarity":
+            return self.sessions[0].signal(name)
+        if name == "gate_gradients":
+            raise ConfigError(
+                "a mix of objectives has no gradients for each sample; choose one objective, or a "
+                "searcher that does not need them (for cbo: --cbo.hessian pairwise)"
+            )
+        tables = [session.signal(name) for session in self.sessions]
+        return [
+            [
+                sum(f * x for f, x in zip(self._factors(), cells, strict=True))
+                for cells in zip(*rows, strict=True)
+            ]
+            for rows in zip(*tables, strict=True)
+        ]
+
+    def _factors(self) -> list[float]:
+        return [w / scale.deviation for w, scale in zip(self.weights, self.scales, strict=True)]
+
+    def _mix(self, losses: Sequence[float]) -> float:
+        if not all(map(math.isfinite, losses)):
+            return math.inf
+        parts = zip(losses, self.scales, self._factors(), strict=True)
+        return math.fsum(factor * (loss - scale.median) for loss, scale, factor in parts)

@@ -1,0 +1,90 @@
+"""Open a model and an objective for measuring: calibration set, meter, journal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.batching import batches_of
+from prunekit.core.errors import ConfigError
+from prunekit.core.interfaces import Meter, Objective, Sample
+from prunekit.core.journal import Journal
+from prunekit.core.ledger import Ledger
+from prunekit.core.options import values_of
+from prunekit.workflows.mixing import MixedSession
+from prunekit.workflows.plan import Plan
+from prunekit.workflows.session import Session, SingleSession
+
+
+@contextmanager
+def open_session(
+    plan: Plan, workdir: Path, on_measured: Callable[[int], None] = lambda subsets: None
+) -> Iterator[Session]:
+    """Load the model and everything measured of it before; close it at the end.
+
+    ConfigError where a calibration sample is longer than the model's context.
+    """
+    with ExitStack() as stack:
+        sessions = [
+            stack.enter_context(_open_part(plan, objective, workdir, on_measured))
+            for objective, _ in plan.parts
+        ]
+        if sessions[0].objective is plan.objective:
+            yield sessions[0]
+        else:
+            yield MixedSession(sessions, [weight for _, weight in plan.parts])
+
+
+@contextmanager
+def _open_part(
+    plan: Plan, objective: Objective, workdir: Path, on_measured: Callable[[int], None]
+) -> Iterator[SingleSession]:
+    samples = objective.calibration_set(plan.checkpoint.tokenizer())
+    _check_length(samples, objective.name, plan.context_length)
+    batches = batches_of(samples, plan.spec.tokens_per_forward)
+    meter = plan.backend.open(plan.spec, objective, batches)
+    try:
+        describes = _describe(objective, meter, samples)
+        folder = workdir / "journals" / _digest(describes)
+        ledger = Ledger(meter, batches, Journal(folder, describes), on_measured)
+        yield SingleSession(objective, meter, ledger)
+    finally:
+        meter.close()
+
+
+def _describe(objective: Objective, meter: Meter, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Everything that changes a loss; searcher, seed, budget and batch size do not."""
+    return {
+        **meter.facts.fingerprint,
+        "objective": objective.name,
+        "options": values_of(objective),
+        "calibration": _digest_samples(samples),
+    }
+
+
+def _digest(describes: Mapping[str, Any]) -> str:
+    """A name for a journal's folder."""
+    text = repr(sorted(describes.items()))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _digest_samples(samples: Sequence[Sample]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for sample in samples:
+        for name in sorted(sample):
+            digest.update(f"{name}{tuple(sample[name].shape)}".encode())
+            digest.update(sample[name].cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_length(samples: Sequence[Sample], name: str, context_length: int | None) -> None:
+    longest = max(sample["input_ids"].shape[1] for sample in samples)
+    if context_length is not None and longest > context_length:
+        raise ConfigError(
+            f"a calibration sample has {longest:,} tokens, the model's context holds "
+            f"{context_length:,}; choose shorter samples in the options of {name!r}, or leave "
+            "long ones out of its data"
+        )

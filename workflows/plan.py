@@ -1,0 +1,100 @@
+"""A configuration with every default filled in and every plugin made; no weight is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from prunekit.core.checkpoint import DEMO, Checkpoint, find
+from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
+from prunekit.core.loading import block_count, choose_adapter
+from prunekit.core.options import build, values_of
+from prunekit.core.problem import Problem
+from prunekit.core.registry import Entry, Registry
+from prunekit.workflows.config import SearchConfig, Settings, chosen_plugins, merge
+
+DEFAULT_DEMO = "qwen3"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is needed to search."""
+
+    config: SearchConfig
+    spec: Spec
+    checkpoint: Checkpoint
+    context_length: int | None
+    searcher: Searcher
+    objective: Any
+    """an Objective, or one that is made of `parts`"""
+    parts: tuple[tuple[Objective, float], ...]
+    """the objectives that it is made of, with their weights; by itself it is its only part"""
+    backend: Backend
+    problem: Problem
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        s = self.config.settings
+        words = f"{s.searcher}-{s.objective}-k{self.problem.budget}".replace(":", "-")
+        return f"{words}-{self.config.digest()}"
+
+
+def resolve(config: SearchConfig, registry: Registry) -> Plan:
+    """Find the model and make the plugins. Raises ConfigError or CheckpointError."""
+    settings = with_full_model_name(config.settings)
+    chosen = chosen_plugins(settings, config.options, registry)
+    made = {name: _make(name, entry, config, settings) for name, entry in chosen.items()}
+    spec = spec_of(settings)
+    checkpoint = find(spec, registry)
+    model_config = checkpoint.config()
+    choose_adapter(model_config, settings.adapter, registry)
+    problem = _problem(settings, block_count(model_config))
+    options = {name: values_of(plugin) for name, plugin in made.items()}
+    return Plan(
+        config=SearchConfig(
+            dataclasses.replace(settings, budget=problem.budget),
+            {name: values for name, values in options.items() if values},
+        ),
+        spec=spec,
+        checkpoint=checkpoint,
+        context_length=getattr(model_config.get_text_config(), "max_position_embeddings", None),
+        searcher=made[settings.searcher],
+        objective=made[settings.objective],
+        parts=_parts(made[settings.objective], made),
+        backend=made[settings.backend],
+        problem=problem,
+    )
+
+
+def with_full_model_name(settings: Settings) -> Settings:
+    """`demo` is one of the embedded models."""
+    demo = settings.model == "demo"
+    return dataclasses.replace(settings, model=DEMO + DEFAULT_DEMO) if demo else settings
+
+
+def spec_of(settings: Settings) -> Spec:
+    """What a worker needs to load the model."""
+    settings = with_full_model_name(settings)
+    names = [f.name for f in dataclasses.fields(Spec)]
+    return Spec(**{name: getattr(settings, name) for name in names})
+
+
+def _make(name: str, entry: Entry, config: SearchConfig, settings: Settings) -> Any:
+    demo = settings.model.startswith(DEMO)
+    defaults = getattr(entry.cls, "demo_options", {}) if demo else {}
+    return build(entry.cls, merge(defaults, config.options.get(name, {})), name)
+
+
+def _parts(objective: Any, made: dict[str, Any]) -> tuple[tuple[Objective, float], ...]:
+    if not hasattr(objective, "parts_by_name"):
+        return ((objective, 1.0),)
+    return tuple((made[name], weight) for name, weight in objective.parts_by_name().items())
+
+
+def _problem(settings: Settings, n_blocks: int) -> Problem:
+    first, last = settings.protect_first, settings.protect_last
+    protected = frozenset(i for i in range(n_blocks) if i < first or i >= n_blocks - last)
+    budget = max(1, n_blocks // 4) if settings.budget is None else settings.budget
+    return Problem(n_blocks, budget, protected, settings.seed)
