@@ -50,15 +50,25 @@ class Checkpoint:
             )
         return tokenizer
 
-    def identity(self, config: PretrainedConfig) -> str:
+    def identity(self) -> str:
         """The commit of a model from the hub, a digest of the files of a folder."""
         if not self.is_folder:
-            return f"{self.source}@{config._commit_hash}"
+            return f"{self.source}@{self._commit()}"
         digest = hashlib.blake2b(digest_size=16)
         for path in [*sorted(Path(self.source).glob("*.safetensors")), self._config_file]:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())
         return digest.hexdigest()
+
+    def _commit(self) -> str:
+        from transformers.utils.hub import cached_file, extract_commit_hash
+
+        with readable(self):
+            path = cached_file(self.source, "config.json", revision=self.revision)
+            commit = extract_commit_hash(path, None)
+        if commit is None:
+            raise CheckpointError(f"{self.source}: the hub names no commit of it; give a folder")
+        return str(commit)
 
     @property
     def is_folder(self) -> bool:
@@ -130,10 +140,10 @@ def _advice(checkpoint: Checkpoint, error: Exception) -> str:
             f"`hf download {name}` where there is a network, or give a folder"
         )
     if "SafetensorError" in kinds:
-        return f"the weights are broken or cut short ({_first_line(error)}); fetch the file again"
+        return f"the weights are broken or cut short ({first_line(error)}); fetch the file again"
     if "trust_remote_code" in str(error):
         return "needs code of its own to run; read that code, then add --trust-remote-code"
-    return f"cannot be loaded: {_first_line(error)}"
+    return f"cannot be loaded: {type(error).__name__}: {first_line(error)}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -142,6 +152,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of what an error says."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+    return lines[0] if lines else ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from prunekit.core.checkpoint import find
-from prunekit.core.errors import CheckpointError
+from prunekit.core.checkpoint import Checkpoint, find, first_line
+from prunekit.core.errors import CheckpointError, PrunekitError
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.proof import prove
 from prunekit.core.registry import Entry, Registry
@@ -23,9 +25,28 @@ def load_adapter(spec: Spec, registry: Registry) -> ModelAdapter:
     checkpoint = find(spec, registry)
     entry = choose_adapter(checkpoint.config(), spec.adapter, registry)
     device = resolve_device(spec.device)
-    adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
-    prove(adapter)
+    with _as_this_family(entry.name, checkpoint):
+        adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
+        prove(adapter)
     return adapter
+
+
+@contextlib.contextmanager
+def _as_this_family(name: str, checkpoint: Checkpoint) -> Iterator[None]:
+    """A model that an adapter cannot even run is no bug of anybody's, but the wrong adapter."""
+    import transformers
+
+    try:
+        yield
+    except PrunekitError:
+        raise
+    except Exception as error:
+        kind = checkpoint.config().model_type
+        raise CheckpointError(
+            f"the adapter {name!r} cannot run this model, of type {kind!r}, with transformers "
+            f"{transformers.__version__} ({type(error).__name__}: {first_line(error)}); leave out "
+            "--adapter, and prunekit chooses the family itself"
+        ) from error
 
 
 def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registry) -> Entry:

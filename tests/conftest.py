@@ -31,6 +31,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         },
     },
     "qwen3": {"model_type": "qwen3", "head_dim": 8},
+    "gpt2": {"model_type": "gpt2", "n_embd": 32, "n_head": 4, "n_positions": 64},
     "gemma2": {"model_type": "gemma2", "head_dim": 8, "query_pre_attn_scalar": 8},
     "qwen3-sliding": {
         "model_type": "qwen3",

@@ -62,9 +62,9 @@ class DecoderAdapter:
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str, dtype: str) -> DecoderAdapter:
         """Read safetensors weights; CheckpointError where any is missing or left over."""
-        config = checkpoint.config()
-        model: Any = _read(checkpoint, resolve_dtype(dtype, device, config))
-        return cls(model.to(device), checkpoint.identity(config))
+        identity = checkpoint.identity()
+        model: Any = _read(checkpoint, resolve_dtype(dtype, device, checkpoint.config()))
+        return cls(model.to(device), identity)
 
     def enter(self, batch: Batch) -> DecoderState:
         """What goes into block 0: one forward in which every block passes its input on."""

@@ -187,9 +187,17 @@ def test_a_mistake_in_an_export_costs_one_line_and_writes_nothing(
     assert not (tmp_path / "pruned").exists()
 
 
-def test_another_familys_adapter_fails_its_proof(prunekit, tiny_model):
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        ("gemma2", "does not run this model faithfully"),
+        ("gpt2", "cannot run this model, of type 'gpt2'"),
+    ],
+)
+def test_another_familys_adapter_is_refused(prunekit, tiny_model, family, message):
     status, _, err = prunekit(
-        "search", "-q", "--model", tiny_model("gemma2"), "--adapter", "llama3", *QUICK
+        "search", "-q", "--model", tiny_model(family), "--adapter", "llama3", *QUICK
     )
     assert status == 1
-    assert "does not run this model faithfully" in err
+    assert message in err
+    assert len(err.strip().splitlines()) == 1

@@ -1,5 +1,10 @@
 """What users are told when a model cannot be had."""
 
+import os
+import shutil
+import subprocess
+import sys
+
 import pytest
 
 from prunekit.core import CheckpointError
@@ -20,7 +25,7 @@ def named(name, cause=None):
         (named("OSError", named("GatedRepoError")), "a gated model"),
         (named("OSError", named("RepositoryNotFoundError")), "not on the hub under this name"),
         (named("OSError", named("LocalEntryNotFoundError")), "`hf download some/model`"),
-        (named("SafetensorError"), "broken or cut short (SafetensorError: first line)"),
+        (named("SafetensorError"), "broken or cut short (first line)"),
         (ValueError("please pass trust_remote_code=True"), "then add --trust-remote-code"),
     ],
 )
@@ -30,3 +35,26 @@ def test_every_failure_has_its_next_step(error, advice):
     assert str(caught.value).startswith("some/model: ")
     assert advice in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_from_the_hub_is_known_by_its_commit(tiny_model, tmp_path, monkeypatch):
+    """A cache as the hub's client lays it out, and no network."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    snapshot = tmp_path / "models--some--model" / "snapshots" / commit
+    shutil.copytree(tiny_model(), snapshot)
+    refs = tmp_path / "models--some--model" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text(commit)
+    code = (
+        "from prunekit.core.checkpoint import Checkpoint\n"
+        "from prunekit.core.interfaces import Spec\n"
+        "from prunekit.core.loading import load_adapter\n"
+        "from prunekit.core.registry import load\n"
+        "adapter = load_adapter(Spec('some/model', device='cpu'), load())\n"
+        "print(adapter.facts.fingerprint['weights'])\n"
+    )
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout.strip() == f"some/model@{commit}", done.stderr
