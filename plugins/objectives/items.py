@@ -9,7 +9,7 @@ from typing import Any
 
 from prunekit.core import ConfigError
 from prunekit.plugins.objectives.commonsense import is_commonsense, parse_commonsense
-from prunekit.plugins.objectives.rows import demo_rows, draw, file_rows, hub_rows, shuffled
+from prunekit.plugins.objectives.rows import demo_rows, draw, file_rows, guarded, hub_rows, shuffled
 
 COMMONSENSE = "zwhe99/commonsense_170k"
 LABEL = "the correct answer is"
@@ -46,7 +46,7 @@ def load_items(data: str, seed: int, samples: int) -> list[Item]:
         items = _parsed(draw(demo_rows("calibration-items"), seed, samples), data)
     else:
         rows = hub_rows(COMMONSENSE) if data == "commonsense_170k" else _of_file(data)
-        items = _first(_parsed(shuffled(rows, seed), data), samples)
+        items = _first(_parsed(shuffled(guarded(rows, data), seed), data), samples)
     found = list(items)
     if len(found) < samples:
         raise ConfigError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ def file_rows(path: Path, names: str = "demo") -> list[dict[str, Any]]:
     """
     from datasets import load_dataset
 
-    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    kind = kind_of(path)
     if kind not in READERS:
         raise ConfigError(
             f"data {str(path)!r}: expected {names} or a file that ends in {', '.join(READERS)}"
@@ -46,6 +46,15 @@ def file_rows(path: Path, names: str = "demo") -> list[dict[str, Any]]:
         raise ConfigError(f"data {str(path)!r} cannot be read: {lines[-1]}") from error
 
 
+def kind_of(path: Path) -> str:
+    """The ending that says how to read a file, also of a compressed one.
+
+    >>> kind_of(Path("a.jsonl.gz"))
+    '.jsonl'
+    """
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+
+
 def hub_rows(name: str, subset: str | None = None) -> IterableDataset:
     """The training rows of a data set on the hub, streamed; ConfigError where it cannot be had."""
     from datasets import load_dataset
@@ -57,6 +66,15 @@ def hub_rows(name: str, subset: str | None = None) -> IterableDataset:
             f"the data set {name} cannot be fetched ({type(error).__name__}); without a network "
             "give a local file as data"
         ) from error
+
+
+def guarded(rows: Iterable[dict[str, Any]], data: str) -> Iterator[dict[str, Any]]:
+    """The rows; ConfigError where the connection breaks before the last."""
+    try:
+        yield from rows
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
+        raise ConfigError(f"data {data!r} broke off ({reason}); run the command again") from error
 
 
 def shuffled(rows: Iterable[Any], seed: int) -> list[Any]:

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core import ConfigError
-from prunekit.plugins.objectives.rows import demo_rows, draw, file_rows, hub_rows, shuffled
+from prunekit.plugins.objectives.rows import (
+    demo_rows,
+    draw,
+    file_rows,
+    guarded,
+    hub_rows,
+    kind_of,
+    shuffled,
+)
 
 SHUFFLE_BUFFER = 10_000
 
@@ -21,12 +29,14 @@ class Texts:
     """in the order in which they are to be used"""
     long: bool
     """whether documents are long enough to cut a sample from each; else they are joined"""
+    shuffled: bool = True
+    """whether the order is that of the draw, or always the same"""
     joint: str = "\n\n"
     """what stands between joined documents"""
 
 
 def open_texts(data: str, seed: int, draw_size: int) -> Texts:
-    """The documents that `data` names, in the order of draw `seed`.
+    """The documents that `data` names; shuffled ones in the order of draw `seed`.
 
     `demo` holds several disjoint draws of `draw_size` documents. ConfigError where `data` is
     neither `demo`, `c4` nor `wikitext2` nor a file that can be read.
@@ -39,13 +49,16 @@ def open_texts(data: str, seed: int, draw_size: int) -> Texts:
         return Texts(_column(stream, data), long=True)
     if data == "wikitext2":
         lines = hub_rows("Salesforce/wikitext", "wikitext-2-raw-v1")
-        return Texts(_column(lines, data), long=False)
-    rows = file_rows(Path(data).expanduser(), "demo, c4, wikitext2")
-    return Texts(_column(shuffled(rows, seed), data), long=Path(data).suffix != ".txt")
+        return Texts(_column(lines, data), long=False, shuffled=False)
+    path = Path(data).expanduser()
+    rows = file_rows(path, "demo, c4, wikitext2")
+    if kind_of(path) == ".txt":
+        return Texts(_column(rows, data), long=False, shuffled=False)
+    return Texts(_column(shuffled(rows, seed), data), long=True)
 
 
 def _column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
-    for row in rows:
+    for row in guarded(rows, data):
         if not isinstance(row.get("text"), str):
             raise ConfigError(f"data {data!r}: expected a column `text`, found {', '.join(row)}")
         yield row["text"]

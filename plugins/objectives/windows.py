@@ -47,13 +47,17 @@ class TextWindows:
     def _cut_documents(
         self, texts: Texts, tokenizer: PreTrainedTokenizerBase
     ) -> Iterator[list[int]]:
-        """One random window from each document that has one, until there are enough."""
+        """One random window from each document that has one, until there are enough.
+
+        A document begins with whatever token the tokenizer puts before it, unless every window is
+        to begin with one.
+        """
         samples, _ = self._size
         first, width = self._window(tokenizer)
         rng = random.Random(self.seed)
         found = seen = 0
         for document in texts.documents:
-            ids = tokenizer(document).input_ids
+            ids = tokenizer(document, add_special_tokens=not self.add_bos).input_ids
             seen += len(ids)
             if len(ids) < width:
                 continue
@@ -65,21 +69,19 @@ class TextWindows:
         self._too_little(f"{found} documents that long, in {seen:,} tokens")
 
     def _cut_stream(self, texts: Texts, tokenizer: PreTrainedTokenizerBase) -> Iterator[list[int]]:
-        """Windows, one after the other, of all documents joined."""
+        """Windows, one after the other, of all documents joined.
+
+        Where documents stand in a fixed order, every draw takes the windows after the last one's.
+        """
         samples, _ = self._size
         first, width = self._window(tokenizer)
-        joint = tokenizer(texts.joint, add_special_tokens=False).input_ids
-        row: list[int] = []
-        found = 0
-        for document in texts.documents:
-            row += (joint if row else []) + tokenizer(document).input_ids
-            while len(row) >= width:
-                yield first + row[:width]
-                row = row[width:]
-                found += 1
-                if found == samples:
-                    return
-        self._too_little(f"{found * width + len(row):,} tokens")
+        passed_over = 0 if texts.shuffled else self.seed * samples * width
+        ids = _tokens_of_stream(texts, tokenizer, passed_over + samples * width)[passed_over:]
+        if len(ids) < samples * width:
+            left = f" after {passed_over:,} of earlier draws" if passed_over else ""
+            self._too_little(f"{len(ids):,} tokens{left}")
+        for start in range(0, samples * width, width):
+            yield first + ids[start : start + width]
 
     def _window(self, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], int]:
         """What stands before every window, and how many tokens are to be cut for it."""
@@ -97,6 +99,22 @@ class TextWindows:
             f"tokens ({samples * length:,} in all): lower --{self.name}.samples or "
             f"--{self.name}.length"
         )
+
+
+def _tokens_of_stream(texts: Texts, tokenizer: PreTrainedTokenizerBase, count: int) -> list[int]:
+    """At least `count` tokens of the joined documents, or all there are."""
+    documents, taken, characters = iter(texts.documents), list[str](), 0
+    wanted = 4 * count
+    while True:
+        for document in documents:
+            taken.append(document)
+            characters += len(document)
+            if characters >= wanted:
+                break
+        ids: list[int] = tokenizer(texts.joint.join(taken), add_special_tokens=False).input_ids
+        if len(ids) >= count or characters < wanted:
+            return ids
+        wanted *= 2
 
 
 def _sample(ids: list[int]) -> Sample:

@@ -99,11 +99,43 @@ def test_documents_too_short_for_a_window_are_passed_over(tmp_path, demo_tokeniz
 def test_a_stream_joins_all_documents_and_cuts_them_one_after_the_other(tmp_path, demo_tokenizer):
     data = write(tmp_path, ["The king had a horse."] * 30)
     found = rows(Perplexity(data=data, samples=4, length=12, packing="stream"), demo_tokenizer)
-    joined = "\n\n".join(["The king had a horse."] * 30)
-    assert (
-        demo_tokenizer.decode([i for row in found for i in row])
-        == joined[: len(demo_tokenizer.decode([i for row in found for i in row]))]
+    joined = demo_tokenizer("\n\n".join(["The king had a horse."] * 30)).input_ids
+    assert [i for row in found for i in row] == joined[:48]
+
+
+def test_draws_of_a_text_file_follow_each_other(tmp_path, demo_tokenizer):
+    path = tmp_path / "a.txt"
+    path.write_text(" ".join(str(n) for n in range(3000)))
+    whole = demo_tokenizer(path.read_text()).input_ids
+    for seed in range(3):
+        found = rows(Perplexity(data=str(path), samples=3, length=10, seed=seed), demo_tokenizer)
+        assert [i for row in found for i in row] == whole[seed * 30 : seed * 30 + 30]
+
+
+@pytest.fixture
+def llama_like(demo_tokenizer):
+    """A tokenizer that puts a beginning-of-text token before every text, as Llama's does."""
+    import copy
+
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = copy.deepcopy(demo_tokenizer)
+    token = tokenizer.bos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{token} $A", pair=f"{token} $A {token} $B", special_tokens=[(token, 0)]
     )
+    assert tokenizer("a").input_ids[0] == 0
+    return tokenizer
+
+
+@pytest.mark.parametrize("packing", ["documents", "stream"])
+def test_with_such_a_tokenizer_no_such_token_stands_inside_a_window(tmp_path, llama_like, packing):
+    data = write(tmp_path, ["The king had a horse. " * 9] * 9)
+    for add_bos in (False, True):
+        objective = Perplexity(data=data, samples=6, length=30, packing=packing, add_bos=add_bos)
+        found = rows(objective, llama_like)
+        assert not any(llama_like.bos_token_id in row[1:] for row in found)
+        assert not add_bos or all(row[0] == llama_like.bos_token_id for row in found)
 
 
 def test_every_window_may_begin_with_the_beginning_of_text(demo_tokenizer):
