@@ -26,7 +26,7 @@ def export(
     quiet_libraries(verbose)
     blocks = None if remove is None else parse_blocks(remove)
     write(**given, to=to, run=run, remove=blocks, workdir=workdir)
-    out.print(f"saved  {to}", soft_wrap=True)
+    out.print(f"saved {to}", soft_wrap=True)
 
 
 def parse_blocks(text: str) -> list[int]:

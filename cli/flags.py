@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
+from prunekit.core.errors import Interrupted
 from prunekit.core.options import Option, options_of
 from prunekit.core.registry import Registry
 
@@ -19,23 +21,32 @@ PLUGIN_KINDS = ("searcher", "objective", "backend")
 
 
 def with_flags(
-    command: Callable[..., None], settings: list[Option], registry: Registry | None = None
+    command: Callable[..., None],
+    settings: list[Option],
+    registry: Registry,
+    with_plugins: bool = False,
 ) -> Callable[..., None]:
-    """`command` with flags for `settings` and, given a registry, for its plugins' options.
+    """`command` with flags for `settings` and, where it wants them, for the options of plugins.
 
     It receives what was given as one mapping `given`, in the words of a configuration file.
     """
     flags = [_flag((), option, "Search") for option in settings]
-    for entry in registry.entries if registry else ():
+    for entry in registry.entries if with_plugins else ():
         if entry.kind in PLUGIN_KINDS:
-            label = registry.label(entry) if registry else entry.name
+            label = registry.label(entry)
             panel = f"{entry.kind} {label}"
             flags += [_flag((label,), option, panel) for option in options_of(entry.cls)]
     paths = {f"flag_{number}": path for number, (path, _) in enumerate(flags)}
 
     def run(**arguments: Any) -> None:
         values = {path: arguments.pop(name) for name, path in paths.items()}
-        command(**arguments, given=_nest({k: v for k, v in values.items() if v is not None}))
+        given = _nest({path: value for path, value in values.items() if value is not None})
+        try:
+            command(**arguments, given=given)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "stopped; all that was measured is kept, so the same command goes on from there"
+            ) from None
 
     own = inspect.signature(command, eval_str=True).parameters.values()
     parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "given"]
@@ -69,7 +80,7 @@ def _flag(above: tuple[str, ...], option: Option, panel: str) -> tuple[tuple[str
     details = "; ".join(x for x in (str(option.default), option.range) if x not in ("", "None"))
     shown = typer.Option(
         *names,
-        help=f"{option.help} [{details}]" if details else option.help,
+        help=f"{escape(option.help)} ({details})" if details else escape(option.help),
         metavar=None if option.kind is bool else option.kind_name,
         rich_help_panel=panel,
     )

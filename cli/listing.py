@@ -36,9 +36,9 @@ def _list_all(registry: Registry) -> None:
             )
     out.print(table)
     for label, reason in registry.failures.items():
-        err.print(f"[yellow]not loaded:[/] {label}: ", reason, markup=True, soft_wrap=True)
+        err.print(f"not loaded: {label}: {reason}", style="yellow", soft_wrap=True)
     for kind, same in _twins(registry).items():
-        err.print(f"[yellow]same name:[/] {kind}: {same}", soft_wrap=True)
+        err.print(f"same name: {kind}: {same}", style="yellow", soft_wrap=True)
 
 
 def _twins(registry: Registry) -> dict[str, str]:
@@ -52,9 +52,9 @@ def _twins(registry: Registry) -> dict[str, str]:
 
 def _show(entry: Entry, registry: Registry) -> None:
     label = registry.label(entry)
-    out.print(f"[bold]{entry.kind} {label}[/], from {entry.source} {entry.version}")
+    out.print(f"{entry.kind} {label}, from {entry.source} {entry.version}", style="bold")
     for paragraph in inspect.cleandoc(entry.cls.__doc__ or "").split("\n\n"):
-        out.print(" ".join(paragraph.split()), "", sep="\n", markup=False)
+        out.print(" ".join(paragraph.split()), "", sep="\n")
     options = options_of(entry.cls)
     if not options:
         out.print("no options")

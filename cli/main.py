@@ -29,10 +29,10 @@ def main() -> None:
             raise
         mistake = error.exit_status == 1
         line = f"error: {error}" if mistake else str(error)
-        err.print(line, style="red" if mistake else "", markup=False, soft_wrap=True)
+        err.print(line, style="red" if mistake else "", soft_wrap=True)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        err.print("stopped; nothing was measured yet")
+        err.print("stopped before anything was begun")
         sys.exit(130)
 
 
@@ -59,8 +59,8 @@ def make_app(registry: Registry) -> typer.Typer:
         list_plugins(registry, name)
 
     settings = options_of(Settings)
-    app.command("search")(with_flags(search, settings, registry))
-    app.command("export")(with_flags(export, [o for o in settings if o.name in SETTINGS]))
+    app.command("search")(with_flags(search, settings, registry, with_plugins=True))
+    app.command("export")(with_flags(export, [o for o in settings if o.name in SETTINGS], registry))
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+import shlex
 
 from rich import box
 from rich.table import Table
@@ -17,12 +17,12 @@ from prunekit.workflows.result import Difference, Reading, SearchResult
 BLOCKS_A_LINE = 60
 
 
-def show_result(result: SearchResult, saved: Path | None) -> None:
-    """The picture of the blocks, the losses, the cost, and what to do next."""
-    out.print(
-        f"[bold]{result.model}[/]: {result.searcher} on {result.objective}, seed {result.seed}\n"
-    )
-    out.print(_picture(result), markup=False)
+def show_result(result: SearchResult) -> None:
+    """The picture of the blocks, the losses, and what they cost."""
+    title = f"{result.model}: {result.searcher} on {result.objective}, seed {result.seed}"
+    out.print(title, style="bold", soft_wrap=True)
+    out.print()
+    out.print(_picture(result))
     out.print(f"removed {words(result.removed)} of blocks 0 to {result.n_blocks - 1}\n")
     out.print(_losses(result))
     work = result.work
@@ -33,13 +33,12 @@ def show_result(result: SearchResult, saved: Path | None) -> None:
     out.print(
         f"removed {result.parameters_removed:,} of {result.parameters:,} parameters ({share:.1%})\n"
     )
-    out.print(_next(result, saved), soft_wrap=True, markup=False)
 
 
-def _next(result: SearchResult, saved: Path | None) -> str:
-    if saved:
-        return f"saved {saved}"
-    return f"to write the model: prunekit export --run {result.run} --to pruned"
+def show_next(result: SearchResult) -> None:
+    """The command that writes the pruned model."""
+    run = shlex.quote(result.run)
+    out.print(f"to write the model: prunekit export --run {run} --to pruned", soft_wrap=True)
 
 
 def show_estimate(plan: Plan, estimate: Estimate) -> None:
@@ -51,7 +50,7 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
     out.print(f"asks for {about}{cost.asked:,} subsets, {cost.measured:,} with the dense model")
     out.print(f"runs {about}{cost.block_runs:,} block forwards, saves {saved:,}")
     if estimate.seconds is None:
-        out.print(f"no estimate of the time: {estimate.no_seconds_because}", markup=False)
+        out.print(f"no estimate of the time: {estimate.no_seconds_because}")
     else:
         out.print(f"takes about {_duration(estimate.seconds)} here, if nothing was measured before")
 
@@ -63,9 +62,10 @@ def _duration(seconds: float) -> str:
 
 
 def _picture(result: SearchResult) -> str:
-    marks = "".join("·" if i in result.removed else "█" for i in range(result.n_blocks))
+    kept, removed = ("#", ".") if out.options.ascii_only else ("█", "·")
+    marks = "".join(removed if i in result.removed else kept for i in range(result.n_blocks))
     lines = [marks[i : i + BLOCKS_A_LINE] for i in range(0, len(marks), BLOCKS_A_LINE)]
-    return "\n".join(lines) + "   █ kept  · removed"
+    return "\n".join(lines) + f"   {kept} kept  {removed} removed"
 
 
 def _losses(result: SearchResult) -> Table:
@@ -91,4 +91,7 @@ def _number(value: float, digits: int) -> str:
 def _signed(difference: Difference) -> str:
     if difference.value is None:
         return "not finite"
-    return f"{difference.value:+.4f} ± {difference.standard_error:.4f}"
+    if difference.standard_error is None:
+        return f"{difference.value:+.4f}"
+    sign = "+/-" if out.options.ascii_only else "±"
+    return f"{difference.value:+.4f} {sign} {difference.standard_error:.4f}"

@@ -20,8 +20,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no rema
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Let other libraries talk.")]
 Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False)
 
 
 class Bar:

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from prunekit.cli.results import show_estimate, show_result
+from prunekit.cli.results import show_estimate, show_next, show_result
 from prunekit.cli.screen import Quiet, Verbose, Workdir, bar, err, quiet_libraries
 from prunekit.core.registry import load
 from prunekit.workflows.config import parse, parse_file
 from prunekit.workflows.estimate import estimate
+from prunekit.workflows.export import check_target
 from prunekit.workflows.plan import resolve
-from prunekit.workflows.search import run_search
+from prunekit.workflows.search import run_search, save_result
 
 
 def search(
@@ -38,13 +39,20 @@ def search(
     parsed = parse_file(config, given, registry) if config else parse(given, registry)
     if parsed.settings.model == "demo" and not quiet:
         err.print("no --model given: taking demo, a small model that comes with prunekit")
+    if save:
+        check_target(save)
     plan = resolve(parsed, registry)
     if dry_run:
         show_estimate(plan, estimate(plan))
         return
     with bar(quiet) as progress:
-        result = run_search(plan, workdir, save, progress)
+        result = run_search(plan, workdir, progress)
     if json:
         sys.stdout.write(result.to_json())
     else:
-        show_result(result, save)
+        show_result(result)
+    if save:
+        save_result(plan, result, save)
+        err.print(f"saved {save}", soft_wrap=True)
+    elif not json:
+        show_next(result)

@@ -9,6 +9,7 @@ from prunekit.core.errors import (
 from prunekit.core.hookspecs import PLUGIN_API, hookimpl
 from prunekit.core.interfaces import (
     IGNORE,
+    OWN_DTYPE,
     Backend,
     Batch,
     Meter,
@@ -28,6 +29,7 @@ from prunekit.core.problem import DENSE, Problem, Subset
 __all__ = [
     "DENSE",
     "IGNORE",
+    "OWN_DTYPE",
     "PLUGIN_API",
     "Backend",
     "Batch",

@@ -29,16 +29,20 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
         raise ConfigError(f"{where}: {getattr(error, 'problem', None) or error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected keys and values such as `searcher: greedy`")
-    return data, _lines(node, ())
+    return data, _lines(path, node, ())
 
 
-def _lines(node: Any, above: tuple[str, ...]) -> Lines:
+def _lines(path: Path, node: Any, above: tuple[str, ...]) -> Lines:
     import yaml
 
     lines: Lines = {}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            here = (*above, str(key.value))
-            lines[here] = key.start_mark.line + 1
-            lines |= _lines(value, here)
+            here, line = (*above, str(key.value)), key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                raise ConfigError(f"{path}:{line}: expected a word as key, got {key.value!r}")
+            if here in lines:
+                raise ConfigError(f"{path}:{line}: {key.value!r} stands on line {lines[here]} too")
+            lines[here] = line
+            lines |= _lines(path, value, here)
     return lines

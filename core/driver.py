@@ -98,8 +98,8 @@ class Driver:
         return subset
 
     def _check(self, subset: object) -> Subset:
-        if not isinstance(subset, frozenset):
-            raise self._broke(f"must give subsets as frozensets of block numbers, not {subset!r}")
+        if not isinstance(subset, frozenset) or not all(type(i) is int for i in subset):
+            raise self._broke(f"must give subsets as frozensets of int, not {subset!r}")
         if wrong := subset - set(self.problem.removable):
             raise self._broke(f"may not remove blocks {words(wrong)}")
         return subset

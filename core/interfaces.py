@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # plugins are listed without importing torch
 IGNORE = -100
 """In `targets`: nothing is predicted at this position."""
 
+OWN_DTYPE = "own"
+"""As a dtype: the one in which the checkpoint is stored."""
+
 Sample: TypeAlias = "Mapping[str, Tensor]"
 """One calibration text or question, which one sum belongs to.
 
@@ -70,7 +73,7 @@ class ModelFacts:
     parameters: int
     block_parameters: tuple[int, ...]
     fingerprint: Mapping[str, str]
-    """Everything about model and machine that changes a loss: weights, adapter, dtype, ..."""
+    """Everything about model and machine that changes a loss: `weights`, adapter, dtype, ..."""
 
 
 class Searcher(Protocol):
@@ -170,7 +173,7 @@ class ModelAdapter(Protocol):
         ...
 
     def without(self, removed: Subset) -> PreTrainedModel:
-        """A model of its own with these blocks gone, ready for `save_pretrained`."""
+        """The model with these blocks gone, ready for `save_pretrained`; the adapter is spent."""
         ...
 
 

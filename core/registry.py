@@ -90,7 +90,7 @@ def load() -> Registry:
     for dist, point in _entry_points():
         source, version = dist.metadata["Name"], dist.version
         try:
-            registry.entries += _register(manager, point, source, version)
+            registry.entries += _register(manager, point, source, version, registry.entries)
         except (Exception, SystemExit) as error:
             if os.environ.get("PRUNEKIT_DEBUG"):
                 raise
@@ -109,7 +109,9 @@ def _entry_points() -> Iterator[tuple[importlib.metadata.Distribution, Any]]:
                 yield dist, point
 
 
-def _register(manager: pluggy.PluginManager, point: Any, source: str, version: str) -> list[Entry]:
+def _register(
+    manager: pluggy.PluginManager, point: Any, source: str, version: str, others: list[Entry]
+) -> list[Entry]:
     with contextlib.redirect_stdout(io.StringIO()):
         module = point.load()
     _check_api(module)
@@ -124,6 +126,9 @@ def _register(manager: pluggy.PluginManager, point: Any, source: str, version: s
         ]
         if not entries:
             raise PluginError("offers nothing: no hook returned a class")
+        taken = [e.name for e in others if e.source == source] + [e.name for e in entries]
+        if twice := sorted({name for name in taken if taken.count(name) > 1}):
+            raise PluginError(f"{source} offers {', '.join(twice)} twice; names must differ")
         return entries
     except BaseException:
         manager.unregister(module)

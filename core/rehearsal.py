@@ -6,6 +6,7 @@ import math
 import random
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 
 from prunekit.core.driver import Driver
 from prunekit.core.interfaces import Searcher
@@ -53,9 +54,15 @@ def rehearse(searcher: Searcher, problem: Problem, seconds: float = math.inf) ->
 
 def made_up_loss(removed: Subset, n_blocks: int) -> float:
     """Like a language model's: early and last blocks are dear, neighbours dearer together."""
+    prices = _prices(n_blocks)
+    pairs = sum(0.3 * (prices[i] + prices[i + 1]) for i in removed if i + 1 in removed)
+    return 2.0 + sum(prices[i] for i in sorted(removed)) + pairs
+
+
+@cache
+def _prices(n_blocks: int) -> list[float]:
     depth = max(1, n_blocks - 1)
     noise = random.Random(n_blocks)
     prices = [0.05 + 0.1 * noise.random() + 2 * math.exp(-8 * i / depth) for i in range(n_blocks)]
     prices[-1] += 0.5
-    pairs = sum(0.3 * (prices[i] + prices[i + 1]) for i in removed if i + 1 in removed)
-    return 2.0 + sum(prices[i] for i in sorted(removed)) + pairs
+    return prices

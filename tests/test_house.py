@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import prunekit
 import prunekit.cli.main
 import prunekit.core
 import prunekit.plugins
@@ -39,7 +40,7 @@ def modules(package):
     return [importlib.import_module(name) for name in names]
 
 
-@pytest.mark.parametrize("module", modules(prunekit.core), ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", modules(prunekit), ids=lambda m: m.__name__)
 def test_docstring_examples_are_true(module):
     assert not doctest.testmod(module).failed
 

@@ -16,7 +16,7 @@ from prunekit.core.options import build, option, options_of, suggest
 from prunekit.core.registry import Entry, Registry
 
 PLUGIN_KINDS = ("searcher", "objective", "backend")
-Dtype: TypeAlias = Literal["auto", "own", "float32", "bfloat16", "float16"]
+Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class SearchConfig:
 def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
     """Check every key and value; ConfigError names the one that is wrong."""
     known = {o.name for o in options_of(Settings)}
-    settings = build(Settings, {k: v for k, v in given.items() if k in known})
-    options = {name: value for name, value in given.items() if name not in known}
+    settings = _canonical(build(Settings, {k: v for k, v in given.items() if k in known}), registry)
+    options = _canonical_keys({k: v for k, v in given.items() if k not in known}, registry)
     chosen = chosen_plugins(settings, options, registry)
     for name, value in options.items():
         _check_options(name, value, chosen, known, registry)
@@ -68,15 +68,22 @@ def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
 
 
 def parse_file(path: Path, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:
-    """The same from a YAML file, over which flags win; errors name the line."""
+    """The same from a YAML file, over which flags win; errors in the file name the line."""
     data, lines = read_yaml(path)
     try:
-        parse(data, registry)
+        return parse(merge(data, flags), registry)
     except ConfigError as error:
-        line = lines.get(error.key)
-        where = f"{path}:{line}" if line else str(path)
-        raise ConfigError(f"{where}: {error}", error.key) from error
-    return parse(merge(data, flags), registry)
+        if error.key not in lines or _is_in(flags, error.key):
+            raise
+        raise ConfigError(f"{path}:{lines[error.key]}: {error}", error.key) from error
+
+
+def _is_in(flags: Mapping[str, Any], key: tuple[str, ...]) -> bool:
+    for word in key:
+        if not isinstance(flags, Mapping) or word not in flags:
+            return False
+        flags = flags[word]
+    return True
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,6 +95,26 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _canonical(settings: Settings, registry: Registry) -> Settings:
+    """Plugins by the shortest names that mean them alone."""
+    labels: dict[str, Any] = {
+        kind: registry.label(_named(registry, kind, getattr(settings, kind)))
+        for kind in PLUGIN_KINDS
+    }
+    return dataclasses.replace(settings, **labels)
+
+
+def _canonical_keys(options: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    canonical: dict[str, Any] = {}
+    for name, value in options.items():
+        found = registry.named(name)
+        label = registry.label(found[0]) if len(found) == 1 else name
+        if label in canonical:
+            raise ConfigError(f"options of {label!r} are given twice, also as {name!r}", (name,))
+        canonical[label] = value
+    return canonical
+
+
 def chosen_plugins(
     settings: Settings, options: Mapping[str, Any], registry: Registry
 ) -> dict[str, Entry]:
@@ -95,7 +122,10 @@ def chosen_plugins(
 
     An objective that is made of others brings them along.
     """
-    chosen = {getattr(settings, kind): _named(registry, kind, settings) for kind in PLUGIN_KINDS}
+    chosen = {
+        name: _named(registry, kind, name)
+        for kind, name in ((kind, getattr(settings, kind)) for kind in PLUGIN_KINDS)
+    }
     objective = chosen[settings.objective].cls
     if hasattr(objective, "parts_by_name"):
         mix = build(objective, options.get(settings.objective, {}), settings.objective)
@@ -104,9 +134,9 @@ def chosen_plugins(
     return chosen
 
 
-def _named(registry: Registry, kind: str, settings: Settings) -> Entry:
+def _named(registry: Registry, kind: str, name: str) -> Entry:
     try:
-        return registry.get(kind, getattr(settings, kind))
+        return registry.get(kind, name)
     except ConfigError as error:
         raise ConfigError(str(error), (kind,)) from error
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.checkpoint import find
-from prunekit.core.errors import ConfigError, StorageError
-from prunekit.core.interfaces import Spec
+from prunekit.core.errors import ConfigError, PrunekitError, StorageError
+from prunekit.core.interfaces import OWN_DTYPE, ModelFacts, Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.problem import Subset, words
 from prunekit.core.registry import load
@@ -25,18 +25,20 @@ from prunekit.workflows.runs import read_run
 
 
 def export(
-    model: str = "demo",
+    model: str | None = None,
     *,
     to: str | Path,
     remove: Iterable[int] | None = None,
     run: str | Path | None = None,
+    dtype: str | None = None,
     workdir: str | Path = "prunekit-runs",
     **given: Any,
 ) -> Path:
     """Write `model` without the blocks `remove`, or without those that a search `run` chose.
 
-    `run` is a run's folder, or its name under `workdir`. `given` may hold `adapter`, `revision`,
-    `trust_remote_code` and `dtype`; weights keep their own dtype by default. Returns the folder.
+    `run` is a run's folder, or its name under `workdir`. Weights keep the dtype in which they are
+    stored unless another is named. `given` may hold `adapter`, `revision`, `trust_remote_code` and
+    `device`. Returns the folder.
 
     Raises PrunekitError, and then nothing stands at `to`.
     """
@@ -44,43 +46,53 @@ def export(
     check_target(target)
     if (run is None) == (remove is None):
         raise ConfigError("give either a run or the blocks to remove, not both and not neither")
-    if run is not None:
-        source = read_run(Path(run), Path(workdir))
-        spec, removed, result = source.spec, source.removed, source.result
-    else:
-        registry = load()
-        settings = parse({"model": model, **given}, registry).settings
-        spec, removed, result = spec_of(settings), as_subset(remove or ()), None
-    export_checkpoint(spec, removed, target, result)
+    if run is None:
+        settings = parse({"model": model or "demo", **given}, load()).settings
+        export_checkpoint(spec_of(settings), as_subset(remove or ()), target, dtype)
+        return target
+    if model is not None or given:
+        named = ", ".join([*(["model"] if model is not None else []), *given])
+        raise ConfigError(f"{named}: a run knows this itself; leave it out, or give --remove")
+    source = read_run(Path(run), Path(workdir))
+    export_checkpoint(source.spec, source.removed, target, dtype, source.result)
     return target
 
 
 def export_checkpoint(
-    spec: Spec, removed: Subset, to: Path, result: Mapping[str, Any] | None
+    spec: Spec,
+    removed: Subset,
+    to: Path,
+    dtype: str | None = None,
+    result: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the checkpoint under a temporary name, check it, then rename it into place.
 
-    `result` is that of the search that chose the blocks, for `prunekit.json`.
+    `result` is that of the search that chose the blocks: its weights must be those of the model
+    now, and it goes into `prunekit.json`.
     """
     check_target(to)
-    if spec.dtype == "auto":
-        spec = replace(spec, dtype="own")
+    spec = replace(spec, dtype=dtype or OWN_DTYPE)
     registry = load()
     checkpoint = find(spec, registry)
     adapter = load_adapter(spec, registry)
     _check_blocks(removed, adapter.facts.n_blocks)
+    _check_weights(adapter.facts, result, spec.model)
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result)
     with _rename_into_place(to) as folder:
-        adapter.without(removed).save_pretrained(folder)
-        checkpoint.tokenizer().save_pretrained(folder)
-        (folder / FILE).write_text(record, encoding="utf-8")
+        with _writing(to):
+            adapter.without(removed).save_pretrained(folder)
+            checkpoint.tokenizer().save_pretrained(folder)
+            (folder / FILE).write_text(record, encoding="utf-8")
+        del adapter  # its memory is needed for the model that is read back
         check_checkpoint(folder, expected, spec.trust_remote_code)
 
 
 def as_subset(blocks: Iterable[int]) -> Subset:
-    """The blocks as a set; ConfigError where one is named twice."""
-    listed = list(blocks)
+    """The blocks as a set; ConfigError where one is no number or is named twice."""
+    listed = list(blocks) if isinstance(blocks, Iterable) else [blocks]
+    if not isinstance(blocks, Iterable) or not all(isinstance(i, int) for i in listed):
+        raise ConfigError(f"expected block numbers, counted from 0, as [9, 12]; got {blocks!r}")
     twice = {i for i in listed if listed.count(i) > 1}
     if twice:
         raise ConfigError(f"blocks {words(twice)} are named twice; name each block once")
@@ -105,17 +117,34 @@ def _check_blocks(removed: Subset, n_blocks: int) -> None:
         )
 
 
+def _check_weights(facts: ModelFacts, result: Mapping[str, Any] | None, model: str) -> None:
+    if result is not None and result["weights"] != facts.fingerprint["weights"]:
+        raise ConfigError(
+            f"{model} is no longer the model that was searched: its weights have changed; search "
+            "again, or name the blocks with --remove"
+        )
+
+
 @contextlib.contextmanager
 def _rename_into_place(to: Path) -> Iterator[Path]:
     """A temporary folder beside `to`, which takes its name if all goes well, else vanishes."""
-    from safetensors import SafetensorError
-
     partial = to.absolute().with_name(f".{to.name}.{uuid.uuid4().hex[:8]}")
     try:
-        partial.mkdir(parents=True)
+        with _writing(to):
+            partial.mkdir(parents=True)
         yield partial
-        os.rename(partial, to)
-    except (OSError, SafetensorError) as error:
-        raise StorageError(f"cannot write {to}: {error}; nothing was left there") from error
+        with _writing(to):
+            os.rename(partial, to)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _writing(to: Path) -> Iterator[None]:
+    """What goes wrong is a full disk or the like: the libraries raise errors of many kinds."""
+    try:
+        yield
+    except PrunekitError:
+        raise
+    except Exception as error:
+        raise StorageError(f"cannot write {to}: {error}; nothing was left there") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from prunekit.core.checkpoint import DEMO, Checkpoint, find
@@ -69,9 +70,13 @@ def resolve(config: SearchConfig, registry: Registry) -> Plan:
 
 
 def with_full_model_name(settings: Settings) -> Settings:
-    """`demo` is one of the embedded models."""
-    demo = settings.model == "demo"
-    return dataclasses.replace(settings, model=DEMO + DEFAULT_DEMO) if demo else settings
+    """`demo` is one of the embedded models, and a folder the same one from everywhere."""
+    model, folder = settings.model, Path(settings.model).expanduser()
+    if model == "demo":
+        model = DEMO + DEFAULT_DEMO
+    elif folder.is_dir():
+        model = str(folder.resolve())
+    return dataclasses.replace(settings, model=model)
 
 
 def spec_of(settings: Settings) -> Spec:

@@ -56,6 +56,8 @@ class SearchResult:
     """Which blocks go, and what that costs. Blocks are counted from 0, losses in `unit`."""
 
     model: str
+    weights: str
+    """the commit, or a digest of the files"""
     searcher: str
     objective: str
     unit: str
@@ -96,8 +98,9 @@ def read_result(run: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise ConfigError(f"{path} is not JSON ({error}); run the search again") from error
-    if not isinstance(row, dict) or row.get("schema") != SCHEMA:
-        raise ConfigError(f"{path}: expected schema {SCHEMA}; run the search again")
+    names = {field.name for field in dataclasses.fields(SearchResult)}
+    if not isinstance(row, dict) or row.get("schema") != SCHEMA or names - set(row):
+        raise ConfigError(f"{path}: expected a result of schema {SCHEMA}; run the search again")
     return row
 
 

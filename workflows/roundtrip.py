@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.checkpoint import first_line
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import Batch, ModelAdapter
-from prunekit.core.problem import Subset
+from prunekit.core.problem import Subset, words
 from prunekit.core.proof import close, gap, probe
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ PROBE, PROMPT = 24, 8
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the checkpoint must predict: the bypassed model's logits for a probe."""
+    """What the checkpoint must predict, and where: the bypassed model's logits for a probe."""
 
     batch: Batch
     logits: Tensor
@@ -33,12 +34,33 @@ class Expectation:
 
         batch = probe(PROBE)
         with torch.no_grad():
-            return cls(batch, adapter.reference(batch, removed).cpu())
+            logits = adapter.reference(batch, removed)
+        if not logits.isfinite().all():
+            raise CheckpointError(
+                f"without blocks {words(removed)} the model's predictions are not finite in "
+                f"{logits.dtype}, so there is nothing to compare a checkpoint with; try --dtype"
+            )
+        return cls(batch, logits)
 
 
 def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
     """Raise CheckpointError unless the folder loads whole and predicts what is expected."""
     import torch
+
+    try:
+        model = _load_whole(folder, expected, trust_remote_code)
+        with torch.no_grad():
+            _check_forward(model, expected)
+            _check_cache(model, expected)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"the written checkpoint does not run with stock transformers: {first_line(error)}"
+        ) from error
+
+
+def _load_whole(folder: Path, expected: Expectation, trust_remote_code: bool) -> Any:
     from transformers import AutoModelForCausalLM
 
     loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -52,16 +74,11 @@ def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: boo
     wrong = {kind: sorted(map(str, keys))[:3] for kind, keys in report.items() if keys}
     if wrong:
         raise CheckpointError(f"the written checkpoint does not load whole: {wrong}")
-    with torch.no_grad():
-        _check_forward(model.eval(), expected)
-        _check_cache(model, expected)
+    return model.to(expected.logits.device).eval()
 
 
 def _check_forward(model: Any, expected: Expectation) -> None:
-    batch = expected.batch
-    logits = model(
-        input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-    ).logits
+    logits = model(input_ids=expected.batch.input_ids.to(model.device), use_cache=False).logits
     if not close(logits, expected.logits):
         raise CheckpointError(
             "the written checkpoint predicts something else than the model with these blocks "
@@ -73,7 +90,7 @@ def _check_cache(model: Any, expected: Expectation) -> None:
     """Feed the probe token by token through the cache, as generation does."""
     import torch
 
-    ids = expected.batch.input_ids
+    ids = expected.batch.input_ids.to(model.device)
     whole = model(input_ids=ids, use_cache=False).logits
     step = model(input_ids=ids[:, :PROMPT], use_cache=True)
     logits = [step.logits]

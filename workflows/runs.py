@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,20 @@ class Run:
 
     spec: Spec
     removed: Subset
+    weights: str
     result: Mapping[str, Any]
 
 
 def read_run(run: Path, workdir: Path) -> Run:
-    """The run in a folder, or of that name under `workdir`; ConfigError where there is none."""
+    """The run in a folder, or of that name under `workdir`; ConfigError where there is none.
+
+    A model from the hub is pinned to the commit that was searched.
+    """
     named = workdir / "runs" / run
     folder = run if run.is_dir() or not named.is_dir() else named
     result = read_result(folder)
-    config = parse_file(folder / "config.yaml", {}, load())
-    return Run(spec_of(config.settings), frozenset(result["removed"]), result)
+    spec = spec_of(parse_file(folder / "config.yaml", {}, load()).settings)
+    name, _, commit = result["weights"].rpartition("@")
+    if name == spec.model:
+        spec = replace(spec, revision=commit)
+    return Run(spec, frozenset(result["removed"]), result["weights"], result)

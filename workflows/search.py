@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.driver import Driver
-from prunekit.core.errors import Interrupted
+from prunekit.core.errors import CheckpointError, Interrupted
 from prunekit.core.files import write_text
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
@@ -43,25 +44,28 @@ def search(
     Raises PrunekitError, whose message says what to do.
     """
     registry = load()
+    target = Path(save) if save else None
+    if target:
+        check_target(target)
     plan = resolve(parse({"model": model, **given}, registry), registry)
-    return run_search(plan, Path(workdir), Path(save) if save else None)
+    result = run_search(plan, Path(workdir))
+    if target:
+        save_result(plan, result, target)
+    return result
 
 
-def run_search(
-    plan: Plan, workdir: Path, save: Path | None = None, progress: Progress | None = None
-) -> SearchResult:
-    """Carry out a plan: search, write the run's folder, save the checkpoint."""
-    progress = progress or Silent()
-    if save:
-        check_target(save)
+def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> SearchResult:
+    """Carry out a plan: search, and write the run's folder."""
     folder = workdir / "runs" / plan.name
     write_text(folder / "config.yaml", _config_text(plan))
-    result = _Search(plan, progress).run(workdir, str(folder))
+    result = _Search(plan, progress or Silent()).run(workdir, str(folder))
     write_text(folder / "result.json", result.to_json())
-    if save:
-        progress.stage("saving the pruned model")
-        export_checkpoint(plan.spec, frozenset(result.removed), save, result.as_dict())
     return result
+
+
+def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
+    """Write the checkpoint without the blocks that a search chose."""
+    export_checkpoint(plan.spec, frozenset(result.removed), to, result=result.as_dict())
 
 
 class _Search:
@@ -84,7 +88,7 @@ class _Search:
 
     def _search(self, session: Session, folder: str) -> SearchResult:
         self.progress.stage("measuring the dense model")
-        session.losses([DENSE])
+        self._check_dense(session)
         runs, measured = session.block_runs, session.measured
         start = time.perf_counter()
         driver = self.driver = self._start(session)
@@ -100,6 +104,15 @@ class _Search:
             seconds=round(time.perf_counter() - start, 3),
         )
         return _result(self.plan, session, driver, work, folder)
+
+    def _check_dense(self, session: Session) -> None:
+        """A model that is broken before any block is gone cannot be searched."""
+        (loss,) = session.losses([DENSE])
+        if not math.isfinite(loss):
+            raise CheckpointError(
+                f"{self.plan.spec.model}: the loss of the dense model is not finite; try another "
+                "--dtype, or look at the calibration data"
+            )
 
     def _start(self, session: Session) -> Driver:
         """Measure the signals that the searcher needs, and let it begin."""
@@ -138,6 +151,7 @@ def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: st
     assert removed is not None
     return SearchResult(
         model=settings.model,
+        weights=facts.fingerprint["weights"],
         searcher=settings.searcher,
         objective=settings.objective,
         unit=plan.objective.unit,

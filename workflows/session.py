@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -71,7 +72,7 @@ class SingleSession:
         of_a, of_b = self.ledger.measure([a, b])
         error = difference_error(of_a, of_b, self.reduce)
         gap = loss_of(of_a, self.reduce) - loss_of(of_b, self.reduce)
-        return Difference(gap if error is not None else None, error)
+        return Difference(gap if math.isfinite(gap) else None, error)
 
     def reading(self, subset: Subset) -> Reading:
         (loss,) = self.losses([subset])

@@ -8,13 +8,12 @@ with sliding attention, need no special case.
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from prunekit.core import Batch, CheckpointError, ModelFacts, Subset
+from prunekit.core import OWN_DTYPE, Batch, CheckpointError, ModelFacts, Subset
 from prunekit.core.checkpoint import Checkpoint, readable
 from prunekit.plugins.models.head import Predictions
 
@@ -112,17 +111,15 @@ class DecoderAdapter:
         return logits
 
     def without(self, removed: Subset) -> PreTrainedModel:
-        """A copy with these blocks gone, the others numbered anew for the cache."""
+        """The model itself with these blocks gone, the others numbered anew for the cache."""
         import torch
 
-        model: Any = copy.deepcopy(self.model)
-        decoder = model.get_decoder()
-        kept = [block for i, block in enumerate(decoder.layers) if i not in removed]
-        decoder.layers = torch.nn.ModuleList(kept)
+        kept = [block for i, block in enumerate(self.blocks) if i not in removed]
+        self.model.get_decoder().layers = torch.nn.ModuleList(kept)
         for index, block in enumerate(kept):
             block.self_attn.layer_idx = index
-        _shorten(model.config, removed)
-        shorter: PreTrainedModel = model
+        _shorten(self.model.config, removed)
+        shorter: PreTrainedModel = self.model
         return shorter
 
     @contextlib.contextmanager
@@ -165,12 +162,12 @@ def resolve_dtype(name: str, device: str, config: PretrainedConfig) -> torch.dty
     """`own` is the checkpoint's; `auto` is the same where the device runs it well, else float32."""
     import torch
 
-    if name not in ("auto", "own"):
+    if name not in ("auto", OWN_DTYPE):
         return getattr(torch, name)  # type: ignore[no-any-return]
     own = config.get_text_config().dtype or torch.float32
     if isinstance(own, str):
         own = getattr(torch, own)
-    return own if name == "own" or device != "cpu" or _cpu_runs(own) else torch.float32
+    return own if name == OWN_DTYPE or device != "cpu" or _cpu_runs(own) else torch.float32
 
 
 def _cpu_runs(dtype: torch.dtype) -> bool:
@@ -230,6 +227,9 @@ def _hidden(output: Any) -> Tensor:
 def _shorten(config: PretrainedConfig, removed: Subset) -> None:
     kinds = getattr(config, "layer_types", None)
     config.num_hidden_layers -= len(removed)
+    if getattr(config, "max_window_layers", None) is not None:
+        # So many first layers attend to everything; `layer_types` says the same and wins.
+        config.max_window_layers -= sum(i < config.max_window_layers for i in removed)
     if kinds:
         config.layer_types = [kind for i, kind in enumerate(kinds) if i not in removed]
 

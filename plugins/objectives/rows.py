@@ -73,8 +73,9 @@ def guarded(rows: Iterable[dict[str, Any]], data: str) -> Iterator[dict[str, Any
     try:
         yield from rows
     except Exception as error:
-        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
-        raise ConfigError(f"data {data!r} broke off ({reason}); run the command again") from error
+        raise ConfigError(
+            f"data {data!r} broke off ({type(error).__name__}); run the command again"
+        ) from error
 
 
 def shuffled(rows: Iterable[Any], seed: int) -> list[Any]:

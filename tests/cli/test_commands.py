@@ -95,6 +95,41 @@ def test_without_a_model_the_demo_is_taken_and_said(prunekit):
     assert "takes about" in out
 
 
+def test_a_plugin_of_a_failure_with_brackets_is_shown_as_it_is(prunekit, install):
+    install("prunekit-broken", "raise ImportError('cannot load [/usr/lib/foo.so]')")
+    status, _, err = prunekit("list-plugins")
+    assert status == 0
+    assert "cannot load [/usr/lib/foo.so]" in err
+
+
+def test_a_signal_while_the_model_loads_ends_in_one_line(prunekit, monkeypatch):
+    from prunekit.plugins.backends.local import Local
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Local, "open", interrupted)
+    status, _, err = prunekit("search", "-q")
+    assert status == 130
+    assert err.startswith("stopped. ")
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_help_shows_defaults(prunekit):
+    _, out, _ = prunekit("search", "--help")
+    assert "(greedy)" in out
+    assert "(16; 2..)" in out
+
+
+def test_a_run_can_be_repeated_from_its_own_configuration(prunekit, tiny_model):
+    _, out, _ = prunekit("search", "--model", tiny_model(), "-k", 2, "--json", *QUICK)
+    first = json.loads(out)
+    _, out, _ = prunekit("search", "--config", f"{first['run']}/config.yaml", "--json")
+    again = json.loads(out)
+    assert again["work"]["measured"] == 0
+    assert {**again, "work": None} == {**first, "work": None}
+
+
 def test_version(prunekit):
     assert prunekit("--version") == (0, "prunekit 0.1.0\n", "")
 
@@ -127,7 +162,7 @@ def test_flags_win_over_a_file(prunekit, tiny_model, tmp_path):
         (["--budget", "0"], 1, "1 to 15 can be removed"),
         (["--budget", "16"], 1, "1 to 15 can be removed"),
         (["--budget", "14", "--protect-first", "3"], 1, "with 3 protected, 1 to 13 can be removed"),
-        (["--dtype", "int8"], 1, "dtype: expected auto|own|float32|bfloat16|float16, got 'int8'"),
+        (["--dtype", "int8"], 1, "dtype: expected auto|float32|bfloat16|float16, got 'int8'"),
         (["--device", "cuda"], 1, "--device cuda: not there"),
         (["--config", "nowhere.yaml"], 1, "cannot read nowhere.yaml"),
         (["--model", "nowhere/at/all"], 1, "no such folder"),

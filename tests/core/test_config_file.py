@@ -18,6 +18,8 @@ def test_keys_know_their_lines(tmp_path):
     ("content", "message"),
     [
         (b"a: [1\nb: 2\n", r"a\.yaml:2: "),
+        (b"a: 1\nb: 2\na: 3\n", r"a\.yaml:3: 'a' stands on line 1 too"),
+        (b"a:\n  1: 2\n", r"a\.yaml:2: expected a word as key, got '1'"),
         (b"- one\n", "expected keys and values"),
         (b"", "expected keys and values"),
         (b"\xff\xfe\x00", "not UTF-8|special characters"),

@@ -87,9 +87,41 @@ def test_a_search_can_save_its_choice_and_the_checkpoint_says_where_it_comes_fro
     assert prunekit.export(run=name, workdir=tmp_path / "work", to=tmp_path / "third").is_dir()
 
 
+def test_a_run_knows_its_model_and_no_other_is_taken(tiny_model, tmp_path):
+    given = {"searcher": "one-shot", "ppl": {"data": "demo", "samples": 2, "length": 24}}
+    result = prunekit.search(
+        str(tiny_model()), **given, dtype="bfloat16", workdir=tmp_path / "work"
+    )
+    with pytest.raises(ConfigError, match="model, device: a run knows this itself"):
+        prunekit.export("demo", run=result.run, device="cpu", to=tmp_path / "pruned")
+    to = prunekit.export(run=result.run, to=tmp_path / "pruned")
+    dtypes = {t.dtype for t in load_file(to / "model.safetensors").values()}
+    assert dtypes == {torch.float32}, "the dtype of the search is not that of the weights"
+
+
+def test_a_model_that_changed_since_its_search_is_not_pruned(tiny_model, tmp_path):
+    model = copy_of(tiny_model(), tmp_path / "model")
+    given = {"searcher": "one-shot", "ppl": {"data": "demo", "samples": 2, "length": 24}}
+    result = prunekit.search(str(model), **given, workdir=tmp_path / "work")
+    other = tiny_model("llama3", n_blocks=8, intermediate_size=48)
+    for path in other.iterdir():
+        (model / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ConfigError, match="its weights have changed"):
+        prunekit.export(run=result.run, to=tmp_path / "pruned")
+    assert not (tmp_path / "pruned").exists()
+
+
+def test_another_dtype_is_written_on_request(tiny_model, tmp_path):
+    to = prunekit.export(str(tiny_model()), remove=[1], dtype="bfloat16", to=tmp_path / "pruned")
+    assert {t.dtype for t in load_file(to / "model.safetensors").values()} == {torch.bfloat16}
+
+
 @pytest.mark.parametrize(
     ("remove", "message"),
     [
+        (5, "expected block numbers"),
+        (["a"], "expected block numbers"),
+        ([1.5], "expected block numbers"),
         ([3, 3], "blocks 3 are named twice"),
         ([8], "blocks 8 do not exist; this model has blocks 0 to 7"),
         ([-1], "blocks -1 do not exist"),

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import prunekit
-from prunekit.core import ConfigError
+from prunekit.core import CheckpointError, ConfigError
 from prunekit.core.errors import Interrupted, StorageError
 
 
@@ -179,6 +179,31 @@ def test_a_loss_that_is_not_finite_is_the_worst(quick, monkeypatch):
     (bad,) = [row for row in rows(quick) if None in row["sums"]]
     again = prunekit.search(searcher="one-shot", **quick)
     assert not set(bad["removed"]) & set(again.removed)
+
+
+def test_a_dense_model_that_is_broken_is_not_searched(quick, monkeypatch):
+    from prunekit.plugins.objectives.perplexity import Perplexity
+
+    original = Perplexity.measure
+    monkeypatch.setattr(
+        Perplexity, "measure", lambda *a: (original(*a)[0] * float("nan"), original(*a)[1])
+    )
+    with pytest.raises(CheckpointError, match="the loss of the dense model is not finite"):
+        prunekit.search(**quick)
+
+
+def test_with_one_sample_a_difference_has_no_error(quick):
+    quick["ppl"] = {"data": "demo", "samples": 1, "length": 24}
+    result = prunekit.search(searcher="one-shot", **quick)
+    assert result.difference.standard_error is None
+    assert result.difference.value == result.pruned.loss - result.dense.loss
+
+
+def test_a_searcher_named_with_its_distribution_repeats_from_its_run(quick):
+    result = prunekit.search(searcher="prunekit:one-shot", **quick)
+    config = yaml.safe_load(Path(result.run, "config.yaml").read_text())
+    assert config["searcher"] == "one-shot"
+    assert same(prunekit.search(**config, workdir=quick["workdir"])) == same(result)
 
 
 def test_a_workdir_that_cannot_be_written_is_one_line(quick, tmp_path):

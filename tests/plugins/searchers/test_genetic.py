@@ -45,10 +45,9 @@ def test_the_first_generation_begins_with_the_one_shot_choice():
 def test_three_of_sixteen_are_kept_and_the_rest_is_new():
     _, *generations = requests(Genetic(), Problem(20, 5))
     assert len(generations) == 11
-    seen = set()
-    for generation in generations:
-        known = [s for s in generation if s in seen]
-        assert len(known) in (0, 3)
+    seen = set(generations[0])
+    for generation in generations[1:]:
+        assert sum(subset in seen for subset in generation) == 3
         seen |= set(generation)
 
 
