@@ -42,7 +42,7 @@ class Bar:
             cost = rehearse()
             self.progress.update(self.task, total=cost.asked if cost.complete else None)
 
-    def advance(self, subsets: int, best: float | None) -> None:
+    def advance(self, subsets: float, best: float | None) -> None:
         """Move the bar, and show the best loss so far."""
         shown = "" if best is None else f"best {best:.4f}"
         self.progress.update(self.task, completed=subsets, best=shown)

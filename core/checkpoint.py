@@ -44,10 +44,13 @@ class Checkpoint:
         """The tokenizer; CheckpointError where there is none."""
         from transformers import AutoTokenizer
 
-        with readable(self):
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-                self.source, revision=self.revision, trust_remote_code=self.trust_remote_code
-            )
+        try:
+            with readable(self):
+                tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                    self.source, revision=self.revision, trust_remote_code=self.trust_remote_code
+                )
+        except CheckpointError as error:
+            raise CheckpointError(f"the tokenizer cannot be read: {error}") from error
         return tokenizer
 
     def identity(self) -> str:
@@ -138,6 +141,12 @@ def _advice(checkpoint: Checkpoint, error: Exception) -> str:
         return (
             "not in the local cache, and the hub cannot be reached; run "
             f"`hf download {name}` where there is a network, or give a folder"
+        )
+    if not checkpoint.is_folder and "use_safetensors" in str(error):
+        return f"its weights are not in the local cache as safetensors; run `hf download {name}`"
+    if "report above" in str(error) or "above report" in str(error):
+        return (
+            "the weights have other shapes than the configuration says; it is damaged or mixed up"
         )
     if "SafetensorError" in kinds:
         return f"the weights are broken or cut short ({first_line(error)}); fetch the file again"

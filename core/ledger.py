@@ -23,14 +23,18 @@ class Ledger:
         meter: Meter,
         batches: Sequence[Batch],
         journal: Journal,
-        on_measured: Callable[[int], None] = lambda subsets: None,
+        on_measured: Callable[[float], None] = lambda subsets: None,
     ) -> None:
-        """`on_measured` is told after each piece how many subsets are complete."""
+        """`on_measured` is told after each piece how many subsets it makes in all.
+
+        A subset is measured batch by batch, so that is a sum of parts.
+        """
         self.meter = meter
         self.journal = journal
         self.measured = 0
         self._spans = _spans(batches)
         self._on_measured = on_measured
+        self._pieces = 0
         self._complete: dict[Subset, Measurement] = {}
         self._pending: list[tuple[Subset, Span, Values]] = []
 
@@ -57,6 +61,8 @@ class Ledger:
         try:
             for piece in self.meter.measure(wanted):
                 self._pending.append(self._entry(piece))
+                self._pieces += 1
+                self._on_measured(self._pieces / len(self._spans))
                 if time.monotonic() - written > SECONDS_BETWEEN_WRITES:
                     self._flush()
                     written = time.monotonic()
@@ -80,7 +86,6 @@ class Ledger:
             self.journal.append(pieces)
             finished = [s for s in {p[0] for p in pieces} if self._recall(s)]
             self.measured += len(finished)
-            self._on_measured(self.measured)
 
 
 def _spans(batches: Sequence[Batch]) -> list[Span]:

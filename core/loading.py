@@ -70,13 +70,13 @@ def resolve_device(name: str) -> str:
     """`auto` is the first of cuda, mps and cpu that there is; a missing device is an error."""
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    known = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    known += ["mps"] if torch.backends.mps.is_available() else []
+    known += ["cpu"]
     if name == "auto":
-        return next((device for device, is_there in there.items() if is_there), "cpu")
-    kind = name.partition(":")[0]
-    if not there.get(kind, kind == "cpu"):
-        known = ", ".join([*(d for d, is_there in there.items() if is_there), "cpu"])
-        raise CheckpointError(f"--device {name}: not there; this machine has: {known}")
+        return known[0].partition(":")[0]
+    if name not in known and not (name == "cuda" and known[0] == "cuda:0"):
+        raise CheckpointError(f"--device {name}: not there; this machine has: {', '.join(known)}")
     return name
 
 

@@ -40,7 +40,8 @@ def mean_loss(sums: Sequence[float], weights: Sequence[float]) -> float:
     >>> mean_loss([1.0, 5.0], [1.0, 2.0])
     2.0
     """
-    return math.fsum(sums) / math.fsum(weights)
+    total = math.fsum(weights)
+    return math.fsum(sums) / total if total else math.nan
 
 
 def loss_of(measurement: Measurement, reduce: Reduce) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Batch, ModelAdapter, Objective, State
 from prunekit.core.measurement import Piece
 from prunekit.core.problem import Subset
@@ -38,7 +40,8 @@ class PrefixMeter:
         """One piece for each subset of each batch."""
         for number, subsets in enumerate(wanted):
             if subsets:
-                yield from self._measure_batch(number, subsets)
+                with _enough_memory():
+                    yield from self._measure_batch(number, subsets)
 
     def _measure_batch(self, number: int, subsets: Sequence[Subset]) -> Iterator[Piece]:
         # Gradients are switched off step by step: a generator would leave them off while it waits.
@@ -81,3 +84,16 @@ class PrefixMeter:
 
     def close(self) -> None:
         """Nothing to free: the model goes with this object."""
+
+
+@contextlib.contextmanager
+def _enough_memory() -> Iterator[None]:
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(
+            "the device ran out of memory; what was measured is kept: run the same command with a "
+            "lower --tokens-per-forward"
+        ) from error

@@ -119,7 +119,7 @@ def _register(
     try:
         manager.check_pending()
         entries = [
-            Entry(kind, _checked_name(cls), cls, source, version)
+            Entry(kind, _checked_name(cls, kind), cls, source, version)
             for kind, hook in KINDS.items()
             for classes in _caller(manager, hook, module)()
             for cls in classes
@@ -150,11 +150,13 @@ def _check_api(module: object) -> None:
         )
 
 
-def _checked_name(cls: Any) -> str:
+def _checked_name(cls: Any, kind: str) -> str:
     name = getattr(cls, "name", None)
     if not isinstance(cls, type) or not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginError(
             f"{cls!r} needs a class attribute `name` of lower-case words joined by hyphens"
         )
+    if kind == "objective" and not isinstance(getattr(cls, "unit", None), str):
+        raise PluginError(f"objective {name!r} needs a class attribute `unit`: `nats per token`")
     options_of(cls)
     return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import time
@@ -40,7 +41,7 @@ def rehearse(searcher: Searcher, problem: Problem, seconds: float = math.inf) ->
     """
     end = time.monotonic() + seconds
     signals = made_up_signals(needs_of(searcher), problem.n_blocks)
-    driver = Driver(searcher, replace(problem, signals=signals))
+    driver = Driver(copy.deepcopy(searcher), replace(problem, signals=signals))
     seen: set[Subset] = {DENSE}
     runs, alone = problem.n_blocks, 0
     while driver.request and driver.asked < MOST_SUBSETS and time.monotonic() < end:

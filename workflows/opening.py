@@ -21,7 +21,7 @@ from prunekit.workflows.session import Session, SingleSession
 
 @contextmanager
 def open_session(
-    plan: Plan, workdir: Path, on_measured: Callable[[int], None] = lambda subsets: None
+    plan: Plan, workdir: Path, on_measured: Callable[[float], None] = lambda subsets: None
 ) -> Iterator[Session]:
     """Load the model and everything measured of it before; close it at the end.
 
@@ -40,7 +40,7 @@ def open_session(
 
 @contextmanager
 def _open_part(
-    plan: Plan, objective: Objective, workdir: Path, on_measured: Callable[[int], None]
+    plan: Plan, objective: Objective, workdir: Path, on_measured: Callable[[float], None]
 ) -> Iterator[SingleSession]:
     samples = objective.calibration_set(plan.checkpoint.tokenizer())
     _check_length(samples, objective.name, plan.context_length)
@@ -59,7 +59,7 @@ def _describe(objective: Objective, meter: Meter, samples: Sequence[Sample]) -> 
     """Everything that changes a loss; searcher, seed, budget and batch size do not."""
     return {
         **meter.facts.fingerprint,
-        "objective": objective.name,
+        "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
         "options": values_of(objective),
         "calibration": _digest_samples(samples),
     }
@@ -81,6 +81,8 @@ def _digest_samples(samples: Sequence[Sample]) -> str:
 
 
 def _check_length(samples: Sequence[Sample], name: str, context_length: int | None) -> None:
+    if not samples:
+        raise ConfigError(f"the objective {name!r} found no calibration sample; look at its data")
     longest = max(sample["input_ids"].shape[1] for sample in samples)
     if context_length is not None and longest > context_length:
         raise ConfigError(

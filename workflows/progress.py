@@ -19,7 +19,7 @@ class Progress(Protocol):
         """The search begins; `rehearse` tells, in a few seconds, what it will ask for."""
         ...
 
-    def advance(self, subsets: int, best: float | None) -> None:
+    def advance(self, subsets: float, best: float | None) -> None:
         """So many of the subsets are done; `best` is the lowest loss of the wanted size."""
         ...
 
@@ -33,5 +33,5 @@ class Silent:
     def expect(self, rehearse: Callable[[], Cost]) -> None:
         """Nothing."""
 
-    def advance(self, subsets: int, best: float | None) -> None:
+    def advance(self, subsets: float, best: float | None) -> None:
         """Nothing."""

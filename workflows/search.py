@@ -75,8 +75,8 @@ class _Search:
         self.plan = plan
         self.progress = progress
         self.driver: Driver | None = None
-        self.measured = 0
-        self.measured_before_request = 0
+        self.measured = 0.0
+        self.measured_before_request = 0.0
 
     def run(self, workdir: Path, folder: str) -> SearchResult:
         self.progress.stage("loading the model")
@@ -123,7 +123,7 @@ class _Search:
         self.progress.expect(lambda: rehearse(searcher, problem, REHEARSAL_SECONDS))
         return Driver(searcher, problem)
 
-    def _on_measured(self, subsets: int) -> None:
+    def _on_measured(self, subsets: float) -> None:
         self.measured = subsets
         self._tell()
 
@@ -141,8 +141,8 @@ class _Search:
             loss = self.driver.losses[ranked[0]]
             best = f"Best so far: blocks {words(ranked[0])}, {loss:.4f} {self.plan.objective.unit}"
         return (
-            f"stopped. {best}. {self.measured} new subsets are saved in {workdir / 'journals'}; "
-            "run the same command again to go on"
+            f"stopped. {best}. What was measured, {self.measured:.0f} subsets' worth, is saved in "
+            f"{workdir / 'journals'}; run the same command again to go on"
         )
 
 
