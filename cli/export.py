@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from prunekit.cli.screen import Verbose, Workdir, out, quiet_libraries
+from prunekit.cli.screen import Verbose, Workdir, err, out
 from prunekit.core.errors import ConfigError
 from prunekit.workflows.export import export as write
+from prunekit.workflows.quiet import quiet_libraries
 
 SETTINGS = ("model", "adapter", "revision", "trust_remote_code", "device", "dtype")
 
@@ -23,7 +25,11 @@ def export(
     verbose: Verbose = False,
 ) -> None:
     """Write a model without some of its blocks, and prove that it loads and is right."""
-    quiet_libraries(verbose)
+    if verbose:
+        os.environ["PRUNEKIT_VERBOSE"] = "1"
+    quiet_libraries()
+    if run is None and "model" not in given:
+        err.print("no --model given: taking demo, a small model that comes with prunekit")
     blocks = None if remove is None else parse_blocks(remove)
     write(**given, to=to, run=run, remove=blocks, workdir=workdir)
     out.print(f"saved {to}", soft_wrap=True)

@@ -47,7 +47,8 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
     about = "" if cost.complete else "at least "
     saved = cost.block_runs_alone - cost.block_runs
     out.print(f"{plan.config.settings.model}: {problem.budget} of {problem.n_blocks} blocks go")
-    out.print(f"asks for {about}{cost.asked:,} subsets, {cost.measured:,} with the dense model")
+    different = cost.measured - 1
+    out.print(f"asks for {about}{cost.asked:,} subsets, {different:,} of them different")
     out.print(f"runs {about}{cost.block_runs:,} block forwards, saves {saved:,}")
     if estimate.seconds is None:
         out.print(f"no estimate of the time: {estimate.no_seconds_because}")

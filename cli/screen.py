@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +17,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no rema
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Let other libraries talk.")]
 Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]
 
-out = Console(highlight=False, markup=False)
-err = Console(stderr=True, highlight=False, markup=False)
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 class Bar:
@@ -62,16 +59,3 @@ def bar(quiet: bool) -> Iterator[Bar]:
     hidden = quiet or not err.is_terminal
     with Progress(*columns, console=err, transient=True, disable=hidden) as progress:
         yield Bar(progress)
-
-
-def quiet_libraries(verbose: bool) -> None:
-    """Keep other libraries' progress bars and advice out, unless they are asked for."""
-    if verbose:
-        return
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
-    warnings.filterwarnings("ignore")
-    logging.getLogger().setLevel(logging.ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from prunekit.cli.results import show_estimate, show_next, show_result
-from prunekit.cli.screen import Quiet, Verbose, Workdir, bar, err, quiet_libraries
+from prunekit.cli.screen import Quiet, Verbose, Workdir, bar, err
 from prunekit.core.registry import load
 from prunekit.workflows.config import parse, parse_file
 from prunekit.workflows.estimate import estimate
 from prunekit.workflows.export import check_target
 from prunekit.workflows.plan import resolve
+from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.search import run_search, save_result
 
 
@@ -34,16 +36,22 @@ def search(
 
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
-    quiet_libraries(verbose)
+    if verbose:
+        os.environ["PRUNEKIT_VERBOSE"] = "1"
+    quiet_libraries()
     registry = load()
     parsed = parse_file(config, given, registry) if config else parse(given, registry)
-    if parsed.settings.model == "demo" and not quiet:
+    if parsed.settings.model is None and not quiet:
         err.print("no --model given: taking demo, a small model that comes with prunekit")
     if save:
         check_target(save)
     plan = resolve(parsed, registry)
     if dry_run:
-        show_estimate(plan, estimate(plan))
+        costs = estimate(plan)
+        if json:
+            sys.stdout.write(costs.to_json())
+        else:
+            show_estimate(plan, costs)
         return
     with bar(quiet) as progress:
         result = run_search(plan, workdir, progress)

@@ -82,7 +82,9 @@ class Driver:
         except (StopIteration, PrunekitError):
             raise
         except Exception as error:
-            raise self._broke(f"failed: {type(error).__name__}: {error}") from error
+            raise self._broke(
+                f"failed: {type(error).__name__}: {error}; PRUNEKIT_DEBUG=1 shows where"
+            ) from error
 
     def _checked_request(self, request: object) -> Sequence[Subset]:
         if not isinstance(request, Sequence) or not request:
@@ -94,7 +96,7 @@ class Driver:
     def _checked_choice(self, removed: object) -> Subset:
         subset = self._check(removed)
         if len(subset) != self.problem.budget:
-            raise self._broke(f"returned {len(subset)} blocks, the budget is {self.problem.budget}")
+            raise self._broke(f"returned {words(subset)}, but the budget is {self.problem.budget}")
         return subset
 
     def _check(self, subset: object) -> Subset:

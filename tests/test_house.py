@@ -92,6 +92,10 @@ def commands():
 @pytest.mark.parametrize("command", commands())
 def test_every_command_of_the_readme_runs(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-text.txt").write_text("Once upon a time there was a king. " * 200)
+    item = '{"question": "Who barks?", "choices": ["the dog", "the cat"], "answer": 0}\n'
+    assert item.strip() in README
+    (tmp_path / "items.jsonl").write_text(item * 2)
     monkeypatch.setattr(sys, "argv", shlex.split(command))
     try:
         prunekit.cli.main.main()

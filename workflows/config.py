@@ -23,7 +23,7 @@ Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 class Settings:
     """Everything about a search but the options of its plugins."""
 
-    model: str = option("demo", "folder, name on the hub, demo, or demo:FAMILY")
+    model: str | None = option(None, "folder, name on the hub, or demo:FAMILY; else demo")
     searcher: str = option("greedy", "search algorithm")
     objective: str = option("ppl", "calibration objective")
     budget: int | None = option(None, "blocks to remove; by default a quarter of them")
@@ -70,6 +70,9 @@ def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
 def parse_file(path: Path, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:
     """The same from a YAML file, over which flags win; errors in the file name the line."""
     data, lines = read_yaml(path)
+    for kind in PLUGIN_KINDS:
+        if kind in flags and flags[kind] != data.get(kind):
+            data.pop(str(data.get(kind)), None)  # options of a plugin that a flag replaces
     try:
         return parse(merge(data, flags), registry)
     except ConfigError as error:
@@ -144,11 +147,9 @@ def _named(registry: Registry, kind: str, name: str) -> Entry:
 def _check_options(
     name: str, value: Any, chosen: Mapping[str, Entry], known: set[str], registry: Registry
 ) -> None:
+    if registry.named(name) and not isinstance(value, Mapping):
+        raise ConfigError(f"{name}: expected options such as {{seed: 1}}, got {value!r}", (name,))
     if name in chosen:
-        if not isinstance(value, Mapping):
-            raise ConfigError(
-                f"{name}: expected options such as {{seed: 1}}, got {value!r}", (name,)
-            )
         build(chosen[name].cls, value, name)
     elif registry.named(name):
         raise ConfigError(

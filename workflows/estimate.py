@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import time
 from dataclasses import dataclass
 
 from prunekit.core.batching import batches_of
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Meter, Objective
+from prunekit.core.loading import resolve_device
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.rehearsal import Cost, rehearse
 from prunekit.workflows.plan import Plan
@@ -21,9 +24,14 @@ class Estimate:
     seconds: float | None
     no_seconds_because: str = ""
 
+    def to_json(self) -> str:
+        """JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
 
 def estimate(plan: Plan) -> Estimate:
     """Rehearse the search, and time two variants on one batch where the weights are at hand."""
+    resolve_device(plan.spec.device)
     cost = rehearse(plan.searcher, plan.problem)
     if not plan.checkpoint.is_folder:
         return Estimate(cost, None, "the weights would have to be fetched")

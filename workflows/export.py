@@ -20,6 +20,7 @@ from prunekit.core.registry import load
 from prunekit.workflows.config import parse
 from prunekit.workflows.plan import spec_of
 from prunekit.workflows.provenance import FILE, provenance
+from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.roundtrip import Expectation, check_checkpoint
 from prunekit.workflows.runs import read_run
 
@@ -42,12 +43,13 @@ def export(
 
     Raises PrunekitError, and then nothing stands at `to`.
     """
+    quiet_libraries()
     target = Path(to)
     check_target(target)
     if (run is None) == (remove is None):
-        raise ConfigError("give either a run or the blocks to remove, not both and not neither")
+        raise ConfigError("give either a run or the blocks to remove, one of the two")
     if run is None:
-        settings = parse({"model": model or "demo", **given}, load()).settings
+        settings = parse({"model": model, **given}, load()).settings
         export_checkpoint(spec_of(settings), as_subset(remove or ()), target, dtype)
         return target
     if model is not None or given:
@@ -95,21 +97,24 @@ def as_subset(blocks: Iterable[int]) -> Subset:
         raise ConfigError(f"expected block numbers, counted from 0, as [9, 12]; got {blocks!r}")
     twice = {i for i in listed if listed.count(i) > 1}
     if twice:
-        raise ConfigError(f"blocks {words(twice)} are named twice; name each block once")
+        raise ConfigError(f"named twice: {words(twice)}; name each block once")
     return frozenset(listed)
 
 
 def check_target(to: Path) -> None:
-    """ConfigError where something stands at `to`: nothing is ever overwritten."""
+    """ConfigError where `to` exists, since nothing is overwritten, or cannot be written."""
     if to.exists():
         raise ConfigError(f"{to} exists already; choose a new folder, or remove that one")
+    above = next(folder for folder in to.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ConfigError(f"{to} cannot be written: {above} is no folder that you may write to")
 
 
 def _check_blocks(removed: Subset, n_blocks: int) -> None:
     wrong = [i for i in removed if not 0 <= i < n_blocks]
     if wrong:
         raise ConfigError(
-            f"blocks {words(wrong)} do not exist; this model has blocks 0 to {n_blocks - 1}"
+            f"no such block: {words(wrong)}; this model has blocks 0 to {n_blocks - 1}"
         )
     if not 0 < len(removed) < n_blocks:
         raise ConfigError(

@@ -71,10 +71,10 @@ def resolve(config: SearchConfig, registry: Registry) -> Plan:
 
 def with_full_model_name(settings: Settings) -> Settings:
     """`demo` is one of the embedded models, and a folder the same one from everywhere."""
-    model, folder = settings.model, Path(settings.model).expanduser()
+    model = settings.model or "demo"
     if model == "demo":
         model = DEMO + DEFAULT_DEMO
-    elif folder.is_dir():
+    elif (folder := Path(model).expanduser()).is_dir():
         model = str(folder.resolve())
     return dataclasses.replace(settings, model=model)
 
@@ -87,7 +87,7 @@ def spec_of(settings: Settings) -> Spec:
 
 
 def _make(name: str, entry: Entry, config: SearchConfig, settings: Settings) -> Any:
-    demo = settings.model.startswith(DEMO)
+    demo = (settings.model or DEMO).startswith(DEMO)
     defaults = getattr(entry.cls, "demo_options", {}) if demo else {}
     return build(entry.cls, merge(defaults, config.options.get(name, {})), name)
 

@@ -21,6 +21,7 @@ from prunekit.workflows.export import check_target, export_checkpoint
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import Plan, resolve
 from prunekit.workflows.progress import Progress, Silent
+from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.result import RunnerUp, SearchResult, Work
 from prunekit.workflows.session import Session
 from prunekit.workflows.versions import versions
@@ -29,7 +30,7 @@ REHEARSAL_SECONDS = 3.0
 
 
 def search(
-    model: str = "demo",
+    model: str | None = None,
     *,
     workdir: str | Path = "prunekit-runs",
     save: str | Path | None = None,
@@ -37,12 +38,15 @@ def search(
 ) -> SearchResult:
     """Choose blocks of `model` to remove, and save a checkpoint without them where asked.
 
+    Without a model, a demo is taken.
+
     `given` has the words of the command line and of configuration files: `searcher="genetic"`,
     `objective="ppl"`, `budget=4`, `genetic={"population": 8}`. Everything measured is kept under
     `workdir`, so that a call repeated after a stop goes on where it was.
 
     Raises PrunekitError, whose message says what to do.
     """
+    quiet_libraries()
     registry = load()
     target = Path(save) if save else None
     if target:
@@ -136,6 +140,8 @@ class _Search:
 
     def _farewell(self, workdir: Path) -> str:
         ranked = self.driver.ranked() if self.driver else []
+        if not self.measured and not ranked:
+            return "stopped before anything new was measured; run the same command again"
         best = "No subset of the wanted size was measured yet"
         if self.driver and ranked:
             loss = self.driver.losses[ranked[0]]
@@ -150,7 +156,7 @@ def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: st
     settings, facts, removed = plan.config.settings, session.facts, driver.removed
     assert removed is not None
     return SearchResult(
-        model=settings.model,
+        model=plan.spec.model,
         weights=facts.fingerprint["weights"],
         searcher=settings.searcher,
         objective=settings.objective,

@@ -64,7 +64,7 @@ def hub_rows(name: str, subset: str | None = None) -> IterableDataset:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the data set {name} cannot be fetched ({type(error).__name__}); without a network "
-            "give a local file as data"
+            "name a local file in the option `data`"
         ) from error
 
 

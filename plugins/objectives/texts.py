@@ -58,7 +58,11 @@ def open_texts(data: str, seed: int, draw_size: int) -> Texts:
 
 
 def _column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
-    for row in guarded(rows, data):
+    for number, row in enumerate(guarded(rows, data), start=1):
         if not isinstance(row.get("text"), str):
-            raise ConfigError(f"data {data!r}: expected a column `text`, found {', '.join(row)}")
+            found = ", ".join(name for name, value in row.items() if value is not None)
+            raise ConfigError(
+                f"data {data!r}: expected text in a column `text`, found {found or 'nothing'} in "
+                f"row {number} of this draw"
+            )
         yield row["text"]

@@ -111,7 +111,7 @@ def test_a_signal_while_the_model_loads_ends_in_one_line(prunekit, monkeypatch):
     monkeypatch.setattr(Local, "open", interrupted)
     status, _, err = prunekit("search", "-q")
     assert status == 130
-    assert err.startswith("stopped. ")
+    assert err.startswith("stopped before anything new was measured")
     assert len(err.strip().splitlines()) == 1
 
 
@@ -128,6 +128,33 @@ def test_a_run_can_be_repeated_from_its_own_configuration(prunekit, tiny_model):
     again = json.loads(out)
     assert again["work"]["measured"] == 0
     assert {**again, "work": None} == {**first, "work": None}
+
+
+def test_a_model_that_is_named_is_not_remarked_upon(prunekit):
+    assert "taking demo" not in prunekit("search", "--dry-run", "--model", "demo")[2]
+    assert "taking demo" in prunekit("export", "--remove", "2", "--to", "pruned")[2]
+
+
+def test_a_dry_run_can_be_json(prunekit):
+    _, out, _ = prunekit("search", "-q", "--dry-run", "--json", "--searcher", "one-shot")
+    assert json.loads(out)["cost"]["asked"] == 16
+
+
+def test_a_flag_for_another_plugin_leaves_the_files_options_behind(prunekit, tmp_path):
+    (tmp_path / "a.yaml").write_text("searcher: genetic\ngenetic:\n  population: 8\n")
+    status, out, _ = prunekit(
+        "search", "-q", "--config", "a.yaml", "--searcher", "one-shot", "--dry-run"
+    )
+    assert status == 0
+    assert "asks for 16 subsets" in out
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_search(prunekit, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, err = prunekit("search", "-q", "--save", "file/pruned")
+    assert status == 1
+    assert "cannot be written" in err
+    assert not (tmp_path / "prunekit-runs").exists()
 
 
 def test_version(prunekit):
@@ -166,6 +193,9 @@ def test_flags_win_over_a_file(prunekit, tiny_model, tmp_path):
         (["--device", "cuda"], 1, "--device cuda: not there"),
         (["--config", "nowhere.yaml"], 1, "cannot read nowhere.yaml"),
         (["--model", "nowhere/at/all"], 1, "no such folder"),
+        (["--model", "./nowhere"], 1, "no such folder"),
+        (["--device", "cuda", "--dry-run"], 1, "--device cuda: not there"),
+        (["--device", "cpu:x"], 1, "--device cpu:x: not there; this machine has: cpu"),
         (["--adapter", "lama"], 1, "no model is called 'lama'"),
         (["--ppl.data", "nowhere.txt"], 1, "no such file"),
         (["--ppl.length", "5000"], 1, "asked for were 32 sequences of 5,000 tokens"),
@@ -207,8 +237,8 @@ def test_a_mistake_in_a_file_has_its_line(prunekit, tmp_path, content, message):
     ("words", "message"),
     [
         (["--remove", "9,x"], "expected block numbers, counted from 0, as 9,12"),
-        (["--remove", "9,9"], "blocks 9 are named twice"),
-        (["--remove", "16"], "blocks 16 do not exist"),
+        (["--remove", "9,9"], "named twice: 9"),
+        (["--remove", "16"], "no such block: 16"),
         (["--run", "nothing"], "no finished run"),
         ([], "either a run or the blocks"),
     ],

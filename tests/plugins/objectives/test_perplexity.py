@@ -170,7 +170,7 @@ def test_too_little_text_says_how_much_there_was(tmp_path, demo_tokenizer, packi
         ("empty.txt", b"", "asked for were"),
         ("empty.jsonl", b"", "empty.jsonl' .*"),
         ("broken.jsonl", b'{"text": "a"}\n{"text\n', "cannot be read"),
-        ("other.jsonl", b'{"body": "a"}\n', "expected a column `text`, found body"),
+        ("other.jsonl", b'{"body": "a"}\n', "found body in row 1"),
         ("broken.parquet", b"no parquet", "cannot be read"),
         ("texts.doc", b"x", "expected demo, c4, wikitext2 or a file that ends in"),
     ],
@@ -188,5 +188,5 @@ def test_a_missing_file_is_named(demo_tokenizer):
 
 @pytest.mark.parametrize("name", ["c4", "wikitext2"])
 def test_without_a_network_the_hub_is_an_error_that_offers_files(demo_tokenizer, name):
-    with pytest.raises(ConfigError, match="cannot be fetched .* give a local"):
+    with pytest.raises(ConfigError, match="cannot be fetched .* name a local"):
         Perplexity(data=name).calibration_set(demo_tokenizer)
