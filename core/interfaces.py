@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
@@ -170,6 +171,13 @@ class ModelAdapter(Protocol):
 
     def reference(self, batch: Batch, removed: Subset) -> Tensor:
         """Logits `[rows, length, words]` of the model's own forward with blocks bypassed."""
+        ...
+
+    def bypassing(self, removed: Subset) -> AbstractContextManager[PreTrainedModel]:
+        """The model itself, in which these blocks pass their input on for as long as it lasts.
+
+        It does not work with a cache, which counts the tokens that went through block 0.
+        """
         ...
 
     def without(self, removed: Subset) -> PreTrainedModel:

@@ -102,13 +102,19 @@ class DecoderAdapter:
 
     def reference(self, batch: Batch, removed: Subset) -> Tensor:
         """Logits of the model's own forward, in which the removed blocks pass their input on."""
+        with self.bypassing(removed) as model:
+            logits: Tensor = model(**self._inputs(batch), use_cache=False).logits
+        return logits
+
+    @contextlib.contextmanager
+    def bypassing(self, removed: Subset) -> Iterator[PreTrainedModel]:
+        """The model itself, in which these blocks pass their input on for as long as it lasts."""
 
         def bypass(hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             return hidden
 
         with self._blocks_as(lambda index, run: bypass if index in removed else run):
-            logits: Tensor = self.model(**self._inputs(batch), use_cache=False).logits
-        return logits
+            yield self.model
 
     def without(self, removed: Subset) -> PreTrainedModel:
         """The model itself with these blocks gone, the others numbered anew for the cache."""

@@ -1,0 +1,1 @@
+"""Evaluate pruned variants beside the dense model, on data that no search saw."""

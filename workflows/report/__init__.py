@@ -1,0 +1,1 @@
+"""Tables, pictures and a page from the files of a study."""

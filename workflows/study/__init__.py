@@ -1,0 +1,1 @@
+"""Studies: many searches in one go, and what is kept of them."""
