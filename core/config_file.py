@@ -1,4 +1,4 @@
-"""Read a YAML file and remember on which line each key stands."""
+"""Read a YAML file and remember on which line each key and each item of a list stands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from prunekit.core.errors import ConfigError
 
 Lines: TypeAlias = dict[tuple[str, ...], int]
-"""The line of every key, by the keys that lead to it."""
+"""The line of every key, by the keys that lead to it; items of lists count as keys 0, 1, ..."""
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
@@ -44,5 +44,10 @@ def _lines(path: Path, node: Any, above: tuple[str, ...]) -> Lines:
             if here in lines:
                 raise ConfigError(f"{path}:{line}: {key.value!r} stands on line {lines[here]} too")
             lines[here] = line
+            lines |= _lines(path, value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            here = (*above, str(index))
+            lines[here] = value.start_mark.line + 1
             lines |= _lines(path, value, here)
     return lines

@@ -186,7 +186,11 @@ class ModelAdapter(Protocol):
 
 
 class Meter(Protocol):
-    """Measures pruned variants of one model on one calibration set."""
+    """Measures pruned variants of one model on one calibration set.
+
+    A meter may also have `adapter`, the loaded model where it is in this process, so that who opens
+    one meter after the other can keep it for the next.
+    """
 
     facts: ModelFacts
 

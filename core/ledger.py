@@ -32,7 +32,8 @@ class Ledger:
         self.meter = meter
         self.journal = journal
         self.measured = 0
-        self._spans = _spans(batches)
+        self.spans = _spans(batches)
+        """which samples of the whole set are in each batch"""
         self._on_measured = on_measured
         self._pieces = 0
         self._complete: dict[Subset, Measurement] = {}
@@ -48,7 +49,7 @@ class Ledger:
     def _recall(self, subset: Subset) -> bool:
         """Whether the subset is complete, in memory or in the journal."""
         if subset not in self._complete:
-            parts = self.journal.recall(subset, self._spans[-1][1])
+            parts = self.journal.recall(subset, self.spans[-1][1])
             if parts is None:
                 return False
             self._complete[subset] = _join(parts)
@@ -56,13 +57,13 @@ class Ledger:
 
     def _measure(self, subsets: Sequence[Subset]) -> None:
         known = self.journal.known
-        wanted = [[s for s in subsets if span not in known.get(s, {})] for span in self._spans]
+        wanted = [[s for s in subsets if span not in known.get(s, {})] for span in self.spans]
         written = time.monotonic()
         try:
             for piece in self.meter.measure(wanted):
                 self._pending.append(self._entry(piece))
                 self._pieces += 1
-                self._on_measured(self._pieces / len(self._spans))
+                self._on_measured(self._pieces / len(self.spans))
                 if time.monotonic() - written > SECONDS_BETWEEN_WRITES:
                     self._flush()
                     written = time.monotonic()
@@ -70,7 +71,7 @@ class Ledger:
             self._flush()
 
     def _entry(self, piece: Piece) -> tuple[Subset, Span, Values]:
-        first, last = span = self._spans[piece.batch]
+        first, last = span = self.spans[piece.batch]
         lengths = {len(piece.sums), len(piece.weights)}
         if lengths != {last - first} or not all(map(math.isfinite, piece.weights)):
             raise PluginError(
@@ -89,7 +90,6 @@ class Ledger:
 
 
 def _spans(batches: Sequence[Batch]) -> list[Span]:
-    """Which samples of the whole set are in each batch."""
     spans, first = [], 0
     for batch in batches:
         spans.append((first, first + batch.n_samples))

@@ -13,7 +13,7 @@ from prunekit.core.driver import Driver
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.signals import made_up_signals, needs_of
-from prunekit.core.trie import block_runs, block_runs_alone
+from prunekit.core.tally import Tally
 
 MOST_SUBSETS = 100_000
 
@@ -42,15 +42,19 @@ def rehearse(searcher: Searcher, problem: Problem, seconds: float = math.inf) ->
     end = time.monotonic() + seconds
     signals = made_up_signals(needs_of(searcher), problem.n_blocks)
     driver = Driver(copy.deepcopy(searcher), replace(problem, signals=signals))
-    seen: set[Subset] = {DENSE}
-    runs, alone = problem.n_blocks, 0
+    measured, alone = Tally(problem.n_blocks), Tally(problem.n_blocks)
+    measured.add([DENSE])
     while driver.request and driver.asked < MOST_SUBSETS and time.monotonic() < end:
-        new = set(driver.request) - seen
-        runs += block_runs(new, problem.n_blocks)
-        alone += block_runs_alone(driver.request, problem.n_blocks)
-        seen |= new
+        measured.add(driver.request)
+        alone.add(driver.request)
         driver.answer([made_up_loss(s, problem.n_blocks) for s in driver.request])
-    return Cost(driver.asked, len(seen), runs, alone, driver.request is None)
+    return Cost(
+        asked=driver.asked,
+        measured=len(measured.seen),
+        block_runs=measured.block_runs,
+        block_runs_alone=alone.block_runs_alone,
+        complete=driver.request is None,
+    )
 
 
 def made_up_loss(removed: Subset, n_blocks: int) -> float:

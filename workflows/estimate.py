@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from dataclasses import dataclass
 
 from prunekit.core.batching import batches_of
 from prunekit.core.errors import PrunekitError
-from prunekit.core.interfaces import Meter, Objective
+from prunekit.core.interfaces import Objective
 from prunekit.core.loading import resolve_device
-from prunekit.core.problem import DENSE, Subset
 from prunekit.core.rehearsal import Cost, rehearse
 from prunekit.workflows.plan import Plan
+from prunekit.workflows.speed import Speed, measure_speed
 
 
 @dataclass(frozen=True)
@@ -42,26 +41,16 @@ def estimate(plan: Plan) -> Estimate:
 
 
 def _seconds(plan: Plan, cost: Cost) -> float:
-    return sum(_seconds_of_part(plan, objective, cost) for objective, _ in plan.parts)
+    speeds = [speed_of_part(plan, objective) for objective, _ in plan.parts]
+    return sum(speed.seconds(cost.block_runs, cost.measured) for speed in speeds)
 
 
-def _seconds_of_part(plan: Plan, objective: Objective, cost: Cost) -> float:
+def speed_of_part(plan: Plan, objective: Objective) -> Speed:
+    """Load the model, and time it on the first batch of the objective's calibration set."""
     samples = objective.calibration_set(plan.checkpoint.tokenizer())
     batches = batches_of(samples, plan.spec.tokens_per_forward)
     meter = plan.backend.open(plan.spec, objective, batches[:1])
     try:
-        n = plan.problem.n_blocks
-        _time(meter, DENSE)  # the first forward is slower than all that follow
-        dense, nearly_empty = _time(meter, DENSE), _time(meter, frozenset(range(1, n)))
+        return measure_speed(meter, batches=1, of=len(batches))
     finally:
         meter.close()
-    a_block = (dense - nearly_empty) / max(1, n - 1)
-    a_subset = max(0.0, dense - n * a_block)
-    return len(batches) * (cost.block_runs * a_block + cost.measured * a_subset)
-
-
-def _time(meter: Meter, subset: Subset) -> float:
-    start = time.perf_counter()
-    for _ in meter.measure([[subset]]):
-        pass
-    return time.perf_counter() - start

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunekit.core.errors import ConfigError
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset
 from prunekit.workflows.result import Difference, Reading
 from prunekit.workflows.session import SingleSession
+from prunekit.workflows.speed import Speed
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,15 @@ class MixedSession:
             ]
             for rows in zip(*tables, strict=True)
         ]
+
+    def speed(self) -> Speed:
+        """Every subset is measured under each part."""
+        first, *others = [session.speed() for session in self.sessions]
+        return sum(others, start=first)
+
+    @property
+    def adapter(self) -> ModelAdapter | None:
+        return self.sessions[0].adapter
 
     def _factors(self) -> list[float]:
         return [w / scale.deviation for w, scale in zip(self.weights, self.scales, strict=True)]

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from prunekit.core.files import write_text
-from prunekit.core.interfaces import Meter, ModelFacts, Objective
+from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective
 from prunekit.core.ledger import Ledger
 from prunekit.core.measurement import difference_error, loss_of, mean_loss
 from prunekit.core.problem import Subset
 from prunekit.workflows.result import Difference, Reading
+from prunekit.workflows.speed import Speed, measure_speed
 
 
 class Session(Protocol):
@@ -44,6 +45,15 @@ class Session(Protocol):
 
     def signal(self, name: str) -> Any:
         """A signal of the dense model, computed once and kept beside the journal."""
+        ...
+
+    def speed(self) -> Speed:
+        """How long a block and a subset take, from a few forwards that are not kept."""
+        ...
+
+    @property
+    def adapter(self) -> ModelAdapter | None:
+        """The loaded model, where it is in this process."""
         ...
 
 
@@ -86,3 +96,11 @@ class SingleSession:
         signal = self.meter.signal(name)
         write_text(path, json.dumps(signal))
         return signal
+
+    def speed(self) -> Speed:
+        batches = len(self.ledger.spans)
+        return measure_speed(self.meter, batches, of=batches)
+
+    @property
+    def adapter(self) -> ModelAdapter | None:
+        return getattr(self.meter, "adapter", None)

@@ -14,6 +14,14 @@ def test_keys_know_their_lines(tmp_path):
     assert lines == {("searcher",): 2, ("genetic",): 4, ("genetic", "population"): 5}
 
 
+def test_items_of_lists_know_their_lines(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("budgets: [3, 4]\nmodels:\n  - demo\n  - of: demo\n")
+    _, lines = read_yaml(path)
+    assert lines["budgets", "1"] == 1
+    assert (lines["models", "0"], lines["models", "1"], lines["models", "1", "of"]) == (3, 4, 4)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
