@@ -89,7 +89,9 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
         if key not in known:
             raise ConfigError(f"{key}: no such key.{suggest(key, known)}", (key,))
     if missing := [key for key in (*KINDS, "budgets") if key not in given]:
-        raise ConfigError(f"no {' and no '.join(missing)}; a study needs {', '.join(KINDS)} and budgets")
+        raise ConfigError(
+            f"no {' and no '.join(missing)}; a study needs {', '.join(KINDS)} and budgets"
+        )
     shared = _shared({k: given[k] for k in (*SHARED, backend) if k in given}, registry)
     models, objectives, searchers = (list(labelled(given[kind], kind)) for kind in KINDS)
     return StudyConfig(

@@ -150,7 +150,9 @@ def _as_mapping(said: Any, kind: str, where: Key) -> dict[str, Any]:
         return {kind: said}
     if isinstance(said, Mapping):
         return dict(said)
-    raise ConfigError(f"{'.'.join(where)}: expected options such as {{seed: 1}}, got {said!r}", where)
+    raise ConfigError(
+        f"{'.'.join(where)}: expected options such as {{seed: 1}}, got {said!r}", where
+    )
 
 
 def _resolved(name: str, entry: Entry, config: SearchConfig) -> dict[str, Any]:

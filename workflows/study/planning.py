@@ -16,7 +16,7 @@ from prunekit.workflows.plan import Plan, resolve, spec_of
 from prunekit.workflows.study.chance import uses_chance
 from prunekit.workflows.study.config import StudyConfig
 from prunekit.workflows.study.definitions import Definition
-from prunekit.workflows.study.files import Cell
+from prunekit.workflows.study.files import Cell, CellResult, StudyFolder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -44,11 +44,15 @@ class Group:
     @property
     def plan(self) -> Plan | None:
         """A plan that stands for all in what the group shares."""
-        return next(iter(self.plans.values()))
+        return next(iter(self.plans.values()), None)
 
     def only(self, cells: Iterable[Cell]) -> Group:
         """The same with some of its cells."""
         return replace(self, plans={cell: self.plans[cell] for cell in cells})
+
+    def unfinished(self, folder: StudyFolder) -> Group:
+        """The same with the cells that have no result yet."""
+        return self.only(c for c in self.cells if not isinstance(folder.cell(c), CellResult))
 
 
 def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:
@@ -91,7 +95,9 @@ class _Planner:
         """The model's configuration, and that some family handles it."""
         words = parse({**self.config.shared, **self.model.given}, self.registry)
         spec = spec_of(words.settings)
-        found = Checkpoint(str(self.model.config)) if self.model.config else find(spec, self.registry)
+        found = (
+            Checkpoint(str(self.model.config)) if self.model.config else find(spec, self.registry)
+        )
         shape = found.config()
         choose_adapter(shape, spec.adapter, self.registry)
         return shape
@@ -104,7 +110,9 @@ class _Planner:
             chance = uses_chance(plan.searcher, plan.problem, seeds)
         else:
             n = BLOCKS_OF_A_MODEL_UNSEEN
-            chance = uses_chance(searcher.made(self.registry), Problem(n, min(budget, n - 1)), seeds)
+            chance = uses_chance(
+                searcher.made(self.registry), Problem(n, min(budget, n - 1)), seeds
+            )
         return seeds if chance else seeds[:1]
 
     def _group(
