@@ -1,6 +1,7 @@
 """Depth pruning of language models: which blocks can go?
 
-`prunekit.search`, `prunekit.export` and `prunekit.study` do what the commands do. Plugins import `prunekit.core`.
+`prunekit.search`, `prunekit.export` and `prunekit.study` do what the commands do. Plugins import
+`prunekit.core`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,14 @@ class StudyConfig:
     budgets: tuple[int, ...]
     seeds: tuple[int, ...]
     draws: tuple[int, ...]
+
+    def overruled(self, settings: Mapping[str, Any]) -> StudyConfig:
+        """The same with settings that win over those of the file, for all models."""
+        models = [
+            replace(model, given={k: v for k, v in model.given.items() if k not in settings})
+            for model in self.models
+        ]
+        return replace(self, shared={**self.shared, **settings}, models=tuple(models))
 
     def as_dict(self) -> dict[str, Any]:
         """The words of a study's file, with every option filled in."""

@@ -33,8 +33,10 @@ class Group:
     draw: int
     plans: Mapping[Cell, Plan | None]
     """one for each cell; None where the model's configuration cannot be had"""
+    source: Checkpoint | None = None
+    """where that configuration is"""
     reason: str = ""
-    """why it cannot"""
+    """why it cannot be had"""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -71,10 +73,11 @@ class _Planner:
         self.config = config
         self.model = model
         self.registry = registry
+        self.source: Checkpoint | None = None
         self.shape: PretrainedConfig | None = None
         self.reason = ""
         try:
-            self.shape = self._read_shape()
+            self.source, self.shape = self._find_shape()
         except CheckpointError as error:
             self.reason = str(error)
 
@@ -91,16 +94,15 @@ class _Planner:
             for draw in (self.config.draws if objective.drawn else self.config.draws[:1])
         ]
 
-    def _read_shape(self) -> PretrainedConfig:
-        """The model's configuration, and that some family handles it."""
+    def _find_shape(self) -> tuple[Checkpoint, PretrainedConfig]:
+        """The model's configuration, which some family must handle, and where it was read."""
         words = parse({**self.config.shared, **self.model.given}, self.registry)
         spec = spec_of(words.settings)
-        found = (
-            Checkpoint(str(self.model.config)) if self.model.config else find(spec, self.registry)
-        )
-        shape = found.config()
+        folder = self.model.config
+        source = Checkpoint(str(folder)) if folder else find(spec, self.registry)
+        shape = source.config()
         choose_adapter(shape, spec.adapter, self.registry)
-        return shape
+        return source, shape
 
     def _seeds(self, searcher: Definition, budget: int) -> tuple[int, ...]:
         """All seeds where the searcher uses chance, else the first."""
@@ -124,7 +126,7 @@ class _Planner:
             )
             for searcher, budget, seed in places
         }
-        return Group(self.model.label, objective.label, draw, plans, self.reason)
+        return Group(self.model.label, objective.label, draw, plans, self.source, self.reason)
 
     def _plan(
         self, objective: Definition, draw: int, searcher: Definition, budget: int, seed: int

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem
@@ -76,13 +76,18 @@ class Rehearsals:
         return merged.asked < MOST_SUBSETS and time.monotonic() < self._end
 
 
+def sum_of(costs: Sequence[GroupCost]) -> GroupCost:
+    """The costs of several groups together."""
+    names = [field.name for field in fields(GroupCost) if field.name != "complete"]
+    sums = {name: sum(getattr(cost, name) for cost in costs) for name in names}
+    return GroupCost(**sums, complete=all(cost.complete for cost in costs))
+
+
 def expected_subsets(groups: Sequence[Group], seconds: float) -> float | None:
     """How many different subsets the groups measure; None where no rehearsal tells in time."""
     rehearsals = Rehearsals(seconds)
-    costs = [rehearsals.cost(group) for group in groups]
-    if not all(cost.complete for cost in costs if cost):
-        return None
-    return sum(cost.measured for cost in costs if cost)
+    cost = sum_of([cost for group in groups if (cost := rehearsals.cost(group))])
+    return cost.measured if cost.complete else None
 
 
 def _copied(searcher: Searcher, problem: Problem) -> tuple[Searcher, Problem]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +36,10 @@ class StudyOutcome:
     failures: tuple[CellFailure, ...]
     effort: Effort
     """what was measured now; less than all where the study goes on from an earlier run"""
+
+    def to_json(self) -> str:
+        """JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,9 @@ def _farewell(study: Study, folder: StudyFolder) -> str:
     cells = sum(len(group.cells) for group in study.chosen)
     missing = sum(len(group.unfinished(folder).cells) for group in study.chosen)
     return (
-        f"stopped. {cells - missing} of {cells} searches are done, in {study.folder}, and all that "
-        f"was measured is saved in {study.workdir / 'journals'}; run the same command again to go on"
+        f"stopped. {cells - missing} of {cells} searches are done, in {study.folder}, and all "
+        f"that was measured is saved in {study.workdir / 'journals'}; run the same command again "
+        "to go on"
     )
 
 
