@@ -14,6 +14,8 @@ from prunekit.cli.flags import with_flags
 from prunekit.cli.listing import list_plugins
 from prunekit.cli.screen import err, out
 from prunekit.cli.search import search
+from prunekit.cli.study import SETTINGS as STUDY_SETTINGS
+from prunekit.cli.study import study
 from prunekit.core.errors import PrunekitError
 from prunekit.core.options import options_of
 from prunekit.core.registry import Registry, load
@@ -61,6 +63,8 @@ def make_app(registry: Registry) -> typer.Typer:
     settings = options_of(Settings)
     app.command("search")(with_flags(search, settings, registry, with_plugins=True))
     app.command("export")(with_flags(export, [o for o in settings if o.name in SETTINGS], registry))
+    overruling = [o for o in settings if o.name in STUDY_SETTINGS]
+    app.command("study")(with_flags(study, overruling, registry))
     return app
 
 

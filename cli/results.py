@@ -53,10 +53,11 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
     if estimate.seconds is None:
         out.print(f"no estimate of the time: {estimate.no_seconds_because}")
     else:
-        out.print(f"takes about {_duration(estimate.seconds)} here, if nothing was measured before")
+        out.print(f"takes about {duration(estimate.seconds)} here, if nothing was measured before")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

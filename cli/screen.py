@@ -26,7 +26,7 @@ class Bar:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.task = progress.add_task("starting", total=None, best="")
+        self.task = progress.add_task("starting", total=None, unit="subsets", best="")
 
     def stage(self, what: str) -> None:
         """Name the part of the work that begins."""
@@ -45,17 +45,51 @@ class Bar:
         self.progress.update(self.task, completed=subsets, best=shown)
 
 
+class StudyBar:
+    """The same for a study, whose parts count different things."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.task = progress.add_task("starting", total=None, unit="", best="")
+
+    def begin(self, what: str, unit: str, expect: Callable[[], float | None]) -> None:
+        """Count from nothing towards what is expected."""
+        self.progress.update(self.task, description=what, completed=0, total=None, unit=unit)
+        if not self.progress.disable:
+            self.progress.reset(self.task, total=expect())
+
+    def now(self, title: str) -> None:
+        """Name the task that begins."""
+        self.progress.update(self.task, description=title)
+
+    def advance(self, done: float) -> None:
+        """Move the bar."""
+        self.progress.update(self.task, completed=done)
+
+
 @contextmanager
 def bar(quiet: bool) -> Iterator[Bar]:
-    """A bar on standard error, for as long as the work goes on."""
-    columns = (
+    """A bar on standard error, for as long as a search goes on."""
+    with _progress(quiet) as progress:
+        yield Bar(progress)
+
+
+@contextmanager
+def study_bar(quiet: bool) -> Iterator[StudyBar]:
+    """A bar on standard error, for as long as a study goes on."""
+    with _progress(quiet) as progress:
+        yield StudyBar(progress)
+
+
+def _progress(quiet: bool) -> Progress:
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("subsets"),
+        TextColumn("{task.fields[unit]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[best]}"),
+        console=err,
+        transient=True,
+        disable=quiet or not err.is_terminal,
     )
-    hidden = quiet or not err.is_terminal
-    with Progress(*columns, console=err, transient=True, disable=hidden) as progress:
-        yield Bar(progress)

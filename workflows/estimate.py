@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prunekit.core.batching import batches_of
 from prunekit.core.errors import PrunekitError
-from prunekit.core.interfaces import Objective
+from prunekit.core.interfaces import Batch, Meter, Objective
 from prunekit.core.loading import resolve_device
 from prunekit.core.rehearsal import Cost, rehearse
 from prunekit.workflows.plan import Plan
-from prunekit.workflows.speed import Speed, measure_speed
+from prunekit.workflows.speed import measure_speed
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,21 @@ def estimate(plan: Plan) -> Estimate:
 
 
 def _seconds(plan: Plan, cost: Cost) -> float:
-    speeds = [speed_of_part(plan, objective) for objective, _ in plan.parts]
-    return sum(speed.seconds(cost.block_runs, cost.measured) for speed in speeds)
+    seconds = 0.0
+    for objective, _ in plan.parts:
+        with first_batch(plan, objective) as (meter, batches):
+            speed = measure_speed(meter, batches=1, of=len(batches))
+            seconds += speed.seconds(cost.block_runs, cost.measured)
+    return seconds
 
 
-def speed_of_part(plan: Plan, objective: Objective) -> Speed:
-    """Load the model, and time it on the first batch of the objective's calibration set."""
+@contextmanager
+def first_batch(plan: Plan, objective: Objective) -> Iterator[tuple[Meter, Sequence[Batch]]]:
+    """Load the model to measure the first batch of an objective; with it come all batches."""
     samples = objective.calibration_set(plan.checkpoint.tokenizer())
     batches = batches_of(samples, plan.spec.tokens_per_forward)
     meter = plan.backend.open(plan.spec, objective, batches[:1])
     try:
-        return measure_speed(meter, batches=1, of=len(batches))
+        yield meter, batches
     finally:
         meter.close()

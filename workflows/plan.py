@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.checkpoint import DEMO, Checkpoint, find
 from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
@@ -14,6 +14,9 @@ from prunekit.core.options import build, values_of
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Entry, Registry
 from prunekit.workflows.config import SearchConfig, Settings, chosen_plugins, merge
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 DEFAULT_DEMO = "qwen3"
 
@@ -42,14 +45,19 @@ class Plan:
         return f"{words}-{self.config.digest()}"
 
 
-def resolve(config: SearchConfig, registry: Registry) -> Plan:
-    """Find the model and make the plugins. Raises ConfigError or CheckpointError."""
+def resolve(
+    config: SearchConfig, registry: Registry, model_config: PretrainedConfig | None = None
+) -> Plan:
+    """Find the model and make the plugins. Raises ConfigError or CheckpointError.
+
+    `model_config` is the model's configuration, where it was read before.
+    """
     settings = with_full_model_name(config.settings)
     chosen = chosen_plugins(settings, config.options, registry)
     made = {name: _make(name, entry, config, settings) for name, entry in chosen.items()}
     spec = spec_of(settings)
     checkpoint = find(spec, registry)
-    model_config = checkpoint.config()
+    model_config = model_config or checkpoint.config()
     choose_adapter(model_config, settings.adapter, registry)
     problem = _problem(settings, block_count(model_config))
     options = {name: values_of(plugin) for name, plugin in made.items()}

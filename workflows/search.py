@@ -72,6 +72,16 @@ def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
     export_checkpoint(plan.spec, frozenset(result.removed), to, result=result.as_dict())
 
 
+def check_dense(session: Session, model: str) -> None:
+    """CheckpointError where a model is broken before any block is gone."""
+    (loss,) = session.losses([DENSE])
+    if not math.isfinite(loss):
+        raise CheckpointError(
+            f"{model}: the loss of the dense model is not finite; try another --dtype, or look at "
+            "the calibration data"
+        )
+
+
 class _Search:
     """One run of a searcher, with what must be known when it is interrupted."""
 
@@ -92,7 +102,7 @@ class _Search:
 
     def _search(self, session: Session, folder: str) -> SearchResult:
         self.progress.stage("measuring the dense model")
-        self._check_dense(session)
+        check_dense(session, self.plan.spec.model)
         runs, measured = session.block_runs, session.measured
         start = time.perf_counter()
         driver = self.driver = self._start(session)
@@ -108,15 +118,6 @@ class _Search:
             seconds=round(time.perf_counter() - start, 3),
         )
         return _result(self.plan, session, driver, work, folder)
-
-    def _check_dense(self, session: Session) -> None:
-        """A model that is broken before any block is gone cannot be searched."""
-        (loss,) = session.losses([DENSE])
-        if not math.isfinite(loss):
-            raise CheckpointError(
-                f"{self.plan.spec.model}: the loss of the dense model is not finite; try another "
-                "--dtype, or look at the calibration data"
-            )
 
     def _start(self, session: Session) -> Driver:
         """Measure the signals that the searcher needs, and let it begin."""

@@ -4,6 +4,8 @@
     cells.json                 every cell that is planned, in order
     cells/ID.json              what came out of one cell, or why it failed
     importance/ID.json         the loss without each single block: one model, objective and draw
+    speeds/ID.json             how long a block and a subset took there
+    models/MODEL.json          the weights that were searched, and what else changes a number
     evaluations/MODEL/REMOVED.json   one variant, evaluated; REMOVED is 2,5 as 2-5, or dense
 
 All are written at once or not at all, so a study that is killed leaves whole files only.
@@ -73,6 +75,8 @@ class CellResult:
     """what `block_runs` would take at the speed measured in this study"""
     parameters: int
     parameters_removed: int
+    signals: tuple[str, ...] = ()
+    """what the searcher was told besides losses, whose cost is in none of the above"""
     schema: int = SCHEMA
 
 

@@ -1,0 +1,60 @@
+"""`prunekit study`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prunekit.cli.screen import Quiet, Verbose, Workdir, study_bar
+from prunekit.cli.studies import show_outcome, show_study_estimate
+from prunekit.core.registry import load
+from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.study.config import read_study
+from prunekit.workflows.study.estimate import estimate_study
+from prunekit.workflows.study.run import plan, run_study
+
+SETTINGS = ("device", "tokens_per_forward")
+
+
+def study(
+    given: dict[str, Any],
+    file: Annotated[Path, typer.Argument(help="YAML file: models, objectives, searchers, ...")],
+    only: Annotated[
+        str | None, typer.Option(help="Cells to run, as objective=ppl,searcher=cbo*.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at once.")] = 1,
+    workdir: Workdir = Path("prunekit-runs"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would cost.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run many searches: models by objectives by searchers by budgets, and evaluate their choices.
+
+    Everything measured is kept: after a stop, the same command goes on where it was.
+    """
+    if verbose:
+        os.environ["PRUNEKIT_VERBOSE"] = "1"
+    quiet_libraries()
+    planned = plan(read_study(file, load()).overruled(given), workdir, only)
+    if dry_run:
+        estimate = estimate_study(planned)
+        if json:
+            sys.stdout.write(estimate.to_json())
+        else:
+            show_study_estimate(planned, estimate)
+        return
+    with study_bar(quiet) as watch:
+        outcome = run_study(planned, jobs, watch)
+    if json:
+        sys.stdout.write(outcome.to_json())
+    else:
+        show_outcome(outcome)
+    if outcome.failures:
+        raise typer.Exit(1)

@@ -1,0 +1,148 @@
+"""What a study is told: models, objectives and searchers by label, budgets, seeds and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.config_file import Lines, read_yaml
+from prunekit.core.errors import ConfigError
+from prunekit.core.options import build, convert, option, options_of, suggest, values_of
+from prunekit.core.registry import Registry
+from prunekit.workflows.config import parse
+from prunekit.workflows.study.definitions import (
+    Definition,
+    Key,
+    labelled,
+    model_definition,
+    objective_definition,
+    searcher_definition,
+)
+from prunekit.workflows.study.files import slug
+
+KINDS = ("models", "objectives", "searchers")
+SHARED = (
+    "protect_first",
+    "protect_last",
+    "backend",
+    "device",
+    "dtype",
+    "tokens_per_forward",
+    "trust_remote_code",
+)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The lists of numbers that span the grid, item by item."""
+
+    budgets: int = option(1, "blocks to remove", low=1)
+    seeds: int = option(0, "seeds of searches that use chance", low=0)
+    draws: int = option(0, "calibration draws", low=0)
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A whole study, checked."""
+
+    name: str
+    shared: Mapping[str, Any]
+    """settings of all its searches, and the options of the backend"""
+    models: tuple[Definition, ...]
+    objectives: tuple[Definition, ...]
+    searchers: tuple[Definition, ...]
+    budgets: tuple[int, ...]
+    seeds: tuple[int, ...]
+    draws: tuple[int, ...]
+
+    def overruled(self, settings: Mapping[str, Any]) -> StudyConfig:
+        """The same with settings that win over those of the file, for all models."""
+        models = [
+            replace(model, given={k: v for k, v in model.given.items() if k not in settings})
+            for model in self.models
+        ]
+        return replace(self, shared={**self.shared, **settings}, models=tuple(models))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The words of a study's file, with every option filled in."""
+        return {
+            "name": self.name,
+            **{kind: {d.label: dict(d.resolved) for d in getattr(self, kind)} for kind in KINDS},
+            **{numbers: list(getattr(self, numbers)) for numbers in asdict(Numbers())},
+            **self.shared,
+        }
+
+
+def read_study(path: Path, registry: Registry) -> StudyConfig:
+    """Read and check a study's file; ConfigError names the line of what is wrong."""
+    data, lines = read_yaml(path)
+    try:
+        return parse_study({"name": path.stem, **data}, registry, path.parent)
+    except ConfigError as error:
+        line = _line(lines, error.key)
+        where = f"{path}:{line}" if line else str(path)
+        raise ConfigError(f"{where}: {error}", error.key) from error
+
+
+def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> StudyConfig:
+    """Check every word of a study; ConfigError has the key of the one that is wrong.
+
+    Folders named by `config` are looked for from `base`.
+    """
+    backend = str(given.get("backend", "local"))
+    known = ("name", *KINDS, *asdict(Numbers()), *SHARED, "evaluate", backend)
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{key}: no such key.{suggest(key, known)}", (key,))
+    if missing := [key for key in (*KINDS, "budgets") if key not in given]:
+        raise ConfigError(
+            f"no {' and no '.join(missing)}; a study needs {', '.join(KINDS)} and budgets"
+        )
+    shared = _shared({k: given[k] for k in (*SHARED, backend) if k in given}, registry)
+    models, objectives, searchers = (list(labelled(given[kind], kind)) for kind in KINDS)
+    return StudyConfig(
+        name=_name(given.get("name", "study")),
+        shared=shared,
+        models=tuple(model_definition(*model, registry, base) for model in models),
+        objectives=tuple(objective_definition(*objective, registry) for objective in objectives),
+        searchers=tuple(searcher_definition(*searcher, registry) for searcher in searchers),
+        **{key: _numbers(given.get(key, 0), key) for key in asdict(Numbers())},
+    )
+
+
+def _shared(given: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    config = parse(given, registry)
+    entry = registry.get("backend", config.settings.backend)
+    options = values_of(build(entry.cls, config.options.get(config.settings.backend, {})))
+    values = {key: getattr(config.settings, key) for key in SHARED}
+    return {**values, **({config.settings.backend: options} if options else {})}
+
+
+def _numbers(value: Any, key: str) -> tuple[int, ...]:
+    if isinstance(value, list) and not value:
+        raise ConfigError(f"{key}: expected at least one number", (key,))
+    (kind,) = (o for o in options_of(Numbers) if o.name == key)
+    items = value if isinstance(value, list) else [value]
+    numbers: list[Any] = []
+    for index, item in enumerate(items):
+        here: Key = (key, str(index)) if isinstance(value, list) else (key,)
+        number = convert(kind, item, here)
+        if number in numbers:
+            raise ConfigError(f"{key}: {number} stands there twice", here)
+        numbers.append(number)
+    return tuple(numbers)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not slug(value):
+        raise ConfigError(f"name: expected a word or two, got {value!r}", ("name",))
+    return value
+
+
+def _line(lines: Lines, key: Key) -> int | None:
+    """The line of the key, or of the nearest one above it."""
+    while key and key not in lines:
+        key = key[:-1]
+    return lines.get(key)

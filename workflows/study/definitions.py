@@ -1,0 +1,187 @@
+"""The models, objectives and searchers of a study: each has a label, and is checked by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from prunekit.core.checkpoint import find
+from prunekit.core.errors import CheckpointError, ConfigError
+from prunekit.core.interfaces import Searcher, Spec
+from prunekit.core.options import build, options_of, suggest, values_of
+from prunekit.core.registry import Entry, Registry
+from prunekit.workflows.config import SearchConfig, chosen_plugins, merge, parse
+from prunekit.workflows.plan import spec_of
+
+Key: TypeAlias = tuple[str, ...]
+PROTECTION = ("protect_first", "protect_last")
+MODEL_KEYS = (*(field.name for field in fields(Spec)), *PROTECTION, "config")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a label stands for."""
+
+    label: str
+    where: Key
+    """where it stands in the study's file"""
+    given: Mapping[str, Any]
+    """in the words of a search"""
+    resolved: Mapping[str, Any]
+    """in the words of a study, with every option"""
+    drawn: tuple[str, ...] = ()
+    """plugins of an objective whose option `seed` is the calibration draw"""
+    config: Path | None = None
+    """of a model: a folder whose config.json tells its shape without the hub"""
+
+    def made(self, registry: Registry) -> Searcher:
+        """A searcher itself."""
+        name = self.given["searcher"]
+        searcher: Searcher = build(
+            registry.get("searcher", name).cls, self.given.get(name, {}), name
+        )
+        return searcher
+
+    def with_draw(self, draw: int) -> dict[str, Any]:
+        """An objective's words for one calibration draw."""
+        return merge(self.given, {name: {"seed": draw} for name in self.drawn})
+
+
+def labelled(value: Any, kind: str) -> Iterator[tuple[str, Any, Key]]:
+    """Label, what it is said to be, and where: of a name, a list of names, or a mapping."""
+    if isinstance(value, str):
+        yield value, None, (kind,)
+    elif isinstance(value, list) and value:
+        for index, name in enumerate(value):
+            if not isinstance(name, str):
+                raise ConfigError(
+                    f"{kind}: expected names, got {name!r}; to give options write a mapping, "
+                    "LABEL: {OPTION: VALUE}",
+                    (kind, str(index)),
+                )
+            if name in value[:index]:
+                raise ConfigError(f"{kind}: {name!r} stands there twice", (kind, str(index)))
+            yield name, None, (kind, str(index))
+    elif isinstance(value, Mapping) and value:
+        for label, said in value.items():
+            yield label, said, (kind, label)
+    else:
+        raise ConfigError(f"{kind}: expected a list of names or a mapping, got {value!r}", (kind,))
+
+
+def model_definition(
+    label: str, said: Any, where: Key, registry: Registry, base: Path
+) -> Definition:
+    """A model: its name, or a mapping of the settings that load it. No weight is read."""
+    given = {"model": label, **_as_mapping(said, "model", where)}
+    for name in given:
+        if name not in MODEL_KEYS:
+            key = (*where, name)
+            raise ConfigError(f"{'.'.join(key)}: no such key.{suggest(name, MODEL_KEYS)}", key)
+    config = given.pop("config", None)
+    with located(where):
+        settings = parse(given, registry).settings
+        _check_model(spec_of(settings), registry)
+    resolved = {**given, "model": spec_of(settings).model}
+    folder = None if config is None else _config_folder(base, config, (*where, "config"))
+    if folder:
+        resolved["config"] = str(folder)
+    return Definition(label, where, given, resolved, config=folder)
+
+
+def objective_definition(label: str, said: Any, where: Key, registry: Registry) -> Definition:
+    """An objective: its name, or a mapping of its options, and of its parts' options by name."""
+    config = _parse_plugin("objective", label, said, where, registry)
+    chosen = chosen_plugins(config.settings, config.options, registry)
+    entries = {name: entry for name, entry in chosen.items() if entry.kind == "objective"}
+    own = config.settings.objective
+    for name in entries:
+        if "seed" in config.options.get(name, {}):
+            key = (*where, "seed") if name == own else (*where, name, "seed")
+            raise ConfigError(
+                f"{'.'.join(key)}: in a study the draws say this; write `draws: [...]`", key
+            )
+    drawn = [n for n, e in entries.items() if any(o.name == "seed" for o in options_of(e.cls))]
+    values = {name: _resolved(name, entry, config) for name, entry in entries.items()}
+    resolved = {"objective": own, **values.pop(own), **values}
+    given = {"objective": own, **config.options}
+    return Definition(label, where, given, resolved, drawn=tuple(drawn))
+
+
+def searcher_definition(label: str, said: Any, where: Key, registry: Registry) -> Definition:
+    """A searcher: its name, or a mapping of its options."""
+    config = _parse_plugin("searcher", label, said, where, registry)
+    own = config.settings.searcher
+    entry = registry.get("searcher", own)
+    resolved = {"searcher": own, **_resolved(own, entry, config)}
+    return Definition(label, where, {"searcher": own, **config.options}, resolved)
+
+
+@contextmanager
+def located(where: Key, own: str = "") -> Iterator[None]:
+    """Tell where in the study's file an error is; the options of `own` stand at `where` itself."""
+    try:
+        yield
+    except ConfigError as error:
+        key = error.key[1:] if error.key[:1] == (own,) else error.key
+        raise ConfigError(str(error), (*where, *key)) from error
+
+
+def _parse_plugin(kind: str, label: str, said: Any, where: Key, registry: Registry) -> SearchConfig:
+    options = _as_mapping(said, kind, where)
+    name = options.pop(kind, label)
+    if not isinstance(name, str):
+        raise ConfigError(f"{kind}: expected a name, got {name!r}", (*where, kind))
+    nested = {k: v for k, v in options.items() if isinstance(v, Mapping) and registry.named(k)}
+    own = {k: v for k, v in options.items() if k not in nested}
+    with located((*where, kind)):
+        canonical = registry.label(registry.get(kind, name))
+    with located(where, own=canonical):
+        return parse({kind: name, name: own, **nested}, registry)
+
+
+def _as_mapping(said: Any, kind: str, where: Key) -> dict[str, Any]:
+    if said is None:
+        return {}
+    if isinstance(said, str):
+        return {kind: said}
+    if isinstance(said, Mapping):
+        return dict(said)
+    raise ConfigError(
+        f"{'.'.join(where)}: expected options such as {{seed: 1}}, got {said!r}", where
+    )
+
+
+def _resolved(name: str, entry: Entry, config: SearchConfig) -> dict[str, Any]:
+    """All option values, but for those that a demo model changes, and the draw."""
+    given = config.options.get(name, {})
+    left_out = {o for o in getattr(entry.cls, "demo_options", {}) if o not in given}
+    if entry.kind == "objective":
+        left_out.add("seed")
+    values = values_of(build(entry.cls, given, name))
+    return {option: value for option, value in values.items() if option not in left_out}
+
+
+def _check_model(spec: Spec, registry: Registry) -> None:
+    """That the names can be right; whether the model can be had is seen when it is loaded."""
+    try:
+        find(spec, registry)
+    except CheckpointError as error:
+        raise ConfigError(str(error), ("model",)) from error
+    if spec.adapter is not None:
+        with located(("adapter",)):
+            registry.get("model", spec.adapter)
+
+
+def _config_folder(base: Path, config: Any, key: Key) -> Path:
+    folder = base / Path(str(config)).expanduser()
+    if not (folder / "config.json").is_file():
+        raise ConfigError(
+            f"{'.'.join(key)}: no config.json in {folder}; name a folder that holds one, as seen "
+            "from the study's file",
+            key,
+        )
+    return folder.resolve()

@@ -1,0 +1,60 @@
+"""Which weights a study is about, and how fast they ran: kept so that it goes on truthfully."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prunekit.core.errors import CheckpointError
+from prunekit.core.files import write_text
+from prunekit.core.interfaces import ModelFacts
+from prunekit.workflows.speed import Speed
+from prunekit.workflows.study.files import slug
+
+LIBRARIES = ("torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A model as it was when its first cell was searched."""
+
+    model: str
+    n_blocks: int
+    parameters: int
+    fingerprint: Mapping[str, str]
+
+
+def check_origin(folder: Path, model: str, facts: ModelFacts) -> None:
+    """Note which model this is; CheckpointError where the study began with another.
+
+    Newer libraries may go on with a study, other weights, dtypes and devices may not.
+    """
+    path = folder / "models" / f"{slug(model)}.json"
+    origin = Origin(model, facts.n_blocks, facts.parameters, facts.fingerprint)
+    if not path.is_file():
+        write_text(path, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
+    changed = [
+        f"{name} was {before.get(name)}, is {value}"
+        for name, value in facts.fingerprint.items()
+        if name not in LIBRARIES and before.get(name) != value
+    ]
+    if changed:
+        raise CheckpointError(
+            f"{model}: not as it was when this study began ({'; '.join(changed)}); give the study "
+            f"another name, or remove {folder}"
+        )
+
+
+def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
+    """The speed of a group, measured when it is first asked for."""
+    path = folder / "speeds" / f"{group}.json"
+    if path.is_file():
+        return Speed(**json.loads(path.read_text(encoding="utf-8")))
+    speed = measure()
+    write_text(path, json.dumps(dataclasses.asdict(speed)) + "\n")
+    return speed

@@ -1,0 +1,165 @@
+"""From a study's configuration to its cells, in groups that share what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from prunekit.core.checkpoint import Checkpoint, find
+from prunekit.core.errors import CheckpointError, ConfigError
+from prunekit.core.loading import choose_adapter
+from prunekit.core.problem import Problem
+from prunekit.core.registry import Registry
+from prunekit.workflows.config import parse
+from prunekit.workflows.plan import Plan, resolve, spec_of
+from prunekit.workflows.study.chance import uses_chance
+from prunekit.workflows.study.config import StudyConfig
+from prunekit.workflows.study.definitions import Definition
+from prunekit.workflows.study.files import Cell, CellResult, StudyFolder
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+BLOCKS_OF_A_MODEL_UNSEEN = 32
+
+
+@dataclass(frozen=True)
+class Group:
+    """The searches of one model under one objective and draw."""
+
+    model: str
+    objective: str
+    draw: int
+    plans: Mapping[Cell, Plan | None]
+    """one for each cell; None where the model's configuration cannot be had"""
+    source: Checkpoint | None = None
+    """where that configuration is"""
+    reason: str = ""
+    """why it cannot be had"""
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """In order."""
+        return tuple(self.plans)
+
+    @property
+    def plan(self) -> Plan | None:
+        """A plan that stands for all in what the group shares."""
+        return next(iter(self.plans.values()), None)
+
+    def only(self, cells: Iterable[Cell]) -> Group:
+        """The same with some of its cells."""
+        return replace(self, plans={cell: self.plans[cell] for cell in cells})
+
+    def unfinished(self, folder: StudyFolder) -> Group:
+        """The same with the cells that have no result yet."""
+        return self.only(c for c in self.cells if not isinstance(folder.cell(c), CellResult))
+
+
+def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:
+    """Every cell of the study; ConfigError where the budgets do not fit a model."""
+    groups: list[Group] = []
+    for model in config.models:
+        groups += _Planner(config, model, registry).groups()
+    _check_file_names(groups)
+    return groups
+
+
+class _Planner:
+    """Plans the cells of one model."""
+
+    def __init__(self, config: StudyConfig, model: Definition, registry: Registry) -> None:
+        self.config = config
+        self.model = model
+        self.registry = registry
+        self.source: Checkpoint | None = None
+        self.shape: PretrainedConfig | None = None
+        self.reason = ""
+        try:
+            self.source, self.shape = self._find_shape()
+        except CheckpointError as error:
+            self.reason = str(error)
+
+    def groups(self) -> list[Group]:
+        places = [
+            (searcher, budget, seed)
+            for searcher in self.config.searchers
+            for budget in self.config.budgets
+            for seed in self._seeds(searcher, budget)
+        ]
+        return [
+            self._group(objective, draw, places)
+            for objective in self.config.objectives
+            for draw in (self.config.draws if objective.drawn else self.config.draws[:1])
+        ]
+
+    def _find_shape(self) -> tuple[Checkpoint, PretrainedConfig]:
+        """The model's configuration, which some family must handle, and where it was read."""
+        words = parse({**self.config.shared, **self.model.given}, self.registry)
+        spec = spec_of(words.settings)
+        folder = self.model.config
+        source = Checkpoint(str(folder)) if folder else find(spec, self.registry)
+        shape = source.config()
+        choose_adapter(shape, spec.adapter, self.registry)
+        return source, shape
+
+    def _seeds(self, searcher: Definition, budget: int) -> tuple[int, ...]:
+        """All seeds where the searcher uses chance, else the first."""
+        seeds = self.config.seeds
+        plan = self._plan(self.config.objectives[0], 0, searcher, budget, seeds[0])
+        if plan:
+            chance = uses_chance(plan.searcher, plan.problem, seeds)
+        else:
+            n = BLOCKS_OF_A_MODEL_UNSEEN
+            chance = uses_chance(
+                searcher.made(self.registry), Problem(n, min(budget, n - 1)), seeds
+            )
+        return seeds if chance else seeds[:1]
+
+    def _group(
+        self, objective: Definition, draw: int, places: Sequence[tuple[Definition, int, int]]
+    ) -> Group:
+        plans = {
+            Cell(self.model.label, objective.label, searcher.label, budget, seed, draw): self._plan(
+                objective, draw, searcher, budget, seed
+            )
+            for searcher, budget, seed in places
+        }
+        return Group(self.model.label, objective.label, draw, plans, self.source, self.reason)
+
+    def _plan(
+        self, objective: Definition, draw: int, searcher: Definition, budget: int, seed: int
+    ) -> Plan | None:
+        if self.shape is None:
+            return None
+        words = {
+            **self.config.shared,
+            **self.model.given,
+            **objective.with_draw(draw),
+            **searcher.given,
+            "budget": budget,
+            "seed": seed,
+        }
+        try:
+            return resolve(parse(words, self.registry), self.registry, self.shape)
+        except ConfigError as error:
+            place = str(self.config.budgets.index(budget))
+            raise ConfigError(f"{self.model.label}: {error}", ("budgets", place)) from error
+
+
+def _check_file_names(groups: Sequence[Group]) -> None:
+    """Labels that differ may still give the same file names."""
+    cells = [cell for group in groups for cell in group.cells]
+    names: dict[str, Cell] = {}
+    for cell in cells:
+        other = names.setdefault(cell.id.lower(), cell)
+        if other is not cell:
+            raise ConfigError(
+                f"{', '.join(_labels(other))} and {', '.join(_labels(cell))} would be kept under "
+                f"one file name, {cell.id}; choose labels that differ in letters or digits"
+            )
+
+
+def _labels(cell: Cell) -> tuple[str, str, str]:
+    return cell.model, cell.objective, cell.searcher

@@ -1,0 +1,95 @@
+"""What the searches of a group will ask for together, before anything is measured."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+from prunekit.core.interfaces import Searcher
+from prunekit.core.problem import DENSE, Problem
+from prunekit.core.rehearsal import MOST_SUBSETS, made_up_loss
+from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.core.tally import Tally
+from prunekit.workflows.study.lockstep import LockStep
+from prunekit.workflows.study.planning import Group
+
+
+@dataclass(frozen=True)
+class GroupCost:
+    """Counts of one group. Searchers that depend on losses may differ a little in earnest."""
+
+    asked: int
+    """subsets, repeats included"""
+    measured: int
+    """different subsets, with the dense model and every single removal"""
+    block_runs: int
+    """blocks run in lock-step"""
+    block_runs_alone: int
+    """the same where every search runs alone, with its own prefixes shared"""
+    block_runs_unshared: int
+    """the same where every subset asked is measured by itself"""
+    complete: bool
+    """False where the rehearsal was cut off"""
+
+
+class Rehearsals:
+    """Rehearses each kind of group once: made-up losses are the same for all objectives."""
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        """All rehearsals together are cut off after about that many seconds."""
+        self._end = time.monotonic() + seconds
+        self._known: dict[Hashable, GroupCost] = {}
+
+    def cost(self, group: Group) -> GroupCost | None:
+        """None where the model's shape is not known."""
+        plans = [plan for plan in group.plans.values() if plan is not None]
+        if not plans:
+            return None
+        kind = tuple((repr(plan.searcher), repr(plan.problem)) for plan in plans)
+        if kind not in self._known:
+            searches = {i: (plan.searcher, plan.problem) for i, plan in enumerate(plans)}
+            self._known[kind] = self._rehearse(searches, plans[0].problem.n_blocks)
+        return self._known[kind]
+
+    def _rehearse(self, searches: Mapping[int, tuple[Searcher, Problem]], n: int) -> GroupCost:
+        lockstep = LockStep({key: _copied(*search) for key, search in searches.items()})
+        merged = Tally(n)
+        merged.add([DENSE])
+        merged.add([frozenset({i}) for i in range(n)])
+        while (wanted := lockstep.wanted()) and self._goes_on(merged):
+            merged.add(wanted)
+            lockstep.answer({subset: made_up_loss(subset, n) for subset in wanted})
+        tallies = lockstep.tallies.values()
+        return GroupCost(
+            asked=sum(tally.asked for tally in tallies),
+            measured=len(merged.seen),
+            block_runs=merged.block_runs,
+            block_runs_alone=sum(tally.block_runs for tally in tallies),
+            block_runs_unshared=sum(tally.block_runs_alone for tally in tallies),
+            complete=not lockstep.running,
+        )
+
+    def _goes_on(self, merged: Tally) -> bool:
+        return merged.asked < MOST_SUBSETS and time.monotonic() < self._end
+
+
+def sum_of(costs: Sequence[GroupCost]) -> GroupCost:
+    """The costs of several groups together."""
+    names = [field.name for field in fields(GroupCost) if field.name != "complete"]
+    sums = {name: sum(getattr(cost, name) for cost in costs) for name in names}
+    return GroupCost(**sums, complete=all(cost.complete for cost in costs))
+
+
+def expected_subsets(groups: Sequence[Group], seconds: float) -> float | None:
+    """How many different subsets the groups measure; None where no rehearsal tells in time."""
+    rehearsals = Rehearsals(seconds)
+    cost = sum_of([cost for group in groups if (cost := rehearsals.cost(group))])
+    return cost.measured if cost.complete else None
+
+
+def _copied(searcher: Searcher, problem: Problem) -> tuple[Searcher, Problem]:
+    signals = made_up_signals(needs_of(searcher), problem.n_blocks)
+    return copy.deepcopy(searcher), replace(problem, signals=signals)

@@ -1,0 +1,135 @@
+"""Carry out a study: plan, search, evaluate, say what came out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import Interrupted
+from prunekit.core.files import write_text
+from prunekit.core.registry import load
+from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.study.agreement import agree
+from prunekit.workflows.study.config import StudyConfig, parse_study, read_study
+from prunekit.workflows.study.files import CellFailure, CellResult, StudyFolder, slug
+from prunekit.workflows.study.planning import Group, plan_study
+from prunekit.workflows.study.rehearsal import expected_subsets
+from prunekit.workflows.study.searchtask import search_tasks
+from prunekit.workflows.study.selection import select
+from prunekit.workflows.study.tasks import Effort, run_tasks
+from prunekit.workflows.study.watch import Silent, Watch
+
+REHEARSAL_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """What came out of the cells that were to be run."""
+
+    folder: str
+    results: tuple[CellResult, ...]
+    failures: tuple[CellFailure, ...]
+    effort: Effort
+    """what was measured now; less than all where the study goes on from an earlier run"""
+
+    def to_json(self) -> str:
+        """JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that was planned, and where it is kept."""
+
+    config: StudyConfig
+    planned: Sequence[Group]
+    """all of it"""
+    chosen: Sequence[Group]
+    """what is to be run"""
+    workdir: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.workdir / "studies" / slug(self.config.name)
+
+
+def study(
+    file: str | Path | Mapping[str, Any],
+    *,
+    only: str | None = None,
+    jobs: int = 1,
+    workdir: str | Path = "prunekit-runs",
+) -> StudyOutcome:
+    """Run every search of a study, and evaluate what they chose.
+
+    `file` is a YAML file or the same as a mapping. `only` chooses cells, as `objective=ppl`. With
+    several `jobs`, processes work side by side; a script must then guard its main part with
+    `if __name__ == "__main__"`. Everything is kept under `workdir`, so that a call repeated after a
+    stop goes on where it was; cells that failed are tried again.
+
+    Raises PrunekitError where the study as a whole is wrong. A cell that fails does not stop the
+    others: look at `failures`.
+    """
+    quiet_libraries()
+    registry = load()
+    if isinstance(file, Mapping):
+        config = parse_study(file, registry, Path())
+    else:
+        config = read_study(Path(file), registry)
+    return run_study(plan(config, Path(workdir), only), jobs)
+
+
+def plan(config: StudyConfig, workdir: Path, only: str | None = None) -> Study:
+    """The cells of a study; ConfigError where something does not fit. No weight is read."""
+    groups = plan_study(config, load())
+    return Study(config, groups, select(groups, only), workdir)
+
+
+def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyOutcome:
+    """Carry out a study from where it is."""
+    watch = watch or Silent()
+    folder = StudyFolder(study.folder)
+    agree(study.folder, study.config)
+    write_text(study.folder / "study.yaml", _yaml(study.config))
+    folder.write_cells([cell for group in study.planned for cell in group.cells])
+    try:
+        effort = _search(study, folder, jobs, watch)
+    except KeyboardInterrupt:
+        raise Interrupted(_farewell(study, folder)) from None
+    outcomes = [folder.cell(cell) for group in study.chosen for cell in group.cells]
+    return StudyOutcome(
+        folder=str(study.folder),
+        results=tuple(o for o in outcomes if isinstance(o, CellResult)),
+        failures=tuple(o for o in outcomes if isinstance(o, CellFailure)),
+        effort=effort,
+    )
+
+
+def _search(study: Study, folder: StudyFolder, jobs: int, watch: Watch) -> Effort:
+    groups = [group.unfinished(folder) for group in study.chosen]
+    groups = [group for group in groups if group.cells]
+    tasks = search_tasks(groups, study.folder, study.workdir)
+    watch.begin("searching", "subsets", partial(expected_subsets, groups, REHEARSAL_SECONDS))
+    return run_tasks(tasks, jobs, watch)
+
+
+def _farewell(study: Study, folder: StudyFolder) -> str:
+    cells = sum(len(group.cells) for group in study.chosen)
+    missing = sum(len(group.unfinished(folder).cells) for group in study.chosen)
+    return (
+        f"stopped. {cells - missing} of {cells} searches are done, in {study.folder}, and all "
+        f"that was measured is saved in {study.workdir / 'journals'}; run the same command again "
+        "to go on"
+    )
+
+
+def _yaml(config: StudyConfig) -> str:
+    import yaml
+
+    return yaml.safe_dump(config.as_dict(), sort_keys=False)

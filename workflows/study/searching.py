@@ -1,0 +1,211 @@
+"""Search the cells of one group in lock-step, over one journal."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from prunekit.core.checkpoint import first_line
+from prunekit.core.errors import (
+    CheckpointError,
+    ConfigError,
+    PluginError,
+    PrunekitError,
+    StorageError,
+)
+from prunekit.core.interfaces import Searcher
+from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.signals import needs_of
+from prunekit.core.tally import Tally
+from prunekit.workflows.opening import open_session
+from prunekit.workflows.plan import Plan
+from prunekit.workflows.search import check_dense
+from prunekit.workflows.session import Session
+from prunekit.workflows.speed import Speed
+from prunekit.workflows.study.files import Cell, CellFailure, CellResult, Importance, StudyFolder
+from prunekit.workflows.study.loaded import LoadedModel
+from prunekit.workflows.study.lockstep import LockStep
+from prunekit.workflows.study.origin import check_origin, speed_of
+from prunekit.workflows.study.planning import Group
+from prunekit.workflows.study.tasks import Effort, Tell
+
+
+def search_group(
+    group: Group, folder: StudyFolder, workdir: Path, loaded: LoadedModel, tell: Tell
+) -> Effort:
+    """Search the cells that have no result yet, and write what comes out of each.
+
+    What goes wrong becomes the failure of the cells that it stops. Raises StorageError where
+    nothing can be written.
+    """
+    missing = group.unfinished(folder)
+    if not missing.cells:
+        return Effort()
+    return _GroupSearch(missing, folder, workdir, loaded, tell).run()
+
+
+def reason(error: Exception) -> str:
+    """One line on what went wrong; with PRUNEKIT_DEBUG set, what is no user's mistake is raised."""
+    if isinstance(error, PrunekitError):
+        return str(error)
+    if os.environ.get("PRUNEKIT_DEBUG"):
+        raise error
+    return f"{type(error).__name__}: {first_line(error)}; PRUNEKIT_DEBUG=1 shows where"
+
+
+class _GroupSearch:
+    """One group in progress."""
+
+    def __init__(
+        self, group: Group, folder: StudyFolder, workdir: Path, loaded: LoadedModel, tell: Tell
+    ) -> None:
+        self.group = group
+        self.folder = folder
+        self.workdir = workdir
+        self.loaded = loaded
+        self.tell = tell
+        self.unwritten = list(group.cells)
+        self.effort = Effort()
+        self.known: set[Subset] = set()
+        self.new_in_round = 0
+        self.measured = self.measured_before_round = 0.0
+
+    def run(self) -> Effort:
+        try:
+            with self._opened() as session:
+                self._search(session)
+        except StorageError:
+            raise
+        except Exception as error:
+            for cell in list(self.unwritten):
+                self._write(CellFailure(cell, reason(error)))
+        return self.effort
+
+    @contextmanager
+    def _opened(self) -> Iterator[Session]:
+        plan = self.group.plan
+        if plan is None or plan.spec in self.loaded.refused:
+            raise CheckpointError(self.loaded.refused[plan.spec] if plan else self.group.reason)
+        self.loaded.make_room_for(plan.spec)
+        with ExitStack() as stack:
+            try:
+                opened = open_session(plan, self.workdir, self._on_measured)
+                session = stack.enter_context(opened)
+            except CheckpointError as error:
+                self.loaded.refused[plan.spec] = str(error)
+                raise
+            self.loaded.keep(plan.spec, session.adapter)
+            self._check(session, plan)
+            try:
+                yield session
+            finally:
+                self.effort = Effort(session.measured, session.block_runs)
+
+    def _check(self, session: Session, plan: Plan) -> None:
+        """That the model is the one that was planned and begun with, and works."""
+        found, planned = session.facts.n_blocks, plan.problem.n_blocks
+        if found != planned:
+            raise ConfigError(
+                f"{self.group.model}: it has {found} blocks, the `config` given for it says "
+                f"{planned}; correct that or leave it out"
+            )
+        check_origin(self.folder.path, self.group.model, session.facts)
+        check_dense(session, plan.spec.model)
+
+    def _search(self, session: Session) -> None:
+        importance = self._importance(session)
+        self.folder.write_importance(importance)
+        speed = speed_of(self.folder.path, importance.id, session.speed)
+        lockstep = LockStep(self._searches(session))
+        self._write_ended(lockstep, session, speed)
+        while wanted := lockstep.wanted():
+            lockstep.answer(self._losses(session, wanted))
+            self._write_ended(lockstep, session, speed)
+
+    def _importance(self, session: Session) -> Importance:
+        n = session.facts.n_blocks
+        singles: list[Subset] = [frozenset({i}) for i in range(n)]
+        losses = self._losses(session, [DENSE, *singles])
+        return Importance(
+            model=self.group.model,
+            objective=self.group.objective,
+            draw=self.group.draw,
+            unit=self._plan(self.unwritten[0]).objective.unit,
+            dense=_finite(losses[DENSE]),
+            singles=tuple(_finite(losses[single]) for single in singles),
+        )
+
+    def _searches(self, session: Session) -> dict[Cell, tuple[Searcher, Problem]]:
+        """The searches that have the signals they need; the others fail."""
+        searches = {}
+        for cell in list(self.unwritten):
+            plan = self._plan(cell)
+            try:
+                signals = {name: session.signal(name) for name in needs_of(plan.searcher)}
+            except (ConfigError, PluginError) as error:
+                self._write(CellFailure(cell, str(error)))
+                continue
+            searches[cell] = plan.searcher, replace(plan.problem, signals=signals)
+        return searches
+
+    def _losses(self, session: Session, subsets: Sequence[Subset]) -> dict[Subset, float]:
+        self.new_in_round = len(set(subsets) - self.known)
+        self.measured_before_round = self.measured
+        losses = dict(zip(subsets, session.losses(subsets), strict=True))
+        self.known |= losses.keys()
+        self.tell(len(self.known))
+        return losses
+
+    def _on_measured(self, subsets: float) -> None:
+        self.measured = subsets
+        now = min(max(0.0, subsets - self.measured_before_round), self.new_in_round)
+        self.tell(len(self.known) + now)
+
+    def _write_ended(self, lockstep: LockStep[Cell], session: Session, speed: Speed) -> None:
+        for cell in list(self.unwritten):
+            if cell in lockstep.failed:
+                self._write(CellFailure(cell, lockstep.failed[cell]))
+            elif cell in lockstep.removed:
+                tally, removed = lockstep.tallies[cell], lockstep.removed[cell]
+                self._write(self._result(cell, removed, tally, session, speed))
+
+    def _result(
+        self, cell: Cell, removed: Subset, tally: Tally, session: Session, speed: Speed
+    ) -> CellResult:
+        plan, facts = self._plan(cell), session.facts
+        loss, dense_loss = session.losses([removed, DENSE])
+        difference = session.difference(removed, DENSE)
+        return CellResult(
+            cell=cell,
+            removed=tuple(sorted(removed)),
+            n_blocks=facts.n_blocks,
+            unit=plan.objective.unit,
+            loss=_finite(loss),
+            dense_loss=_finite(dense_loss),
+            difference=difference.value,
+            standard_error=difference.standard_error,
+            asked=tally.asked,
+            block_runs=tally.block_runs,
+            block_runs_unshared=tally.block_runs_alone,
+            seconds=round(speed.seconds(tally.block_runs, len(tally.seen)), 3),
+            parameters=facts.parameters,
+            parameters_removed=sum(facts.block_parameters[i] for i in removed),
+            signals=needs_of(plan.searcher),
+        )
+
+    def _plan(self, cell: Cell) -> Plan:
+        plan = self.group.plans[cell]
+        assert plan is not None  # no session is opened without one
+        return plan
+
+    def _write(self, outcome: CellResult | CellFailure) -> None:
+        self.folder.write_cell(outcome)
+        self.unwritten.remove(outcome.cell)
+
+
+def _finite(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None
