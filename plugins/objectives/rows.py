@@ -55,12 +55,12 @@ def kind_of(path: Path) -> str:
     return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 
 
-def hub_rows(name: str, subset: str | None = None) -> IterableDataset:
-    """The training rows of a data set on the hub, streamed; ConfigError where it cannot be had."""
+def hub_rows(name: str, subset: str | None = None, split: str = "train") -> IterableDataset:
+    """The rows of a data set on the hub, streamed; ConfigError where it cannot be had."""
     from datasets import load_dataset
 
     try:
-        return load_dataset(name, subset, split="train", streaming=True)
+        return load_dataset(name, subset, split=split, streaming=True)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the data set {name} cannot be fetched ({type(error).__name__}); without a network "

@@ -43,21 +43,22 @@ def open_texts(data: str, seed: int, draw_size: int) -> Texts:
     """
     if data == "demo":
         rows = draw(demo_rows("calibration-passages"), seed, draw_size)
-        return Texts(_column(rows, data), long=True)
+        return Texts(column(rows, data), long=True)
     if data == "c4":
         stream = hub_rows("allenai/c4", "en").shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
-        return Texts(_column(stream, data), long=True)
+        return Texts(column(stream, data), long=True)
     if data == "wikitext2":
         lines = hub_rows("Salesforce/wikitext", "wikitext-2-raw-v1")
-        return Texts(_column(lines, data), long=False, shuffled=False)
+        return Texts(column(lines, data), long=False, shuffled=False)
     path = Path(data).expanduser()
     rows = file_rows(path, "demo, c4, wikitext2")
     if kind_of(path) == ".txt":
-        return Texts(_column(rows, data), long=False, shuffled=False)
-    return Texts(_column(shuffled(rows, seed), data), long=True)
+        return Texts(column(rows, data), long=False, shuffled=False)
+    return Texts(column(shuffled(rows, seed), data), long=True)
 
 
-def _column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
+def column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
+    """The texts of rows; ConfigError where a row has none."""
     for number, row in enumerate(guarded(rows, data), start=1):
         if not isinstance(row.get("text"), str):
             found = ", ".join(name for name, value in row.items() if value is not None)
