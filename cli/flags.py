@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from prunekit.core.errors import Interrupted
-from prunekit.core.options import Option, options_of
+from prunekit.core.options import Option, flag_name, no_flag_name, options_of
 from prunekit.core.registry import Registry
 
 SHORT = {"budget": "-k"}
@@ -61,20 +61,11 @@ def with_flags(
     return run
 
 
-def flag_name(*path: str) -> str:
-    """How an option is typed.
-
-    >>> flag_name("genetic", "population"), flag_name("protect_first")
-    ('--genetic.population', '--protect-first')
-    """
-    return "--" + ".".join(path).replace("_", "-")
-
-
 def _flag(above: tuple[str, ...], option: Option, panel: str) -> tuple[tuple[str, ...], Any]:
     path = (*above, option.name)
     names = [flag_name(*path)]
     if option.kind is bool:
-        names = [f"{names[0]}/--no-{names[0].removeprefix('--')}"]
+        names = [f"{names[0]}/{no_flag_name(*path)}"]
     elif not above and option.name in SHORT:
         names.append(SHORT[option.name])
     details = "; ".join(x for x in (str(option.default), option.range) if x not in ("", "None"))
