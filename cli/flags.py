@@ -25,17 +25,19 @@ def with_flags(
     settings: list[Option],
     registry: Registry,
     with_plugins: bool = False,
+    panel: str = "Search",
 ) -> Callable[..., None]:
     """`command` with flags for `settings` and, where it wants them, for the options of plugins.
 
-    It receives what was given as one mapping `given`, in the words of a configuration file.
+    It receives what was given as one mapping `given`, in the words of a configuration file. `panel`
+    is what help calls the settings.
     """
-    flags = [_flag((), option, "Search") for option in settings]
+    flags = [_flag((), option, panel) for option in settings]
     for entry in registry.entries if with_plugins else ():
         if entry.kind in PLUGIN_KINDS:
             label = registry.label(entry)
-            panel = f"{entry.kind} {label}"
-            flags += [_flag((label,), option, panel) for option in options_of(entry.cls)]
+            title = f"{entry.kind} {label}"
+            flags += [_flag((label,), option, title) for option in options_of(entry.cls)]
     paths = {f"flag_{number}": path for number, (path, _) in enumerate(flags)}
 
     def run(**arguments: Any) -> None:

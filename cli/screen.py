@@ -59,3 +59,22 @@ def bar(quiet: bool) -> Iterator[Bar]:
     hidden = quiet or not err.is_terminal
     with Progress(*columns, console=err, transient=True, disable=hidden) as progress:
         yield Bar(progress)
+
+
+@contextmanager
+def counter(quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for work in equal steps: call it with what is done, how much, and of how much."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    hidden = quiet or not err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=hidden) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def show(what: str, done: int, total: int | None) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        yield show

@@ -1,6 +1,7 @@
 """Depth pruning of language models: which blocks can go?
 
-`prunekit.search` and `prunekit.export` do what the commands do. Plugins import `prunekit.core`.
+`prunekit.search`, `prunekit.export`, `prunekit.latency` and `prunekit.show` do what the commands
+do. Plugins import `prunekit.core`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prunekit.workflows.export import export as export
+    from prunekit.workflows.latency import latency as latency
     from prunekit.workflows.search import search as search
+    from prunekit.workflows.show import show as show
 
-__all__ = ["export", "search"]
+__all__ = ["export", "latency", "search", "show"]
 
 
 def __getattr__(name: str) -> Any:
