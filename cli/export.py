@@ -10,6 +10,7 @@ import typer
 
 from prunekit.cli.screen import Verbose, Workdir, err, out
 from prunekit.core.errors import ConfigError
+from prunekit.workflows.export import FORMATS
 from prunekit.workflows.export import export as write
 from prunekit.workflows.quiet import quiet_libraries
 
@@ -18,9 +19,16 @@ SETTINGS = ("model", "adapter", "revision", "trust_remote_code", "device", "dtyp
 
 def export(
     given: dict[str, Any],
-    to: Annotated[Path, typer.Option(help="Folder to write; it must not exist.")],
+    to: Annotated[Path, typer.Option(help="What to write; nothing may be there.")],
     run: Annotated[Path | None, typer.Option(help="Folder or name of a run.")] = None,
     remove: Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")] = None,
+    format: Annotated[
+        str,
+        typer.Option(
+            help="hf writes a checkpoint; mergekit and llama.cpp a file for that tool.",
+            metavar="|".join(FORMATS),
+        ),
+    ] = "hf",
     workdir: Workdir = Path("prunekit-runs"),
     verbose: Verbose = False,
 ) -> None:
@@ -31,7 +39,7 @@ def export(
     if run is None and "model" not in given:
         err.print("no --model given: taking demo, a small model that comes with prunekit")
     blocks = None if remove is None else parse_blocks(remove)
-    write(**given, to=to, run=run, remove=blocks, workdir=workdir)
+    write(**given, to=to, run=run, remove=blocks, format=format, workdir=workdir)
     out.print(f"saved {to}", soft_wrap=True)
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from prunekit.core.errors import Interrupted
-from prunekit.core.options import Option, options_of
+from prunekit.core.options import Option, flag_name, no_flag_name, options_of
 from prunekit.core.registry import Registry
 
 SHORT = {"budget": "-k"}
@@ -25,17 +25,19 @@ def with_flags(
     settings: list[Option],
     registry: Registry,
     with_plugins: bool = False,
+    panel: str = "Search",
 ) -> Callable[..., None]:
     """`command` with flags for `settings` and, where it wants them, for the options of plugins.
 
-    It receives what was given as one mapping `given`, in the words of a configuration file.
+    It receives what was given as one mapping `given`, in the words of a configuration file. `panel`
+    is what help calls the settings.
     """
-    flags = [_flag((), option, "Search") for option in settings]
+    flags = [_flag((), option, panel) for option in settings]
     for entry in registry.entries if with_plugins else ():
         if entry.kind in PLUGIN_KINDS:
             label = registry.label(entry)
-            panel = f"{entry.kind} {label}"
-            flags += [_flag((label,), option, panel) for option in options_of(entry.cls)]
+            title = f"{entry.kind} {label}"
+            flags += [_flag((label,), option, title) for option in options_of(entry.cls)]
     paths = {f"flag_{number}": path for number, (path, _) in enumerate(flags)}
 
     def run(**arguments: Any) -> None:
@@ -61,20 +63,11 @@ def with_flags(
     return run
 
 
-def flag_name(*path: str) -> str:
-    """How an option is typed.
-
-    >>> flag_name("genetic", "population"), flag_name("protect_first")
-    ('--genetic.population', '--protect-first')
-    """
-    return "--" + ".".join(path).replace("_", "-")
-
-
 def _flag(above: tuple[str, ...], option: Option, panel: str) -> tuple[tuple[str, ...], Any]:
     path = (*above, option.name)
     names = [flag_name(*path)]
     if option.kind is bool:
-        names = [f"{names[0]}/--no-{names[0].removeprefix('--')}"]
+        names = [f"{names[0]}/{no_flag_name(*path)}"]
     elif not above and option.name in SHORT:
         names.append(SHORT[option.name])
     details = "; ".join(x for x in (str(option.default), option.range) if x not in ("", "None"))

@@ -7,10 +7,9 @@ import inspect
 from rich import box
 from rich.table import Column, Table
 
-from prunekit.cli.flags import flag_name
 from prunekit.cli.screen import err, out
 from prunekit.core.errors import ConfigError
-from prunekit.core.options import options_of, suggest
+from prunekit.core.options import flag_name, options_of, suggest
 from prunekit.core.registry import KINDS, Entry, Registry
 
 

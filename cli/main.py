@@ -11,15 +11,18 @@ import typer
 
 from prunekit.cli.export import SETTINGS, export
 from prunekit.cli.flags import with_flags
+from prunekit.cli.latency import latency
 from prunekit.cli.listing import list_plugins
 from prunekit.cli.screen import err, out
 from prunekit.cli.search import search
+from prunekit.cli.show import show
 from prunekit.cli.study import SETTINGS as STUDY_SETTINGS
 from prunekit.cli.study import study
 from prunekit.core.errors import PrunekitError
 from prunekit.core.options import options_of
 from prunekit.core.registry import Registry, load
 from prunekit.workflows.config import Settings
+from prunekit.workflows.turns import Workload
 
 
 def main() -> None:
@@ -62,7 +65,11 @@ def make_app(registry: Registry) -> typer.Typer:
 
     settings = options_of(Settings)
     app.command("search")(with_flags(search, settings, registry, with_plugins=True))
-    app.command("export")(with_flags(export, [o for o in settings if o.name in SETTINGS], registry))
+    of_model = [o for o in settings if o.name in SETTINGS]
+    app.command("export")(with_flags(export, of_model, registry, panel="Model"))
+    timed = [*of_model, *options_of(Workload)]
+    app.command("latency")(with_flags(latency, timed, registry, panel="Model and workload"))
+    app.command("show")(show)
     overruling = [o for o in settings if o.name in STUDY_SETTINGS]
     app.command("study")(with_flags(study, overruling, registry))
     return app

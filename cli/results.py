@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Collection
+from pathlib import Path
 
 from rich import box
 from rich.table import Table
@@ -15,15 +17,14 @@ from prunekit.workflows.plan import Plan
 from prunekit.workflows.result import Difference, Reading, SearchResult
 
 BLOCKS_A_LINE = 60
+DEFAULT_RUNS = Path("prunekit-runs", "runs")
 
 
 def show_result(result: SearchResult) -> None:
     """The picture of the blocks, the losses, and what they cost."""
     title = f"{result.model}: {result.searcher} on {result.objective}, seed {result.seed}"
     out.print(title, style="bold", soft_wrap=True)
-    out.print()
-    out.print(_picture(result))
-    out.print(f"removed {words(result.removed)} of blocks 0 to {result.n_blocks - 1}\n")
+    show_blocks(result.removed, result.n_blocks)
     out.print(_losses(result))
     work = result.work
     share = result.parameters_removed / result.parameters
@@ -35,10 +36,25 @@ def show_result(result: SearchResult) -> None:
     )
 
 
-def show_next(result: SearchResult) -> None:
-    """The command that writes the pruned model."""
-    run = shlex.quote(result.run)
-    out.print(f"to write the model: prunekit export --run {run} --to pruned", soft_wrap=True)
+def show_blocks(removed: Collection[int], n_blocks: int) -> None:
+    """The picture of kept and removed blocks, and their numbers."""
+    out.print()
+    out.print(_picture(removed, n_blocks))
+    out.print(f"removed {words(removed)} of blocks 0 to {n_blocks - 1}\n", soft_wrap=True)
+
+
+def show_next(run: str, saved: bool = False) -> None:
+    """The commands that go on from a finished run."""
+    folder = Path(run)
+    name = folder.name if folder.parent == DEFAULT_RUNS else run
+    commands = {
+        "write it": f"export --run {shlex.quote(name)} --to pruned",
+        "evaluate it": f"evaluate --run {shlex.quote(name)}",
+        "time it": f"latency --run {shlex.quote(name)}",
+    }
+    for what, command in commands.items():
+        if not (saved and what == "write it"):
+            out.print(f"{what:13}prunekit {command}", soft_wrap=True)
 
 
 def show_estimate(plan: Plan, estimate: Estimate) -> None:
@@ -63,11 +79,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _picture(result: SearchResult) -> str:
-    kept, removed = ("#", ".") if out.options.ascii_only else ("█", "·")
-    marks = "".join(removed if i in result.removed else kept for i in range(result.n_blocks))
+def _picture(removed: Collection[int], n_blocks: int) -> str:
+    kept, gone = ("#", ".") if out.options.ascii_only else ("█", "·")
+    marks = "".join(gone if i in removed else kept for i in range(n_blocks))
     lines = [marks[i : i + BLOCKS_A_LINE] for i in range(0, len(marks), BLOCKS_A_LINE)]
-    return "\n".join(lines) + f"   {kept} kept  {removed} removed"
+    return "\n".join(lines) + f"   {kept} kept  {gone} removed"
 
 
 def _losses(result: SearchResult) -> Table:
@@ -75,10 +91,10 @@ def _losses(result: SearchResult) -> Table:
     table = Table("", f"loss ({result.unit})", *extra, box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_row("dense", *_numbers(result.dense))
     table.add_row("pruned", *_numbers(result.pruned))
-    table.add_row("difference", _signed(result.difference))
+    table.add_row("difference", signed(result.difference))
     if result.runner_up:
         name = f"runner-up {words(result.runner_up.removed)}"
-        table.add_row(name, _signed(result.runner_up.behind))
+        table.add_row(name, signed(result.runner_up.behind))
     return table
 
 
@@ -90,7 +106,8 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "not finite"
 
 
-def _signed(difference: Difference) -> str:
+def signed(difference: Difference) -> str:
+    """A difference of losses with its standard error."""
     if difference.value is None:
         return "not finite"
     if difference.standard_error is None:

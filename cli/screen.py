@@ -81,6 +81,18 @@ def study_bar(quiet: bool) -> Iterator[StudyBar]:
         yield StudyBar(progress)
 
 
+@contextmanager
+def counter(quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for work in equal steps: call it with what is done, how much, and of how much."""
+    with _progress(quiet) as progress:
+        task = progress.add_task("starting", total=None, unit="", best="")
+
+        def show(what: str, done: int, total: int | None) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        yield show
+
+
 def _progress(quiet: bool) -> Progress:
     return Progress(
         TextColumn("{task.description}"),

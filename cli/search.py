@@ -62,5 +62,5 @@ def search(
     if save:
         save_result(plan, result, save)
         err.print(f"saved {save}", soft_wrap=True)
-    elif not json:
-        show_next(result)
+    if not json:
+        show_next(result.run, saved=save is not None)

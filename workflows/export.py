@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import uuid
@@ -13,16 +14,21 @@ from typing import Any
 
 from prunekit.core.checkpoint import find
 from prunekit.core.errors import ConfigError, PrunekitError, StorageError
-from prunekit.core.interfaces import OWN_DTYPE, ModelFacts, Spec
+from prunekit.core.interfaces import OWN_DTYPE, Spec
 from prunekit.core.loading import load_adapter
-from prunekit.core.problem import Subset, words
+from prunekit.core.options import suggest
+from prunekit.core.problem import Subset
 from prunekit.core.registry import load
-from prunekit.workflows.config import parse
-from prunekit.workflows.plan import spec_of
+from prunekit.workflows.config import SearchConfig
+from prunekit.workflows.model_card import FILE as CARD
+from prunekit.workflows.model_card import model_card
 from prunekit.workflows.provenance import FILE, provenance
 from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.recipes import RECIPES, write_recipe
 from prunekit.workflows.roundtrip import Expectation, check_checkpoint
-from prunekit.workflows.runs import read_run
+from prunekit.workflows.variant import check_blocks, check_weights, choose_variant
+
+FORMATS = ("hf", *RECIPES)
 
 
 def export(
@@ -31,6 +37,7 @@ def export(
     to: str | Path,
     remove: Iterable[int] | None = None,
     run: str | Path | None = None,
+    format: str = "hf",
     dtype: str | None = None,
     workdir: str | Path = "prunekit-runs",
     **given: Any,
@@ -39,24 +46,23 @@ def export(
 
     `run` is a run's folder, or its name under `workdir`. Weights keep the dtype in which they are
     stored unless another is named. `given` may hold `adapter`, `revision`, `trust_remote_code` and
-    `device`. Returns the folder.
+    `device`. Returns what was written: the folder, or for another `format` than `hf` a file for
+    that tool to make the model by, `mergekit` or `llama.cpp`.
 
     Raises PrunekitError, and then nothing stands at `to`.
     """
     quiet_libraries()
     target = Path(to)
     check_target(target)
-    if (run is None) == (remove is None):
-        raise ConfigError("give either a run or the blocks to remove, one of the two")
-    if run is None:
-        settings = parse({"model": model, **given}, load()).settings
-        export_checkpoint(spec_of(settings), as_subset(remove or ()), target, dtype)
-        return target
-    if model is not None or given:
-        named = ", ".join([*(["model"] if model is not None else []), *given])
-        raise ConfigError(f"{named}: a run knows this itself; leave it out, or give --remove")
-    source = read_run(Path(run), Path(workdir))
-    export_checkpoint(source.spec, source.removed, target, dtype, source.result)
+    if format not in FORMATS:
+        raise ConfigError(f"no format is called {format!r}.{suggest(format, FORMATS)}")
+    variant = choose_variant(model, remove, run, workdir, given)
+    if format == "hf":
+        found = variant.run
+        result, config = (found.result, found.config) if found else (None, None)
+        export_checkpoint(variant.spec, variant.removed, target, dtype, result, config)
+    else:
+        write_recipe(variant, format, target, dtype)
     return target
 
 
@@ -66,68 +72,40 @@ def export_checkpoint(
     to: Path,
     dtype: str | None = None,
     result: Mapping[str, Any] | None = None,
+    config: SearchConfig | None = None,
 ) -> None:
     """Write the checkpoint under a temporary name, check it, then rename it into place.
 
-    `result` is that of the search that chose the blocks: its weights must be those of the model
-    now, and it goes into `prunekit.json`.
+    `result` is that of the search that chose the blocks, and `config` what it was told: its weights
+    must be those of the model now, and both go into `prunekit.json` and the model card.
     """
     check_target(to)
     spec = replace(spec, dtype=dtype or OWN_DTYPE)
     registry = load()
     checkpoint = find(spec, registry)
     adapter = load_adapter(spec, registry)
-    _check_blocks(removed, adapter.facts.n_blocks)
-    _check_weights(adapter.facts, result, spec.model)
+    check_blocks(removed, adapter.facts.n_blocks)
+    check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
-    record = provenance(spec.model, adapter.facts, removed, result)
+    record = provenance(spec.model, adapter.facts, removed, result, config)
+    card = model_card(record, config, registry, Path(checkpoint.source))
     with _rename_into_place(to) as folder:
         with _writing(to):
             adapter.without(removed).save_pretrained(folder)
             checkpoint.tokenizer().save_pretrained(folder)
-            (folder / FILE).write_text(record, encoding="utf-8")
+            (folder / FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            (folder / CARD).write_text(card, encoding="utf-8")
         del adapter  # its memory is needed for the model that is read back
         check_checkpoint(folder, expected, spec.trust_remote_code)
-
-
-def as_subset(blocks: Iterable[int]) -> Subset:
-    """The blocks as a set; ConfigError where one is no number or is named twice."""
-    listed = list(blocks) if isinstance(blocks, Iterable) else [blocks]
-    if not isinstance(blocks, Iterable) or not all(isinstance(i, int) for i in listed):
-        raise ConfigError(f"expected block numbers, counted from 0, as [9, 12]; got {blocks!r}")
-    twice = {i for i in listed if listed.count(i) > 1}
-    if twice:
-        raise ConfigError(f"named twice: {words(twice)}; name each block once")
-    return frozenset(listed)
 
 
 def check_target(to: Path) -> None:
     """ConfigError where `to` exists, since nothing is overwritten, or cannot be written."""
     if to.exists():
-        raise ConfigError(f"{to} exists already; choose a new folder, or remove that one")
+        raise ConfigError(f"{to} exists already; choose another name, or remove it")
     above = next(folder for folder in to.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise ConfigError(f"{to} cannot be written: {above} is no folder that you may write to")
-
-
-def _check_blocks(removed: Subset, n_blocks: int) -> None:
-    wrong = [i for i in removed if not 0 <= i < n_blocks]
-    if wrong:
-        raise ConfigError(
-            f"no such block: {words(wrong)}; this model has blocks 0 to {n_blocks - 1}"
-        )
-    if not 0 < len(removed) < n_blocks:
-        raise ConfigError(
-            f"{len(removed)} of {n_blocks} blocks cannot be removed; name at least one, not all"
-        )
-
-
-def _check_weights(facts: ModelFacts, result: Mapping[str, Any] | None, model: str) -> None:
-    if result is not None and result["weights"] != facts.fingerprint["weights"]:
-        raise ConfigError(
-            f"{model} is no longer the model that was searched: its weights have changed; search "
-            "again, or name the blocks with --remove"
-        )
 
 
 @contextlib.contextmanager

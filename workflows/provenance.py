@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import Subset
+from prunekit.workflows.config import SearchConfig
 from prunekit.workflows.versions import versions
 
 SCHEMA = 1
@@ -15,17 +18,38 @@ FILE = "prunekit.json"
 
 
 def provenance(
-    model: str, facts: ModelFacts, removed: Subset, result: Mapping[str, Any] | None
-) -> str:
+    model: str,
+    facts: ModelFacts,
+    removed: Subset,
+    result: Mapping[str, Any] | None,
+    config: SearchConfig | None,
+) -> dict[str, Any]:
     """Which model, which weights, which blocks, and the search that chose them, if any."""
-    row = {
+    return {
         "schema": SCHEMA,
         "model": model,
         "weights": facts.fingerprint["weights"],
         "blocks": facts.n_blocks,
         "removed": sorted(removed),
         "kept": [i for i in range(facts.n_blocks) if i not in removed],
+        "parameters": facts.parameters,
+        "parameters_removed": sum(facts.block_parameters[i] for i in removed),
         "versions": versions(),
         "search": result,
+        "config": None if config is None else config.as_dict(),
     }
-    return json.dumps(row, indent=2) + "\n"
+
+
+def read_provenance(folder: Path) -> dict[str, Any] | None:
+    """What a checkpoint says of itself, None where it says nothing; ConfigError if it is torn."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON ({error}); export the model again") from error
+    needed = {"model", "weights", "blocks", "removed", "kept", "versions", "search"}
+    if not isinstance(row, dict) or row.get("schema") != SCHEMA or needed - set(row):
+        raise ConfigError(f"{path}: expected a record of schema {SCHEMA}; export the model again")
+    return row

@@ -79,7 +79,7 @@ class SearchResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data; a number that is not finite is None."""
-        row: dict[str, Any] = _finite(dataclasses.asdict(self))
+        row: dict[str, Any] = finite(dataclasses.asdict(self))
         return row
 
     def to_json(self) -> str:
@@ -104,9 +104,37 @@ def read_result(run: Path) -> dict[str, Any]:
     return row
 
 
-def _finite(value: Any) -> Any:
+def result_of(row: Mapping[str, Any]) -> SearchResult:
+    """A stored result as it was; numbers that were not finite are infinite."""
+    runner_up = row["runner_up"]
+    return SearchResult(
+        **{
+            **row,
+            "removed": tuple(row["removed"]),
+            "kept": tuple(row["kept"]),
+            "dense": _reading(row["dense"]),
+            "pruned": _reading(row["pruned"]),
+            "difference": Difference(**row["difference"]),
+            "runner_up": runner_up
+            and RunnerUp(tuple(runner_up["removed"]), Difference(**runner_up["behind"])),
+            "work": Work(**row["work"]),
+        }
+    )
+
+
+def _reading(row: Mapping[str, Any]) -> Reading:
+    readings = {name: _number(value) for name, value in row["readings"].items()}
+    return Reading(_number(row["loss"]), readings)
+
+
+def _number(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def finite(value: Any) -> Any:
+    """Plain data as JSON can hold it: a number that is not finite is None."""
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
+        return {k: finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

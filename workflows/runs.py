@@ -10,7 +10,7 @@ from typing import Any
 from prunekit.core.interfaces import Spec
 from prunekit.core.problem import Subset
 from prunekit.core.registry import load
-from prunekit.workflows.config import parse_file
+from prunekit.workflows.config import SearchConfig, parse_file
 from prunekit.workflows.plan import spec_of
 from prunekit.workflows.result import read_result
 
@@ -19,9 +19,10 @@ from prunekit.workflows.result import read_result
 class Run:
     """What a search was told, and what came out."""
 
+    folder: Path
+    config: SearchConfig
     spec: Spec
     removed: Subset
-    weights: str
     result: Mapping[str, Any]
 
 
@@ -30,11 +31,17 @@ def read_run(run: Path, workdir: Path) -> Run:
 
     A model from the hub is pinned to the commit that was searched.
     """
-    named = workdir / "runs" / run
-    folder = run if run.is_dir() or not named.is_dir() else named
+    folder = folder_of(run, workdir)
     result = read_result(folder)
-    spec = spec_of(parse_file(folder / "config.yaml", {}, load()).settings)
+    config = parse_file(folder / "config.yaml", {}, load())
+    spec = spec_of(config.settings)
     name, _, commit = result["weights"].rpartition("@")
     if name == spec.model:
         spec = replace(spec, revision=commit)
-    return Run(spec, frozenset(result["removed"]), result["weights"], result)
+    return Run(folder, config, spec, frozenset(result["removed"]), result)
+
+
+def folder_of(run: Path, workdir: Path) -> Path:
+    """The folder called so, else the run of that name under `workdir` if there is one."""
+    named = workdir / "runs" / run
+    return run if run.is_dir() or not named.is_dir() else named

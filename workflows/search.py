@@ -69,7 +69,8 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
 
 def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
     """Write the checkpoint without the blocks that a search chose."""
-    export_checkpoint(plan.spec, frozenset(result.removed), to, result=result.as_dict())
+    removed = frozenset(result.removed)
+    export_checkpoint(plan.spec, removed, to, result=result.as_dict(), config=plan.config)
 
 
 def check_dense(session: Session, model: str) -> None:

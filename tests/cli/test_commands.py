@@ -6,28 +6,7 @@ import sys
 
 import pytest
 
-from prunekit.cli.main import main
-
 QUICK = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24"]
-
-
-@pytest.fixture
-def prunekit(monkeypatch, capsys, tmp_path):
-    """Type a command; get its exit status and what it printed."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["prunekit", *map(str, words)])
-        try:
-            main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
 
 
 def test_list_plugins_shows_every_kind(prunekit):
@@ -77,8 +56,10 @@ def test_a_search_prints_a_picture_and_what_to_do_next(prunekit, tiny_model):
     picture = next(line for line in out.splitlines() if "█" in line)
     assert (picture.count("█") - 1, picture.count("·") - 1) == (6, 2)
     assert all(word in out for word in ("dense", "pruned", "±", "perplexity", "block forwards"))
-    command = next(line for line in out.splitlines() if "prunekit export" in line)
-    assert prunekit(*command.split("prunekit ")[1].split())[0] == 0
+    commands = [line.split("prunekit ")[1].split() for line in out.splitlines()[-3:]]
+    assert [words[0] for words in commands] == ["export", "evaluate", "latency"]
+    assert prunekit(*commands[0])[0] == 0
+    assert prunekit(*commands[2], "--prompt-length", 8, "--new-tokens", 2, "--repeats", 1)[0] == 0
 
 
 def test_json_is_for_scripts(prunekit, tiny_model):

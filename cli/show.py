@@ -1,0 +1,187 @@
+"""`prunekit show`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Column, Table
+
+from prunekit.cli.results import show_blocks, show_next, show_result, signed
+from prunekit.cli.screen import Workdir, out
+from prunekit.core.problem import words
+from prunekit.workflows.result import result_of
+from prunekit.workflows.show import (
+    Shown,
+    ShownCheckpoint,
+    ShownJournal,
+    ShownRun,
+    ShownUnfinishedRun,
+    ShownWorkdir,
+    to_json,
+)
+from prunekit.workflows.show import show as read
+
+APART = ("details", "protocols", "settings", "versions")
+"""Parts of an evaluation that say how it was made."""
+
+
+def show(
+    path: Annotated[
+        str | None, typer.Argument(help="A run, a checkpoint or a journal; else all runs.")
+    ] = None,
+    workdir: Workdir = Path("prunekit-runs"),
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say in words what a folder holds: a run, a checkpoint or a journal."""
+    shown = read(workdir if path is None else path, workdir=workdir)
+    if json:
+        sys.stdout.write(to_json(shown))
+    else:
+        print_shown(shown)
+
+
+def print_shown(shown: Shown) -> None:
+    """In words."""
+    if isinstance(shown, ShownRun):
+        _run(shown)
+    elif isinstance(shown, ShownUnfinishedRun):
+        out.print(f"{shown.folder}: a run without a result: stopped, or not yet over\n")
+        _next("go on", f"search --config {shlex.quote(shown.config)}")
+    elif isinstance(shown, ShownJournal):
+        _journal(shown)
+    elif isinstance(shown, ShownWorkdir):
+        _runs(shown)
+    else:
+        _checkpoint(shown)
+
+
+def _runs(shown: ShownWorkdir) -> None:
+    columns = [Column(name, overflow="fold") for name in ("run", "model", "removed")]
+    table = Table(*columns, "change of loss", box=box.SIMPLE_HEAD, pad_edge=False)
+    for result in shown.results:
+        name, change = Path(result.run).name, signed(result.difference)
+        table.add_row(name, short_name(result.model), words(result.removed), change)
+    for name, why in shown.others.items():
+        table.add_row(name, "", why, "")
+    out.print(table)
+
+
+def short_name(model: str) -> str:
+    """A folder by its last part."""
+    return Path(model).name if Path(model).is_absolute() else model
+
+
+def _run(shown: ShownRun) -> None:
+    out.print(f"{shown.folder}: a run")
+    show_result(shown.result)
+    _latency(shown.latency)
+    _evaluation(shown.evaluation)
+    _versions(shown.result.versions)
+    show_next(shown.folder)
+
+
+def _checkpoint(shown: ShownCheckpoint) -> None:
+    record = shown.record
+    made = "a checkpoint" if record is None else f"pruned by prunekit {_version(record)}"
+    out.print(f"{shown.folder}: {made}", soft_wrap=True)
+    stored = ", ".join(f"{name} {count:,}" for name, count in shown.dtypes.items())
+    out.print(
+        f"{shown.model_type}, {shown.n_blocks} blocks, {shown.parameters:,} parameters ({stored})"
+    )
+    out.print(f"{shown.weight_bytes / 1e6:,.1f} MB in {shown.files} safetensors file(s)")
+    if record is None:
+        _evaluation(shown.evaluation)
+        out.print()
+        _next("search it", f"search --model {shlex.quote(shown.folder)}")
+        return
+    _record(shown, record)
+    _next("time it", f"latency --model {shlex.quote(record['model'])} --remove {_gone(record)}")
+
+
+def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
+    out.print(f"made of {record['model']}", soft_wrap=True)
+    out.print(f"weights {record['weights']}", soft_wrap=True)
+    if shown.n_blocks != len(record["kept"]):
+        out.print(
+            f"its config.json has {shown.n_blocks} blocks, prunekit.json {len(record['kept'])}: "
+            "it was changed after prunekit wrote it",
+            style="yellow",
+        )
+    if record["search"] is None:
+        show_blocks(record["removed"], record["blocks"])
+        out.print("the blocks were named by hand")
+    else:
+        out.print()
+        show_result(result_of(record["search"]))
+    _evaluation(shown.evaluation)
+    _versions(record["versions"])
+
+
+def _gone(record: Mapping[str, Any]) -> str:
+    return words(record["removed"])
+
+
+def _version(record: Mapping[str, Any]) -> str:
+    return str(record["versions"].get("prunekit", "of unknown version"))
+
+
+def _journal(shown: ShownJournal) -> None:
+    about = shown.describes
+    out.print(f"{shown.folder}: a journal of measurements", soft_wrap=True)
+    models = f" ({', '.join(shown.models)})" if shown.models else ""
+    out.print(f"model: weights {about['weights']}{models}", soft_wrap=True)
+    same = ("adapter", "dtype", "device", "attention", "torch", "transformers")
+    out.print(", ".join(f"{name} {about[name]}" for name in same if name in about))
+    options = ", ".join(f"{name} {value}" for name, value in about.get("options", {}).items())
+    out.print(f"objective: {about['objective'].rpartition('.')[2]} ({options})")
+    out.print(
+        f"{shown.subsets:,} subsets of up to {shown.samples:,} samples, "
+        f"by {shown.segments} process(es)"
+    )
+    sizes = ", ".join(f"{size}: {count:,}" for size, count in shown.by_size.items())
+    out.print(f"by the number of blocks removed: {sizes}")
+
+
+def _latency(row: Mapping[str, Any] | None) -> None:
+    if row is not None:
+        prefill, decode = (row[f"{name}_ratio"]["median"] for name in ("prefill", "decode"))
+        out.print(
+            f"timed on {row['device']}, {row['dtype']}: prefill {prefill:.2f} times as fast, "
+            f"decode {decode:.2f}\n"
+        )
+
+
+def _evaluation(row: Mapping[str, Any] | None) -> None:
+    """The numbers of an evaluation by what was evaluated, however deep they lie."""
+    sections = {k: v for k, v in (row or {}).items() if isinstance(v, Mapping) and k not in APART}
+    lines = [
+        f"  {name}: {numbers}"
+        for section in sections.values()
+        for name, value in section.items()
+        if (numbers := ", ".join(_numbers(value)))
+    ]
+    if lines:
+        out.print("evaluated:", *lines, "", sep="\n")
+
+
+def _numbers(value: object, above: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, below in value.items():
+            yield from _numbers(below, f"{above}{name} ")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield f"{above}{value:.5g}"
+
+
+def _versions(versions: Mapping[str, str]) -> None:
+    numbers = ", ".join(f"{name} {number}" for name, number in versions.items())
+    out.print(f"made with {numbers}\n")
+
+
+def _next(what: str, command: str) -> None:
+    out.print(f"{what:13}prunekit {command}", soft_wrap=True)

@@ -1,0 +1,124 @@
+"""`prunekit show`, in words."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+QUICK = ["--searcher", "one-shot", "--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24"]
+
+
+@pytest.fixture
+def run(prunekit, tiny_model):
+    """The name of a run."""
+    _, out, _ = prunekit("search", "--model", tiny_model(), "-k", 2, "--json", *QUICK)
+    return Path(json.loads(out)["run"]).name
+
+
+def printed(prunekit, *words):
+    status, out, err = prunekit("show", *words)
+    assert (status, err) == (0, "")
+    lines = [line for line in out.splitlines() if "prunekit " not in line and "/" not in line]
+    assert max(map(len, lines)) <= 80
+    return out
+
+
+def commands(out):
+    return [line.split("prunekit ")[1] for line in out.splitlines() if "  prunekit " in line]
+
+
+def test_a_run_in_words(prunekit, run):
+    out = printed(prunekit, run)
+    assert all(word in out for word in ("·", "dense", "pruned", "±", "block forwards", "made with"))
+    assert commands(out) == [
+        f"export --run {run} --to pruned",
+        f"evaluate --run {run}",
+        f"latency --run {run}",
+    ]
+    assert out == printed(prunekit, f"prunekit-runs/runs/{run}")
+
+
+def test_what_was_measured_of_it_later(prunekit, run):
+    prunekit("latency", "--run", run, "--prompt-length", 4, "--new-tokens", 2, "--repeats", 1, "-q")
+    numbers = {"dense": 51.92, "pruned": {"value": 56.7, "standard_error": 0.41}}
+    evaluation = {
+        "schema": 1,
+        "model": "x",
+        "perplexities": {"demo": numbers},
+        "tasks": {"piqa": {"accuracy": {"dense": 0.5}}},
+        "versions": {"lm_eval": {"number": 4}},
+    }
+    path = Path("prunekit-runs", "runs", run, "evaluation.json")
+    path.write_text(json.dumps(evaluation))
+    out = printed(prunekit, run)
+    assert "times as fast" in out
+    assert "demo: dense 51.92, pruned value 56.7, pruned standard_error 0.41" in out
+    assert "piqa: accuracy dense 0.5" in out
+    assert "number" not in out
+
+
+def test_a_run_that_is_not_over(prunekit, run):
+    folder = Path("prunekit-runs", "runs", run)
+    (folder / "result.json").unlink()
+    out = printed(prunekit, run)
+    assert commands(out) == [f"search --config {folder}/config.yaml"]
+    words = commands(out)[0].split()
+    assert prunekit(*words, "--json")[0] == 0
+    assert (folder / "result.json").is_file()
+
+
+def test_an_exported_checkpoint(prunekit, run):
+    prunekit("export", "--run", run, "--to", "pruned")
+    out = printed(prunekit, "pruned")
+    assert "pruned by prunekit 0.1.0" in out
+    assert "llama, 6 blocks" in out
+    assert "one-shot on ppl, seed 0" in out
+    (command,) = commands(out)
+    assert command.startswith("latency --model")
+
+
+def test_blocks_named_by_hand(prunekit, tiny_model):
+    prunekit("export", "--model", tiny_model(), "--remove", "2,5", "--to", "pruned")
+    out = printed(prunekit, "pruned")
+    assert "██·██·██" in out
+    assert "named by hand" in out
+
+
+def test_a_checkpoint_that_was_changed_afterwards(prunekit, tiny_model):
+    prunekit("export", "--model", tiny_model(), "--remove", "2,5", "--to", "pruned")
+    path = Path("pruned", "config.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_hidden_layers": 5}))
+    assert "has 5 blocks, prunekit.json 6" in " ".join(printed(prunekit, "pruned").split())
+
+
+def test_a_checkpoint_of_others(prunekit, tiny_model):
+    out = printed(prunekit, tiny_model())
+    assert "llama, 8 blocks, 205,344 parameters (F32 205,344)" in out
+    assert commands(out) == [f"search --model {tiny_model()}"]
+
+
+def test_a_journal(prunekit, run):
+    (folder,) = Path("prunekit-runs", "journals").iterdir()
+    out = printed(prunekit, folder)
+    assert "objective: Perplexity (data demo, samples 2, length 24" in out
+    assert "10 subsets of up to 2 samples, by 1 process(es)" in out
+    assert "by the number of blocks removed: 0: 1, 1: 8, 2: 1" in out
+
+
+def test_all_runs(prunekit, run):
+    out = printed(prunekit)
+    assert run in out
+    assert "±" in out
+    assert printed(prunekit, "prunekit-runs") == out
+
+
+def test_json(prunekit, run):
+    _, out, _ = prunekit("show", run, "--json")
+    assert json.loads(out)["kind"] == "run"
+
+
+def test_a_mistake_costs_one_line(prunekit):
+    status, out, err = prunekit("show", "nothing")
+    assert (status, out) == (1, "")
+    assert err.startswith("error: nothing: nothing to show; expected the folder of a run")
+    assert len(err.strip().splitlines()) == 1

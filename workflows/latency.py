@@ -1,0 +1,181 @@
+"""Time a pruned model against the dense one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.checkpoint import find
+from prunekit.core.errors import ConfigError, Interrupted
+from prunekit.core.files import write_text
+from prunekit.core.interfaces import Spec
+from prunekit.core.loading import load_adapter
+from prunekit.core.options import build, options_of
+from prunekit.core.registry import load
+from prunekit.workflows.config import parse
+from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.sharing import dense_and_pruned
+from prunekit.workflows.turns import Speed, Spread, Watch, Workload, time_in_turns
+from prunekit.workflows.variant import Variant, check_blocks, check_weights, choose_variant
+from prunekit.workflows.versions import versions
+
+if TYPE_CHECKING:
+    import torch
+
+SCHEMA = 1
+FILE = "latency.json"
+PEAK = {
+    "cuda": "weights, and the most that running added on the device",
+    "other": "weights and cache, counted; only cuda tells more of one model",
+}
+
+
+@dataclass(frozen=True)
+class LatencyResult:
+    """Dense against pruned. A ratio is pruned over dense, of speeds of the same turn."""
+
+    model: str
+    weights: str
+    n_blocks: int
+    removed: tuple[int, ...]
+    workload: Workload
+    device: str
+    dtype: str
+    threads: int
+    dense: Speed
+    pruned: Speed
+    prefill_ratio: Spread
+    decode_ratio: Spread
+    peak_is: str
+    """what was counted as peak memory"""
+    versions: Mapping[str, str]
+    run: str | None
+    schema: int = SCHEMA
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return dataclasses.asdict(self)
+
+    def to_json(self) -> str:
+        """JSON text."""
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
+
+
+def latency(
+    model: str | None = None,
+    *,
+    remove: Iterable[int] | None = None,
+    run: str | Path | None = None,
+    workdir: str | Path = "prunekit-runs",
+    watch: Watch = lambda what, done, total: None,
+    **given: Any,
+) -> LatencyResult:
+    """Time `model` without the blocks `remove`, or without those of a `run`, against all of it.
+
+    `given` may hold `prompt_length`, `new_tokens`, `batch_size` and `repeats`; `device` and
+    `dtype`; and without a run the model's `adapter`, `revision` and `trust_remote_code`. The models
+    generate in turns, and share their weights, so that memory holds them once. What comes of a run
+    is kept in the run's folder.
+
+    Raises PrunekitError, whose message says what to do.
+    """
+    quiet_libraries()
+    given = {k: v for k, v in given.items() if v is not None}
+    names = {o.name for o in options_of(Workload)}
+    workload = build(Workload, {k: given.pop(k) for k in names & set(given)})
+    variant = _choose(model, remove, run, workdir, given)
+    _check_context(variant.spec, workload)
+    try:
+        result = _measure(variant, workload, watch)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; a timing is kept only when it is over") from None
+    if variant.run:
+        write_text(variant.run.folder / FILE, result.to_json())
+    return result
+
+
+def read_latency(run: Path) -> dict[str, Any] | None:
+    """What was kept in a run's folder, None where it was not timed; ConfigError if it is torn."""
+    path = run / FILE
+    if not path.is_file():
+        return None
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON ({error}); time the run again") from error
+    if not isinstance(row, dict) or row.get("schema") != SCHEMA:
+        raise ConfigError(f"{path}: expected schema {SCHEMA}; time the run again")
+    return row
+
+
+def _choose(
+    model: str | None,
+    remove: Iterable[int] | None,
+    run: str | Path | None,
+    workdir: str | Path,
+    given: Mapping[str, Any],
+) -> Variant:
+    """A run may be timed on another device, and in another dtype, than it was searched."""
+    where = {k: v for k, v in given.items() if k in ("device", "dtype")} if run else {}
+    rest = {k: v for k, v in given.items() if k not in where}
+    variant = choose_variant(model, remove, run, workdir, rest)
+    settings = parse(where, load()).settings
+    spec = replace(variant.spec, **{name: getattr(settings, name) for name in where})
+    return replace(variant, spec=spec)
+
+
+def _check_context(spec: Spec, workload: Workload) -> None:
+    config = find(spec, load()).config().get_text_config()
+    context = getattr(config, "max_position_embeddings", None)
+    asked = workload.prompt_length + workload.new_tokens + 1
+    if context is not None and asked > context:
+        raise ConfigError(
+            f"asked for were {workload.prompt_length:,} tokens of prompt and "
+            f"{workload.new_tokens:,} new ones, the model's context holds {context:,} and one of "
+            "them comes with the prompt; choose a smaller --prompt-length or --new-tokens"
+        )
+
+
+def _measure(variant: Variant, workload: Workload, watch: Watch) -> LatencyResult:
+    import torch
+
+    spec, removed = variant.spec, variant.removed
+    watch("loading the model", 0, None)
+    adapter = load_adapter(spec, load())
+    check_blocks(removed, adapter.facts.n_blocks)
+    weights = adapter.facts.fingerprint["weights"]
+    if variant.run:
+        check_weights(weights, variant.run.result, spec.model)
+    models = dense_and_pruned(adapter, removed)
+    dense, pruned = time_in_turns(models, workload, watch)
+    device = models[0].device
+    return LatencyResult(
+        model=spec.model,
+        weights=weights,
+        n_blocks=adapter.facts.n_blocks,
+        removed=tuple(sorted(removed)),
+        workload=workload,
+        device=_device_name(device),
+        dtype=str(models[0].dtype).removeprefix("torch."),
+        threads=torch.get_num_threads(),
+        dense=dense,
+        pruned=pruned,
+        prefill_ratio=Spread.of_ratios(dense.prefill_seconds, pruned.prefill_seconds),
+        decode_ratio=Spread.of_ratios(dense.decode_seconds, pruned.decode_seconds),
+        peak_is=PEAK["cuda" if device.type == "cuda" else "other"],
+        versions=versions(),
+        run=str(variant.run.folder) if variant.run else None,
+    )
+
+
+def _device_name(device: torch.device) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return f"{device}, {torch.cuda.get_device_name(device)}"
+    return f"{device.type}, {platform.processor() or platform.machine()}"

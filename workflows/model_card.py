@@ -1,0 +1,130 @@
+"""The model card of a written checkpoint: README.md, as the Hugging Face hub shows it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.checkpoint import DEMO
+from prunekit.core.problem import words
+from prunekit.core.registry import Registry
+from prunekit.workflows.commands import export_command, search_command
+from prunekit.workflows.config import SearchConfig
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCard
+
+FILE = "README.md"
+TAGS = ("prunekit", "depth-pruning")
+BEGIN, END = "<!-- prunekit: begin -->", "<!-- prunekit: end -->"
+
+
+def model_card(
+    record: Mapping[str, Any], config: SearchConfig | None, registry: Registry, source: Path
+) -> str:
+    """The card of a checkpoint with this `prunekit.json`, written from the folder `source`.
+
+    A card that lies there is kept, but for its evaluation results, which are those of another
+    model. The section on pruning goes in front, in place of an earlier one.
+    """
+    card = _card_of(source)
+    _tell_the_hub(card, record["model"])
+    body = re.sub(f"{BEGIN}.*?{END}\n*", "", card.text, flags=re.DOTALL).strip()
+    section = _section(record, config, registry)
+    if body:
+        section += "\n\nWhat follows was written for the model before its blocks were removed."
+    card.text = "\n".join(["", BEGIN, section, END, *(["", body] if body else []), ""])
+    return str(card)
+
+
+def _card_of(source: Path) -> ModelCard:
+    """The source's card; one whose front matter cannot be read is taken as text."""
+    import yaml
+    from huggingface_hub import ModelCard
+
+    path = source / FILE
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    try:
+        return ModelCard(text, ignore_metadata_errors=True)
+    except (ValueError, TypeError, yaml.YAMLError):
+        return ModelCard(f"---\n{{}}\n---\n{text}")
+
+
+def _tell_the_hub(card: ModelCard, model: str) -> None:
+    """Front matter; `base_model` must be a name on the hub, or the hub refuses the card."""
+    data = card.data
+    if not model.startswith(DEMO) and not Path(model).is_absolute():
+        data["base_model"] = model
+    data["eval_results"] = data["model_name"] = None
+    data["library_name"] = data.get("library_name") or "transformers"
+    data["pipeline_tag"] = data.get("pipeline_tag") or "text-generation"
+    data["tags"] = list(dict.fromkeys([*(data.get("tags") or []), *TAGS]))
+
+
+def _section(record: Mapping[str, Any], config: SearchConfig | None, registry: Registry) -> str:
+    model = Path(record["model"]).name if Path(record["model"]).is_absolute() else record["model"]
+    total, gone = record["parameters"], record["parameters_removed"]
+    lines = [
+        "## Depth pruning",
+        "",
+        f"This is `{model}` without {len(record['removed'])} of its {record['blocks']} transformer "
+        f"blocks: {total - gone:,} of {total:,} parameters, {gone / total:.1%} fewer.",
+        "",
+        f"- Removed: blocks {words(record['removed'])}, counted from 0.",
+        f"- Kept: blocks {words(record['kept'])}.",
+        f"- Weights they were removed from: `{record['weights']}`.",
+    ]
+    revision = _revision(record)
+    if record["search"] is None or config is None:
+        lines += ["- Chosen by hand."]
+        command = f"{export_command(model, record['removed'])}{revision} --to pruned"
+    else:
+        lines += _search(record["search"])
+        instead = {"model": model, "revision": None}
+        command = f"{search_command(config, registry, **instead)}{revision} --save pruned"
+    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+    lines += ["", "To repeat:", "", "```sh", command, "```", "", f"Versions: {versions}."]
+    return "\n".join(lines)
+
+
+def _revision(record: Mapping[str, Any]) -> str:
+    """A model from the hub is repeated from the commit that was used."""
+    name, _, commit = record["weights"].rpartition("@")
+    return f" --revision {commit}" if name and name == record["model"] else ""
+
+
+def _search(result: Mapping[str, Any]) -> list[str]:
+    dense, pruned, difference = result["dense"], result["pruned"], result["difference"]
+    names = list(dense["readings"])
+    rows = [
+        ["", f"loss ({result['unit']})", *names],
+        ["---"] * (2 + len(names)),
+        *(
+            [word, _number(x["loss"], 4), *(_number(x["readings"].get(n), 2) for n in names)]
+            for word, x in (("dense", dense), ("pruned", pruned))
+        ),
+        ["difference", _signed(difference), *[""] * len(names)],
+    ]
+    asked = f"{result['work']['asked']:,}"
+    return [
+        f"- Chosen by the searcher `{result['searcher']}` with the objective "
+        f"`{result['objective']}`, seed {result['seed']}, from {asked} subsets that it asked for.",
+        "",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+        "Losses on the calibration set; ± is the difference's standard error over its samples.",
+    ]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "not finite" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _signed(difference: Mapping[str, Any]) -> str:
+    if difference["value"] is None:
+        return "not finite"
+    error = difference["standard_error"]
+    return f"{difference['value']:+.4f}" + ("" if error is None else f" ± {error:.4f}")

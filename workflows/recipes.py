@@ -1,0 +1,168 @@
+"""Instructions for other tools to make the same pruned model: no weight is read or written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.checkpoint import Checkpoint, find
+from prunekit.core.errors import ConfigError
+from prunekit.core.files import write_text
+from prunekit.core.loading import block_count
+from prunekit.core.problem import Subset, words
+from prunekit.core.registry import load
+from prunekit.workflows.variant import Variant, check_blocks, check_weights
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+LISTS = (
+    "mlp_only_layers",
+    "attn_layer_indices",
+    "hybrid_layer_ids",
+    "cross_attention_layers",
+    "attention_types",
+)
+COUNTS = (
+    "first_k_dense_replace",
+    "num_dense_layers",
+    "moe_layer_start_index",
+    "num_kv_shared_layers",
+    "num_nextn_predict_layers",
+)
+CADENCES = (
+    "decoder_sparse_step",
+    "moe_layer_freq",
+    "sliding_window_pattern",
+    "attn_layer_period",
+    "expert_layer_period",
+    "interleave_moe_layer_step",
+    "no_rope_layer_interval",
+    "full_attention_interval",
+)
+
+
+def write_recipe(variant: Variant, form: str, to: Path, dtype: str | None) -> None:
+    """Write the instructions for the tool `form`, one of RECIPES.
+
+    ConfigError where the tool would make another model of them, or where a search chose the blocks
+    by other weights than the model has now.
+    """
+    checkpoint = find(variant.spec, load())
+    config = checkpoint.config()
+    check_blocks(variant.removed, block_count(config))
+    if variant.run:
+        check_weights(checkpoint.identity(), variant.run.result, variant.spec.model)
+    write_text(to, RECIPES[form](variant, checkpoint, config, to, dtype))
+
+
+def kept_ranges(removed: Subset, n_blocks: int) -> list[list[int]]:
+    """The blocks that stay, as ranges without their ends.
+
+    >>> kept_ranges(frozenset({2, 3, 6}), 8)
+    [[0, 2], [4, 6], [7, 8]]
+    """
+    runs = groupby(range(n_blocks), key=removed.__contains__)
+    kept = [list(blocks) for gone, blocks in runs if not gone]
+    return [[blocks[0], blocks[-1] + 1] for blocks in kept]
+
+
+def _mergekit(
+    variant: Variant, checkpoint: Checkpoint, config: PretrainedConfig, to: Path, dtype: str | None
+) -> str:
+    """A passthrough merge of the ranges that stay, for mergekit 0.1."""
+    import yaml
+
+    if fields := [*_lists_by_block(config), *_uneven(config)]:
+        raise ConfigError(
+            f"mergekit cannot make this model: it corrects the number of blocks only, and this "
+            f"configuration also says block by block: {', '.join(fields)}. What it writes would "
+            "not load; leave out --format, and prunekit writes the checkpoint itself"
+        )
+    dtype = dtype or str(config.get_text_config().dtype or "").removeprefix("torch.")
+    recipe = {
+        "slices": [
+            {"sources": [{"model": _mergekit_name(checkpoint), "layer_range": kept}]}
+            for kept in kept_ranges(variant.removed, block_count(config))
+        ],
+        "merge_method": "passthrough",
+        **({"dtype": dtype} if dtype else {}),
+    }
+    remote = " --trust-remote-code" if checkpoint.trust_remote_code else ""
+    head = [_title(variant, config), f"mergekit-yaml{remote} {to.name} PRUNED"]
+    return _comments(head) + yaml.safe_dump(recipe, sort_keys=False, default_flow_style=None)
+
+
+def _mergekit_name(checkpoint: Checkpoint) -> str | dict[str, Any]:
+    """`name@revision`; a path in which `@` or `+` would be taken for more is told as a mapping."""
+    if checkpoint.is_folder and re.search("[@+]", checkpoint.source):
+        return {"model": {"path": checkpoint.source}}
+    revision = None if checkpoint.is_folder else checkpoint.revision
+    return f"{checkpoint.source}@{revision}" if revision else checkpoint.source
+
+
+def _llama_cpp(
+    variant: Variant, checkpoint: Checkpoint, config: PretrainedConfig, to: Path, dtype: str | None
+) -> str:
+    """A script that prunes a GGUF of the whole model."""
+    if dtype is not None:
+        raise ConfigError(
+            f"--dtype {dtype}: llama-quantize takes the type when the script runs; leave it out"
+        )
+    lists = [name for name, values in _lists_by_block(config).items() if len(values) > 1]
+    if fields := [*lists, *_uneven(config)]:
+        raise ConfigError(
+            f"llama-quantize cannot prune this model: its blocks differ ({', '.join(fields)}), and "
+            "a GGUF keeps that for the old numbers of the blocks. Leave out --format, and convert "
+            "the checkpoint that prunekit writes"
+        )
+    head = [
+        _title(variant, config),
+        f"sh {to.name} MODEL.gguf PRUNED.gguf [TYPE]",
+        "MODEL.gguf is the whole model, best in f16 or bf16. TYPE is a quantization that",
+        "llama-quantize knows; without one the tensors are copied as they are.",
+    ]
+    command = f'llama-quantize --prune-layers {words(variant.removed)} "$1" "$2" "${{3:-COPY}}"'
+    return f"#!/bin/sh\n{_comments(head)}set -eu\n{command}\n"
+
+
+RECIPES: dict[str, Callable[..., str]] = {"mergekit": _mergekit, "llama.cpp": _llama_cpp}
+
+
+def _title(variant: Variant, config: PretrainedConfig) -> str:
+    last = block_count(config) - 1
+    return (
+        f"Written by prunekit {version('prunekit')}: {variant.spec.model} without blocks "
+        f"{words(variant.removed)} of blocks 0 to {last}"
+    )
+
+
+def _comments(lines: list[str]) -> str:
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _lists_by_block(config: PretrainedConfig) -> dict[str, set[str]]:
+    """The different values of every field that has one for each block."""
+    fields = config.get_text_config().to_dict().items()
+    lists = {k: v for k, v in fields if isinstance(v, list) and len(v) == block_count(config)}
+    return {name: set(map(repr, values)) for name, values in lists.items()}
+
+
+def _uneven(config: PretrainedConfig) -> list[str]:
+    """The other fields by which blocks differ."""
+    fields = config.get_text_config().to_dict()
+    nothing: dict[tuple[str, ...], tuple[Any, ...]] = {
+        LISTS: (None, []),
+        COUNTS: (None, 0),
+        CADENCES: (None, 0, 1),
+    }
+    return [
+        name
+        for names, trivial in nothing.items()
+        for name in names
+        if fields.get(name) not in trivial
+    ]
