@@ -12,6 +12,7 @@ import typer
 from prunekit.cli.export import SETTINGS, export
 from prunekit.cli.flags import with_flags
 from prunekit.cli.listing import list_plugins
+from prunekit.cli.report import report
 from prunekit.cli.screen import err, out
 from prunekit.cli.search import search
 from prunekit.core.errors import PrunekitError
@@ -61,6 +62,7 @@ def make_app(registry: Registry) -> typer.Typer:
     settings = options_of(Settings)
     app.command("search")(with_flags(search, settings, registry, with_plugins=True))
     app.command("export")(with_flags(export, [o for o in settings if o.name in SETTINGS], registry))
+    app.command("report")(report)
     return app
 
 

@@ -1,6 +1,7 @@
 """Depth pruning of language models: which blocks can go?
 
-`prunekit.search` and `prunekit.export` do what the commands do. Plugins import `prunekit.core`.
+`prunekit.search`, `prunekit.export` and `prunekit.report` do what the commands do. Plugins import
+`prunekit.core`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prunekit.workflows.export import export as export
+    from prunekit.workflows.report import report as report
     from prunekit.workflows.search import search as search
 
-__all__ = ["export", "search"]
+__all__ = ["export", "report", "search"]
 
 
 def __getattr__(name: str) -> Any:
