@@ -41,7 +41,9 @@ def compare_ranks(study: Study, condition: Condition) -> RankComparison | None:
     by_accuracy = rankdata([-accuracies[s].mean for s in searchers])
     rho = spearman(by_perplexity, by_accuracy)
     p = None if rho is None else chance_of(by_perplexity, by_accuracy)
-    return RankComparison(searchers, tuple(by_perplexity), tuple(by_accuracy), rho, p)
+    return RankComparison(
+        searchers, tuple(by_perplexity.tolist()), tuple(by_accuracy.tolist()), rho, p
+    )
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 160
-TITLE_LETTERS_AN_INCH = 9
+TITLE_LETTERS_AN_INCH = 9.4
 
 
 def draw_files(picture: Picture) -> dict[str, bytes]:
@@ -73,15 +73,18 @@ def _whole(picture: Picture) -> Figure:
 
 def _draw(picture: Picture, panel: Panel, axes: Axes) -> None:
     letters = int(picture.size[0] * TITLE_LETTERS_AN_INCH)
-    axes.set_title("\n".join(fill(line, letters) for line in panel.title.splitlines()))
+    lines = [fill(line, letters, break_on_hyphens=False) for line in panel.title.splitlines()]
+    axes.set_title("\n".join(lines))
     panel.draw(axes)
 
 
 def _key_columns(picture: Picture) -> int:
-    """As many as fit below the panels."""
+    """As many as fit below the panels, in rows of like length."""
     inches = max(map(len, picture.rows)) * picture.size[0]
     longest = max(len(mark.label) for mark in picture.key)
-    return max(1, min(len(picture.key), int(inches / (0.62 + 0.068 * longest))))
+    most = max(1, int(inches / (0.62 + 0.068 * longest)))
+    n_rows = -(-len(picture.key) // most)
+    return -(-len(picture.key) // n_rows)
 
 
 def _handle(mark: Mark, in_key: bool) -> Artist:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from prunekit.core.problem import words
 from prunekit.workflows.report.drawing import draw_mark, draw_panel
 from prunekit.workflows.report.gaps import gaps
 from prunekit.workflows.report.inline import inline
@@ -95,7 +94,7 @@ def _facts(study: Study) -> list[tuple[str, str]]:
         ("Models", ", ".join(models)),
         ("Objectives", ", ".join(objectives)),
         ("Searchers", ", ".join(study.searchers)),
-        ("Blocks removed", words(study.budgets)),
+        ("Blocks removed", listed(study.budgets)),
         ("Seeds", ", ".join(map(str, study.seeds))),
         ("Calibration draws", ", ".join(map(str, study.draws))),
         ("Searches", f"{len(study.runs):,} of {len(study.planned):,} finished"),

@@ -138,6 +138,7 @@ def read_study(path: Path) -> Study:
     tasks = _distinct(task for e in evaluated.values() for task in e.accuracies)
     protocols = _distinct(name for e in evaluated.values() for name in e.perplexities)
     scores = {key: _scores(e, tasks, protocols) for key, e in evaluated.items()}
+    pairs = {(cell.model, cell.objective) for cell in planned}
     return Study(
         planned=tuple(planned),
         runs=tuple(
@@ -148,7 +149,7 @@ def read_study(path: Path) -> Study:
         dense={m: s for (m, removed), s in scores.items() if not removed},
         not_evaluated=tuple(key for key, e in found.items() if e is None),
         incomplete=tuple(key for key, s in scores.items() if _is_incomplete(s)),
-        importances=tuple(folder.importances()),
+        importances=tuple(i for i in folder.importances() if (i.model, i.objective) in pairs),
         tasks=tuple(tasks),
         protocols=tuple(protocols),
     )

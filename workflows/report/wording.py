@@ -16,6 +16,11 @@ def listed(words: Sequence[object]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def together(*words: object) -> str:
+    """Words that stay on one line."""
+    return "\u00a0".join(map(str, words)).replace(" ", "\u00a0")
+
+
 def count(n: int, noun: str) -> str:
     """A number of things.
 
@@ -45,6 +50,6 @@ def percent(share: float) -> str:
     """A share in whole percent.
 
     >>> percent(0.284), percent(0.004)
-    ('28 %', 'less than 1 %')
+    ('28%', 'less than 1%')
     """
-    return "less than 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+    return "less than 1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"

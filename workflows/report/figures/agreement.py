@@ -12,7 +12,7 @@ from prunekit.workflows.report.overlap import agreement as agreement_of
 from prunekit.workflows.report.picture import LeftOut, Mark, Panel, Picture
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.style import BLUE, GREY, INK
-from prunekit.workflows.report.wording import listed
+from prunekit.workflows.report.wording import listed, together
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,10 +39,10 @@ def agreement(study: Study) -> Picture | LeftOut:
         NAME,
         TITLE,
         _sentence(list(found.values())),
-        "The darker, the larger the Jaccard index. On the diagonal, runs are compared that differ "
-        "in seed or draw; a cross stands where there are no two.",
+        "The fuller the colour, the larger the Jaccard index. On the diagonal, runs are compared "
+        "that differ in seed or draw; a cross stands where there are no two.",
         [row for row in rows if any(row)],
-        (1.25 + side, 1.55 + side),
+        (max(2.6, 1.25 + side), 1.55 + side),
         [Mark(f"Jaccard {x:g}", _look(x), is_patch=True) for x in (0.0, 0.25, 0.5, 0.75, 1.0)],
     )
 
@@ -68,7 +68,7 @@ def _pair(pair: tuple[Corner, Corner]) -> str:
 
 
 def _panel(study: Study, model: str, budget: int, matrix: Matrix) -> Panel:
-    title = f"{study.short[model]}, {budget} blocks removed"
+    title = f"{study.short[model]}, {together(budget, 'blocks removed')}"
     same: dict[bool, list[float]] = {True: [], False: []}
     for a, b in itertools.combinations(matrix, 2):
         if b in matrix[a]:

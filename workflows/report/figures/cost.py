@@ -20,7 +20,7 @@ from prunekit.workflows.report.measures import (
 from prunekit.workflows.report.picture import LeftOut, Panel, Picture
 from prunekit.workflows.report.reading import Run, Study
 from prunekit.workflows.report.style import searcher_key, searcher_looks
-from prunekit.workflows.report.wording import count, number
+from prunekit.workflows.report.wording import count, number, together
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +113,7 @@ def _bargain(measure: Measure, price: Price, conditions: list[dict[str, Point]])
         gains.append(abs(best.quality - cheapest.quality))
     unit = f" {measure.points}" if measure.points else ""
     return (
-        f"the searcher with the best {measure.name} took {number(median(times), 2)} times the "
+        f"the searcher with the best {measure.name} needed {number(median(times), 2)} times the "
         f"{price.said} of the cheapest one and was {number(median(gains), 2)}{unit} better "
         f"({count(len(conditions), 'condition')})"
     )
@@ -121,7 +121,7 @@ def _bargain(measure: Measure, price: Price, conditions: list[dict[str, Point]])
 
 def _panel(study: Study, c: Condition, price: Price, points: dict[str, Point]) -> Panel:
     measure = quality(study, c.objective)
-    title = f"{study.short[c.model]}, {c.objective}, k = {c.budget}"
+    title = f"{study.short[c.model]}, {c.objective}, {together('k =', c.budget)}"
     alt = ", ".join(
         f"{s} {number(point.quality)} for {number(point.price)} {price.said}"
         for s, point in points.items()

@@ -13,7 +13,7 @@ from prunekit.workflows.report.correlation import spearman
 from prunekit.workflows.report.picture import LeftOut, Panel, Picture
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.style import GREY, INK, objective_looks
-from prunekit.workflows.report.wording import number
+from prunekit.workflows.report.wording import number, percent
 from prunekit.workflows.study.files import Importance
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ NAME, TITLE = "importance", "Importance of each block"
 
 def importance(study: Study) -> Picture | LeftOut:
     """A panel for each objective and model, a bar for each block."""
-    if not study.importances:
+    if not _measured(study):
         return LeftOut(NAME, TITLE, "no single removal was measured")
     rows = [[_panel(study, o, m) for m in study.models] for o in study.objectives]
     return Picture(
@@ -32,17 +32,19 @@ def importance(study: Study) -> Picture | LeftOut:
         TITLE,
         _sentence(study),
         "Loss without this block alone, above the dense model's: the mean over calibration draws, "
-        "the thin line from the least to the most. The axis is linear near zero and logarithmic "
-        "above; × marks a loss that was not finite.",
+        "the thin line from the least to the most; × marks a loss that was not finite.",
         [row for row in rows if any(row)],
         (3.3, 2.2),
     )
 
 
-def block_losses(found: Importance) -> tuple[float, ...]:
+def _measured(study: Study) -> list[Importance]:
+    return [i for i in study.importances if i.dense is not None]
+
+
+def _block_losses(found: Importance) -> tuple[float, ...]:
     """The loss above dense without each block; infinite where it was not finite."""
-    dense = math.nan if found.dense is None else found.dense
-    return tuple(math.inf if x is None else x - dense for x in found.singles)
+    return tuple(math.inf if x is None else x - (found.dense or 0.0) for x in found.singles)
 
 
 def rank_correlations(study: Study) -> dict[str, list[float]]:
@@ -51,9 +53,9 @@ def rank_correlations(study: Study) -> dict[str, list[float]]:
     Two objectives share no data, so all their draws are compared.
     """
     found: dict[str, list[float]] = {"objectives": [], "draws": []}
-    for a, b in itertools.combinations(study.importances, 2):
+    for a, b in itertools.combinations(_measured(study), 2):
         if a.model == b.model:
-            rho = spearman(block_losses(a), block_losses(b))
+            rho = spearman(_block_losses(a), _block_losses(b))
             if rho is not None:
                 found["draws" if a.objective == b.objective else "objectives"].append(rho)
     return found
@@ -69,29 +71,25 @@ def _sentence(study: Study) -> str:
         )
         if values
     ]
+    cheapest = _cheapest(_measured(study))
     if not said:
-        return f"{_cheapest(study.importances)}."
-    return (
-        f"Spearman's ρ of the blocks' importance is on average {' and '.join(said)}; "
-        f"{_cheapest(study.importances)}."
-    )
+        return f"{cheapest[0].upper()}{cheapest[1:]}."
+    return f"Spearman's ρ of the blocks' importance is on average {' and '.join(said)}; {cheapest}."
 
 
 def _cheapest(importances: Iterable[Importance]) -> str:
     """Which blocks are cheapest, as a share of depth, for a claim that holds across models."""
     places = [
         losses.index(min(losses)) / max(1, len(losses) - 1)
-        for losses in map(block_losses, importances)
+        for losses in map(_block_losses, importances)
     ]
     low, high = min(places), max(places)
-    return f"the cheapest block lies {100 * low:.0f} to {100 * high:.0f} % of the way up"
+    return f"the cheapest block lies {percent(low)} to {percent(high)} of the way up"
 
 
 def _panel(study: Study, objective: str, model: str) -> Panel | None:
     draws = [
-        block_losses(i)
-        for i in study.importances
-        if (i.model, i.objective) == (model, objective) and i.dense is not None
+        _block_losses(i) for i in _measured(study) if (i.model, i.objective) == (model, objective)
     ]
     if not draws:
         return None
@@ -113,9 +111,10 @@ def _draw(draws: Sequence[Sequence[float]], unit: str, look: dict[str, Any], axe
             axes.plot([i, i], [min(values), max(values)], color=INK, linewidth=1)
         else:
             axes.plot(i, 0, "x", color=INK, markersize=5)
-    near_zero = 10 ** math.floor(math.log10(median(finite))) if finite else 1.0
     if finite and max(finite) > 20 * median(finite):
+        near_zero = 10 ** math.floor(math.log10(median(finite)))
         axes.set_yscale("symlog", linthresh=near_zero, linscale=0.6)
+        unit = f"{unit}, log above {number(near_zero)}"
     axes.axhline(0, color=INK, linewidth=0.7)
     axes.yaxis.set_major_formatter(lambda value, _: number(value))
     axes.set(xlabel="block, counted from 0", ylabel=f"loss above dense\n({unit})")

@@ -11,7 +11,7 @@ from prunekit.core.problem import Subset, words
 from prunekit.workflows.report.picture import LeftOut, Mark, Panel, Picture
 from prunekit.workflows.report.reading import Run, Study
 from prunekit.workflows.report.style import GREY, INK, objective_looks
-from prunekit.workflows.report.wording import listed, number, percent
+from prunekit.workflows.report.wording import listed, number, percent, together
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +34,8 @@ def masks(study: Study) -> Picture | LeftOut:
         NAME,
         TITLE,
         _sentence(study),
-        "A row is a searcher, a filled cell a block that it removed; the paler, the fewer of its "
-        "seeds and draws removed it.",
+        "A row is a searcher, a filled cell a block that it removed; the fainter, the fewer of "
+        "its seeds and draws removed it.",
         [row for row in rows if any(row)],
         (3.3, 0.95 + 0.145 * (lines + len(study.objectives))),
         [Mark(f"removed under {o}", looks[o], is_patch=True) for o in study.objectives],
@@ -58,14 +58,14 @@ def _sentence(study: Study) -> str:
         if runs:
             groups = number(fmean(groups_of_neighbours(r.removed) for r in runs), 2)
             depth = percent(fmean(i / (r.result.n_blocks - 1) for r in runs for i in r.removed))
-            parts.append(f"under {objective} {groups} groups of neighbours, {depth} of the way up")
+            parts.append(f"under {objective} {groups} groups of neighbours at {depth} of the depth")
     chance = fmean(
         r.cell.budget * (r.result.n_blocks - r.cell.budget + 1) / r.result.n_blocks
         for r in study.runs
     )
     return (
         f"On average the removed blocks form {listed(parts)}; blocks drawn at random would form "
-        f"{number(chance, 2)} groups, 50 % of the way up."
+        f"{number(chance, 2)} groups at 50%."
     )
 
 
@@ -73,7 +73,7 @@ def _panel(study: Study, model: str, budget: int) -> Panel | None:
     runs = study.where(model=model, budget=budget)
     if not runs:
         return None
-    title = f"{study.short[model]}, {budget} blocks removed"
+    title = f"{study.short[model]}, {together(budget, 'blocks removed')}"
     lines = [
         (objective, searcher, found)
         for objective in study.objectives

@@ -11,7 +11,7 @@ from prunekit.workflows.report.measures import Condition, conditions
 from prunekit.workflows.report.picture import LeftOut, Panel, Picture
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.style import GREY, searcher_key, searcher_looks
-from prunekit.workflows.report.wording import count
+from prunekit.workflows.report.wording import count, together
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,13 +59,14 @@ def _sentence(comparisons: list[RankComparison]) -> str:
     return (
         f"Spearman's ρ goes from {min(rhos):+.2f} to {max(rhos):+.2f}, with a median of "
         f"{median(rhos):+.2f}; it is negative in {negative} of {count(len(rhos), 'condition')}, "
-        f"and in {strong} so strong that fewer than 5 % of all orders would reach it"
+        f"and in {strong} so strong that fewer than 5% of all orders would reach it"
         + (f" (in {tied} more all searchers tie)." if tied else ".")
     )
 
 
 def _panel(study: Study, condition: Condition, found: RankComparison) -> Panel:
-    where = f"{study.short[condition.model]}, {condition.objective}, k = {condition.budget}"
+    budget = together("k =", condition.budget)
+    where = f"{study.short[condition.model]}, {condition.objective}, {budget}"
     rho = "ρ undefined: all tie" if found.rho is None else f"ρ = {found.rho:+.2f}, {_chance(found)}"
     places = ", ".join(
         f"{s} {x:g} and {y:g}"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from prunekit.workflows.report.pairing import on_every_seed
@@ -18,12 +19,12 @@ from prunekit.workflows.report.variance import (
     number_components,
     pooled,
 )
-from prunekit.workflows.report.wording import listed, percent
+from prunekit.workflows.report.wording import listed, percent, together
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME, TITLE = "variance", "What the outcome and the choice depend on"
+NAME, TITLE = "variance", "What choice and outcome depend on"
 LOOKS = {
     "objective": {"facecolor": BLUE, "hatch": ""},
     "searcher": {"facecolor": ORANGE, "hatch": "////"},
@@ -40,9 +41,12 @@ WORDS = {
 }
 
 
+LETTERS = 20
+"""in a line beside a bar"""
+
 CAUSES = {
     "the objective": ("objective",),
-    "the searcher, by itself or depending on the objective": ("searcher", "together"),
+    "the searcher (by itself or depending on the objective)": ("searcher", "together"),
     "mere draw and seed": ("draw", "seed"),
 }
 
@@ -57,15 +61,15 @@ class Outcome:
 
 
 OUTCOMES = (
-    Outcome("chosen blocks", "of the chosen blocks is due for", block_components),
+    Outcome("chosen blocks", "of the chosen blocks is due", block_components),
     Outcome(
         "average accuracy",
-        "of the accuracy for",
+        "of the accuracy",
         lambda runs: number_components(runs, lambda run: run.scores.accuracy),
     ),
     Outcome(
         "logarithm of average perplexity",
-        "of the logarithm of perplexity for",
+        "of the logarithm of perplexity",
         lambda runs: number_components(runs, lambda run: _log(run.scores.perplexity)),
     ),
 )
@@ -83,6 +87,7 @@ def variance(study: Study) -> Picture | LeftOut:
     shown = {outcome: bars for outcome, bars in found.items() if bars}
     if not shown:
         return LeftOut(NAME, TITLE, "no two finished searches differ in their draw alone")
+    lines = max(1 + _label(bar).count("\n") for bars in shown.values() for bar in bars)
     names = [
         name for name in LOOKS if any(name in c.parts for b in shown.values() for c in b.values())
     ]
@@ -93,7 +98,7 @@ def variance(study: Study) -> Picture | LeftOut:
         "A bar is the variance between two runs of one model and budget, taken apart by what the "
         "two differ in. Draw and seed are the noise floor: repeats of a search differ by as much.",
         [[_panel(outcome, bars) for outcome, bars in shown.items()]],
-        (3.3, 1.0 + 0.24 * max(map(len, shown.values()))),
+        (3.3, 1.0 + (0.1 + 0.14 * lines) * max(map(len, shown.values()))),
         [Mark(WORDS[n], _look(n), is_patch=True) for n in names],
     )
 
@@ -101,7 +106,9 @@ def variance(study: Study) -> Picture | LeftOut:
 def variances(study: Study, outcome: Outcome) -> Bars:
     """The components for each model and budget where they are known, and last for all of them."""
     groups = {
-        f"{study.short[m]}, k = {k}": outcome.of(on_every_seed(study, model=m, budget=k))
+        f"{study.short[m]}, {together('k =', k)}": outcome.of(
+            on_every_seed(study, model=m, budget=k)
+        )
         for m in study.models
         for k in study.budgets
     }
@@ -115,7 +122,7 @@ def _sentence(shown: dict[Outcome, Bars]) -> str:
     for outcome, bars in shown.items():
         shares = list(bars.values())[-1].shares
         said = [
-            f"{percent(sum(shares.get(name, 0.0) for name in names))} to {words}"
+            f"for {percent(sum(shares.get(name, 0.0) for name in names))} to {words}"
             for words, names in CAUSES.items()
             if set(names) & set(shares)
         ]
@@ -139,10 +146,14 @@ def _draw(bars: Bars, axes: Axes) -> None:
             left += 100 * share
         if not left:
             axes.text(1, y, "no variance", va="center", style="italic")
-    axes.set_yticks(range(len(bars)), list(bars))
+    axes.set_yticks(range(len(bars)), [_label(bar) for bar in bars])
     axes.set(xlim=(0, 100), ylim=(len(bars) - 0.4, -0.6), xlabel="share of the variance (%)")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+
+
+def _label(bar: str) -> str:
+    return fill(bar, LETTERS)
 
 
 def _look(name: str) -> dict[str, Any]:
