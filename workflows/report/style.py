@@ -49,6 +49,7 @@ SETTINGS: dict[str, Any] = {
     "figure.constrained_layout.w_pad": 0.09,
     "figure.constrained_layout.h_pad": 0.06,
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "prunekit",
 }
 

@@ -82,7 +82,7 @@ def make_study():
 
     def make(
         path: Path,
-        models=("demo:llama3", "demo:llama31", "demo:qwen3"),
+        models=("demo:llama3", "demo:qwen3"),
         objectives=("ppl", "margin"),
         searchers=SEARCHERS,
         budgets=(3, 4),
@@ -122,5 +122,41 @@ def make_study():
 
 @pytest.fixture(scope="session")
 def whole_study(make_study, tmp_path_factory):
-    """A finished study of three models; nobody may write to it."""
+    """A finished study of two models; nobody may write to it."""
     return make_study(tmp_path_factory.mktemp("study")).path
+
+
+@pytest.fixture
+def by_hand(tmp_path):
+    """Write a study run by run: `by_hand([(cell, removed, difference), ...], evaluations)`.
+
+    What is not given is the same for all: 8 blocks, dense loss 3, a search of 8 subsets in 2 s.
+    """
+
+    def write(runs, evaluations=(), planned=None) -> StudyFolder:
+        folder = StudyFolder(tmp_path / "by-hand")
+        folder.write_cells(planned or [cell for cell, _, _ in runs])
+        for cell, removed, difference in runs:
+            folder.write_cell(
+                CellResult(
+                    cell=cell,
+                    removed=tuple(removed),
+                    n_blocks=8,
+                    unit=UNITS[cell.objective],
+                    loss=None if difference is None else 3.0 + difference,
+                    dense_loss=3.0,
+                    difference=difference,
+                    standard_error=0.01,
+                    asked=8,
+                    block_runs=36,
+                    block_runs_unshared=56,
+                    seconds=2.0,
+                    parameters=8000,
+                    parameters_removed=1000 * cell.budget,
+                )
+            )
+        for evaluation in evaluations:
+            folder.write_evaluation(evaluation)
+        return folder
+
+    return write

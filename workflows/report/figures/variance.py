@@ -19,7 +19,7 @@ from prunekit.workflows.report.variance import (
     number_components,
     pooled,
 )
-from prunekit.workflows.report.wording import listed, percent, together
+from prunekit.workflows.report.wording import listed, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,9 +106,7 @@ def variance(study: Study) -> Picture | LeftOut:
 def variances(study: Study, outcome: Outcome) -> Bars:
     """The components for each model and budget where they are known, and last for all of them."""
     groups = {
-        f"{study.short[m]}, {together('k =', k)}": outcome.of(
-            on_every_seed(study, model=m, budget=k)
-        )
+        f"{study.short[m]}, k = {k}": outcome.of(on_every_seed(study, model=m, budget=k))
         for m in study.models
         for k in study.budgets
     }
@@ -153,7 +151,7 @@ def _draw(bars: Bars, axes: Axes) -> None:
 
 
 def _label(bar: str) -> str:
-    return fill(bar, LETTERS)
+    return fill(bar.replace(" = ", "\u00a0=\u00a0"), LETTERS)
 
 
 def _look(name: str) -> dict[str, Any]:
