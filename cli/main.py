@@ -13,6 +13,7 @@ from prunekit.cli.export import SETTINGS, export
 from prunekit.cli.flags import with_flags
 from prunekit.cli.latency import latency
 from prunekit.cli.listing import list_plugins
+from prunekit.cli.report import report
 from prunekit.cli.screen import err, out
 from prunekit.cli.search import search
 from prunekit.cli.show import show
@@ -69,6 +70,7 @@ def make_app(registry: Registry) -> typer.Typer:
     app.command("export")(with_flags(export, of_model, registry, panel="Model"))
     timed = [*of_model, *options_of(Workload)]
     app.command("latency")(with_flags(latency, timed, registry, panel="Model and workload"))
+    app.command("report")(report)
     app.command("show")(show)
     overruling = [o for o in settings if o.name in STUDY_SETTINGS]
     app.command("study")(with_flags(study, overruling, registry))

@@ -1,7 +1,6 @@
 """Depth pruning of language models: which blocks can go?
 
-`prunekit.search`, `prunekit.export`, `prunekit.latency`, `prunekit.show` and `prunekit.study` do what
-the commands do. Plugins import `prunekit.core`.
+The functions here do what the commands of the same names do. Plugins import `prunekit.core`.
 """
 
 from __future__ import annotations
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prunekit.workflows.export import export as export
     from prunekit.workflows.latency import latency as latency
+    from prunekit.workflows.report import report as report
     from prunekit.workflows.search import search as search
     from prunekit.workflows.show import show as show
     from prunekit.workflows.study import study as study
 
-__all__ = ["export", "latency", "search", "show", "study"]
+__all__ = ["export", "latency", "report", "search", "show", "study"]
 
 
 def __getattr__(name: str) -> Any:

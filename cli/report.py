@@ -1,0 +1,53 @@
+"""`prunekit report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from prunekit.cli.screen import Quiet, err, out
+from prunekit.cli.tables import show_table
+from prunekit.workflows.report import Report
+from prunekit.workflows.report import report as write
+
+
+def report(
+    study: Annotated[Path, typer.Argument(help="Folder that `prunekit study` wrote.")],
+    to: Annotated[Path | None, typer.Option(help="Folder to write, else STUDY/report.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write the tables, the figures and the page of a study, finished or not."""
+    with _bar(quiet) as progress:
+        task = progress.add_task("drawing", total=None)
+        written = write(study, to, lambda done, of: progress.update(task, completed=done, total=of))
+    show_report(written, quiet)
+
+
+def show_report(written: Report, quiet: bool = False) -> None:
+    """The main table, what is missing, and where things are."""
+    for table in written.overview:
+        show_table(table)
+    if not quiet:
+        for gap in written.gaps:
+            err.print(f"missing: {gap.sentence}", style="yellow", soft_wrap=True)
+        for figure in written.left_out:
+            err.print(f"not drawn: {figure.title}: {figure.reason}", soft_wrap=True)
+    out.print(f"tables:  {written.folder / 'tables'}", soft_wrap=True)
+    out.print(f"figures: {written.folder / 'figures'}", soft_wrap=True)
+    out.print(f"page:    {written.page}", soft_wrap=True)
+
+
+def _bar(quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("figures"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=quiet or not err.is_terminal,
+    )

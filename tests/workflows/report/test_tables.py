@@ -1,0 +1,158 @@
+"""Tables: the numbers, what is marked as best, and the three forms."""
+
+import csv
+import io
+import re
+
+import pytest
+
+from prunekit.workflows.report.reading import read_study
+from prunekit.workflows.report.sheets import sheets
+from prunekit.workflows.report.table import Column, Entry, Table, latex, markdown
+from prunekit.workflows.report.tables import overview, perplexity_tables
+from prunekit.workflows.study.files import Cell, VariantEvaluation
+
+
+@pytest.fixture
+def study(by_hand):
+    """Greedy once; genetic with two seeds, which end at 60 and 70 %, and tie with greedy once."""
+    greedy = Cell("m", "margin", "greedy", 2, 0, 0)
+    genetic = [Cell("m", "margin", "genetic", 2, seed, 0) for seed in (0, 1)]
+    runs = [(greedy, (1, 2), 0.5), (genetic[0], (1, 2), 0.5), (genetic[1], (1, 3), 0.7)]
+    evaluations = [
+        VariantEvaluation("m", (), {"c4": 10.0, "w2": 20.0}, {"arc_easy": 0.9, "piqa": 0.7}),
+        VariantEvaluation("m", (1, 2), {"c4": 12.0, "w2": 24.0}, {"arc_easy": 0.7, "piqa": 0.5}),
+        VariantEvaluation("m", (1, 3), {"c4": 11.0, "w2": None}, {"arc_easy": 0.8, "piqa": 0.6}),
+    ]
+    return read_study(by_hand(runs, evaluations).path)
+
+
+def rows(study, name):
+    (sheet,) = [sheet for sheet in sheets(study) if sheet.name == name]
+    return list(csv.DictReader(io.StringIO(sheet.files["csv"])))
+
+
+def texts(table):
+    return [[entry.text for entry in row] for section in table.sections for row in section]
+
+
+def test_accuracies_are_means_over_tasks_and_over_runs(study):
+    dense, greedy, genetic = rows(study, "accuracy")
+    assert (dense["searcher"], dense["budget"], float(dense["average (%)"])) == ("dense", "0", 80.0)
+    assert float(greedy["average (%)"]) == 60.0
+    assert greedy["average (%), deviation"] == ""
+    assert float(genetic["arc_easy (%)"]) == pytest.approx(75.0)
+    assert float(genetic["average (%)"]) == pytest.approx(65.0)
+    assert float(genetic["average (%), deviation"]) == pytest.approx(50**0.5)
+    assert float(genetic["calibration loss"]) == pytest.approx(3.6)
+
+
+def test_a_perplexity_that_is_not_finite_stays_so_in_the_mean(study):
+    _, greedy, genetic = rows(study, "perplexity")
+    assert float(greedy["average"]) == 18.0
+    assert (genetic["c4"], genetic["average"]) == ("11.5", "inf")
+    (table,) = perplexity_tables(study)
+    assert texts(table)[-1] == ["2", "genetic", "11.50", "∞", "∞"]
+
+
+def test_costs_are_those_of_the_search_alone(study):
+    greedy, _ = rows(study, "cost")
+    names = ("asked", "block forwards", "block forwards unshared", "seconds")
+    assert [float(greedy[name]) for name in names] == [8, 36, 56, 2]
+
+
+def test_the_overview_marks_the_best(study):
+    (table,) = overview(study)
+    assert table.title == "Average accuracy (%), pruned under margin"
+    assert texts(table) == [
+        ["0", "dense", "80.00"],
+        ["2", "greedy", "60.00"],
+        ["2", "genetic", "65.00 ± 7.07"],
+    ]
+    marks = [row[-1].mark for section in table.sections for row in section]
+    assert marks == ["", "", "best"]
+
+
+def test_equal_bests_are_all_marked_and_one_alone_is_not(by_hand):
+    cells = [Cell("m", "ppl", searcher, 2, 0, 0) for searcher in ("greedy", "beam", "cbo")]
+    folder = by_hand([(cells[0], (1, 2), 0.5), (cells[1], (1, 2), 0.5), (cells[2], (1, 3), 0.6)])
+    (table,) = overview(read_study(folder.path))
+    assert table.title == "Loss above dense (nats per token), pruned under ppl"
+    assert [row[-1].mark for row in table.sections[1]] == ["best", "best", ""]
+    assert [row[-1].mark for row in table.sections[0]] == [""]
+
+
+def test_the_whole_model_heads_every_table_of_accuracies(whole_study):
+    study = read_study(whole_study)
+    (sheet, *_) = sheets(study)
+    ppl, margin = sheet.tables
+    assert [c.name for c in ppl.columns[-3:]] == ["piqa", "average", "loss"]
+    assert len(ppl.sections) == 2 * (1 + 2)
+    assert [row[2].text for row in margin.sections[1]] == study.searchers
+
+
+def test_every_run_is_in_one_file(whole_study):
+    study = read_study(whole_study)
+    found = rows(study, "runs")
+    assert len(found) == len(study.planned)
+    first = study.runs[0]
+    assert found[0]["removed"] == ",".join(map(str, first.result.removed))
+    assert float(found[0]["difference"]) == first.result.difference
+
+
+ODD = Table(
+    "Of 50 % & more_or_less",
+    (Column("model", is_number=False, repeats=True), Column("a_b", "g#1"), Column("c", "g#1")),
+    (
+        ((Entry("x_$"), Entry("1 ± 2", "best"), Entry("–")),),
+        ((Entry("x_$"), Entry("∞"), Entry("3", "lowest loss")),),
+    ),
+)
+
+
+def cells_of(line):
+    spans = [int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
+    return len(re.findall(r"(?<!\\)&", line)) + 1 + sum(spans)
+
+
+def check_latex(text):
+    """Environments and braces close, and each line of a table has as many cells as columns."""
+    open_ones = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        open_ones.append(name) if kind == "begin" else None
+        assert kind == "begin" or open_ones.pop() == name
+    assert not open_ones
+    assert len(re.findall(r"(?<!\\)\{", text)) == len(re.findall(r"(?<!\\)\}", text))
+    assert text.isascii()
+    for table in re.findall(r"\\begin\{tabular\}(.*?)\\end\{tabular\}", text, re.DOTALL):
+        columns = re.match(r"\{([lr]+)\}", table)[1]
+        lines = [line for line in table.splitlines() if line.endswith(r"\\")]
+        assert lines
+        assert {cells_of(line) for line in lines} == {len(columns)}
+
+
+def test_latex_escapes_marks_and_leaves_out_what_repeats():
+    text = latex([ODD])
+    check_latex(text)
+    assert r"\caption{Of 50 \% \& more\_or\_less}" in text
+    assert r"x\_\$ & \textbf{1 $\pm$ 2} & -- \\" in text
+    assert r" & $\infty$ & \underline{3} \\" in text
+    assert r"\multicolumn{1}{c}{} & \multicolumn{2}{c}{g\#1} \\" in text
+    assert r"\cmidrule(lr){2-3}" in text
+
+
+def test_the_latex_of_a_study_is_sound(whole_study):
+    for sheet in sheets(read_study(whole_study)):
+        if "tex" in sheet.files:
+            check_latex(sheet.files["tex"])
+
+
+def test_markdown_has_a_heading_a_rule_and_marks():
+    assert markdown([ODD]).splitlines() == [
+        "**Of 50 % & more_or_less**",
+        "",
+        "| model | g#1 a_b | g#1 c |",
+        "| :-- | --: | --: |",
+        r"| x\_$ | **1 ± 2** | – |",
+        r"| x\_$ | ∞ | <u>3</u> |",
+    ]

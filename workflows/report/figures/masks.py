@@ -1,0 +1,124 @@
+"""Which blocks each searcher removed (Figure 1 of the study)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from prunekit.core.problem import Subset, words
+from prunekit.workflows.report.picture import LeftOut, Mark, Panel, Picture
+from prunekit.workflows.report.reading import Run, Study
+from prunekit.workflows.report.style import GREY, INK, objective_looks
+from prunekit.workflows.report.wording import listed, number, percent, together
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME, TITLE = "masks", "Which blocks go"
+
+
+def masks(study: Study) -> Picture | LeftOut:
+    """A panel for each model and budget, a row for each objective and searcher."""
+    if not study.runs:
+        return LeftOut(NAME, TITLE, "no search has finished")
+    rows = [[_panel(study, m, k) for m in study.models] for k in study.budgets]
+    lines = max(
+        len({(r.cell.objective, r.cell.searcher) for r in study.where(model=m, budget=k)})
+        for m in study.models
+        for k in study.budgets
+    )
+    looks = objective_looks(study.objectives)
+    return Picture(
+        NAME,
+        TITLE,
+        _sentence(study),
+        "A row is a searcher, a filled cell a block that it removed; the fainter, the fewer of "
+        "its seeds and draws removed it.",
+        [row for row in rows if any(row)],
+        (3.3, 0.95 + 0.145 * (lines + len(study.objectives))),
+        [Mark(f"removed under {o}", looks[o], is_patch=True) for o in study.objectives],
+    )
+
+
+def groups_of_neighbours(removed: Subset) -> int:
+    """How many unbroken stretches a subset consists of.
+
+    >>> groups_of_neighbours(frozenset({3, 4, 5, 9}))
+    2
+    """
+    return sum(i - 1 not in removed for i in removed)
+
+
+def _sentence(study: Study) -> str:
+    parts = []
+    for objective in study.objectives:
+        runs = study.where(objective=objective)
+        if runs:
+            groups = number(fmean(groups_of_neighbours(r.removed) for r in runs), 2)
+            depth = percent(fmean(i / (r.result.n_blocks - 1) for r in runs for i in r.removed))
+            parts.append(f"under {objective} {groups} groups of neighbours at {depth} of the depth")
+    chance = fmean(
+        r.cell.budget * (r.result.n_blocks - r.cell.budget + 1) / r.result.n_blocks
+        for r in study.runs
+    )
+    return (
+        f"On average the removed blocks form {listed(parts)}; blocks drawn at random would form "
+        f"{number(chance, 2)} groups at 50%."
+    )
+
+
+def _panel(study: Study, model: str, budget: int) -> Panel | None:
+    runs = study.where(model=model, budget=budget)
+    if not runs:
+        return None
+    title = f"{study.short[model]}, {together(budget, 'blocks removed')}"
+    lines = [
+        (objective, searcher, found)
+        for objective in study.objectives
+        for searcher in study.searchers
+        if (
+            found := [
+                r for r in runs if (r.cell.objective, r.cell.searcher) == (objective, searcher)
+            ]
+        )
+    ]
+    alt = "; ".join(f"{o}, {s}: {_usual(found)}" for o, s, found in lines)
+    return Panel(title, f"{title}. {alt}", partial(_draw, study, lines))
+
+
+def _shares(runs: Sequence[Run]) -> dict[int, float]:
+    blocks = sorted(frozenset().union(*(run.removed for run in runs)))
+    return {i: sum(i in run.removed for run in runs) / len(runs) for i in blocks}
+
+
+def _usual(runs: Sequence[Run]) -> str:
+    shares = _shares(runs)
+    most = max(runs, key=lambda run: (sum(shares[i] for i in run.removed), sorted(run.removed)))
+    return words(most.removed)
+
+
+def _draw(study: Study, lines: list[tuple[str, str, list[Run]]], axes: Axes) -> None:
+    from matplotlib.patches import Rectangle
+
+    looks = objective_looks(study.objectives)
+    n_blocks = lines[0][2][0].result.n_blocks
+    ticks: dict[float, str] = {}
+    y, above = 0.0, None
+    for objective, searcher, runs in lines:
+        if objective != above:
+            y += 1.15 if above is not None else 0.0
+            axes.text(-0.5, y - 0.62, f"under {objective}", va="bottom", style="italic", size=7.5)
+            above = objective
+        axes.add_patch(Rectangle((-0.5, y - 0.4), n_blocks, 0.8, facecolor=GREY, alpha=0.16))
+        for block, share in _shares(runs).items():
+            look = {**looks[objective], "edgecolor": INK, "linewidth": 0.4, "alpha": share}
+            axes.add_patch(Rectangle((block - 0.5, y - 0.4), 1, 0.8, **look))
+        ticks[y] = searcher
+        y += 1.0
+    axes.set(xlim=(-0.6, n_blocks - 0.4), ylim=(y - 0.4, -1.6), xlabel="block, counted from 0")
+    axes.set_yticks(list(ticks), list(ticks.values()), size=7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xticks(range(0, n_blocks, 2 if n_blocks <= 20 else 4))

@@ -1,0 +1,111 @@
+"""What the runs of a study are compared by: accuracy, perplexity, or the loss that was searched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from prunekit.workflows.report.reading import Run, Study
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that runs have, or do not have yet."""
+
+    name: str
+    axis: str
+    """its name with its unit"""
+    points: str
+    """what a difference of two counts"""
+    more_is_better: bool
+    of: Callable[[Run], float | None]
+    logarithmic: bool = False
+
+    def best(self, values: Iterable[float]) -> float:
+        """The best of some values."""
+        return max(values) if self.more_is_better else min(values)
+
+
+ACCURACY = Measure(
+    "accuracy", "average accuracy (%)", "points", True, lambda run: run.scores.accuracy
+)
+PERPLEXITY = Measure(
+    "perplexity", "average perplexity", "", False, lambda run: run.scores.perplexity, True
+)
+
+
+def loss_in(unit: str) -> Measure:
+    """The calibration loss above that of the dense model."""
+    return Measure(
+        "calibration loss", f"loss above dense ({unit})", unit, False, lambda run: run.difference
+    )
+
+
+def quality(study: Study, objective: str) -> Measure:
+    """The first of accuracy, perplexity and calibration loss that this objective's runs have."""
+    runs = study.where(objective=objective)
+    for measure in (ACCURACY, PERPLEXITY):
+        if any(measure.of(run) is not None for run in runs):
+            return measure
+    return loss_in(study.units[objective])
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Some runs in one number."""
+
+    mean: float
+    deviation: float | None
+    """the sample standard deviation, None for a single run or where the mean is not finite"""
+    n: int
+
+
+def summary(measure: Measure, runs: Sequence[Run]) -> Summary | None:
+    """The mean over the runs that have a value, None where none has."""
+    return summarise(measure.of(run) for run in runs)
+
+
+def summarise(values: Iterable[float | None]) -> Summary | None:
+    """The mean over the values that there are.
+
+    >>> summarise([1.0, None, 3.0])
+    Summary(mean=2.0, deviation=1.4142135623730951, n=2)
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    mean = fmean(known)
+    spread = stdev(known) if len(known) > 1 and math.isfinite(mean) else None
+    return Summary(mean, spread, len(known))
+
+
+def by_searcher(study: Study, measure: Measure, **fixed: object) -> dict[str, Summary]:
+    """Summaries of the runs with these values, for each searcher that has any.
+
+    Means are exact sums, rounded once: searchers with the same subsets tie exactly.
+    """
+    found = {s: summary(measure, study.where(searcher=s, **fixed)) for s in study.searchers}
+    return {searcher: s for searcher, s in found.items() if s is not None}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """All but the searcher and chance: what the study compares searchers within."""
+
+    model: str
+    objective: str
+    budget: int
+
+
+def conditions(study: Study) -> list[Condition]:
+    """Those in which at least one search has finished, in the order of the plan."""
+    there = {(r.cell.model, r.cell.objective, r.cell.budget) for r in study.runs}
+    return [
+        Condition(model, objective, budget)
+        for objective in study.objectives
+        for budget in study.budgets
+        for model in study.models
+        if (model, objective, budget) in there
+    ]

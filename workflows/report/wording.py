@@ -1,0 +1,55 @@
+"""Numbers and lists as the sentences of a report say them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def listed(words: Sequence[object]) -> str:
+    """Words in a row.
+
+    >>> listed(["a", "b", "c"]), listed(["a"])
+    ('a, b and c', 'a')
+    """
+    *most, last = map(str, words)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def together(*words: object) -> str:
+    """Words that stay on one line."""
+    return "\u00a0".join(map(str, words)).replace(" ", "\u00a0")
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "cell"), count(1200, "cell"), count(2, "study")
+    ('1 cell', '1,200 cells', '2 studies')
+    """
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{n:,} {noun if n == 1 else many}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number to some significant digits, without an exponent.
+
+    >>> number(0.012345), number(1234.5), number(12.0), number(-0.0), number(float("inf"))
+    ('0.0123', '1,234', '12', '0', '∞')
+    """
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "-∞"
+    if not value:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(share: float) -> str:
+    """A share in whole percent.
+
+    >>> percent(0.284), percent(0.004)
+    ('28%', 'less than 1%')
+    """
+    return "less than 1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"
