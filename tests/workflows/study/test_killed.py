@@ -18,10 +18,10 @@ def run(given, workdir):
     """In a process that shares what is imported here, but has one thread only."""
     import torch
 
-    import prunekit.core.ledger
+    from prunekit.core import ledger
 
     torch.set_num_threads(1)
-    prunekit.core.ledger.SECONDS_BETWEEN_WRITES = 0
+    ledger.SECONDS_BETWEEN_WRITES = 0
     os._exit(len(prunekit.study(given, workdir=workdir).failures))
 
 
