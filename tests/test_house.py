@@ -7,6 +7,7 @@ import importlib.metadata
 import pkgutil
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def commands():
 @pytest.mark.parametrize("command", commands())
 def test_every_command_of_the_readme_runs(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     (tmp_path / "my-text.txt").write_text("Once upon a time there was a king. " * 200)
     item = '{"question": "Who barks?", "choices": ["the dog", "the cat"], "answer": 0}\n'
     assert item.strip() in README

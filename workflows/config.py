@@ -133,7 +133,10 @@ def chosen_plugins(
     if hasattr(objective, "parts_by_name"):
         mix = build(objective, options.get(settings.objective, {}), settings.objective)
         for name in mix.parts_by_name():
-            chosen[name] = registry.get("objective", name)
+            try:
+                chosen[name] = registry.get("objective", name)
+            except ConfigError as error:
+                raise ConfigError(str(error), (settings.objective, "parts")) from error
     return chosen
 
 

@@ -55,7 +55,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     for key in dict.fromkeys([*old, *new]):
-        a, b = old.get(key), new.get(key)
+        a, b = old.get(key, "not given"), new.get(key, "not given")
         if isinstance(a, dict) and isinstance(b, dict):
             yield from ((f"{key}.{inner}", x, y) for inner, x, y in _differences(a, b))
         elif a != b:

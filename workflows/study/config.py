@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,26 @@ class Numbers:
 
 
 @dataclass(frozen=True)
+class StudyFile:
+    """A YAML file whose mistakes are told with their lines."""
+
+    path: Path
+    lines: Lines
+
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """Put file and line before what is wrong in it."""
+        try:
+            yield
+        except ConfigError as error:
+            key = error.key
+            while key and key not in self.lines:
+                key = key[:-1]
+            where = f"{self.path}:{self.lines[key]}" if key else str(self.path)
+            raise ConfigError(f"{where}: {error}", error.key) from error
+
+
+@dataclass(frozen=True)
 class StudyConfig:
     """A whole study, checked."""
 
@@ -56,6 +77,8 @@ class StudyConfig:
     budgets: tuple[int, ...]
     seeds: tuple[int, ...]
     draws: tuple[int, ...]
+    file: StudyFile | None = None
+    """where it was read"""
 
     def overruled(self, settings: Mapping[str, Any]) -> StudyConfig:
         """The same with settings that win over those of the file, for all models."""
@@ -78,12 +101,10 @@ class StudyConfig:
 def read_study(path: Path, registry: Registry) -> StudyConfig:
     """Read and check a study's file; ConfigError names the line of what is wrong."""
     data, lines = read_yaml(path)
-    try:
-        return parse_study({"name": path.stem, **data}, registry, path.parent)
-    except ConfigError as error:
-        line = _line(lines, error.key)
-        where = f"{path}:{line}" if line else str(path)
-        raise ConfigError(f"{where}: {error}", error.key) from error
+    file = StudyFile(path, lines)
+    with file.locating():
+        config = parse_study({"name": path.stem, **data}, registry, path.parent)
+    return replace(config, file=file)
 
 
 def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> StudyConfig:
@@ -108,7 +129,9 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
         models=tuple(model_definition(*model, registry, base) for model in models),
         objectives=tuple(objective_definition(*objective, registry) for objective in objectives),
         searchers=tuple(searcher_definition(*searcher, registry) for searcher in searchers),
-        **{key: _numbers(given.get(key, 0), key) for key in asdict(Numbers())},
+        budgets=_numbers(given["budgets"], "budgets"),
+        seeds=_numbers(given.get("seeds", 0), "seeds"),
+        draws=_numbers(given.get("draws", 0), "draws"),
     )
 
 
@@ -139,10 +162,3 @@ def _name(value: Any) -> str:
     if not isinstance(value, str) or not slug(value):
         raise ConfigError(f"name: expected a word or two, got {value!r}", ("name",))
     return value
-
-
-def _line(lines: Lines, key: Key) -> int | None:
-    """The line of the key, or of the nearest one above it."""
-    while key and key not in lines:
-        key = key[:-1]
-    return lines.get(key)

@@ -42,8 +42,8 @@ class LockStep(Generic[K]):
         requests = [driver.request or () for driver in self.running.values()]
         return list(dict.fromkeys(subset for request in requests for subset in request))
 
-    def answer(self, losses: Mapping[Subset, float]) -> list[K]:
-        """Take the losses of all that is wanted; which searches ended or failed by them."""
+    def answer(self, losses: Mapping[Subset, float]) -> None:
+        """Take the losses of all that is wanted."""
         for key, driver in list(self.running.items()):
             request = driver.request or ()
             self.tallies[key].add(request)
@@ -51,13 +51,12 @@ class LockStep(Generic[K]):
                 driver.answer([losses[subset] for subset in request])
             except PrunekitError as error:
                 self.failed[key] = str(error)
-        return self._settle()
+        self._settle()
 
-    def _settle(self) -> list[K]:
+    def _settle(self) -> None:
         """Take those that ended or failed out of the running ones."""
         ended = [k for k, d in self.running.items() if d.request is None or k in self.failed]
         for key in ended:
             driver = self.running.pop(key)
             if key not in self.failed and driver.removed is not None:
                 self.removed[key] = driver.removed
-        return ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -59,10 +60,11 @@ class Group:
 
 def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:
     """Every cell of the study; ConfigError where the budgets do not fit a model."""
-    groups: list[Group] = []
-    for model in config.models:
-        groups += _Planner(config, model, registry).groups()
-    _check_file_names(groups)
+    with config.file.locating() if config.file else nullcontext():
+        groups = [
+            group for model in config.models for group in _Planner(config, model, registry).groups()
+        ]
+        _check_file_names(groups)
     return groups
 
 

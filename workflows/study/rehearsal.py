@@ -24,7 +24,7 @@ class GroupCost:
     asked: int
     """subsets, repeats included"""
     measured: int
-    """different subsets, with the dense model and every single removal"""
+    """different subsets, with the dense model, every single removal and every choice"""
     block_runs: int
     """blocks run in lock-step"""
     block_runs_alone: int
@@ -59,9 +59,11 @@ class Rehearsals:
         merged = Tally(n)
         merged.add([DENSE])
         merged.add([frozenset({i}) for i in range(n)])
-        while (wanted := lockstep.wanted()) and self._goes_on(merged):
-            merged.add(wanted)
+        while lockstep.running and self._goes_on(merged):
+            wanted = lockstep.wanted()
+            merged.add([*wanted, *lockstep.removed.values()])
             lockstep.answer({subset: made_up_loss(subset, n) for subset in wanted})
+        merged.add(list(lockstep.removed.values()))
         tallies = lockstep.tallies.values()
         return GroupCost(
             asked=sum(tally.asked for tally in tallies),

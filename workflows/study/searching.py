@@ -121,10 +121,18 @@ class _GroupSearch:
         self.folder.write_importance(importance)
         speed = speed_of(self.folder.path, importance.id, session.speed)
         lockstep = LockStep(self._searches(session))
-        self._write_ended(lockstep, session, speed)
-        while wanted := lockstep.wanted():
-            lockstep.answer(self._losses(session, wanted))
-            self._write_ended(lockstep, session, speed)
+        while lockstep.running or self._choices(lockstep):
+            choices, wanted = self._choices(lockstep), lockstep.wanted()
+            losses = self._losses(session, list(dict.fromkeys([*wanted, *choices.values()])))
+            for cell, removed in choices.items():
+                self._write(self._result(cell, removed, lockstep.tallies[cell], session, speed))
+            lockstep.answer(losses)
+        for cell, error in lockstep.failed.items():
+            self._write(CellFailure(cell, error))
+
+    def _choices(self, lockstep: LockStep[Cell]) -> dict[Cell, Subset]:
+        """Those not written yet; a searcher may choose what it never measured."""
+        return {c: s for c, s in lockstep.removed.items() if c in self.unwritten}
 
     def _importance(self, session: Session) -> Importance:
         n = session.facts.n_blocks
@@ -164,14 +172,6 @@ class _GroupSearch:
         self.measured = subsets
         now = min(max(0.0, subsets - self.measured_before_round), self.new_in_round)
         self.tell(len(self.known) + now)
-
-    def _write_ended(self, lockstep: LockStep[Cell], session: Session, speed: Speed) -> None:
-        for cell in list(self.unwritten):
-            if cell in lockstep.failed:
-                self._write(CellFailure(cell, lockstep.failed[cell]))
-            elif cell in lockstep.removed:
-                tally, removed = lockstep.tallies[cell], lockstep.removed[cell]
-                self._write(self._result(cell, removed, tally, session, speed))
 
     def _result(
         self, cell: Cell, removed: Subset, tally: Tally, session: Session, speed: Speed

@@ -1,0 +1,176 @@
+"""What a study saves: the same searches in lock-step, one by one, and without any sharing.
+
+    python benchmarks/shared_studies.py [MODEL] [--objective ppl] [--samples 8] [--seeds 1]
+
+Three ways in one run, with the same code otherwise, on one model and one calibration set:
+
+  together   as `prunekit study` does it: one journal, requests merged, prefixes shared
+  alone      each search by itself with an empty journal; prefixes within a request are shared
+  uncached   a loop that measures every subset that is asked for by itself, repeats included
+
+Counted are block forwards over the whole calibration set, and timed is the measuring only: what a
+searcher itself computes is the same in all three. The model is loaded once and not timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from prunekit.core.driver import Driver
+from prunekit.core.interfaces import Searcher
+from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.registry import load
+from prunekit.core.trie import block_runs_alone
+from prunekit.workflows.opening import open_session
+from prunekit.workflows.plan import Plan
+from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.session import Session, SingleSession
+from prunekit.workflows.study.config import parse_study
+from prunekit.workflows.study.files import Cell
+from prunekit.workflows.study.lockstep import LockStep
+from prunekit.workflows.study.planning import Group, plan_study
+
+T = TypeVar("T")
+SEARCHERS = ["one-shot", "greedy", "beam", "genetic", "bayesian", "cbo", "fast-block-select"]
+BUDGETS = [3, 4]
+
+
+@dataclass
+class Way:
+    """What one way of doing it cost, and what each search chose."""
+
+    block_runs: int
+    seconds: float
+    chosen: Mapping[Cell, Subset]
+
+
+def main() -> None:
+    quiet_libraries()
+    group = planned(arguments())
+    with tempfile.TemporaryDirectory() as place, open_session(some(group), Path(place)) as kept:
+        kept.losses([DENSE])  # the first forward is slower than all that follow
+        ways = {
+            "together": together(group, Path(place, "together")),
+            "alone": alone(group, Path(place, "alone")),
+            "uncached": uncached(group, kept),
+        }
+    show(group, ways)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", default="demo:qwen3")
+    parser.add_argument("--objective", default="ppl")
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--seeds", type=int, default=1, help="for searchers that use chance")
+    return parser.parse_args()
+
+
+def planned(given: argparse.Namespace) -> Group:
+    options = {"samples": given.samples}
+    if given.objective in ("ppl", "kl"):
+        options["length"] = given.length
+    words = {"models": given.model, "objectives": {given.objective: options}}
+    grid = {**words, "searchers": SEARCHERS, "budgets": BUDGETS}
+    grid["seeds"] = list(range(given.seeds))
+    (group,) = plan_study(parse_study(grid, load(), Path()), load())
+    return group
+
+
+def together(group: Group, place: Path) -> Way:
+    clock = Clock()
+    with open_session(some(group), place) as session:
+        lockstep = LockStep({cell: search(plan) for cell, plan in plans(group).items()})
+        while wanted := lockstep.wanted():
+            losses = clock.timed(lambda wanted=wanted: session.losses(wanted))
+            lockstep.answer(dict(zip(wanted, losses, strict=True)))
+        return Way(session.block_runs, clock.seconds, lockstep.removed)
+
+
+def alone(group: Group, place: Path) -> Way:
+    clock, runs, chosen = Clock(), 0, {}
+    for number, (cell, plan) in enumerate(plans(group).items()):
+        with open_session(plan, place / str(number)) as session:
+            chosen[cell] = drive(plan, lambda s, of=session: clock.timed(lambda: of.losses(s)))
+            runs += session.block_runs
+    return Way(runs, clock.seconds, chosen)
+
+
+def uncached(group: Group, session: Session) -> Way:
+    """Everything goes past the journal, straight to the meter, one subset at a time."""
+    assert isinstance(session, SingleSession)
+    clock, runs, chosen = Clock(), 0, {}
+    for cell, plan in plans(group).items():
+        asked: list[Subset] = []
+
+        def losses(subsets: list[Subset], asked: list[Subset] = asked) -> list[float]:
+            asked += subsets
+            return [clock.timed(lambda s=subset: one(session, s)) for subset in subsets]
+
+        chosen[cell] = drive(plan, losses)
+        runs += block_runs_alone(asked, plan.problem.n_blocks)
+    return Way(runs, clock.seconds, chosen)
+
+
+def one(session: SingleSession, subset: Subset) -> float:
+    pieces = list(session.meter.measure([[subset]] * len(session.ledger.spans)))
+    return session.reduce(
+        [x for piece in pieces for x in piece.sums], [x for piece in pieces for x in piece.weights]
+    )
+
+
+def drive(plan: Plan, losses: Callable[[list[Subset]], list[float]]) -> Subset:
+    driver = Driver(*search(plan))
+    while driver.request is not None:
+        driver.answer(losses(list(driver.request)))
+    assert driver.removed is not None
+    return driver.removed
+
+
+def search(plan: Plan) -> tuple[Searcher, Problem]:
+    return plan.searcher, plan.problem
+
+
+def plans(group: Group) -> dict[Cell, Plan]:
+    return {cell: plan for cell, plan in group.plans.items() if plan is not None}
+
+
+def some(group: Group) -> Plan:
+    return next(iter(plans(group).values()))
+
+
+class Clock:
+    """Adds up seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, work: Callable[[], T]) -> T:
+        """What the work gives, its time added."""
+        start = time.perf_counter()
+        result = work()
+        self.seconds += time.perf_counter() - start
+        return result
+
+
+def show(group: Group, ways: Mapping[str, Way]) -> None:
+    base = ways["together"]
+    print(f"{group.model}, {group.objective}: {len(group.cells)} searches, budgets {BUDGETS}")
+    for name, way in ways.items():
+        same = sum(way.chosen[cell] == base.chosen[cell] for cell in group.cells)
+        print(
+            f"{name:9} {way.block_runs:7,} block forwards ({way.block_runs / base.block_runs:.2f}x)"
+            f" {way.seconds:7.1f} s ({way.seconds / base.seconds:.2f}x)"
+            f"  {same} of {len(group.cells)} choices as together"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""A study that is killed again and again ends with the files of one that was not."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pytest
+
+import prunekit
+
+KILLS = 8
+
+
+def run(given, workdir):
+    """In a process that shares what is imported here, but has one thread only."""
+    import torch
+
+    from prunekit.core import ledger
+
+    torch.set_num_threads(1)
+    ledger.SECONDS_BETWEEN_WRITES = 0
+    os._exit(len(prunekit.study(given, workdir=workdir).failures))
+
+
+@pytest.fixture
+def start(small):
+    def start(workdir):
+        process = multiprocessing.get_context("fork").Process(target=run, args=(small, workdir))
+        process.start()
+        return process
+
+    return start
+
+
+def test_killed_at_random_it_ends_with_the_same_files(start, tmp_path, files):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    began = time.monotonic()
+    process = start(whole)
+    process.join()
+    assert process.exitcode == 0
+    lasted = time.monotonic() - began
+    chance = random.Random(0)
+    for _ in range(KILLS):
+        process = start(killed)
+        process.join(timeout=chance.uniform(0.2, 0.6) * lasted)
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        for path in killed.glob("studies/small/c*/*.json"):
+            json.loads(path.read_text())  # whole, or not there
+    process = start(killed)
+    process.join()
+    assert process.exitcode == 0
+    assert files(killed / "studies" / "small") == files(whole / "studies" / "small")
+    assert sorted(set(pieces_of(killed))) == sorted(pieces_of(whole))
+
+
+def pieces_of(workdir):
+    return [
+        (path.parent.name, line)
+        for path in workdir.glob("journals/*/*.jsonl")
+        for line in path.read_text().split("\n")[1:-1]
+    ]
