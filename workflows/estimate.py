@@ -13,6 +13,7 @@ from prunekit.core.interfaces import Meter, Objective
 from prunekit.core.loading import resolve_device
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.rehearsal import Cost, rehearse
+from prunekit.workflows.opening import calibration_samples
 from prunekit.workflows.plan import Plan
 
 
@@ -46,8 +47,7 @@ def _seconds(plan: Plan, cost: Cost) -> float:
 
 
 def _seconds_of_part(plan: Plan, objective: Objective, cost: Cost) -> float:
-    samples = objective.calibration_set(plan.checkpoint.tokenizer())
-    batches = batches_of(samples, plan.spec.tokens_per_forward)
+    batches = batches_of(calibration_samples(plan, objective), plan.spec.tokens_per_forward)
     meter = plan.backend.open(plan.spec, objective, batches[:1])
     try:
         n = plan.problem.n_blocks
