@@ -1,5 +1,6 @@
-"""Everything that a plugin may import, and nothing else."""
+"""What plugins may import; what else they may lean on is in docs/plugins/compatibility.md."""
 
+from prunekit.core.checkpoint import Checkpoint, readable
 from prunekit.core.errors import (
     CheckpointError,
     ConfigError,
@@ -21,9 +22,12 @@ from prunekit.core.interfaces import (
     Search,
     Searcher,
     Spec,
+    State,
 )
+from prunekit.core.loading import load_adapter
 from prunekit.core.measurement import Piece
 from prunekit.core.options import option
+from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Problem, Subset
 
 __all__ = [
@@ -33,6 +37,7 @@ __all__ = [
     "PLUGIN_API",
     "Backend",
     "Batch",
+    "Checkpoint",
     "CheckpointError",
     "ConfigError",
     "Meter",
@@ -42,13 +47,17 @@ __all__ = [
     "Output",
     "Piece",
     "PluginError",
+    "PrefixMeter",
     "Problem",
     "PrunekitError",
     "Sample",
     "Search",
     "Searcher",
     "Spec",
+    "State",
     "Subset",
     "hookimpl",
+    "load_adapter",
     "option",
+    "readable",
 ]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from prunekit.core.errors import PluginError, PrunekitError
+from prunekit.core.blame import blaming, described
+from prunekit.core.errors import PluginError
 from prunekit.core.interfaces import Search, Searcher
 from prunekit.core.problem import Problem, Subset, words
 
@@ -61,30 +62,20 @@ class Driver:
         return sorted(complete, key=lambda s: (self.losses[s], sorted(s)))
 
     def _start(self) -> Search:
-        steps = self._guarded(lambda: self.searcher.search(self.problem))
+        with blaming("searcher", self.searcher):
+            steps = self.searcher.search(self.problem)
         if not isinstance(steps, Generator):
             raise self._broke(f"`search` must be a generator, not return {steps!r}")
         return steps
 
     def _advance(self, losses: list[float] | None) -> None:
         try:
-            request = self._guarded(
-                lambda: next(self._steps) if losses is None else self._steps.send(losses)
-            )
+            with blaming("searcher", self.searcher):
+                request = next(self._steps) if losses is None else self._steps.send(losses)
         except StopIteration as stop:
             self.request, self.removed = None, self._checked_choice(stop.value)
             return
         self.request = self._checked_request(request)
-
-    def _guarded(self, step: Callable[[], Any]) -> Any:
-        try:
-            return step()
-        except (StopIteration, PrunekitError):
-            raise
-        except Exception as error:
-            raise self._broke(
-                f"failed: {type(error).__name__}: {error}; PRUNEKIT_DEBUG=1 shows where"
-            ) from error
 
     def _checked_request(self, request: object) -> Sequence[Subset]:
         if not isinstance(request, Sequence) or not request:
@@ -107,10 +98,7 @@ class Driver:
         return subset
 
     def _broke(self, how: str) -> PluginError:
-        cls = type(self.searcher)
-        return PluginError(
-            f"searcher {self.searcher.name!r} ({cls.__module__}.{cls.__qualname__}) {how}"
-        )
+        return PluginError(f"{described('searcher', self.searcher)} {how}")
 
 
 def drive(searcher: Searcher, problem: Problem, evaluate: Evaluate) -> Choice:

@@ -10,18 +10,19 @@ from prunekit.core.checkpoint import Checkpoint, find, first_line
 from prunekit.core.errors import CheckpointError, PrunekitError
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.proof import prove
-from prunekit.core.registry import Entry, Registry
+from prunekit.core.registry import Entry, Registry, load
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-def load_adapter(spec: Spec, registry: Registry) -> ModelAdapter:
-    """The model of `spec`, ready to run block by block.
+def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
+    """The model of `spec`, ready to run block by block; the families are those installed.
 
     Raises CheckpointError where no adapter or more than one fits, where the weights cannot be
     read, and where running block by block does not give what the model itself gives.
     """
+    registry = registry or load()
     checkpoint = find(spec, registry)
     entry = choose_adapter(checkpoint.config(), spec.adapter, registry)
     device = resolve_device(spec.device)

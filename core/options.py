@@ -70,7 +70,10 @@ def options_of(cls: type) -> list[Option]:
 
 
 def build(cls: type[T], given: Mapping[str, object], *where: str) -> T:
-    """Make a plugin from user input; ConfigError names the key under `where` that is wrong."""
+    """Make a plugin from user input; ConfigError names the key under `where` that is wrong.
+
+    A ValueError of its own `__post_init__` is the user's mistake too.
+    """
     known = {o.name: o for o in options_of(cls)}
     values = {}
     for name, raw in given.items():
@@ -78,7 +81,10 @@ def build(cls: type[T], given: Mapping[str, object], *where: str) -> T:
         if name not in known:
             raise ConfigError(f"{'.'.join(key)}: no such option.{suggest(name, known)}", key)
         values[name] = convert(known[name], raw, key)
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ConfigError(f"{'.'.join(where)}: {error}", where) from error
 
 
 def values_of(plugin: object) -> dict[str, Any]:
@@ -112,10 +118,14 @@ def suggest(name: str, known: Iterable[str]) -> str:
     " Did you mean 'population'?"
     """
     known = sorted(set(known))
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f" Did you mean {near[0]!r}?"
+    if near := nearest(name, known):
+        return f" Did you mean {near!r}?"
     return f" Known: {', '.join(known) or 'none'}."
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is spelt most like `name`, if any is."""
+    return next(iter(difflib.get_close_matches(name, sorted(set(known)), n=1)), None)
 
 
 def convert(option: Option, raw: object, key: tuple[str, ...]) -> object:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from prunekit.core.blame import blaming
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Batch, ModelAdapter, Objective, State
 from prunekit.core.measurement import Piece
@@ -52,8 +53,11 @@ class PrefixMeter:
             entered = self.adapter.enter(batch)
         for state, subset in walk(subsets, self.facts.n_blocks, entered, self._run):
             with torch.no_grad():
-                sums, weights = self.objective.measure(self.adapter.output(state), batch)
-            yield Piece(subset, number, tuple(sums.tolist()), tuple(weights.tolist()))
+                output = self.adapter.output(state)
+                with blaming("objective", self.objective), _enough_memory():
+                    sums, weights = self.objective.measure(output, batch)
+                    piece = Piece(subset, number, tuple(sums.tolist()), tuple(weights.tolist()))
+            yield piece
 
     def _prepared(self, number: int) -> Batch:
         """The batch, with what the objective keeps of the dense model's output, if anything."""
@@ -66,7 +70,9 @@ class PrefixMeter:
                 state = self.adapter.enter(batch)
                 for index in range(self.facts.n_blocks):
                     state = self.adapter.block(index, state)
-                kept = prepare(batch, self.adapter.output(state))
+                output = self.adapter.output(state)
+                with blaming("objective", self.objective), _enough_memory():
+                    kept = prepare(batch, output)
             self._prepared_batches[number] = replace(batch, extra={**batch.extra, **kept})
         return self._prepared_batches.get(number, self.batches[number])
 

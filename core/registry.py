@@ -7,15 +7,20 @@ import importlib.metadata
 import io
 import os
 import re
-from collections.abc import Iterator
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pluggy
 
 from prunekit.core import hookspecs
+from prunekit.core.blame import one_line
 from prunekit.core.errors import ConfigError, PluginError
-from prunekit.core.options import options_of, suggest
+from prunekit.core.options import nearest, suggest
+from prunekit.core.plugin_checks import check_api, check_class
 
 GROUP = "prunekit"
 KINDS = {
@@ -24,7 +29,10 @@ KINDS = {
     "model": "prunekit_models",
     "backend": "prunekit_backends",
 }
-NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+ONLY = "PRUNEKIT_PLUGINS"
+"""The environment variable that names the distributions or entry points to load, and no others."""
+HEAVY = ("torch", "transformers", "datasets", "lm_eval", "ray", "sklearn", "scipy", "matplotlib")
+"""Modules that a plugin should import where it uses them, not when it is listed."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +51,24 @@ class Entry:
         return (self.cls.__doc__ or "").strip().split("\n")[0]
 
 
+@dataclass(frozen=True)
+class Load:
+    """What it cost to import an entry point."""
+
+    seconds: float
+    heavy: tuple[str, ...]
+    """those of HEAVY that were not imported before"""
+
+
 @dataclass
 class Registry:
     """All plugins that loaded, and the reasons of those that did not."""
 
     entries: list[Entry] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+    loads: dict[str, Load] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    """entry points that PRUNEKIT_PLUGINS does not name"""
 
     def get(self, kind: str, name: str) -> Entry:
         """The one plugin of this kind and name; ConfigError where there is none, or several."""
@@ -59,7 +79,7 @@ class Registry:
             choices = " or ".join(f"{e.source}:{e.name}" for e in found)
             raise ConfigError(f"more than one {kind} is called {name!r}; write {choices}")
         known = [e.name for e in self.entries if e.kind == kind]
-        raise ConfigError(f"no {kind} is called {name!r}.{suggest(name, known)}{self._failed()}")
+        raise ConfigError(f"no {kind} is called {name!r}.{self.advice(name, known)}")
 
     def named(self, name: str, kind: str | None = None) -> list[Entry]:
         """Every plugin called `name` or, to tell twins apart, `distribution:name`."""
@@ -75,27 +95,43 @@ class Registry:
         alone = len(self.named(entry.name)) == 1
         return entry.name if alone else f"{entry.source}:{entry.name}"
 
-    def _failed(self) -> str:
-        return "".join(f" Not loaded: {k}: {v}." for k, v in self.failures.items())
+    def advice(self, name: str, known: Iterable[str]) -> str:
+        """Where a plugin that is not there may be: misspelt, not installed, left out, broken."""
+        known = list(known)
+        sentences = [suggest(name, known)]
+        if not nearest(name, known):
+            sentences.append(" One of another distribution must be installed beside prunekit.")
+        if self.left_out:
+            sentences.append(f" {ONLY} leaves out {len(self.left_out)} entry points.")
+        sentences += [f" Not loaded: {k}: {v}." for k, v in self.failures.items()]
+        return "".join(sentences)
 
 
 def load() -> Registry:
     """Import every entry point of group `prunekit` and ask it for its classes.
 
-    With PRUNEKIT_DEBUG set, the first failure is raised instead of noted.
+    One that fails is noted in `failures` in one line, with its traceback where PRUNEKIT_DEBUG is
+    set. Where PRUNEKIT_PLUGINS is set, only the distributions and entry points that it names,
+    separated by commas, are imported.
     """
     registry = Registry()
     manager = pluggy.PluginManager("prunekit")
     manager.add_hookspecs(hookspecs)
+    only = {word.strip() for word in os.environ.get(ONLY, "").split(",")} - {""}
+    used: set[str] = set()
     for dist, point in _entry_points():
         source, version = dist.metadata["Name"], dist.version
-        try:
-            registry.entries += _register(manager, point, source, version, registry.entries)
-        except (Exception, SystemExit) as error:
-            if os.environ.get("PRUNEKIT_DEBUG"):
-                raise
-            label = f"{source} {version}, entry point {point.name}"
-            registry.failures[label] = " ".join(f"{type(error).__name__}: {error}".split())
+        label = f"{source} {version}, entry point {point.name}"
+        asked_for = {word for word in only if word == point.name or _same(word, source)}
+        used |= asked_for
+        if only and not asked_for:
+            registry.left_out.append(label)
+            continue
+        with _noting_failure(registry, label):
+            module = _import(point, label, registry)
+            registry.entries += _register(manager, module, source, version, registry.entries)
+    if unknown := ", ".join(sorted(only - used)):
+        registry.failures[ONLY] = f"names {unknown}, but nothing that is installed is called so"
     return registry
 
 
@@ -109,17 +145,44 @@ def _entry_points() -> Iterator[tuple[importlib.metadata.Distribution, Any]]:
                 yield dist, point
 
 
+def _same(word: str, distribution: str) -> bool:
+    """Whether two spellings name one distribution: `Prunekit_Foo` is `prunekit-foo`."""
+    one, other = (re.sub(r"[-_.]+", "-", name).lower() for name in (word, distribution))
+    return one == other
+
+
+@contextlib.contextmanager
+def _noting_failure(registry: Registry, label: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may do anything, such as sys.exit, when imported
+        shown = traceback.format_exc() if os.environ.get("PRUNEKIT_DEBUG") else one_line(error)
+        registry.failures[label] = shown
+
+
+def _import(point: Any, label: str, registry: Registry) -> Any:
+    """The module of an entry point; what it prints goes nowhere, what it costs is noted."""
+    before = {name for name in HEAVY if name in sys.modules}
+    start = time.perf_counter()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return point.load()
+    finally:
+        heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
+        registry.loads[label] = Load(time.perf_counter() - start, heavy)
+
+
 def _register(
-    manager: pluggy.PluginManager, point: Any, source: str, version: str, others: list[Entry]
+    manager: pluggy.PluginManager, module: Any, source: str, version: str, others: list[Entry]
 ) -> list[Entry]:
-    with contextlib.redirect_stdout(io.StringIO()):
-        module = point.load()
-    _check_api(module)
+    check_api(module)
     manager.register(module)
     try:
         manager.check_pending()
         entries = [
-            Entry(kind, _checked_name(cls, kind), cls, source, version)
+            Entry(kind, check_class(cls, kind), cls, source, version)
             for kind, hook in KINDS.items()
             for classes in _caller(manager, hook, module)()
             for cls in classes
@@ -138,25 +201,3 @@ def _register(
 def _caller(manager: pluggy.PluginManager, hook: str, module: object) -> pluggy.HookCaller:
     others = [plugin for plugin in manager.get_plugins() if plugin is not module]
     return manager.subset_hook_caller(hook, others)
-
-
-def _check_api(module: object) -> None:
-    api = getattr(module, "PRUNEKIT_API", hookspecs.PLUGIN_API)
-    if api != hookspecs.PLUGIN_API:
-        older = "prunekit" if api > hookspecs.PLUGIN_API else "the plugin"
-        raise PluginError(
-            f"is written for plugin API {api}, this prunekit has {hookspecs.PLUGIN_API}; "
-            f"upgrade {older}"
-        )
-
-
-def _checked_name(cls: Any, kind: str) -> str:
-    name = getattr(cls, "name", None)
-    if not isinstance(cls, type) or not isinstance(name, str) or not NAME.fullmatch(name):
-        raise PluginError(
-            f"{cls!r} needs a class attribute `name` of lower-case words joined by hyphens"
-        )
-    if kind == "objective" and not isinstance(getattr(cls, "unit", None), str):
-        raise PluginError(f"objective {name!r} needs a class attribute `unit`: `nats per token`")
-    options_of(cls)
-    return name

@@ -11,7 +11,8 @@ import random
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from prunekit.core.errors import PluginError
+from prunekit.core.blame import blaming
+from prunekit.core.errors import ConfigError, PluginError
 from prunekit.core.interfaces import Batch, ModelAdapter, Objective, Searcher, State
 from prunekit.core.options import suggest
 
@@ -65,7 +66,7 @@ def gate_gradients(adapter: ModelAdapter, objective: Objective, batches: Iterabl
     rows: list[tuple[float, ...]] = []
     for batch in batches:
         gates = _gates(adapter, len(batch.sample))
-        sums, weights = objective.measure(adapter.output(_gated(adapter, batch, gates)), batch)
+        sums, weights = _measured(adapter, objective, batch, gates)
         grads = torch.autograd.grad((sums / weights).sum(), gates)
         of_rows = torch.stack(grads, 1).double().cpu()
         of_samples = torch.zeros(batch.n_samples, len(gates), dtype=torch.float64)
@@ -86,7 +87,7 @@ def gate_hessian(adapter: ModelAdapter, objective: Objective, batches: Iterable[
     for batch in batches:
         gates = _gates(adapter, 1)
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no second derivative
-            sums, weights = objective.measure(adapter.output(_gated(adapter, batch, gates)), batch)
+            sums, weights = _measured(adapter, objective, batch, gates)
             gradient = torch.autograd.grad(sums.sum(), gates, create_graph=True)
             for index, slope in enumerate(gradient):
                 row = torch.autograd.grad(slope, gates, retain_graph=True, allow_unused=True)
@@ -133,6 +134,20 @@ def _gates(adapter: ModelAdapter, rows: int) -> list[Tensor]:
     import torch
 
     return [torch.ones(rows, requires_grad=True) for _ in range(adapter.facts.n_blocks)]
+
+
+def _measured(
+    adapter: ModelAdapter, objective: Objective, batch: Batch, gates: list[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Sums and weights that depend on the gates; ConfigError where the objective only counts."""
+    with blaming("objective", objective):
+        sums, weights = objective.measure(adapter.output(_gated(adapter, batch, gates)), batch)
+    if not sums.requires_grad:
+        raise ConfigError(
+            f"the objective {objective.name!r} cannot be differentiated, which this search needs; "
+            "choose another objective, or a searcher that needs losses only"
+        )
+    return sums, weights
 
 
 def _gated(adapter: ModelAdapter, batch: Batch, gates: list[Tensor]) -> State:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.batching import batches_of
+from prunekit.core.blame import blaming
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Meter, Objective, Sample
 from prunekit.core.journal import Journal
@@ -42,10 +43,10 @@ def open_session(
 def _open_part(
     plan: Plan, objective: Objective, workdir: Path, on_measured: Callable[[float], None]
 ) -> Iterator[SingleSession]:
-    samples = objective.calibration_set(plan.checkpoint.tokenizer())
-    _check_length(samples, objective.name, plan.context_length)
+    samples = calibration_samples(plan, objective)
     batches = batches_of(samples, plan.spec.tokens_per_forward)
-    meter = plan.backend.open(plan.spec, objective, batches)
+    with blaming("backend", plan.backend):
+        meter = plan.backend.open(plan.spec, objective, batches)
     try:
         describes = _describe(objective, meter, samples)
         folder = workdir / "journals" / _digest(describes)
@@ -53,6 +54,15 @@ def _open_part(
         yield SingleSession(objective, meter, ledger)
     finally:
         meter.close()
+
+
+def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
+    """The samples of an objective; ConfigError where one does not fit into the model's context."""
+    tokenizer = plan.checkpoint.tokenizer()
+    with blaming("objective", objective):
+        samples = objective.calibration_set(tokenizer)
+    _check_length(samples, objective.name, plan.context_length)
+    return samples
 
 
 def _describe(objective: Objective, meter: Meter, samples: Sequence[Sample]) -> dict[str, Any]:

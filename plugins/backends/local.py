@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 from weakref import WeakValueDictionary
 
-from prunekit.core import Batch, Meter, ModelAdapter, Objective, Spec, hookimpl
-from prunekit.core.loading import load_adapter
-from prunekit.core.prefix import PrefixMeter
-from prunekit.core.registry import load
+from prunekit.core import (
+    Batch,
+    Meter,
+    ModelAdapter,
+    Objective,
+    PrefixMeter,
+    Spec,
+    hookimpl,
+    load_adapter,
+)
 
 _loaded: WeakValueDictionary[Spec, ModelAdapter] = WeakValueDictionary()
 
@@ -25,7 +31,7 @@ class Local:
         """Load the model here, or take it from a meter that is still open."""
         adapter = _loaded.get(spec)
         if adapter is None:
-            adapter = _loaded[spec] = load_adapter(spec, load())
+            adapter = _loaded[spec] = load_adapter(spec)
         return PrefixMeter(adapter, objective, batches)
 
 

@@ -13,14 +13,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from prunekit.core import OWN_DTYPE, Batch, CheckpointError, ModelFacts, Subset
-from prunekit.core.checkpoint import Checkpoint, readable
+from prunekit.core import (
+    OWN_DTYPE,
+    Batch,
+    Checkpoint,
+    CheckpointError,
+    ModelFacts,
+    Subset,
+    readable,
+)
 from prunekit.plugins.models.head import Predictions
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedModel
+
+__all__ = ["DecoderAdapter"]
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 DEMO_MODELS = Path(__file__).parent / "demo-models"

@@ -22,6 +22,7 @@ class Divergence(TextWindows):
 
     name: ClassVar[str] = "kl"
     unit: ClassVar[str] = "nats per token"
+    paper: ClassVar[str] = "arXiv 2410.14649"
     top: int = option(64, "words kept of each of the dense model's predictions", low=1)
 
     def prepare(self, batch: Batch, output: Output) -> dict[str, Tensor]:

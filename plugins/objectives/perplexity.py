@@ -24,6 +24,7 @@ class Perplexity(TextWindows):
 
     name: ClassVar[str] = "ppl"
     unit: ClassVar[str] = "nats per token"
+    paper: ClassVar[str] = "arXiv 2604.24938"
 
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
         """Summed negative log-likelihood and number of predicted tokens of each sequence."""

@@ -13,6 +13,8 @@ from prunekit.plugins.objectives.texts import Texts, open_texts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+__all__ = ["TextWindows"]
+
 STUDY_SIZE = (64, 2048)
 DEMO_SIZE = (32, 128)
 

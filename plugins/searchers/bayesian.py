@@ -32,6 +32,7 @@ class Bayesian:
     """
 
     name: ClassVar[str] = "bayesian"
+    paper: ClassVar[str] = "arXiv 2604.24938"
     trials: int = option(200, "subsets of the wanted size to measure", low=1)
     initial: int = option(10, "how many of them before the model is asked", low=1)
     pool: int = option(512, "candidates among which the model chooses", low=2)

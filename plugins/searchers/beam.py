@@ -20,6 +20,7 @@ class Beam:
     """
 
     name: ClassVar[str] = "beam"
+    paper: ClassVar[str] = "arXiv 2604.24938"
     width: int = option(5, "partial removals kept after each step", low=1)
     include_greedy: bool = option(False, "run greedy too and return the better of both")
 

@@ -38,6 +38,7 @@ class ConstrainedBinary:
     """
 
     name: ClassVar[str] = "cbo"
+    paper: ClassVar[str] = "arXiv 2602.00161"
     hessian: Literal["pairwise", "fisher", "exact"] = option(
         "pairwise", "measured pairs, squared gate gradients (the paper's), or second derivatives"
     )

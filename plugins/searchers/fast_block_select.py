@@ -48,6 +48,7 @@ class FastBlockSelect:
     """
 
     name: ClassVar[str] = "fast-block-select"
+    paper: ClassVar[str] = "arXiv 2601.07212"
     oracle: Literal["loss", "mi"] = option("loss", "importance: the loss, or mutual information")
     groups: int = option(5, "groups of each length that are measured on either side", low=1)
     sub_windows: bool = option(False, "also exchange parts of runs")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+__all__ = ["FiniteLosses"]
+
 
 class FiniteLosses:
     """Puts the largest finite loss seen so far in place of losses that are not finite.

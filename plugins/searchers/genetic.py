@@ -30,6 +30,7 @@ class Genetic:
     """
 
     name: ClassVar[str] = "genetic"
+    paper: ClassVar[str] = "arXiv 2604.24938"
     population: int = option(16, "subsets a generation", low=2)
     elite: float = option(0.2, "share of a generation that is kept as it is", low=0, high=1)
     mutation: float = option(0.15, "chance that a removed block is swapped", low=0, high=1)

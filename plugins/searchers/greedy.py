@@ -17,6 +17,7 @@ class Greedy:
     """
 
     name: ClassVar[str] = "greedy"
+    paper: ClassVar[str] = "arXiv 2402.09025"
 
     def search(self, problem: Problem) -> Search:
         """Extend the removed set by its cheapest block until the budget is reached."""

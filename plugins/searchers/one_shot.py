@@ -17,6 +17,7 @@ class OneShot:
     """
 
     name: ClassVar[str] = "one-shot"
+    paper: ClassVar[str] = "arXiv 2604.24938"
 
     def search(self, problem: Problem) -> Search:
         """Measure every block alone and take the cheapest `budget` of them."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from prunekit.core import Subset
 from prunekit.plugins.searchers.singles import cheapest_first
 
+__all__ = ["Prior"]
+
 TEMPERATURE = 0.25
 UNIFORM_SHARE = 0.1
 

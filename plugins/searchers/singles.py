@@ -6,6 +6,8 @@ from collections.abc import Generator, Mapping, Sequence
 
 from prunekit.core import Problem, Subset
 
+__all__ = ["cheapest_first", "single_losses"]
+
 
 def single_losses(
     problem: Problem,

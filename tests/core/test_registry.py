@@ -1,5 +1,7 @@
 """Plugins of other distributions: found, told apart, and isolated when broken."""
 
+import sys
+
 import pytest
 
 from prunekit.core import ConfigError
@@ -17,6 +19,7 @@ class Mine:
 def prunekit_searchers():
     return [Mine]
 """
+FOO = SEARCHER.format(name="foo")
 
 
 def only_failure(registry):
@@ -25,7 +28,7 @@ def only_failure(registry):
 
 
 def test_a_foreign_searcher_is_found_beside_the_built_in_ones(install):
-    install("prunekit-foo", SEARCHER.format(name="foo"), version="0.3")
+    install("prunekit-foo", FOO, version="0.3")
     registry = load()
     entry = registry.get("searcher", "foo")
     assert (entry.source, entry.version, entry.summary) == (
@@ -56,6 +59,15 @@ def test_a_foreign_searcher_is_found_beside_the_built_in_ones(install):
             "PluginValidationError",
         ),
         (SEARCHER.replace("[Mine]", "3"), "TypeError"),
+        (SEARCHER.replace("[Mine]", "None"), "offers nothing: no hook returned a class"),
+        (SEARCHER.replace("[Mine]", "[Mine(), 3]"), "needs a class attribute `name`"),
+        (FOO.replace("def search(", "def find("), "searcher 'foo' has no method `search`"),
+        (
+            FOO.replace("prunekit_searchers", "prunekit_backends"),
+            "backend 'foo' has no method `open`",
+        ),
+        ("PRUNEKIT_API = 'two'", "PRUNEKIT_API must be a whole number, not 'two'"),
+        ("class Odd(BaseException): pass\nraise Odd('out of here')", "Odd: out of here"),
     ],
 )
 def test_a_broken_plugin_is_one_line_and_the_others_load(install, source, reason):
@@ -65,6 +77,46 @@ def test_a_broken_plugin_is_one_line_and_the_others_load(install, source, reason
     assert "\n" not in only_failure(registry)
     assert only_failure(registry).startswith("prunekit-broken 1.0, entry point prunekit_broken: ")
     assert registry.get("searcher", "genetic").source == "prunekit"
+
+
+@pytest.mark.parametrize("word", ["Prunekit_Foo", "prunekit_foo", " prunekit-foo, prunekit"])
+def test_an_environment_variable_limits_what_is_loaded(install, monkeypatch, word):
+    install("prunekit-foo", FOO)
+    install("prunekit-broken", "import not_there")
+    monkeypatch.setenv("PRUNEKIT_PLUGINS", word)
+    registry = load()
+    assert {e.source for e in registry.entries} == (
+        {"prunekit-foo", "prunekit"} if "," in word else {"prunekit-foo"}
+    )
+    assert not registry.failures
+    assert "prunekit-broken 1.0, entry point prunekit_broken" in registry.left_out
+    with pytest.raises(ConfigError, match="PRUNEKIT_PLUGINS leaves out"):
+        registry.get("searcher", "absent")
+
+
+def test_an_entry_point_can_be_named_too(monkeypatch):
+    monkeypatch.setenv("PRUNEKIT_PLUGINS", "genetic,ppl")
+    assert {e.name for e in load().entries} == {"ppl", "genetic"}
+
+
+def test_a_name_in_that_variable_that_means_nothing_is_told(monkeypatch):
+    monkeypatch.setenv("PRUNEKIT_PLUGINS", "prunekit,prunekit-fooo")
+    assert only_failure(load()) == (
+        "PRUNEKIT_PLUGINS: names prunekit-fooo, but nothing that is installed is called so"
+    )
+
+
+def test_what_a_plugin_imports_is_noted(install, monkeypatch, tmp_path):
+    install("prunekit-heavy", "import weighty\n" + FOO)
+    install("prunekit-light", "def later(): import weighty\n" + FOO)
+    (tmp_path / "site" / "weighty.py").write_text("import time\ntime.sleep(0.02)")
+    monkeypatch.setattr("prunekit.core.registry.HEAVY", ("weighty",))
+    loads = load().loads
+    monkeypatch.delitem(sys.modules, "weighty")
+    heavy = loads["prunekit-heavy 1.0, entry point prunekit_heavy"]
+    assert heavy.heavy == ("weighty",)
+    assert heavy.seconds >= 0.02
+    assert loads["prunekit-light 1.0, entry point prunekit_light"].heavy == ()
 
 
 def test_a_plugin_that_prints_at_import_is_silenced(install, capsys):
@@ -98,5 +150,7 @@ def test_asking_for_a_plugin_that_failed_says_why(install):
 def test_debugging_shows_the_traceback(install, monkeypatch):
     install("prunekit-broken", "import not_there")
     monkeypatch.setenv("PRUNEKIT_DEBUG", "1")
-    with pytest.raises(ModuleNotFoundError):
-        load()
+    registry = load()
+    assert "Traceback" in only_failure(registry)
+    assert "import not_there" in only_failure(registry)
+    assert registry.get("searcher", "genetic")

@@ -142,7 +142,8 @@ def test_two_families_that_claim_a_model_are_named(install, tiny_model):
     install(
         "prunekit-rival",
         "from prunekit.core import hookimpl\n"
-        "class Rival:\n    'Claims all.'\n    name = 'rival'\n"
+        "from prunekit.plugins.models.decoder import DecoderAdapter\n"
+        "class Rival(DecoderAdapter):\n    'Claims all.'\n    name = 'rival'\n"
         "    @classmethod\n    def handles(cls, config): return 2\n"
         "@hookimpl\ndef prunekit_models(): return [Rival]\n",
     )

@@ -1,0 +1,36 @@
+"""Name the plugin that failed, in one line, instead of showing its traceback."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from prunekit.core.errors import PluginError, PrunekitError
+
+
+@contextlib.contextmanager
+def blaming(kind: str, plugin: object) -> Iterator[None]:
+    """Turn whatever a plugin raises into a PluginError that names it; what is one line stays so.
+
+    `sys.exit` too: a plugin may not end somebody's search without a word.
+    """
+    try:
+        yield
+    except (StopIteration, PrunekitError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"{described(kind, plugin)} failed: {one_line(error)}; PRUNEKIT_DEBUG=1 shows where"
+        ) from error
+
+
+def described(kind: str, plugin: object) -> str:
+    """A plugin as errors name it: `searcher 'random' (my_module.RandomSearch)`."""
+    cls = plugin if isinstance(plugin, type) else type(plugin)
+    name = getattr(plugin, "name", "?")
+    return f"{kind} {name!r} ({cls.__module__}.{cls.__qualname__})"
+
+
+def one_line(error: BaseException) -> str:
+    """The type of an error and what it says, without line breaks."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

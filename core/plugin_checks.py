@@ -1,0 +1,63 @@
+"""What is asked of a plugin before it can be chosen, so that a listing knows the broken ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from prunekit.core import hookspecs
+from prunekit.core.errors import PluginError
+from prunekit.core.interfaces import Backend, ModelAdapter, Objective, Searcher
+from prunekit.core.options import options_of
+
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+PROTOCOLS: Mapping[str, type[Any]] = {
+    "searcher": Searcher,
+    "objective": Objective,
+    "model": ModelAdapter,
+    "backend": Backend,
+}
+
+
+def check_api(module: object) -> None:
+    """PluginError where the module says that it was written for another PLUGIN_API."""
+    api = getattr(module, "PRUNEKIT_API", hookspecs.PLUGIN_API)
+    if type(api) is not int:
+        raise PluginError(f"PRUNEKIT_API must be a whole number, not {api!r}")
+    if api != hookspecs.PLUGIN_API:
+        older = "prunekit" if api > hookspecs.PLUGIN_API else "the plugin"
+        raise PluginError(
+            f"is written for plugin API {api}, this prunekit has {hookspecs.PLUGIN_API}; "
+            f"upgrade {older}"
+        )
+
+
+def check_class(cls: Any, kind: str) -> str:
+    """The name of a plugin class; PluginError where something that its kind needs is missing."""
+    name = getattr(cls, "name", None)
+    if not isinstance(cls, type) or not isinstance(name, str) or not NAME.fullmatch(name):
+        raise PluginError(
+            f"{cls!r} needs a class attribute `name` of lower-case words joined by hyphens"
+        )
+    if kind == "objective" and not isinstance(getattr(cls, "unit", None), str):
+        raise PluginError(f"objective {name!r} needs a class attribute `unit`: `nats per token`")
+    missing = [m for m in methods_of(kind) if not callable(getattr(cls, m, None))]
+    if missing and not hasattr(cls, "parts_by_name"):
+        raise PluginError(f"{kind} {name!r} has no method {', '.join(f'`{m}`' for m in missing)}")
+    options_of(cls)
+    return name
+
+
+def methods_of(kind: str) -> list[str]:
+    """The methods that every plugin of a kind has.
+
+    >>> methods_of("objective")
+    ['calibration_set', 'measure']
+    """
+    members = vars(PROTOCOLS[kind]).items()
+    return [
+        name
+        for name, member in members
+        if not name.startswith("_") and (callable(member) or isinstance(member, classmethod))
+    ]

@@ -1,0 +1,99 @@
+"""Multiple-choice items: the calibration set of objectives on questions, and how answers score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from prunekit.core import IGNORE, Batch, ConfigError, Output, Sample, option
+from prunekit.plugins.objectives.items import Item, load_items
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["MultipleChoice"]
+
+STUDY_SAMPLES, DEMO_SAMPLES = 128, 64
+
+
+@dataclass(frozen=True)
+class MultipleChoice:
+    """The options and the calibration set of an objective on questions.
+
+    In `batch.extra` are `right` and `characters`, one entry a row: whether the row is the right
+    answer, and how long the answer is.
+    """
+
+    name: ClassVar[str]
+    demo_options: ClassVar[dict[str, object]] = {"data": "demo"}
+    data: str = option("commonsense_170k", "demo, commonsense_170k, or a .jsonl file of items")
+    samples: int | None = option(None, "items; by default 128, of demo data 64", low=1)
+    repr: Literal["content", "label"] = option(
+        "content", "score the text of each choice, or its label after all were listed"
+    )
+    norm: Literal["token-mean", "sum", "char-mean"] = option(
+        "token-mean", "how the log-likelihoods of an answer's tokens are joined"
+    )
+    seed: int = option(0, "which draw of the data", low=0)
+
+    def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
+        """One sample an item, one row a choice; ConfigError where an item cannot be scored."""
+        samples = self.samples or (DEMO_SAMPLES if self.data == "demo" else STUDY_SAMPLES)
+        items = load_items(self.data, self.seed, samples)
+        return [self._sample(item, tokenizer) for item in items]
+
+    def likelihoods(self, output: Output, batch: Batch) -> Tensor:
+        """The log-likelihood of every answer, joined as `norm` says, `[rows]` in float64."""
+        import torch
+
+        logprobs = output.token_logprobs(batch.targets).to("cpu", torch.float64).sum(1)
+        return logprobs / self._lengths(batch)
+
+    def _lengths(self, batch: Batch) -> Tensor | int:
+        """What each row's log-likelihood is divided by."""
+        if self.norm == "sum":
+            return 1
+        return batch.extra["characters"] if self.norm == "char-mean" else _tokens(batch)
+
+    def _sample(self, item: Item, tokenizer: PreTrainedTokenizerBase) -> Sample:
+        import torch
+
+        pairs = item.by_content() if self.repr == "content" else item.by_label()
+        rows = [_row(context, continuation, tokenizer) for context, continuation in pairs]
+        width = max(len(ids) for ids, _ in rows)
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        targets = torch.full((len(rows), width), IGNORE)
+        for row, (tokens, start) in enumerate(rows):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            targets[row, start - 1 : len(tokens) - 1] = torch.tensor(tokens[start:])
+        return {
+            "input_ids": ids,
+            "targets": targets,
+            "right": torch.arange(len(rows)) == item.answer,
+            "characters": torch.tensor([len(text.strip()) for _, text in pairs]),
+        }
+
+
+def _tokens(batch: Batch) -> Tensor:
+    return (batch.targets != IGNORE).sum(1)
+
+
+def _row(
+    context: str, continuation: str, tokenizer: PreTrainedTokenizerBase
+) -> tuple[list[int], int]:
+    """The tokens of both together, and where the continuation begins.
+
+    It begins where the tokens of the whole first differ from those of the context alone, so that
+    a token which spans both belongs to the continuation.
+    """
+    alone, whole = tokenizer(context).input_ids, tokenizer(context + continuation).input_ids
+    start = 0
+    while start < min(len(alone), len(whole)) and alone[start] == whole[start]:
+        start += 1
+    start = max(start, 1)
+    if start >= len(whole):
+        raise ConfigError(
+            f"the choice {continuation!r} has no token of its own; leave the item out"
+        )
+    return whole, start
