@@ -1,11 +1,13 @@
 """What plugins may import; what else they may lean on is in docs/plugins/compatibility.md."""
 
-from prunekit.core.checkpoint import Checkpoint, readable
+from prunekit.core.blocks import block_path
+from prunekit.core.checkpoint import Checkpoint, auto_class, readable
 from prunekit.core.errors import (
     CheckpointError,
     ConfigError,
     PluginError,
     PrunekitError,
+    UnfitModel,
 )
 from prunekit.core.hookspecs import PLUGIN_API, hookimpl
 from prunekit.core.interfaces import (
@@ -29,6 +31,8 @@ from prunekit.core.measurement import Piece
 from prunekit.core.options import option
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.proof import probe
+from prunekit.core.rebuild import rebuild
 
 __all__ = [
     "DENSE",
@@ -56,8 +60,13 @@ __all__ = [
     "Spec",
     "State",
     "Subset",
+    "UnfitModel",
+    "auto_class",
+    "block_path",
     "hookimpl",
     "load_adapter",
     "option",
+    "probe",
     "readable",
+    "rebuild",
 ]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import Spec
@@ -81,6 +81,30 @@ class Checkpoint:
     @property
     def _config_file(self) -> Path:
         return Path(self.source) / "config.json"
+
+
+def auto_class(config: PretrainedConfig) -> Any:
+    """The class of transformers that loads such a model, None where none writes text.
+
+    That is AutoModelForCausalLM, or AutoModelForImageTextToText where only that knows the model, or
+    knows it as the class that the configuration says wrote it.
+    """
+    import transformers
+    from transformers.models.auto import modeling_auto
+
+    known = {
+        "AutoModelForCausalLM": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        "AutoModelForImageTextToText": modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    }
+    offered = {name: models.get(config.model_type) for name, models in known.items()}
+    if "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {}):
+        offered["AutoModelForCausalLM"] = config.auto_map["AutoModelForCausalLM"]  # its own code
+    written_by = config.architectures or []
+    ranked = sorted(
+        (name for name, model in offered.items() if model is not None),
+        key=lambda name: (offered[name] not in written_by, name == "AutoModelForImageTextToText"),
+    )
+    return getattr(transformers, ranked[0]) if ranked else None
 
 
 def find(spec: Spec, registry: Registry) -> Checkpoint:

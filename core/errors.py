@@ -24,6 +24,13 @@ class CheckpointError(PrunekitError):
     """A model cannot be found, read, or run block by block."""
 
 
+class UnfitModel(CheckpointError):
+    """A model that cannot be run, or pruned, block by block; the message is the reason alone.
+
+    Whoever opens the model adds its family and the version of transformers.
+    """
+
+
 class StorageError(PrunekitError):
     """A file could not be written or read back; the message says what is safe."""
 

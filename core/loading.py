@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prunekit.core.checkpoint import Checkpoint, find, first_line
-from prunekit.core.errors import CheckpointError, PrunekitError
+from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.proof import prove
 from prunekit.core.registry import Entry, Registry, load
@@ -39,6 +39,12 @@ def _as_this_family(name: str, checkpoint: Checkpoint) -> Iterator[None]:
 
     try:
         yield
+    except UnfitModel as error:
+        kind = checkpoint.config().model_type
+        raise CheckpointError(
+            f"{checkpoint.source}: models of type {kind!r} cannot be run block by block with "
+            f"transformers {transformers.__version__}: {error}"
+        ) from error
     except PrunekitError:
         raise
     except Exception as error:
@@ -79,8 +85,3 @@ def resolve_device(name: str) -> str:
     if name not in known and not (name == "cuda" and known[0] == "cuda:0"):
         raise CheckpointError(f"--device {name}: not there; this machine has: {', '.join(known)}")
     return name
-
-
-def block_count(config: PretrainedConfig) -> int:
-    """How many blocks a model of this configuration has."""
-    return int(config.get_text_config().num_hidden_layers)

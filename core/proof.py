@@ -8,10 +8,11 @@ removed and for two removals of several blocks; at two lengths and on a padded b
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from prunekit.core.batching import batches_of
-from prunekit.core.errors import CheckpointError
+from prunekit.core.errors import UnfitModel
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Sample
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.trie import walk
@@ -24,17 +25,34 @@ ROUNDING_UNITS = 8
 
 
 def prove(adapter: ModelAdapter) -> None:
-    """Raise CheckpointError unless the adapter runs its model faithfully."""
+    """Raise UnfitModel unless the adapter runs its model faithfully, and that reads forwards."""
     import torch
 
     n, subsets = adapter.facts.n_blocks, _subsets(adapter)
     with torch.no_grad():
+        _check_causal(adapter)
         for batch in (probe(7), probe(24, 11)):
             states = list(walk(subsets, n, adapter.enter(batch), adapter.block))
             # In another order than they were walked: what a block left behind for a later one
             # would else be the same for both.
             for state, subset in reversed(states):
                 _compare(adapter, batch, subset, state)
+
+
+def _check_causal(adapter: ModelAdapter) -> None:
+    """What is predicted at a position may not change with the tokens after it."""
+    batch = probe(24)
+    ids = batch.input_ids.clone()
+    ids[:, -1] += 1
+    one, other = (
+        adapter.reference(replace(batch, input_ids=i), DENSE)[:, :-1]
+        for i in (batch.input_ids, ids)
+    )
+    if not close(one, other):
+        raise UnfitModel(
+            "what it predicts depends on the tokens that come later, so it is no causal language "
+            "model; in an encoder's configuration, is `is_decoder` true?"
+        )
 
 
 def _compare(adapter: ModelAdapter, batch: Batch, subset: Subset, state: object) -> None:
@@ -45,11 +63,11 @@ def _compare(adapter: ModelAdapter, batch: Batch, subset: Subset, state: object)
     model = adapter.reference(batch, subset)
     model = model[where.to(model.device)]
     if not close(mine, model):
-        raise CheckpointError(
-            f"the adapter {adapter.name!r} does not run this model faithfully: with blocks "
-            f"{words(subset)} removed, its logits differ by {gap(mine, model):.2g} from the "
-            "model's own. Leave out --adapter, and prunekit chooses the family itself; if it chose "
-            "this one, the model hands more from block to block than a hidden state"
+        raise UnfitModel(
+            f"with blocks {words(subset)} removed, what the adapter {adapter.name!r} makes of it "
+            f"differs by {gap(mine, model):.2g} in its logits from what the model itself makes. If "
+            "you named the adapter, leave that out; else its blocks hand each other more than a "
+            "hidden state"
         )
 
 

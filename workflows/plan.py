@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.checkpoint import DEMO, Checkpoint, find
 from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
-from prunekit.core.loading import block_count, choose_adapter
+from prunekit.core.layer_fields import block_count
+from prunekit.core.loading import choose_adapter
 from prunekit.core.options import build, values_of
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Entry, Registry

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.checkpoint import first_line
-from prunekit.core.errors import CheckpointError
+from prunekit.core.checkpoint import Checkpoint, auto_class, first_line, readable
+from prunekit.core.errors import CheckpointError, UnfitModel
 from prunekit.core.interfaces import Batch, ModelAdapter
 from prunekit.core.problem import Subset, words
 from prunekit.core.proof import close, gap, probe
@@ -43,63 +45,91 @@ class Expectation:
         return cls(batch, logits)
 
 
-def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
-    """Raise CheckpointError unless the folder loads whole and predicts what is expected."""
+def check_model(model: Any, expected: Expectation) -> None:
+    """Raise UnfitModel unless the model predicts what is expected, with a cache and without."""
     import torch
 
     try:
-        model = _load_whole(folder, expected, trust_remote_code)
         with torch.no_grad():
             _check_forward(model, expected)
             _check_cache(model, expected)
-    except CheckpointError:
+    except UnfitModel:
         raise
     except Exception as error:
-        raise CheckpointError(
-            f"the written checkpoint does not run with stock transformers: {first_line(error)}"
-        ) from error
+        raise UnfitModel(f"it does not run: {type(error).__name__}: {first_line(error)}") from error
 
 
-def _load_whole(folder: Path, expected: Expectation, trust_remote_code: bool) -> Any:
-    from transformers import AutoModelForCausalLM
+def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
+    """Raise CheckpointError unless the folder loads whole and predicts what is expected."""
+    checkpoint = Checkpoint(str(folder), trust_remote_code=trust_remote_code)
+    try:
+        check_model(_load_whole(checkpoint, expected), expected)
+    except CheckpointError as error:
+        raise CheckpointError(f"the written checkpoint is not the pruned model: {error}") from error
 
-    loaded: Any = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=expected.logits.dtype,
-        trust_remote_code=trust_remote_code,
-        use_safetensors=True,
-        output_loading_info=True,
-    )
+
+def _load_whole(checkpoint: Checkpoint, expected: Expectation) -> Any:
+    with readable(checkpoint):
+        loaded: Any = auto_class(checkpoint.config()).from_pretrained(
+            checkpoint.source,
+            dtype=expected.logits.dtype,
+            trust_remote_code=checkpoint.trust_remote_code,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
     model, report = loaded
     wrong = {kind: sorted(map(str, keys))[:3] for kind, keys in report.items() if keys}
     if wrong:
-        raise CheckpointError(f"the written checkpoint does not load whole: {wrong}")
+        raise CheckpointError(f"it does not load whole: {wrong}")
     return model.to(expected.logits.device).eval()
 
 
 def _check_forward(model: Any, expected: Expectation) -> None:
     logits = model(input_ids=expected.batch.input_ids.to(model.device), use_cache=False).logits
     if not close(logits, expected.logits):
-        raise CheckpointError(
-            "the written checkpoint predicts something else than the model with these blocks "
-            f"bypassed: logits differ by {gap(logits, expected.logits):.2g}"
+        raise UnfitModel(
+            "it predicts something else than the model with these blocks bypassed: logits differ "
+            f"by {gap(logits, expected.logits):.2g}"
         )
 
 
 def _check_cache(model: Any, expected: Expectation) -> None:
-    """Feed the probe token by token through the cache, as generation does."""
+    """Generate the probe's own tokens, each dictated, and compare what was predicted on the way."""
     import torch
 
     ids = expected.batch.input_ids.to(model.device)
-    whole = model(input_ids=ids, use_cache=False).logits
-    step = model(input_ids=ids[:, :PROMPT], use_cache=True)
-    logits = [step.logits]
-    for token in torch.split(ids[:, PROMPT:], 1, dim=1):
-        step = model(input_ids=token, past_key_values=step.past_key_values, use_cache=True)
-        logits.append(step.logits)
-    cached = torch.cat(logits, 1)
-    if not close(cached, whole, CACHE_ROUNDING_UNITS):
-        raise CheckpointError(
-            "the written checkpoint generates something else with a cache than without: logits "
-            f"differ by {gap(cached, whole):.2g}"
+    whole = model(input_ids=ids, use_cache=False).logits[:, PROMPT - 1 : -1]
+    with _plain_generation(model):
+        steps = model.generate(
+            ids[:, :PROMPT],
+            attention_mask=torch.ones_like(ids[:, :PROMPT]),
+            max_new_tokens=PROBE - PROMPT,
+            logits_processor=[lambda so_far, scores: _only(scores, ids[:, so_far.shape[1]])],
+            output_logits=True,
+            return_dict_in_generate=True,
+            use_cache=True,
         )
+    cached = torch.stack(steps.logits, 1).to(whole.dtype)
+    if not close(cached, whole, CACHE_ROUNDING_UNITS):
+        raise UnfitModel(
+            "it generates something else with a cache than without: logits differ by "
+            f"{gap(cached, whole):.2g}"
+        )
+
+
+@contextlib.contextmanager
+def _plain_generation(model: Any) -> Iterator[None]:
+    """Without what the checkpoint asks for when it generates, such as a token that ends it."""
+    from transformers import GenerationConfig
+
+    own, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def _only(scores: Tensor, tokens: Tensor) -> Tensor:
+    """Scores that leave one choice."""
+    forced = scores.new_full(scores.shape, float("-inf"))
+    return forced.scatter(-1, tokens[:, None], 0.0)

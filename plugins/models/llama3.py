@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from prunekit.core import hookimpl
-from prunekit.plugins.models.decoder import DEMO_MODELS, DecoderAdapter, rope_kind
+from prunekit.plugins.models.decoder import DEMO_MODELS
+from prunekit.plugins.models.llama_like import LlamaLike, rope_kind
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-class Llama3(DecoderAdapter):
+class Llama3(LlamaLike):
     """Llama checkpoints with plain rotary embeddings: Llama 3, and Llama 2 and its kin too."""
 
     name: ClassVar[str] = "llama3"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from prunekit.core import hookimpl
-from prunekit.plugins.models.decoder import DEMO_MODELS, DecoderAdapter, rope_kind
+from prunekit.plugins.models.decoder import DEMO_MODELS
+from prunekit.plugins.models.llama_like import LlamaLike, rope_kind
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-class Llama31(DecoderAdapter):
+class Llama31(LlamaLike):
     """Llama checkpoints with llama3-scaled rotary embeddings: Llama 3.1 to 3.3."""
 
     name: ClassVar[str] = "llama31"

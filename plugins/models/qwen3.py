@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from prunekit.core import hookimpl
-from prunekit.plugins.models.decoder import DEMO_MODELS, DecoderAdapter
+from prunekit.plugins.models.decoder import DEMO_MODELS
+from prunekit.plugins.models.llama_like import LlamaLike
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
-class Qwen3(DecoderAdapter):
+class Qwen3(LlamaLike):
     """Qwen3 checkpoints, dense ones, with or without sliding-window layers."""
 
     name: ClassVar[str] = "qwen3"

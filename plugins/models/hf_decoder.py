@@ -1,0 +1,30 @@
+"""Any decoder that transformers knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from prunekit.core import auto_class, hookimpl
+from prunekit.plugins.models.decoder import DecoderAdapter
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+class HFDecoder(DecoderAdapter):
+    """Any decoder of transformers: the model's own code, with blocks replayed one by one.
+
+    A model whose blocks hand each other more than a hidden state is refused when it is loaded.
+    """
+
+    name: ClassVar[str] = "hf-decoder"
+
+    @classmethod
+    def handles(cls, config: PretrainedConfig) -> int:
+        """Everything that writes text, as well as any other adapter; a family's own wins."""
+        return int(auto_class(config) is not None)
+
+
+@hookimpl
+def prunekit_models() -> list[type]:
+    return [HFDecoder]
