@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.checkpoint import Checkpoint, find
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
-from prunekit.core.loading import block_count
+from prunekit.core.layer_fields import block_count
 from prunekit.core.problem import Subset, words
 from prunekit.core.registry import load
 from prunekit.workflows.variant import Variant, check_blocks, check_weights

@@ -122,7 +122,7 @@ def _plain_generation(model: Any) -> Iterator[None]:
     """Without what the checkpoint asks for when it generates, such as a token that ends it."""
     from transformers import GenerationConfig
 
-    own, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
+    own, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)  # type: ignore[no-untyped-call]
     try:
         yield
     finally:

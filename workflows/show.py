@@ -15,7 +15,7 @@ from prunekit.core.checkpoint import DEMO, Checkpoint, find, readable
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Spec
 from prunekit.core.journal import Journal
-from prunekit.core.loading import block_count
+from prunekit.core.layer_fields import block_count
 from prunekit.core.registry import load
 from prunekit.workflows.latency import read_latency
 from prunekit.workflows.plan import DEFAULT_DEMO
