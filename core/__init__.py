@@ -26,6 +26,7 @@ from prunekit.core.interfaces import (
     Spec,
     State,
 )
+from prunekit.core.likelihood import negative_log_likelihood, perplexity
 from prunekit.core.loading import load_adapter
 from prunekit.core.measurement import Piece
 from prunekit.core.options import option
@@ -33,6 +34,7 @@ from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.proof import probe
 from prunekit.core.rebuild import rebuild
+from prunekit.core.rows import file_rows, guarded, hub_rows, is_plain_text, text_column
 
 __all__ = [
     "DENSE",
@@ -63,10 +65,17 @@ __all__ = [
     "UnfitModel",
     "auto_class",
     "block_path",
+    "file_rows",
+    "guarded",
     "hookimpl",
+    "hub_rows",
+    "is_plain_text",
     "load_adapter",
+    "negative_log_likelihood",
     "option",
+    "perplexity",
     "probe",
     "readable",
     "rebuild",
+    "text_column",
 ]

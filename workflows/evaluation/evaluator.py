@@ -1,161 +1,140 @@
-"""Evaluate variants of one model: data are read once, and the model stays in memory."""
+"""Evaluate variants of one model: data are read and tokenised once for all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from importlib.metadata import version
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from prunekit.core.batching import batches_of
 from prunekit.core.checkpoint import Checkpoint
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Batch, ModelAdapter
-from prunekit.core.measurement import Measurement
-from prunekit.core.prefix import PrefixMeter
-from prunekit.core.problem import Subset
-from prunekit.plugins.objectives.perplexity import Perplexity
-from prunekit.workflows.evaluation.protocols import Protocol, protocol_of
-from prunekit.workflows.evaluation.readings import Evaluation, PerplexityReading, TaskReading
-from prunekit.workflows.evaluation.sequences import Sequences, sequences_of
-from prunekit.workflows.evaluation.tasks import Tasks, without_cache
+from prunekit.core.interfaces import ModelAdapter
+from prunekit.core.problem import Subset, words
+from prunekit.workflows.evaluation.documents import check_documents
+from prunekit.workflows.evaluation.perplexities import measure_perplexities
+from prunekit.workflows.evaluation.protocols import protocols_of
+from prunekit.workflows.evaluation.readings import Evaluation
+from prunekit.workflows.evaluation.running import run_task
+from prunekit.workflows.evaluation.store import ReadingStore
+from prunekit.workflows.evaluation.tasks import LoadedTask, load_tasks
+from prunekit.workflows.evaluation.wanted import Wanted as Wanted
+from prunekit.workflows.evaluation.watching import Nobody, Watcher
+from prunekit.workflows.evaluation.windows import Windows, cut
 
-Tell = Callable[[float], None]
-"""Hears how much is done, 1 for each protocol and for all tasks together."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be evaluated: perplexities by protocol or file, and tasks of lm-eval."""
-
-    perplexities: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    limit: int | None = None
-    """items of each task; None takes all"""
-    include_path: Path | None = None
-    """a folder with more tasks"""
-    batch_size: int = 1
-    """rows that lm-eval runs at once"""
-    length: int | None = None
-    stride: int | None = None
-    sequences: int | None = None
-    bos: bool | None = None
-    """of every protocol, where they are to differ from its own"""
-
-    def protocols(self) -> list[Protocol]:
-        """The protocols in full; ConfigError where one does not exist."""
-        changes = {n: getattr(self, n) for n in ("length", "stride", "sequences", "bos")}
-        return [protocol_of(name, **changes) for name in dict.fromkeys(self.perplexities)]
-
-    @property
-    def parts(self) -> int:
-        """Protocols, and one more where there are tasks."""
-        return len(dict.fromkeys(self.perplexities)) + bool(self.tasks)
+__all__ = ["Evaluator", "Wanted", "preflight"]
 
 
 def preflight(wanted: Wanted) -> None:
-    """ConfigError, before any time is spent, that names what does not exist or cannot be had."""
-    if not wanted.parts:
-        raise ConfigError("nothing to evaluate; name protocols with --ppl or tasks with --tasks")
-    wanted.protocols()
-    if wanted.tasks:
-        _tasks(wanted).check()
+    """ConfigError naming the texts and tasks that cannot be had, before any time is spent."""
+    missing: list[str] = []
+    for protocol in protocols_of(wanted):
+        with _noting(missing):
+            check_documents(protocol)
+    with _noting(missing):
+        load_tasks(wanted)
+    if missing:
+        raise ConfigError("; ".join(missing))
+
+
+@contextlib.contextmanager
+def _noting(missing: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        missing.append(str(error))
 
 
 class Evaluator:
-    """Evaluates pruned variants of one loaded model."""
+    """Perplexities and accuracies of one model with blocks bypassed.
+
+    With `store`, a folder, every reading is kept there as soon as it is complete, and is not
+    measured again when model, subset, protocol or items, and limit are the same.
+    """
 
     def __init__(
         self,
         adapter: ModelAdapter,
         checkpoint: Checkpoint,
         wanted: Wanted,
+        *,
+        store: Path | None = None,
         tokens_per_forward: int = 8192,
+        watcher: Watcher | None = None,
     ) -> None:
-        """Raises ConfigError where data cannot be had."""
+        """Raises ConfigError where a text or a task cannot be had, or a window does not fit."""
         self.adapter = adapter
+        self.checkpoint = checkpoint
         self.wanted = wanted
-        self._tokenizer = checkpoint.tokenizer()
-        text = checkpoint.config().get_text_config()
-        self._context = getattr(text, "max_position_embeddings", None)
-        self._tokens_per_forward = tokens_per_forward
-        self._tasks = _tasks(wanted) if wanted.tasks else None
+        self.tokens_per_forward = tokens_per_forward
+        self.watcher = watcher or Nobody()
+        self.store = ReadingStore(store, adapter.facts.fingerprint) if store else None
+        self.found: dict[Subset, Evaluation] = {}
+        """what was evaluated so far, complete or not"""
+        self.tasks = [(task, task.digest(wanted.limit)) for task in load_tasks(wanted)]
+        self.windows = self._windows()
 
-    def evaluate(self, removed: Subset, tell: Tell = lambda done: None) -> Evaluation:
-        """Everything wanted, of the model without these blocks."""
-        perplexities = {}
-        for number, (name, sequences) in enumerate(self._sequences.items()):
-            measured = self._measure(sequences, [removed], _after(number, tell))
-            perplexities[name] = PerplexityReading(measured[removed], sequences.record)
-        tasks = self._run_tasks(removed, _after(len(perplexities), tell))
-        return Evaluation(removed, perplexities, tasks)
+    def evaluate(self, removed: Subset) -> Evaluation:
+        """All that is wanted of the model without these blocks."""
+        return self.evaluate_all([removed])[0]
 
-    def perplexities_of(
-        self, subsets: Sequence[Subset], tell: Tell = lambda done: None
-    ) -> dict[Subset, dict[str, PerplexityReading]]:
-        """The perplexities of many variants together, which share their first blocks."""
-        found: dict[Subset, dict[str, PerplexityReading]] = {s: {} for s in subsets}
-        for number, (name, sequences) in enumerate(self._sequences.items()):
-            measured = self._measure(sequences, list(found), _after(number, tell))
-            for subset, measurement in measured.items():
-                found[subset][name] = PerplexityReading(measurement, sequences.record)
+    def evaluate_all(self, subsets: Sequence[Subset]) -> list[Evaluation]:
+        """The same of several variants; perplexities run each common prefix of blocks once."""
+        for subset in subsets:
+            self.found.setdefault(subset, Evaluation(tuple(sorted(subset))))
+        for windows in self.windows:
+            self._perplexities(windows, subsets)
+        for task, digest in self.tasks:
+            for subset in dict.fromkeys(subsets):
+                self._task(task, digest, subset)
+        return [self.found[subset] for subset in subsets]
+
+    def _windows(self) -> list[Windows]:
+        tokenizer = self.checkpoint.tokenizer()
+        config = self.checkpoint.config().get_text_config()
+        context = getattr(config, "max_position_embeddings", None)
+        found = []
+        for protocol in protocols_of(self.wanted):
+            self.watcher.stage(f"reading {protocol.name}")
+            found.append(cut(protocol, tokenizer, context))
         return found
 
-    def tasks_of(self, removed: Subset) -> dict[str, TaskReading]:
-        """The tasks of one variant."""
-        return self._run_tasks(removed, lambda share: None)
+    def _perplexities(self, windows: Windows, subsets: Sequence[Subset]) -> None:
+        name = windows.protocol.name
+        missing = []
+        for subset in dict.fromkeys(subsets):
+            kept = self.store and self.store.perplexity(subset, name, windows.digest)
+            if kept:
+                self.found[subset].perplexities[name] = kept
+            elif name not in self.found[subset].perplexities:
+                missing.append(subset)
+        if not missing:
+            return
+        self.watcher.stage(f"perplexity on {name}")
+        readings = measure_perplexities(
+            self.adapter, windows, missing, self.tokens_per_forward, self.watcher
+        )
+        for subset, reading in readings.items():
+            self.found[subset].perplexities[name] = reading
+            if self.store:
+                self.store.keep(subset, windows.digest, reading)
 
-    @cached_property
-    def _sequences(self) -> dict[str, Sequences]:
-        protocols = [p.within(self._context) for p in self.wanted.protocols()]
-        return {p.name: sequences_of(p, self._tokenizer) for p in protocols}
-
-    def _measure(
-        self, sequences: Sequences, subsets: Sequence[Subset], tell: Tell
-    ) -> dict[Subset, Measurement]:
-        batches = batches_of(sequences.samples, self._tokens_per_forward)
-        meter = PrefixMeter(self.adapter, Perplexity(), batches)
-        parts: dict[Subset, list[Any]] = {subset: [] for subset in subsets}
-        total = len(batches) * len(parts)
-        for number, piece in enumerate(meter.measure([list(parts)] * len(batches)), start=1):
-            parts[piece.subset].append(piece)
-            tell(number / total)
-        return {subset: _joined(pieces, batches) for subset, pieces in parts.items()}
-
-    def _run_tasks(self, removed: Subset, tell: Tell) -> dict[str, TaskReading]:
-        if self._tasks is None:
-            return {}
-        with self.adapter.bypassing(removed) as model, without_cache(model):
-            return self._tasks.run(model, self._tokenizer, tell)
-
-
-def _after(parts: int, tell: Tell) -> Tell:
-    """Tells of one part when so many are done."""
-    return lambda share: tell(parts + share)
-
-
-def versions() -> dict[str, str]:
-    """What made the numbers of tasks, besides the model."""
-    return {"lm_eval": version("lm_eval")}
-
-
-def _tasks(wanted: Wanted) -> Tasks:
-    return Tasks(wanted.tasks, wanted.include_path, wanted.limit, wanted.batch_size)
+    def _task(self, task: LoadedTask, digest: str, subset: Subset) -> None:
+        found = self.found[subset].tasks
+        if task.name in found:
+            return
+        kept = self.store and self.store.task(subset, task.name, digest)
+        if kept:
+            found[task.name] = kept
+            return
+        self.watcher.stage(f"{task.name}, {_variant(subset)}")
+        tokenizer = self.checkpoint.tokenizer()
+        with self.adapter.bypassing(subset) as model:
+            cached = not subset
+            reading = run_task(task, model, tokenizer, cached, self.wanted, self.watcher)
+        found[task.name] = reading
+        if self.store:
+            self.store.keep(subset, digest, reading)
 
 
-def _joined(pieces: Sequence[Any], batches: Sequence[Batch]) -> Measurement:
-    assert [piece.batch for piece in pieces] == list(range(len(batches)))
-    sums = tuple(x for piece in pieces for x in piece.sums)
-    return Measurement(sums, tuple(x for piece in pieces for x in piece.weights))
-
-
-def flatten(names: Sequence[str] | str | None) -> Iterator[str]:
-    """Names from a list or from words joined by commas.
-
-    >>> list(flatten("piqa, boolq"))
-    ['piqa', 'boolq']
-    """
-    listed = names.split(",") if isinstance(names, str) else names or ()
-    yield from (str(name).strip() for name in listed)
+def _variant(subset: Subset) -> str:
+    return f"without {words(subset)}" if subset else "dense"

@@ -1,104 +1,103 @@
-"""Named protocols of perplexity: which text, how it is cut, what is counted.
+"""Perplexity protocols: which text, how it is cut into windows, what is counted.
 
-Perplexities of one model differ by a factor with the length of sequences, with what joins
-documents and with what begins a sequence. So a protocol has a name, and everything that it says is
-recorded beside the number.
+Perplexities under different protocols do not compare, so each one is named here and recorded in
+full beside its number.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeAlias
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
-from prunekit.plugins.objectives.rows import READERS, demo_rows, file_rows, hub_rows, kind_of
-from prunekit.plugins.objectives.texts import column
+from prunekit.core.rows import READERS
+from prunekit.workflows.evaluation.wanted import DEMO, Bos, Wanted
 
-STUDY_LENGTH = 2048
+Packing: TypeAlias = Literal["joined", "long-documents", "passages"]
+"""Windows of all documents joined; one window of each document that is long enough; each document
+by itself, cut where it is longer than a window."""
+
+JOINT = "\n\n"
+"""What stands between joined documents: a blank line."""
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How a text becomes sequences whose tokens are predicted."""
+class PerplexityProtocol:
+    """Everything that changes a perplexity, but for the model and its tokenizer."""
 
     name: str
     source: str
-    """where the text comes from"""
-    length: int
-    """tokens a sequence, or as many as the model's context holds"""
+    """a data set on the hub, or a file"""
+    subset: str | None = None
+    split: str | None = None
+    packing: Packing = "joined"
+    length: int = 2048
     stride: int | None = None
-    """tokens from one sequence to the next; None is the whole length, so none is predicted twice"""
-    joint: str | None = "\n\n"
-    """what stands between documents; None cuts one sequence from each that is long enough"""
-    sequences: int | None = None
-    """how many; None takes all there are"""
-    bos: bool = False
-    """begin every sequence with the beginning-of-text token"""
-
-    def within(self, context: int | None) -> Protocol:
-        """The same for a model that cannot read as much at once."""
-        if context is None or self.length <= context:
-            return self
-        return dataclasses.replace(self, length=context)
-
-    def record(self) -> dict[str, Any]:
-        """Plain data."""
-        return dataclasses.asdict(self)
+    """tokens from window to window of joined text; None is `length`: no token is counted twice"""
+    samples: int | None = None
+    """windows; None is all there are"""
+    bos: Bos = "tokenizer"
+    seed: int = 0
+    length_is_fixed: bool = False
+    """whether the length was asked for, and is not to be adapted to model or text"""
 
 
-def _hub(name: str, subset: str | None, split: str) -> Callable[[], Iterable[dict[str, Any]]]:
-    return lambda: hub_rows(name, subset, split)
-
-
-NAMED = {
-    "wikitext2": Protocol("wikitext2", "Salesforce/wikitext wikitext-2-raw-v1 test", STUDY_LENGTH),
-    "c4": Protocol("c4", "allenai/c4 en validation", STUDY_LENGTH, joint=None, sequences=256),
-    "lambada": Protocol("lambada", "EleutherAI/lambada_openai test", STUDY_LENGTH),
-    "demo": Protocol("demo", "held-out passages that come with prunekit", 128, joint=None),
-}
-"""The study's three (arXiv 2604.24938, section 4), cut as we read it, and the demo's."""
-
-ROWS: dict[str, Callable[[], Iterable[dict[str, Any]]]] = {
-    "wikitext2": _hub("Salesforce/wikitext", "wikitext-2-raw-v1", "test"),
-    "c4": _hub("allenai/c4", "en", "validation"),
-    "lambada": _hub("EleutherAI/lambada_openai", "default", "test"),
-    "demo": lambda: demo_rows("evaluation-passages"),
+PROTOCOLS = {
+    "wikitext2": PerplexityProtocol(
+        "wikitext2", "Salesforce/wikitext", "wikitext-2-raw-v1", "test"
+    ),
+    "c4": PerplexityProtocol(
+        "c4", "allenai/c4", "en", "validation", packing="long-documents", samples=256
+    ),
+    "lambada": PerplexityProtocol(
+        "lambada", "EleutherAI/lambada_openai", "default", "test", packing="passages"
+    ),
+    DEMO: PerplexityProtocol(DEMO, DEMO, packing="passages"),
 }
 
 
-def protocol_of(name: str, **changes: Any) -> Protocol:
-    """The protocol of that name, or that of a local file; ConfigError where it is neither.
+def protocols_of(wanted: Wanted) -> list[PerplexityProtocol]:
+    """The protocols asked for, with what was asked about all of them; ConfigError for others."""
+    return [_adapted(_named(name), wanted) for name in wanted.perplexities]
 
-    `changes` are fields of the protocol that differ; None leaves them as they are.
-    """
-    given = {field: value for field, value in changes.items() if value is not None}
-    protocol = NAMED.get(name) or Protocol(name, _file(name).name, STUDY_LENGTH)
-    protocol = dataclasses.replace(protocol, **given)
-    if protocol.stride is not None and not 1 <= protocol.stride < protocol.length:
+
+def _named(text: str) -> PerplexityProtocol:
+    """A protocol of the table, the same on a local file (`c4=FILE`), or that of a file."""
+    name, _, file = text.partition("=")
+    if name in PROTOCOLS and file:
+        if name == DEMO:
+            raise ConfigError(f"--ppl {text}: demo has its own text; give the file alone")
+        return dataclasses.replace(PROTOCOLS[name], name=text, source=file, subset=None, split=None)
+    if text in PROTOCOLS:
+        return PROTOCOLS[text]
+    if not Path(text).expanduser().is_file():
         raise ConfigError(
-            f"a stride of {protocol.stride} does not fit sequences of {protocol.length} tokens; "
-            "expected 1 or more, and less than the length"
+            f"--ppl {text}: no such protocol and no such file; a file ends in "
+            f"{', '.join(READERS)}.{suggest(text, PROTOCOLS)}"
         )
-    return protocol
+    return PerplexityProtocol(text, text)
 
 
-def documents_of(protocol: Protocol) -> Iterable[str]:
-    """The documents of its text; ConfigError where they cannot be had."""
-    rows = ROWS[protocol.name]() if protocol.name in NAMED else file_rows(_file(protocol.name))
-    return column(rows, protocol.name)
-
-
-def _file(name: str) -> Path:
-    path = Path(name).expanduser()
-    if kind_of(path) not in READERS:
+def _adapted(protocol: PerplexityProtocol, wanted: Wanted) -> PerplexityProtocol:
+    if wanted.ppl_stride is not None and protocol.packing != "joined":
         raise ConfigError(
-            f"no perplexity protocol is called {name!r}, nor is it a file that ends in "
-            f"{', '.join(READERS)}.{suggest(name, NAMED)}"
+            f"--ppl-stride is for joined text, but {protocol.name} is read as "
+            f"{protocol.packing}; leave out one of the two"
         )
-    if not path.is_file():
-        raise ConfigError(f"{name}: no such file; give one of yours, or {', '.join(NAMED)}")
-    return path
+    length = wanted.ppl_length or protocol.length
+    if wanted.ppl_stride is not None and wanted.ppl_stride > length:
+        raise ConfigError(
+            f"--ppl-stride {wanted.ppl_stride}: longer than a window of {length} tokens, so that "
+            "text would be passed over; choose a shorter one"
+        )
+    return dataclasses.replace(
+        protocol,
+        length=length,
+        length_is_fixed=wanted.ppl_length is not None,
+        stride=wanted.ppl_stride,
+        samples=wanted.ppl_samples or protocol.samples,
+        bos=wanted.ppl_bos,
+    )

@@ -1,64 +1,70 @@
-"""What an evaluation found of one variant, sample by sample, so that differences have errors."""
+"""What was read of one variant: perplexities and accuracies, with the values of every sample."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prunekit.core.measurement import Measurement, difference_error, loss_of, mean_loss
-from prunekit.core.problem import Subset
+from prunekit.core.likelihood import perplexity
+from prunekit.core.measurement import Measurement, loss_of, mean_loss
+
+PREFERRED = ("acc_norm", "acc")
+"""Which metric of a task is its accuracy: the first of these that it has, else its own first."""
 
 
 @dataclass(frozen=True)
 class PerplexityReading:
-    """Summed negative log-likelihood and predicted tokens of every sequence."""
+    """The perplexity of one variant under one protocol."""
 
+    name: str
     measurement: Measurement
-    protocol: Mapping[str, Any]
+    """nats and predicted tokens of every window"""
+    record: Mapping[str, Any]
+    """the protocol, as `windows.Windows` has it"""
 
     @property
     def loss(self) -> float:
-        """Nats per token; what is not finite is +inf."""
+        """Nats per token; +inf where it is not finite."""
         return loss_of(self.measurement, mean_loss)
 
     @property
     def perplexity(self) -> float:
-        """Its exponential."""
-        return math.exp(self.loss) if self.loss < 700 else math.inf
-
-    def error_of_ratio(self, dense: PerplexityReading) -> float | None:
-        """Standard error of the logarithm of pruned over dense perplexity, over sequences."""
-        return difference_error(self.measurement, dense.measurement, mean_loss)
+        """The perplexity; +inf where it is not finite."""
+        return perplexity(self.loss)
 
 
 @dataclass(frozen=True)
 class TaskReading:
-    """What lm-eval found: one number of each item, their mean, and all of its own metrics."""
+    """What one variant scored on one task of lm-eval."""
 
+    name: str
     metric: str
-    """the one that `value` is: `acc_norm` where the task has it, else `acc`, else its first"""
-    value: float
-    standard_error: float | None
-    metrics: Mapping[str, float]
-    items: tuple[float, ...] = ()
-    """of every item in the task's order; empty for groups, and where the metric is no mean"""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    value: float | None
+    """of `metric`; None where it is not finite"""
+    higher_is_better: bool
+    items: tuple[float, ...]
+    """the score of every item, in order; empty where the value is not their mean"""
+    record: Mapping[str, Any]
+    """every metric, number of items, task version, limit, lm-eval's version, digest of the items"""
 
-    def error_of_difference(self, dense: TaskReading) -> float | None:
-        """Standard error of the difference of two means over the same items."""
-        if len(self.items) < 2 or len(self.items) != len(dense.items):
+    @property
+    def standard_error(self) -> float | None:
+        """Over items, as lm-eval has it for a mean; None where there are fewer than two."""
+        n = len(self.items)
+        if n < 2:
             return None
-        gaps = [a - b for a, b in zip(self.items, dense.items, strict=True)]
-        return statistics.stdev(gaps) / math.sqrt(len(gaps))
+        centre = math.fsum(self.items) / n
+        return math.sqrt(math.fsum((x - centre) ** 2 for x in self.items) / (n - 1) / n)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One variant, evaluated."""
+    """All that was read of one variant: `removed` may be empty."""
 
-    removed: Subset
-    perplexities: Mapping[str, PerplexityReading]
-    tasks: Mapping[str, TaskReading]
+    removed: tuple[int, ...]
+    perplexities: dict[str, PerplexityReading] = field(default_factory=dict)
+    """by protocol"""
+    tasks: dict[str, TaskReading] = field(default_factory=dict)
+    """by task"""

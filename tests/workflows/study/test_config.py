@@ -102,7 +102,8 @@ def test_an_objective_without_draws_has_one_group(groups, install):
         "prunekit-fixed",
         "from prunekit.core import hookimpl\nclass Fixed:\n    'Fixed.'\n    name = 'fixed'\n"
         "    unit = 'nats'\n    def calibration_set(self, tokenizer): ...\n"
-        "    def measure(self, output, batch): ...\n@hookimpl\ndef prunekit_objectives(): return [Fixed]\n",
+        "    def measure(self, output, batch): ...\n"
+        "@hookimpl\ndef prunekit_objectives(): return [Fixed]\n",
     )
     from prunekit.core.registry import load
 
