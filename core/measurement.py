@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -58,12 +58,44 @@ def difference_error(a: Measurement, b: Measurement, reduce: Reduce) -> float | 
     Delete-one jackknife over samples (Efron and Stein, 1981); for a ratio of sums it agrees with
     the usual linearisation. None where one loss is not finite or there are fewer than two samples.
     """
-    n = len(a.sums)
-    if n < 2 or math.inf in (loss_of(a, reduce), loss_of(b, reduce)):
+    if reduce is mean_loss:
+        return ratio_difference_error(a, b)
+    if not _comparable(a, b, reduce):
         return None
-    without = [_leave_out(a, i, reduce) - _leave_out(b, i, reduce) for i in range(n)]
+    n = len(a.sums)
+    return _jackknife([_leave_out(a, i, reduce) - _leave_out(b, i, reduce) for i in range(n)])
+
+
+def ratio_difference_error(
+    a: Measurement, b: Measurement, of: Callable[[float], float] = lambda loss: loss
+) -> float | None:
+    """The same for `of(loss)`, where the loss is the mean: in one pass over the samples.
+
+    >>> one, other = Measurement((1.0, 3.0), (1.0, 1.0)), Measurement((0.0, 0.0), (1.0, 1.0))
+    >>> ratio_difference_error(one, other)
+    1.0
+    """
+    if not _comparable(a, b, lambda sums, weights: of(mean_loss(sums, weights))):
+        return None
+    pairs = zip(_ratios_without_each(a), _ratios_without_each(b), strict=True)
+    return _jackknife([of(x) - of(y) for x, y in pairs])
+
+
+def _comparable(a: Measurement, b: Measurement, reduce: Reduce) -> bool:
+    return len(a.sums) > 1 and math.inf not in (loss_of(a, reduce), loss_of(b, reduce))
+
+
+def _jackknife(without: Sequence[float]) -> float:
+    """Standard error from the values that leave out one sample each."""
+    n = len(without)
     centre = math.fsum(without) / n
     return math.sqrt((n - 1) / n * math.fsum((x - centre) ** 2 for x in without))
+
+
+def _ratios_without_each(m: Measurement) -> Iterator[float]:
+    total, weight = math.fsum(m.sums), math.fsum(m.weights)
+    for x, w in zip(m.sums, m.weights, strict=True):
+        yield (total - x) / (weight - w) if weight > w else math.nan
 
 
 def _leave_out(m: Measurement, i: int, reduce: Reduce) -> float:

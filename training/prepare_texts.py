@@ -5,8 +5,8 @@
 TEXTS holds `english_novels_to1929.jsonl.gz` and `fairytales_278.jsonl.gz` (one book a line, with
 its `text`). WORK receives the tokenizer and the encoded training text for
 `train_demo_model.py`; the held-out passages and multiple-choice items go to
-`plugins/objectives/demo-data/`. Whole books are held out, and every passage and item comes from a
-different place of them. Same input, same output.
+`plugins/objectives/demo-data/` and `workflows/evaluation/demo-data/`. Whole books are held out, and
+every passage and item comes from a different place of them. Same input, same output.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ PASSAGE, CONTEXT, CONTINUATION = 900, 180, 60  # characters
 COUNTS = {"calibration-passages": 128, "evaluation-passages": 64}
 ITEM_COUNTS = {"calibration-items": 256, "evaluation-items": 128}
 END_OF_TEXT = "<|endoftext|>"
-DEMO_DATA = Path(__file__).parents[1] / "plugins" / "objectives" / "demo-data"
+ROOT = Path(__file__).parents[1]
+DEMO_DATA = {
+    "calibration": ROOT / "plugins" / "objectives" / "demo-data",
+    "evaluation": ROOT / "workflows" / "evaluation" / "demo-data",
+}
 
 
 def main() -> None:
@@ -93,7 +97,6 @@ def encode(tokenizer: Tokenizer, texts: list[str]) -> torch.Tensor:
 
 def write_demo_data(held_out: dict[str, list[str]]) -> None:
     """Passages for perplexity and items for the margin, half novels, half tales, none twice."""
-    DEMO_DATA.mkdir(parents=True, exist_ok=True)
     tales = pieces_of(held_out["tales"])
     pieces = tales + random.sample(pieces_of(held_out["novels"]), len(tales))
     random.shuffle(pieces)
@@ -133,7 +136,9 @@ def make_item(book: str, piece: str) -> dict[str, object]:
 
 
 def write(name: str, rows: list[dict[str, object]]) -> None:
-    with (DEMO_DATA / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+    folder = DEMO_DATA[name.partition("-")[0]]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 

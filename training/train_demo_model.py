@@ -28,7 +28,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-PLUGINS = Path(__file__).parents[1] / "plugins"
+ROOT = Path(__file__).parents[1]
 STEPS, ROWS, LENGTH = 1600, 12, 256
 PEAK_RATE, WARM_UP, FINAL_SHARE = 3e-3, 100, 0.05
 NOVEL_SHARE = 0.6
@@ -79,7 +79,7 @@ def main() -> None:
     model = new_model(arguments.family, len(tokenizer))
     print(f"{arguments.family}: {model.num_parameters():,} parameters", flush=True)
     train(model, arguments.work, arguments.family, held_out_rows(tokenizer))
-    folder = PLUGINS / "models" / "demo-models" / arguments.family
+    folder = ROOT / "plugins" / "models" / "demo-models" / arguments.family
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -162,7 +162,7 @@ def next_token_loss(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
 
 def held_out_rows(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
     """The first 200 tokens of every embedded evaluation passage."""
-    file = PLUGINS / "objectives" / "demo-data" / "evaluation-passages.jsonl"
+    file = ROOT / "workflows" / "evaluation" / "demo-data" / "evaluation-passages.jsonl"
     texts = [json.loads(line)["text"] for line in file.open(encoding="utf-8")]
     return torch.tensor([tokenizer(text).input_ids[:200] for text in texts])
 

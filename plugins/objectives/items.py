@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core import ConfigError
+from prunekit.core.rows import file_rows, guarded, hub_rows
 from prunekit.plugins.objectives.commonsense import is_commonsense, parse_commonsense
-from prunekit.plugins.objectives.rows import demo_rows, draw, file_rows, guarded, hub_rows, shuffled
+from prunekit.plugins.objectives.rows import NO_HUB, demo_rows, draw, shuffled
 
 COMMONSENSE = "zwhe99/commonsense_170k"
 LABEL = "the correct answer is"
@@ -45,7 +46,7 @@ def load_items(data: str, seed: int, samples: int) -> list[Item]:
     if data == "demo":
         items = _parsed(draw(demo_rows("calibration-items"), seed, samples), data)
     else:
-        rows = hub_rows(COMMONSENSE) if data == "commonsense_170k" else _of_file(data)
+        rows = _of_hub() if data == "commonsense_170k" else _of_file(data)
         items = _first(_parsed(shuffled(guarded(rows, data), seed), data), samples)
     found = list(items)
     if len(found) < samples:
@@ -53,6 +54,11 @@ def load_items(data: str, seed: int, samples: int) -> list[Item]:
             f"data {data!r} has {len(found)} usable items, asked for were {samples}: lower samples"
         )
     return found
+
+
+def _of_hub() -> Iterable[dict[str, Any]]:
+    rows: Iterable[dict[str, Any]] = hub_rows(COMMONSENSE, None, "train", NO_HUB)
+    return rows
 
 
 def _of_file(data: str) -> list[dict[str, Any]]:

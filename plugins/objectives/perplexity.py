@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from prunekit.core import IGNORE, Batch, Output, hookimpl
+from prunekit.core import Batch, Output, hookimpl
+from prunekit.core.likelihood import negative_log_likelihood, perplexity
 from prunekit.plugins.objectives.windows import TextWindows
 
 if TYPE_CHECKING:
@@ -27,15 +27,11 @@ class Perplexity(TextWindows):
 
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
         """Summed negative log-likelihood and number of predicted tokens of each sequence."""
-        import torch
-
-        nll = -output.token_logprobs(batch.targets).to("cpu", torch.float64).sum(1)
-        tokens = (batch.targets != IGNORE).sum(1)
-        return nll, tokens
+        return negative_log_likelihood(output, batch)
 
     def readings(self, loss: float) -> dict[str, float]:
         """The perplexity."""
-        return {"perplexity": math.exp(loss) if loss < 700 else math.inf}
+        return {"perplexity": perplexity(loss)}
 
 
 @hookimpl

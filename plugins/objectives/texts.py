@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from prunekit.core import ConfigError
-from prunekit.plugins.objectives.rows import (
-    demo_rows,
-    draw,
-    file_rows,
-    guarded,
-    hub_rows,
-    kind_of,
-    shuffled,
-)
+from prunekit.core.rows import file_rows, hub_rows, is_plain_text, text_column
+from prunekit.plugins.objectives.rows import NO_HUB, demo_rows, draw, shuffled
 
 SHUFFLE_BUFFER = 10_000
 
@@ -43,26 +34,16 @@ def open_texts(data: str, seed: int, draw_size: int) -> Texts:
     """
     if data == "demo":
         rows = draw(demo_rows("calibration-passages"), seed, draw_size)
-        return Texts(_column(rows, data), long=True)
+        return Texts(text_column(rows, data), long=True)
     if data == "c4":
-        stream = hub_rows("allenai/c4", "en").shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
-        return Texts(_column(stream, data), long=True)
+        stream = hub_rows("allenai/c4", "en", "train", NO_HUB)
+        stream = stream.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
+        return Texts(text_column(stream, data), long=True)
     if data == "wikitext2":
-        lines = hub_rows("Salesforce/wikitext", "wikitext-2-raw-v1")
-        return Texts(_column(lines, data), long=False, shuffled=False)
+        lines = hub_rows("Salesforce/wikitext", "wikitext-2-raw-v1", "train", NO_HUB)
+        return Texts(text_column(lines, data), long=False, shuffled=False)
     path = Path(data).expanduser()
     rows = file_rows(path, "demo, c4, wikitext2")
-    if kind_of(path) == ".txt":
-        return Texts(_column(rows, data), long=False, shuffled=False)
-    return Texts(_column(shuffled(rows, seed), data), long=True)
-
-
-def _column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
-    for number, row in enumerate(guarded(rows, data), start=1):
-        if not isinstance(row.get("text"), str):
-            found = ", ".join(name for name, value in row.items() if value is not None)
-            raise ConfigError(
-                f"data {data!r}: expected text in a column `text`, found {found or 'nothing'} in "
-                f"row {number} of this draw"
-            )
-        yield row["text"]
+    if is_plain_text(path):
+        return Texts(text_column(rows, data), long=False, shuffled=False)
+    return Texts(text_column(shuffled(rows, seed), data), long=True)

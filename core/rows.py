@@ -1,0 +1,97 @@
+"""Rows of data sets: in a local file, or on the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
+
+READERS = {
+    ".txt": "text",
+    ".raw": "text",
+    ".jsonl": "json",
+    ".json": "json",
+    ".parquet": "parquet",
+}
+
+
+def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
+    """The rows of a local file, also of a compressed one; plain text is one row.
+
+    ConfigError where it cannot be read; `names` are the other words that were allowed.
+    """
+    from datasets import load_dataset
+
+    kind = _ending(path)
+    if kind not in READERS:
+        raise ConfigError(
+            f"data {str(path)!r}: expected {names} or a file that ends in {', '.join(READERS)}"
+        )
+    if not path.is_file():
+        raise ConfigError(f"data {str(path)!r}: no such file")
+    how = {"sample_by": "document"} if is_plain_text(path) else {}
+    try:
+        rows = load_dataset(
+            READERS[kind], data_files=str(path), split="train", streaming=True, **how
+        )
+        return list(rows)
+    except Exception as error:
+        lines = str(error.__cause__ or error).strip().splitlines() or [""]
+        raise ConfigError(f"data {str(path)!r} cannot be read: {lines[-1]}") from error
+
+
+def is_plain_text(path: Path) -> bool:
+    """Whether a file is read as one text, not as rows.
+
+    >>> is_plain_text(Path("a.txt.gz")), is_plain_text(Path("a.jsonl"))
+    (True, False)
+    """
+    return READERS.get(_ending(path)) == "text"
+
+
+def _ending(path: Path) -> str:
+    """The ending that says how to read a file, also of a compressed one."""
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+
+
+def hub_rows(name: str, subset: str | None, split: str, instead: str) -> IterableDataset:
+    """The rows of a data set on the hub, streamed.
+
+    ConfigError where it cannot be had; `instead` says what to do without a network.
+    """
+    from datasets import load_dataset
+
+    try:
+        return load_dataset(name, subset, split=split, streaming=True)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"the data set {name} cannot be fetched ({type(error).__name__}); without a network "
+            f"{instead}"
+        ) from error
+
+
+def guarded(rows: Iterable[dict[str, Any]], data: str) -> Iterator[dict[str, Any]]:
+    """The rows; ConfigError where the connection breaks before the last."""
+    try:
+        yield from rows
+    except Exception as error:
+        raise ConfigError(
+            f"data {data!r} broke off ({type(error).__name__}); run the command again"
+        ) from error
+
+
+def text_column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
+    """What stands in the column `text` of every row; ConfigError where a row has none."""
+    for number, row in enumerate(guarded(rows, data), start=1):
+        if not isinstance(row.get("text"), str):
+            found = ", ".join(name for name, value in row.items() if value is not None)
+            raise ConfigError(
+                f"data {data!r}: expected text in a column `text`, found {found or 'nothing'} in "
+                f"row {number} of this draw"
+            )
+        yield row["text"]

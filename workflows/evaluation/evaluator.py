@@ -1,0 +1,140 @@
+"""Evaluate variants of one model: data are read and tokenised once for all of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from prunekit.core.checkpoint import Checkpoint
+from prunekit.core.errors import ConfigError
+from prunekit.core.interfaces import ModelAdapter
+from prunekit.core.problem import Subset, words
+from prunekit.workflows.evaluation.documents import check_documents
+from prunekit.workflows.evaluation.perplexities import measure_perplexities
+from prunekit.workflows.evaluation.protocols import protocols_of
+from prunekit.workflows.evaluation.readings import Evaluation
+from prunekit.workflows.evaluation.running import run_task
+from prunekit.workflows.evaluation.store import ReadingStore
+from prunekit.workflows.evaluation.tasks import LoadedTask, load_tasks
+from prunekit.workflows.evaluation.wanted import Wanted as Wanted
+from prunekit.workflows.evaluation.watching import Nobody, Watcher
+from prunekit.workflows.evaluation.windows import Windows, cut
+
+__all__ = ["Evaluator", "Wanted", "preflight"]
+
+
+def preflight(wanted: Wanted) -> None:
+    """ConfigError naming the texts and tasks that cannot be had, before any time is spent."""
+    missing: list[str] = []
+    for protocol in protocols_of(wanted):
+        with _noting(missing):
+            check_documents(protocol)
+    with _noting(missing):
+        load_tasks(wanted)
+    if missing:
+        raise ConfigError("; ".join(missing))
+
+
+@contextlib.contextmanager
+def _noting(missing: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        missing.append(str(error))
+
+
+class Evaluator:
+    """Perplexities and accuracies of one model with blocks bypassed.
+
+    With `store`, a folder, every reading is kept there as soon as it is complete, and is not
+    measured again when model, subset, protocol or items, and limit are the same.
+    """
+
+    def __init__(
+        self,
+        adapter: ModelAdapter,
+        checkpoint: Checkpoint,
+        wanted: Wanted,
+        *,
+        store: Path | None = None,
+        tokens_per_forward: int = 8192,
+        watcher: Watcher | None = None,
+    ) -> None:
+        """Raises ConfigError where a text or a task cannot be had, or a window does not fit."""
+        self.adapter = adapter
+        self.checkpoint = checkpoint
+        self.wanted = wanted
+        self.tokens_per_forward = tokens_per_forward
+        self.watcher = watcher or Nobody()
+        self.store = ReadingStore(store, adapter.facts.fingerprint) if store else None
+        self.found: dict[Subset, Evaluation] = {}
+        """what was evaluated so far, complete or not"""
+        self.tasks = [(task, task.digest(wanted.limit)) for task in load_tasks(wanted)]
+        self.windows = self._windows()
+
+    def evaluate(self, removed: Subset) -> Evaluation:
+        """All that is wanted of the model without these blocks."""
+        return self.evaluate_all([removed])[0]
+
+    def evaluate_all(self, subsets: Sequence[Subset]) -> list[Evaluation]:
+        """The same of several variants; perplexities run each common prefix of blocks once."""
+        for subset in subsets:
+            self.found.setdefault(subset, Evaluation(tuple(sorted(subset))))
+        for windows in self.windows:
+            self._perplexities(windows, subsets)
+        for task, digest in self.tasks:
+            for subset in dict.fromkeys(subsets):
+                self._task(task, digest, subset)
+        return [self.found[subset] for subset in subsets]
+
+    def _windows(self) -> list[Windows]:
+        tokenizer = self.checkpoint.tokenizer()
+        config = self.checkpoint.config().get_text_config()
+        context = getattr(config, "max_position_embeddings", None)
+        found = []
+        for protocol in protocols_of(self.wanted):
+            self.watcher.stage(f"reading {protocol.name}")
+            found.append(cut(protocol, tokenizer, context))
+        return found
+
+    def _perplexities(self, windows: Windows, subsets: Sequence[Subset]) -> None:
+        name = windows.protocol.name
+        missing = []
+        for subset in dict.fromkeys(subsets):
+            kept = self.store and self.store.perplexity(subset, name, windows.digest)
+            if kept:
+                self.found[subset].perplexities[name] = kept
+            elif name not in self.found[subset].perplexities:
+                missing.append(subset)
+        if not missing:
+            return
+        self.watcher.stage(f"perplexity on {name}")
+        readings = measure_perplexities(
+            self.adapter, windows, missing, self.tokens_per_forward, self.watcher
+        )
+        for subset, reading in readings.items():
+            self.found[subset].perplexities[name] = reading
+            if self.store:
+                self.store.keep(subset, windows.digest, reading)
+
+    def _task(self, task: LoadedTask, digest: str, subset: Subset) -> None:
+        found = self.found[subset].tasks
+        if task.name in found:
+            return
+        kept = self.store and self.store.task(subset, task.name, digest)
+        if kept:
+            found[task.name] = kept
+            return
+        self.watcher.stage(f"{task.name}, {_variant(subset)}")
+        tokenizer = self.checkpoint.tokenizer()
+        with self.adapter.bypassing(subset) as model:
+            cached = not subset
+            reading = run_task(task, model, tokenizer, cached, self.wanted, self.watcher)
+        found[task.name] = reading
+        if self.store:
+            self.store.keep(subset, digest, reading)
+
+
+def _variant(subset: Subset) -> str:
+    return f"without {words(subset)}" if subset else "dense"

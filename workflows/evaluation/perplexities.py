@@ -1,0 +1,43 @@
+"""Measure perplexities of several variants of one model, each common prefix of blocks once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prunekit.core.batching import batches_of
+from prunekit.core.interfaces import ModelAdapter
+from prunekit.core.measurement import Measurement, Piece
+from prunekit.core.prefix import PrefixMeter
+from prunekit.core.problem import Subset
+from prunekit.workflows.evaluation.readings import PerplexityReading
+from prunekit.workflows.evaluation.watching import Watcher
+from prunekit.workflows.evaluation.windows import Windows
+
+
+def measure_perplexities(
+    adapter: ModelAdapter,
+    windows: Windows,
+    subsets: Sequence[Subset],
+    tokens_per_forward: int,
+    watcher: Watcher,
+) -> dict[Subset, PerplexityReading]:
+    """The perplexity of every variant on the same windows; no full logits are ever built."""
+    batches = batches_of(windows.samples, tokens_per_forward)
+    meter = PrefixMeter(adapter, windows, batches)
+    pieces: dict[Subset, list[Piece]] = {subset: [] for subset in subsets}
+    total = len(windows.samples) * len(pieces)
+    done = 0
+    for piece in meter.measure([list(pieces)] * len(batches)):
+        pieces[piece.subset].append(piece)
+        done += len(piece.sums)
+        watcher.count(done, total, "windows")
+    name, record = windows.protocol.name, windows.record
+    return {s: PerplexityReading(name, _joined(p), record) for s, p in pieces.items()}
+
+
+def _joined(pieces: Sequence[Piece]) -> Measurement:
+    ordered = sorted(pieces, key=lambda piece: piece.batch)
+    return Measurement(
+        tuple(x for piece in ordered for x in piece.sums),
+        tuple(w for piece in ordered for w in piece.weights),
+    )

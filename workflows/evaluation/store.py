@@ -1,0 +1,88 @@
+"""Readings on disk, so that nothing is measured twice or lost.
+
+A reading is one file under the model and the subset that it is of, named after all else that
+changes it: protocol and tokens, or task, items, limit and version of lm-eval.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.files import write_text
+from prunekit.core.measurement import Measurement
+from prunekit.core.problem import Subset
+from prunekit.workflows.evaluation.readings import PerplexityReading, TaskReading
+
+SCHEMA = 1
+
+
+class ReadingStore:
+    """The readings of one model, as its fingerprint tells it from others."""
+
+    def __init__(self, folder: Path, fingerprint: Mapping[str, str]) -> None:
+        self.fingerprint = fingerprint
+        self.folder = folder / _digest(sorted(fingerprint.items()))
+
+    def perplexity(self, removed: Subset, name: str, digest: str) -> PerplexityReading | None:
+        """What was kept of this protocol on these tokens, None where it was not measured."""
+        row = self._read(self._path(removed, name, digest))
+        if row is None:
+            return None
+        sums = tuple(math.inf if x is None else x for x in row["sums"])
+        return PerplexityReading(name, Measurement(sums, tuple(row["weights"])), row["record"])
+
+    def task(self, removed: Subset, name: str, digest: str) -> TaskReading | None:
+        """What was kept of this task on these items."""
+        row = self._read(self._path(removed, name, digest))
+        if row is None:
+            return None
+        names = (field.name for field in dataclasses.fields(TaskReading))
+        values = {name: row[name] for name in names}
+        return TaskReading(**{**values, "items": tuple(values["items"])})
+
+    def keep(self, removed: Subset, digest: str, reading: PerplexityReading | TaskReading) -> None:
+        """Write a reading; StorageError where that fails."""
+        if isinstance(reading, PerplexityReading):
+            m = reading.measurement
+            values = {"sums": _finite(m.sums), "weights": m.weights, "record": reading.record}
+        else:
+            values = {f.name: getattr(reading, f.name) for f in dataclasses.fields(reading)}
+        row = {
+            "schema": SCHEMA,
+            "name": reading.name,
+            "removed": sorted(removed),
+            "model": dict(self.fingerprint),
+            **values,
+        }
+        text = json.dumps(row, allow_nan=False)
+        write_text(self._path(removed, reading.name, digest), text + "\n")
+
+    def _path(self, removed: Subset, name: str, digest: str) -> Path:
+        blocks = "-".join(map(str, sorted(removed))) or "dense"
+        word = re.sub(r"[^\w.]+", "-", name)[-40:].strip("-.")
+        return self.folder / blocks / f"{word}-{_digest(name, digest)}.json"
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        if not path.is_file():
+            return None
+        try:
+            row = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} cannot be read ({error}); remove it") from error
+        return row if isinstance(row, dict) and row.get("schema") == SCHEMA else None
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+
+def _finite(values: Sequence[float]) -> list[float | None]:
+    return [x if math.isfinite(x) else None for x in values]
