@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from prunekit.cli.results import duration
 from prunekit.cli.screen import err, out
+from prunekit.core.problem import words
 from prunekit.workflows.study.estimate import ModelEstimate, StudyEstimate
 from prunekit.workflows.study.files import Cell, CellFailure
 from prunekit.workflows.study.run import Study, StudyOutcome
@@ -41,6 +42,9 @@ def show_outcome(outcome: StudyOutcome) -> None:
     for why, cells in _by_reason(outcome.failures).items():
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
         err.print(f"failed: {cells[0].id}{more}: {why}", style="red", soft_wrap=True)
+    for missing in outcome.effort.unevaluated:
+        variant = f"{missing.model} without {words(missing.removed)}"
+        err.print(f"not evaluated: {variant}: {missing.error}", style="red", soft_wrap=True)
     folder = shlex.quote(outcome.folder)
     out.print(f"to see what came out: prunekit report {folder}", soft_wrap=True)
 

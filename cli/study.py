@@ -56,5 +56,5 @@ def study(
         sys.stdout.write(outcome.to_json())
     else:
         show_outcome(outcome)
-    if outcome.failures:
+    if outcome.failures or outcome.effort.unevaluated:
         raise typer.Exit(1)

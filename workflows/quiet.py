@@ -26,5 +26,5 @@ def quiet_libraries() -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", module="transformers|torch|datasets|huggingface_hub")
-    for library in ("transformers", "torch", "datasets", "huggingface_hub"):
+    for library in ("transformers", "torch", "datasets", "huggingface_hub", "lm_eval"):
         logging.getLogger(library).setLevel(logging.ERROR)

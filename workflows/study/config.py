@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.options import build, convert, option, options_of, suggest, values_of
 from prunekit.core.registry import Registry
 from prunekit.workflows.config import parse
+from prunekit.workflows.evaluation.wanted import Wanted
 from prunekit.workflows.study.definitions import (
     Definition,
     Key,
@@ -22,6 +23,8 @@ from prunekit.workflows.study.definitions import (
     searcher_definition,
 )
 from prunekit.workflows.study.files import slug
+from prunekit.workflows.study.wanted import KEY as EVALUATE
+from prunekit.workflows.study.wanted import parse_wanted, words_of
 
 KINDS = ("models", "objectives", "searchers")
 SHARED = (
@@ -77,8 +80,14 @@ class StudyConfig:
     budgets: tuple[int, ...]
     seeds: tuple[int, ...]
     draws: tuple[int, ...]
+    wanted: Wanted = Wanted()
+    """what is evaluated"""
     file: StudyFile | None = None
     """where it was read"""
+
+    def located(self) -> AbstractContextManager[None]:
+        """In which mistakes of the study are told with the lines of its file, if it has one."""
+        return self.file.locating() if self.file else nullcontext()
 
     def overruled(self, settings: Mapping[str, Any]) -> StudyConfig:
         """The same with settings that win over those of the file, for all models."""
@@ -95,6 +104,7 @@ class StudyConfig:
             **{kind: {d.label: dict(d.resolved) for d in getattr(self, kind)} for kind in KINDS},
             **{numbers: list(getattr(self, numbers)) for numbers in asdict(Numbers())},
             **self.shared,
+            EVALUATE: words_of(self.wanted),
         }
 
 
@@ -113,7 +123,7 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
     Folders named by `config` are looked for from `base`.
     """
     backend = str(given.get("backend", "local"))
-    known = ("name", *KINDS, *asdict(Numbers()), *SHARED, "evaluate", backend)
+    known = ("name", *KINDS, *asdict(Numbers()), *SHARED, EVALUATE, backend)
     for key in given:
         if key not in known:
             raise ConfigError(f"{key}: no such key.{suggest(key, known)}", (key,))
@@ -132,6 +142,7 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
         budgets=_numbers(given["budgets"], "budgets"),
         seeds=_numbers(given.get("seeds", 0), "seeds"),
         draws=_numbers(given.get("draws", 0), "draws"),
+        wanted=parse_wanted(given.get(EVALUATE) or {}),
     )
 
 

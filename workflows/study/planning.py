@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,7 @@ class Group:
 
 def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:
     """Every cell of the study; ConfigError where the budgets do not fit a model."""
-    with config.file.locating() if config.file else nullcontext():
+    with config.located():
         groups = [
             group for model in config.models for group in _Planner(config, model, registry).groups()
         ]

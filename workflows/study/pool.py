@@ -86,7 +86,7 @@ class _Pool:
 
     def _replace(self, worker: _Worker) -> None:
         worker.process.join()
-        self.tasks[worker.task].abandon(
+        self.effort += self.tasks[worker.task].abandon(
             f"its process ended with status {worker.process.exitcode}, which is often a lack of "
             "memory; run the same command again with fewer --jobs"
         )

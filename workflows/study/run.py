@@ -16,12 +16,14 @@ from prunekit.core.registry import load
 from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.study.agreement import agree
 from prunekit.workflows.study.config import StudyConfig, parse_study, read_study
+from prunekit.workflows.study.evaluating import EvaluationTask, evaluation_tasks
 from prunekit.workflows.study.files import CellFailure, CellResult, StudyFolder, slug
 from prunekit.workflows.study.planning import Group, plan_study
 from prunekit.workflows.study.rehearsal import expected_subsets
 from prunekit.workflows.study.searchtask import search_tasks
 from prunekit.workflows.study.selection import select
 from prunekit.workflows.study.tasks import Effort, run_tasks
+from prunekit.workflows.study.wanted import check_data, is_anything
 from prunekit.workflows.study.watch import Silent, Watch
 
 REHEARSAL_SECONDS = 20.0
@@ -35,7 +37,7 @@ class StudyOutcome:
     results: tuple[CellResult, ...]
     failures: tuple[CellFailure, ...]
     effort: Effort
-    """what was measured now; less than all where the study goes on from an earlier run"""
+    """what was done now; less than all where the study goes on from an earlier run"""
 
     def to_json(self) -> str:
         """JSON text."""
@@ -95,11 +97,14 @@ def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyO
     """Carry out a study from where it is."""
     watch = watch or Silent()
     folder = StudyFolder(study.folder)
+    if _is_unfinished(study, folder):
+        with study.config.located():
+            check_data(study.config.wanted)
     agree(study.folder, study.config)
     write_text(study.folder / "study.yaml", _yaml(study.config))
     folder.write_cells([cell for group in study.planned for cell in group.cells])
     try:
-        effort = _search(study, folder, jobs, watch)
+        effort = _search(study, folder, jobs, watch) + _evaluate(study, jobs, watch)
     except KeyboardInterrupt:
         raise Interrupted(_farewell(study, folder)) from None
     outcomes = [folder.cell(cell) for group in study.chosen for cell in group.cells]
@@ -116,6 +121,24 @@ def _search(study: Study, folder: StudyFolder, jobs: int, watch: Watch) -> Effor
     groups = [group for group in groups if group.cells]
     tasks = search_tasks(groups, study.folder, study.workdir)
     watch.begin("searching", "subsets", partial(expected_subsets, groups, REHEARSAL_SECONDS))
+    return run_tasks(tasks, jobs, watch)
+
+
+def _is_unfinished(study: Study, folder: StudyFolder) -> bool:
+    searching = any(group.unfinished(folder).cells for group in study.chosen)
+    return searching or bool(_evaluation_tasks(study, jobs=1))
+
+
+def _evaluation_tasks(study: Study, jobs: int) -> list[EvaluationTask]:
+    wanted = study.config.wanted
+    if not is_anything(wanted):
+        return []
+    return evaluation_tasks(study.chosen, wanted, study.folder, study.workdir, jobs)
+
+
+def _evaluate(study: Study, jobs: int, watch: Watch) -> Effort:
+    tasks = _evaluation_tasks(study, jobs)
+    watch.begin("evaluating", "variants", lambda: sum(len(task.variants) for task in tasks))
     return run_tasks(tasks, jobs, watch)
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from prunekit.core.checkpoint import first_line
 from prunekit.core.errors import (
     CheckpointError,
     ConfigError,
     PluginError,
-    PrunekitError,
     StorageError,
 )
 from prunekit.core.interfaces import Searcher
@@ -31,6 +28,7 @@ from prunekit.workflows.study.loaded import LoadedModel
 from prunekit.workflows.study.lockstep import LockStep
 from prunekit.workflows.study.origin import check_origin, speed_of
 from prunekit.workflows.study.planning import Group
+from prunekit.workflows.study.reasons import reason
 from prunekit.workflows.study.tasks import Effort, Tell
 
 
@@ -46,15 +44,6 @@ def search_group(
     if not missing.cells:
         return Effort()
     return _GroupSearch(missing, folder, workdir, loaded, tell).run()
-
-
-def reason(error: Exception) -> str:
-    """One line on what went wrong; with PRUNEKIT_DEBUG set, what is no user's mistake is raised."""
-    if isinstance(error, PrunekitError):
-        return str(error)
-    if os.environ.get("PRUNEKIT_DEBUG"):
-        raise error
-    return f"{type(error).__name__}: {first_line(error)}; PRUNEKIT_DEBUG=1 shows where"
 
 
 class _GroupSearch:

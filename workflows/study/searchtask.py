@@ -36,12 +36,13 @@ class SearchTask:
             steps.go_on()
         return effort
 
-    def abandon(self, reason: str) -> None:
+    def abandon(self, reason: str) -> Effort:
         """The cells that have no result failed."""
         folder = StudyFolder(self.folder)
         for group in self.groups:
             for cell in group.unfinished(folder).cells:
                 folder.write_cell(CellFailure(cell, reason))
+        return Effort()
 
 
 def search_tasks(groups: Sequence[Group], folder: Path, workdir: Path) -> list[SearchTask]:

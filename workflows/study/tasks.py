@@ -15,14 +15,28 @@ Tell: TypeAlias = Callable[[float], None]
 
 
 @dataclass(frozen=True)
+class Unevaluated:
+    """A variant that could not be evaluated, and why."""
+
+    model: str
+    removed: tuple[int, ...]
+    error: str
+
+
+@dataclass(frozen=True)
 class Effort:
-    """What was measured now; what earlier runs measured is not in it."""
+    """What was done now; what earlier runs did is not in it."""
 
     measured: int = 0
     block_runs: int = 0
+    unevaluated: tuple[Unevaluated, ...] = ()
 
     def __add__(self, other: Effort) -> Effort:
-        return Effort(self.measured + other.measured, self.block_runs + other.block_runs)
+        return Effort(
+            self.measured + other.measured,
+            self.block_runs + other.block_runs,
+            self.unevaluated + other.unevaluated,
+        )
 
 
 class Task(Protocol):
@@ -37,7 +51,7 @@ class Task(Protocol):
         """Do it, passing over what was done before; StorageError where nothing can be written."""
         ...
 
-    def abandon(self, reason: str) -> None:
+    def abandon(self, reason: str) -> Effort:
         """Note why the rest of it was not done: its process died."""
         ...
 

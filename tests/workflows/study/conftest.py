@@ -27,6 +27,12 @@ def small(tiny_model):
 
 
 @pytest.fixture
+def evaluate():
+    """What can be evaluated of a tiny model in no time."""
+    return {"ppl": ["demo"], "ppl_samples": 3, "tasks": ["demo"], "limit": 4}
+
+
+@pytest.fixture
 def files():
     """What a study's folder holds, by path: all but timings."""
 

@@ -26,9 +26,11 @@ def run(given, workdir):
 
 
 @pytest.fixture
-def start(small):
+def start(small, evaluate):
+    given = {**small, "evaluate": evaluate}
+
     def start(workdir):
-        process = multiprocessing.get_context("fork").Process(target=run, args=(small, workdir))
+        process = multiprocessing.get_context("fork").Process(target=run, args=(given, workdir))
         process.start()
         return process
 
@@ -41,15 +43,19 @@ def test_killed_at_random_it_ends_with_the_same_files(start, tmp_path, files):
     process = start(whole)
     process.join()
     assert process.exitcode == 0
+    assert len(list(whole.glob("studies/small/evaluations/tiny/*.json"))) > 2
     lasted = time.monotonic() - began
     chance = random.Random(0)
+    ends = []
     for _ in range(KILLS):
         process = start(killed)
-        process.join(timeout=chance.uniform(0.2, 0.6) * lasted)
-        os.kill(process.pid, signal.SIGKILL)
+        process.join(timeout=chance.uniform(0.02, 0.3) * lasted)
+        process.kill()
         process.join()
-        for path in killed.glob("studies/small/c*/*.json"):
+        ends.append(process.exitcode)
+        for path in killed.glob("studies/small/*/**/*.json"):
             json.loads(path.read_text())  # whole, or not there
+    assert ends.count(-signal.SIGKILL) > KILLS / 2
     process = start(killed)
     process.join()
     assert process.exitcode == 0

@@ -139,10 +139,11 @@ def test_a_mix_of_objectives_shares_the_journals_of_its_parts(study, small, tmp_
     assert len({folder for folder, _, _ in pieces}) == 2
 
 
-def test_two_jobs_leave_the_same_files(study, tmp_path, files):
-    one = study(draws=[0, 1], workdir=tmp_path / "one")
-    two = study(draws=[0, 1], workdir=tmp_path / "two", jobs=2)
+def test_two_jobs_leave_the_same_files(study, evaluate, tmp_path, files):
+    one = study(draws=[0, 1], evaluate=evaluate, workdir=tmp_path / "one")
+    two = study(draws=[0, 1], evaluate=evaluate, workdir=tmp_path / "two", jobs=2)
     assert one.effort == two.effort
+    assert len(list(Path(two.folder).glob("evaluations/tiny/*.json"))) > 2
     assert files(Path(one.folder)) == files(Path(two.folder))
 
 
