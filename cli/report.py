@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from prunekit.cli.screen import Quiet, err, out
+from prunekit.cli.screen import Quiet, counter, err, out
 from prunekit.cli.tables import show_table
 from prunekit.workflows.report import Report
 from prunekit.workflows.report import report as write
@@ -20,9 +19,8 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write the tables, the figures and the page of a study, finished or not."""
-    with _bar(quiet) as progress:
-        task = progress.add_task("drawing", total=None)
-        written = write(study, to, lambda done, of: progress.update(task, completed=done, total=of))
+    with counter(quiet) as show:
+        written = write(study, to, lambda done, of: show("figures", done, of))
     show_report(written, quiet)
 
 
@@ -38,16 +36,3 @@ def show_report(written: Report, quiet: bool = False) -> None:
     out.print(f"tables:  {written.folder / 'tables'}", soft_wrap=True)
     out.print(f"figures: {written.folder / 'figures'}", soft_wrap=True)
     out.print(f"page:    {written.page}", soft_wrap=True)
-
-
-def _bar(quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("figures"),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=quiet or not err.is_terminal,
-    )

@@ -90,6 +90,16 @@ def by_searcher(study: Study, measure: Measure, **fixed: object) -> dict[str, Su
     return {searcher: s for searcher, s in found.items() if s is not None}
 
 
+def uncounted(study: Study, objective: str | None = None) -> str:
+    """Which searchers took signals, whose cost is not counted, in words; empty where none did."""
+    where = {} if objective is None else {"objective": objective}
+    taken: dict[str, set[str]] = {}
+    for run in study.where(**where):
+        if run.result.signals:
+            taken.setdefault(run.cell.searcher, set()).update(run.result.signals)
+    return ", ".join(f"{searcher} ({', '.join(sorted(of))})" for searcher, of in taken.items())
+
+
 @dataclass(frozen=True)
 class Condition:
     """All but the searcher and chance: what the study compares searchers within."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from prunekit.workflows.report.correlation import compare_ranks
-from prunekit.workflows.report.figures.variance import OUTCOMES, variances
+from prunekit.workflows.report.entries import column
+from prunekit.workflows.report.figures.variance import OUTCOMES, Bars, variances
 from prunekit.workflows.report.measures import conditions
 from prunekit.workflows.report.overlap import overlaps
 from prunekit.workflows.report.reading import Study
@@ -46,6 +47,32 @@ def variance_rows(study: Study) -> list[Row]:
     ]
 
 
+def variance_tables(study: Study) -> list[Table]:
+    """The shares for people: a table for each outcome, a line for each model and budget."""
+    return [
+        _variance_table(outcome.title, bars)
+        for outcome in OUTCOMES
+        if (bars := variances(study, outcome))
+    ]
+
+
+def _variance_table(outcome: str, bars: Bars) -> Table:
+    names = list(dict.fromkeys(name for parts in bars.values() for name in parts.parts))
+    lines = [[Entry(where)] for where in bars]
+    for name in names:
+        shares = [parts.shares.get(name) for parts in bars.values()]
+        values = [None if share is None else 100 * share for share in shares]
+        lines = [[*line, entry] for line, entry in zip(lines, column(values, 1), strict=True)]
+    lines = [
+        [*line, Entry(number(parts.total))]
+        for line, parts in zip(lines, bars.values(), strict=True)
+    ]
+    heads = [Column("where", is_number=False), *map(Column, names), Column("variance")]
+    return Table(
+        f"Variance of {outcome}: what it is due to, in %, and how much it is", heads, [lines]
+    )
+
+
 def correlation_rows(study: Study) -> list[Row]:
     """Spearman's rho of perplexity and accuracy ranks in every condition."""
     return [
@@ -56,16 +83,9 @@ def correlation_rows(study: Study) -> list[Row]:
 
 
 def as_table(title: str, rows: Sequence[Row]) -> Table:
-    """Rows for people: numbers to three digits, a rule where the first value changes."""
+    """Rows for people, numbers to three digits."""
     columns = [Column(name, is_number=_is_number(rows, name)) for name in rows[0]]
-    sections: list[list[list[Entry]]] = []
-    first: object = None
-    for row in rows:
-        if not sections or row[columns[0].name] != first:
-            first = row[columns[0].name]
-            sections.append([])
-        sections[-1].append([Entry(_text(value)) for value in row.values()])
-    return Table(title, columns, sections)
+    return Table(title, columns, [[[Entry(_text(value)) for value in r.values()] for r in rows]])
 
 
 def _is_number(rows: Sequence[Row], name: str) -> bool:

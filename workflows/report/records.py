@@ -34,6 +34,8 @@ class Record:
     block_runs: Summary | None = None
     block_runs_unshared: Summary | None = None
     seconds: Summary | None = None
+    signals: tuple[str, ...] = ()
+    """what the search was told besides losses, whose cost is in none of the above"""
 
 
 def searched(study: Study, condition: Condition) -> list[Record]:
@@ -77,6 +79,7 @@ def _record(condition: Condition, searcher: str, runs: Sequence[Run]) -> Record:
         summarise(r.block_runs for r in results),
         summarise(r.block_runs_unshared for r in results),
         summarise(r.seconds for r in results),
+        tuple(sorted({name for r in results for name in r.signals})),
     )
 
 
@@ -130,6 +133,7 @@ def cost_row(record: Record) -> Row:
         **_summary("block forwards", record.block_runs),
         **_summary("block forwards unshared", record.block_runs_unshared),
         **_summary("seconds", record.seconds),
+        "signals": " ".join(record.signals),
         **_summary("average accuracy (%)", record.accuracy),
         **_summary("average perplexity", record.perplexity),
     }
@@ -145,11 +149,12 @@ def _summary(name: str, found: Summary | None) -> Row:
 def run_row(run: Run) -> Row:
     """All numbers of one run."""
     scores, result = run.scores, vars(run.result)
-    numbers = {k: v for k, v in result.items() if k not in ("cell", "removed", "schema")}
+    numbers = {k: v for k, v in result.items() if k not in ("cell", "removed", "signals", "schema")}
     return {
         **vars(run.cell),
         "removed": words(run.removed),
         **numbers,
+        "signals": " ".join(run.result.signals),
         **{f"{task} (%)": x for task, x in scores.accuracies.items()},
         "average accuracy (%)": scores.accuracy,
         **scores.perplexities,

@@ -12,6 +12,7 @@ from prunekit.workflows.report.numbers import (
     correlation_rows,
     overlap_rows,
     variance_rows,
+    variance_tables,
 )
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.records import (
@@ -76,7 +77,7 @@ def sheets(study: Study) -> list[Sheet]:
         ),
         Sheet("cost", "Table 3: search cost", cost_tables(study), [cost_row(r) for r in found]),
         _numbers("overlap", "Overlap of subsets", overlap_rows(study)),
-        _numbers("variance", "Parts of the variance", variance_rows(study)),
+        Sheet("variance", "Parts of the variance", variance_tables(study), variance_rows(study)),
         _numbers("ranks", "Perplexity rank against accuracy rank", correlation_rows(study)),
         Sheet("runs", "Every run", [], [run_row(run) for run in study.runs]),
     ]

@@ -107,7 +107,7 @@ def latex(tables: Sequence[Table]) -> str:
 def _latex(table: Table) -> str:
     heads = " & ".join(escaped(column.name) for column in table.columns)
     return (
-        "\\begin{table}\n\\centering\n\\small\n"
+        "\\begin{table}\n\\centering\n\\footnotesize\n\\setlength{\\tabcolsep}{4pt}\n"
         f"\\caption{{{escaped(table.title)}}}\n"
         f"\\begin{{tabular}}{{{''.join('r' if c.is_number else 'l' for c in table.columns)}}}\n"
         f"\\toprule\n{_latex_groups(table)}{heads} \\\\\n\\midrule\n"

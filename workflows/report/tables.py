@@ -11,6 +11,7 @@ from prunekit.workflows.report.measures import (
     Condition,
     Measure,
     quality,
+    uncounted,
 )
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.records import Record, dense, searched
@@ -108,6 +109,8 @@ def _cost(study: Study, objective: str) -> Table:
         if group[0].condition.budget
     ]
     title = f"What searching under {objective} costs alone, and what it is worth"
+    if signals := uncounted(study, objective):
+        title += f"; not counted: the signals of {signals}"
     return Table(title + _note(study, objective), [*KEYS, *map(Column, names)], sections)
 
 

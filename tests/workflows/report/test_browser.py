@@ -9,7 +9,7 @@ from prunekit.workflows.report.writing import NAMES
 
 pytestmark = pytest.mark.browser
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SMALLEST_TEXT = 7.5
+SMALLEST_TEXT = 9
 """pixels"""
 
 

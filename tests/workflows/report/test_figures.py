@@ -2,10 +2,12 @@
 
 import importlib
 import re
+from dataclasses import replace
 
 import pytest
 
 from prunekit.workflows.report.correlation import compare_ranks
+from prunekit.workflows.report.drawing import draw_files
 from prunekit.workflows.report.figures.agreement import agreement
 from prunekit.workflows.report.figures.budgets import budgets
 from prunekit.workflows.report.figures.cost import cost
@@ -85,11 +87,15 @@ def test_the_spread_is_that_between_best_and_worst_searcher(by_hand):
     assert "35 to 35 of perplexity apart" in found
 
 
-def test_the_cost_of_the_best_is_told_in_times_of_the_cheapest(by_hand):
-    study = ranked(by_hand, [10, 20, 30, 40], [70, 60, 50, 40])
-    assert "needed 1 times the seconds of the cheapest one and was 0 points better" in (
-        cost(study).sentence
-    )
+def test_the_cost_of_the_best_is_told_beside_that_of_the_cheapest(by_hand):
+    study = ranked(by_hand, [10, 20, 30, 40], [50, 60, 70, 40])
+    runs = [
+        replace(run, result=replace(run.result, seconds=seconds))
+        for run, seconds in zip(study.runs, [0.0, 2.0, 8.0, 4.0], strict=True)
+    ]
+    picture = cost(replace(study, runs=tuple(runs)))
+    assert "needed 8 seconds, the cheapest one 0, and was 20 points better" in picture.sentence
+    assert b"log scale but for 0" in draw_files(picture)["svg"]
 
 
 def test_where_no_time_is_known_block_forwards_are_the_cost(make_study, tmp_path):
@@ -98,7 +104,7 @@ def test_where_no_time_is_known_block_forwards_are_the_cost(make_study, tmp_path
         text = (folder.path / "cells" / f"{cell.id}.json").read_text()
         text = re.sub(r'"seconds": [\d.]+', '"seconds": null', text)
         (folder.path / "cells" / f"{cell.id}.json").write_text(text)
-    assert "times the block forwards of" in cost(read_study(tmp_path)).sentence
+    assert "block forwards, the cheapest one" in cost(read_study(tmp_path)).sentence
 
 
 def test_groups_of_neighbours_and_where_they_lie(by_hand):

@@ -3,13 +3,15 @@
 import csv
 import io
 import re
+from dataclasses import replace
 
 import pytest
 
+from prunekit.workflows.report.figures.cost import cost
 from prunekit.workflows.report.reading import read_study
 from prunekit.workflows.report.sheets import sheets
 from prunekit.workflows.report.table import Column, Entry, Table, latex, markdown
-from prunekit.workflows.report.tables import overview, perplexity_tables
+from prunekit.workflows.report.tables import cost_tables, overview, perplexity_tables
 from prunekit.workflows.study.files import Cell, VariantEvaluation
 
 
@@ -156,3 +158,14 @@ def test_markdown_has_a_heading_a_rule_and_marks():
         r"| x\_$ | **1 ± 2** | – |",
         r"| x\_$ | ∞ | <u>3</u> |",
     ]
+
+
+def test_a_cost_that_leaves_out_signals_says_so(by_hand):
+    cells = [Cell("m", "ppl", searcher, 2, 0, 0) for searcher in ("greedy", "cbo")]
+    folder = by_hand([(cells[0], (1, 2), 0.5), (cells[1], (1, 3), 0.6)])
+    folder.write_cell(replace(folder.cell(cells[1]), signals=("gate_gradients",)))
+    study = read_study(folder.path)
+    (table,) = cost_tables(study)
+    assert table.title.endswith("; not counted: the signals of cbo (gate_gradients)")
+    assert "the signals of cbo (gate_gradients)" in cost(study).reading
+    assert [row["signals"] for row in rows(study, "cost")] == ["", "gate_gradients"]

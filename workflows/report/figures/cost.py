@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -16,6 +16,7 @@ from prunekit.workflows.report.measures import (
     conditions,
     quality,
     summarise,
+    uncounted,
 )
 from prunekit.workflows.report.picture import LeftOut, Panel, Picture
 from prunekit.workflows.report.reading import Run, Study
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME, TITLE = "cost", "Time against quality"
+TICKS = 7
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,16 @@ def cost(study: Study) -> Picture | LeftOut:
         TITLE,
         _sentence(study, price, points),
         "The cost is what the search would need alone, with nothing measured before; the bar is "
-        "one standard deviation over seeds and draws.",
+        "one standard deviation over seeds and draws." + _uncounted(study),
         [row for row in rows if any(row)],
         (2.9, 2.4),
         searcher_key(study.searchers),
     )
+
+
+def _uncounted(study: Study) -> str:
+    signals = uncounted(study)
+    return f" Not counted: the signals of {signals}." if signals else ""
 
 
 @dataclass(frozen=True)
@@ -104,18 +111,19 @@ def _sentence(study: Study, price: Price, points: dict[Condition, dict[str, Poin
 
 
 def _bargain(measure: Measure, price: Price, conditions: list[dict[str, Point]]) -> str:
-    times, gains = [], []
+    paid, least, gains = [], [], []
     for found in conditions:
         cheapest = min(found.values(), key=lambda point: point.price)
         top = measure.best(point.quality for point in found.values())
         best = min((p for p in found.values() if p.quality == top), key=lambda point: point.price)
-        times.append(best.price / cheapest.price if cheapest.price else 1.0)
+        paid.append(best.price)
+        least.append(cheapest.price)
         gains.append(abs(best.quality - cheapest.quality))
     unit = f" {measure.points}" if measure.points else ""
     return (
-        f"the searcher with the best {measure.name} needed {number(median(times), 2)} times the "
-        f"{price.said} of the cheapest one and was {number(median(gains), 2)}{unit} better "
-        f"({count(len(conditions), 'condition')})"
+        f"the searcher with the best {measure.name} needed {number(median(paid))} {price.said}, "
+        f"the cheapest one {number(median(least))}, and was {number(median(gains), 2)}{unit} "
+        f"better ({count(len(conditions), 'condition')})"
     )
 
 
@@ -134,8 +142,6 @@ def _panel(study: Study, c: Condition, price: Price, points: dict[str, Point]) -
 def _draw(
     study: Study, measure: Measure, price: Price, points: dict[str, Point], axes: Axes
 ) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     looks = searcher_looks(study.searchers)
     for searcher, point in points.items():
         look = looks[searcher]
@@ -144,11 +150,34 @@ def _draw(
                 point.price, point.quality, point.deviation, color=look["color"], linewidth=1.2
             )
         axes.plot(point.price, point.quality, **look, linestyle="none")
-    axes.set(xscale="log", xlabel=f"{price.axis}, log scale", ylabel=measure.axis)
-    axes.xaxis.set_major_formatter(lambda value, _: number(value))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    low, high = axes.get_xlim()
-    if high / low < 60:
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.set(xlabel=price.axis, ylabel=measure.axis)
     axes.margins(0.08)
+    _stretch([point.price for point in points.values()], axes)
     axes.grid(True)
+
+
+def _stretch(prices: Sequence[float], axes: Axes) -> None:
+    """Make the axis logarithmic; where a search costs nothing at all, only beyond the cheapest."""
+    paid = [price for price in prices if price > 0]
+    if not paid:
+        return
+    whole = len(paid) == len(prices)
+    if whole:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=min(paid), linscale=0.5)
+    low, high = axes.get_xlim()
+    ticks = _round_numbers(low if whole else min(paid), high)
+    axes.set_xticks(ticks if whole else [0, *ticks], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
+    axes.set_xlabel(f"{axes.get_xlabel()}, log scale{'' if whole else ' but for 0'}")
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Ten, twenty, fifty, a hundred; powers of ten only where these would be too many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    fine = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    within = [value for value in fine if low <= value <= high]
+    return within if len(within) <= TICKS else [x for x in within if x in {10.0**p for p in powers}]

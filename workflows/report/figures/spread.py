@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from statistics import fmean, variance
 from typing import TYPE_CHECKING
@@ -25,18 +26,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME, TITLE = "spread", "Spread within an objective"
+COLUMNS = 6
+"""in one panel"""
 Columns = dict[Condition, dict[str, Summary]]
 
 
 def spread(study: Study) -> Picture | LeftOut:
-    """A panel for each model, of accuracy above and of perplexity below."""
+    """A panel for each model, of accuracy above and of perplexity below.
+
+    Where that would be too many columns, each objective has a panel of its own.
+    """
     if len(study.searchers) < 2:
         return LeftOut(NAME, TITLE, f"there is one searcher only, {study.searchers[0]}")
-    rows = [[_panel(study, m, measure) for m in study.models] for measure in (ACCURACY, PERPLEXITY)]
+    n_columns = len(study.objectives) * len(study.budgets)
+    together = n_columns <= COLUMNS
+    rows = [
+        [_panel(study, m, measure, objectives) for m in study.models]
+        for measure in (ACCURACY, PERPLEXITY)
+        for objectives in ([study.objectives] if together else [[o] for o in study.objectives])
+    ]
     shown = [row for row in rows if any(row)]
     if not shown:
         return LeftOut(NAME, TITLE, "no variant was evaluated")
-    n_columns = len(study.objectives) * len(study.budgets)
     return Picture(
         NAME,
         TITLE,
@@ -45,7 +56,7 @@ def spread(study: Study) -> Picture | LeftOut:
         "best, the line is their mean, σ² the variance between searchers, of the means over their "
         "seeds and draws.",
         shown,
-        (max(2.9, 0.9 + 0.55 * n_columns), 2.7),
+        (max(2.9, 0.9 + 0.55 * (n_columns if together else len(study.budgets))), 2.7),
         searcher_key(study.searchers),
     )
 
@@ -73,11 +84,13 @@ def _said(measure: Measure, found: Spans) -> str:
     return said
 
 
-def _panel(study: Study, model: str, measure: Measure) -> Panel | None:
+def _panel(study: Study, model: str, measure: Measure, objectives: Sequence[str]) -> Panel | None:
     columns = {
         c: {s: x for s, x in found.items() if x.mean < float("inf")}
         for c in conditions(study)
-        if c.model == model and (found := by_searcher(study, measure, **vars(c)))
+        if c.model == model
+        and c.objective in objectives
+        and (found := by_searcher(study, measure, **vars(c)))
     }
     columns = {c: found for c, found in columns.items() if found}
     if not columns:
@@ -88,6 +101,8 @@ def _panel(study: Study, model: str, measure: Measure) -> Panel | None:
         for c, found in columns.items()
     )
     title = f"{study.short[model]}: {measure.name}"
+    if len(objectives) < len(study.objectives):
+        title += f" under {objectives[0]}"
     return Panel(title, f"{title}. {alt}", partial(_draw, study, measure, columns))
 
 

@@ -40,7 +40,6 @@ WORDS = {
     "seed": "seed of the search",
 }
 
-
 LETTERS = 20
 """in a line beside a bar"""
 
