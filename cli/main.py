@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from prunekit.cli.evaluate import SETTINGS as EVALUATE_SETTINGS
+from prunekit.cli.evaluate import evaluate
 from prunekit.cli.export import SETTINGS, export
 from prunekit.cli.flags import with_flags
 from prunekit.cli.latency import latency
@@ -68,6 +70,8 @@ def make_app(registry: Registry) -> typer.Typer:
     app.command("search")(with_flags(search, settings, registry, with_plugins=True))
     of_model = [o for o in settings if o.name in SETTINGS]
     app.command("export")(with_flags(export, of_model, registry, panel="Model"))
+    evaluated = [o for o in settings if o.name in EVALUATE_SETTINGS]
+    app.command("evaluate")(with_flags(evaluate, evaluated, registry, panel="Model"))
     timed = [*of_model, *options_of(Workload)]
     app.command("latency")(with_flags(latency, timed, registry, panel="Model and workload"))
     app.command("report")(report)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prunekit.workflows.evaluate import evaluate as evaluate
     from prunekit.workflows.export import export as export
     from prunekit.workflows.latency import latency as latency
     from prunekit.workflows.report import report as report
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from prunekit.workflows.show import show as show
     from prunekit.workflows.study import study as study
 
-__all__ = ["export", "latency", "report", "search", "show", "study"]
+__all__ = ["evaluate", "export", "latency", "report", "search", "show", "study"]
 
 
 def __getattr__(name: str) -> Any:

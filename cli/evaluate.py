@@ -1,0 +1,107 @@
+"""`prunekit evaluate`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prunekit.cli.evaluations import show_evaluation
+from prunekit.cli.export import parse_blocks
+from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, err
+from prunekit.workflows.evaluate import run_evaluation, target_of, wanted_of
+from prunekit.workflows.evaluation.gate import Gate
+from prunekit.workflows.quiet import quiet_libraries
+
+SETTINGS = (
+    "model",
+    "adapter",
+    "revision",
+    "trust_remote_code",
+    "device",
+    "dtype",
+    "tokens_per_forward",
+)
+
+
+class Watch:
+    """Shows on a bar how far an evaluation is."""
+
+    def __init__(self, show: Callable[[str, int, int | None], None]) -> None:
+        self._show = show
+        self._what = ""
+
+    def stage(self, what: str) -> None:
+        """A new part of the work begins."""
+        self._what = what
+        self._show(what, 0, None)
+
+    def count(self, done: int, total: int, unit: str) -> None:
+        """So much of this part is done."""
+        self._show(self._what, done, total)
+
+
+def evaluate(
+    given: dict[str, Any],
+    run: Annotated[Path | None, typer.Option(help="Folder or name of a run.")] = None,
+    remove: Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")] = None,
+    ppl: Annotated[
+        str, typer.Option(help="Perplexities: wikitext2, c4, lambada, demo, or files.")
+    ] = "",
+    tasks: Annotated[
+        str, typer.Option(help="Tasks of lm-eval; commonsense is the study's six; or demo.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(help="Items of each task.")] = None,
+    include_path: Annotated[
+        Path | None, typer.Option(help="Folder with more tasks for lm-eval.")
+    ] = None,
+    num_fewshot: Annotated[int | None, typer.Option(help="Solved examples in prompts.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Items of a task at once.")] = 8,
+    ppl_length: Annotated[int | None, typer.Option(help="Tokens a window.")] = None,
+    ppl_stride: Annotated[int | None, typer.Option(help="Tokens from window to window.")] = None,
+    ppl_samples: Annotated[int | None, typer.Option(help="Windows of each text.")] = None,
+    ppl_bos: Annotated[
+        str, typer.Option(help="Beginning-of-text token: tokenizer, every or none.")
+    ] = "tokenizer",
+    max_ppl_ratio: Annotated[
+        float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
+    ] = None,
+    min_accuracy: Annotated[
+        float | None, typer.Option(help="Exit with 3 below this mean accuracy, 0 to 1.")
+    ] = None,
+    workdir: Workdir = Path("prunekit-runs"),
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Evaluate a pruned model beside the dense one: perplexities, tasks, and a quality gate."""
+    if verbose:
+        os.environ["PRUNEKIT_VERBOSE"] = "1"
+    quiet_libraries()
+    if run is None and "model" not in given and not quiet:
+        err.print("no --model given: taking demo, a small model that comes with prunekit")
+    gate = Gate(max_ppl_ratio, min_accuracy)
+    how = {
+        "limit": limit,
+        "include_path": include_path,
+        "num_fewshot": num_fewshot,
+        "batch_size": batch_size,
+        "ppl_length": ppl_length,
+        "ppl_stride": ppl_stride,
+        "ppl_samples": ppl_samples,
+        "ppl_bos": ppl_bos,
+    }
+    blocks = None if remove is None else parse_blocks(remove)
+    target = target_of(given.pop("model", None), run, blocks, workdir, given)
+    wanted = wanted_of(target, ppl, tasks, how)
+    with counter(quiet) as show:
+        result = run_evaluation(target, wanted, workdir, Watch(show))
+    if json:
+        sys.stdout.write(result.to_json())
+    else:
+        show_evaluation(result)
+    gate.check(result)
