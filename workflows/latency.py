@@ -20,7 +20,7 @@ from prunekit.core.registry import load
 from prunekit.workflows.config import parse
 from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.sharing import dense_and_pruned
-from prunekit.workflows.turns import Speed, Spread, Watch, Workload, time_in_turns
+from prunekit.workflows.turns import Spread, Timed, Watch, Workload, time_in_turns
 from prunekit.workflows.variant import Variant, check_blocks, check_weights, choose_variant
 from prunekit.workflows.versions import versions
 
@@ -47,8 +47,8 @@ class LatencyResult:
     device: str
     dtype: str
     threads: int
-    dense: Speed
-    pruned: Speed
+    dense: Timed
+    pruned: Timed
     prefill_ratio: Spread
     decode_ratio: Spread
     peak_is: str

@@ -56,7 +56,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Speed:
+class Timed:
     """How one model did. Speeds are in tokens per second, those of all sequences together."""
 
     parameters: int
@@ -76,7 +76,7 @@ class Speed:
 
 def time_in_turns(
     models: Sequence[PreTrainedModel], workload: Workload, watch: Watch
-) -> list[Speed]:
+) -> list[Timed]:
     """Let the models generate in turns, each once uncounted, so that a drift meets them alike.
 
     ConfigError where memory does not suffice.
@@ -97,17 +97,17 @@ def time_in_turns(
             "prompt; choose a smaller --batch-size or --prompt-length"
         ) from error
     return [
-        _speed(model, of_model[1:], workload) for model, of_model in zip(models, turns, strict=True)
+        _timed(model, of_model[1:], workload) for model, of_model in zip(models, turns, strict=True)
     ]
 
 
-def _speed(model: PreTrainedModel, turns: Sequence[Generation], workload: Workload) -> Speed:
+def _timed(model: PreTrainedModel, turns: Sequence[Generation], workload: Workload) -> Timed:
     rows, held = workload.batch_size, workload.prompt_length + workload.new_tokens
     cache = turns[-1].cache_bytes
     added = [cache if turn.added_bytes is None else turn.added_bytes for turn in turns]
     prefill = tuple(turn.prefill_seconds for turn in turns)
     decode = tuple(turn.decode_seconds for turn in turns)
-    return Speed(
+    return Timed(
         parameters=model.num_parameters(),
         weight_bytes=weight_bytes(model),
         cache_bytes=cache,

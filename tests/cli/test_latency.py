@@ -6,7 +6,7 @@ import pytest
 
 from prunekit.cli.latency import show_latency
 from prunekit.workflows.latency import PEAK, LatencyResult
-from prunekit.workflows.turns import Speed, Spread, Workload
+from prunekit.workflows.turns import Spread, Timed, Workload
 
 SHORT = ["--prompt-length", 8, "--new-tokens", 2, "--repeats", 2]
 
@@ -15,7 +15,7 @@ SHORT = ["--prompt-length", 8, "--new-tokens", 2, "--repeats", 2]
 def large():
     """An 8B model on a fast card, and names that are long."""
     fast = Spread(123_456.7, 120_000.1, 131_000.9)
-    speed = Speed(8_030_261_248, 16_060_522_496, 10**9, 131_072, 99_123_456_789, fast, fast, (), ())
+    speed = Timed(8_030_261_248, 16_060_522_496, 10**9, 131_072, 99_123_456_789, fast, fast, (), ())
     return LatencyResult(
         model="meta-llama/Llama-3.1-8B",
         weights="x",
