@@ -27,6 +27,10 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
     )
     for model in estimate.models:
         _show_needs(model)
+    wanted = study.config.wanted
+    if what := [*wanted.perplexities, *wanted.tasks]:
+        names = ", ".join(dict.fromkeys(what))
+        out.print(f"then every distinct choice and the dense models are evaluated on {names}")
 
 
 def show_outcome(outcome: StudyOutcome) -> None:

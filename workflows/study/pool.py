@@ -6,6 +6,7 @@ hears how far they are. A process that dies, by a lack of memory say, costs the 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -136,11 +137,9 @@ def _work(pipe: Connection, share: Mapping[str, str]) -> None:
     signal.signal(signal.SIGTERM, _stop)
     quiet_libraries()
     loaded = LoadedModel()
-    try:
+    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):  # nobody is left to be told
         while (task := pipe.recv()) is not None:
             pipe.send(_outcome(task, loaded, pipe))
-    except (EOFError, OSError, KeyboardInterrupt):
-        os._exit(1)  # nobody is left to be told
 
 
 def _outcome(task: Task, loaded: LoadedModel, pipe: Connection) -> Any:

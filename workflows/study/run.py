@@ -98,6 +98,7 @@ def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyO
     watch = watch or Silent()
     folder = StudyFolder(study.folder)
     if _is_unfinished(study, folder):
+        watch.now("reading evaluation data")
         with study.config.located():
             check_data(study.config.wanted)
     agree(study.folder, study.config)

@@ -8,12 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from prunekit.core.errors import (
-    CheckpointError,
-    ConfigError,
-    PluginError,
-    StorageError,
-)
+from prunekit.core.errors import CheckpointError, ConfigError, PluginError, StorageError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.signals import needs_of
@@ -87,6 +82,8 @@ class _GroupSearch:
             except CheckpointError as error:
                 self.loaded.refused[plan.spec] = str(error)
                 raise
+            except StorageError as error:  # a journal that cannot be read is of this group alone
+                raise ConfigError(str(error)) from error
             self.loaded.keep(plan.spec, session.adapter)
             self._check(session, plan)
             try:

@@ -290,6 +290,16 @@ def test_ctrl_c_says_what_is_done_and_the_study_goes_on(study, monkeypatch, tmp_
     assert len(pieces) == len(set(pieces))
 
 
+def test_a_journal_that_cannot_be_read_fails_its_group_alone(study, tmp_path):
+    study(searchers=["one-shot"])
+    broken = next(iter(tmp_path.glob("work/journals/*/*.jsonl")))
+    broken.write_text("nonsense\n" + broken.read_text())
+    outcome = study(searchers=["one-shot", "greedy"])
+    assert len(outcome.results) == 3
+    (failure,) = outcome.failures
+    assert "jsonl:1: not a line of this journal" in failure.error
+
+
 def test_a_full_disk_stops_the_study(study, monkeypatch):
     from prunekit.core.journal import Journal
 
