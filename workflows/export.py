@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.checkpoint import find
-from prunekit.core.errors import ConfigError, PrunekitError, StorageError
+from prunekit.core.errors import ConfigError
+from prunekit.core.files import rename_into_place, writing
 from prunekit.core.interfaces import OWN_DTYPE, ModelFacts, Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.problem import Subset, words
 from prunekit.core.registry import load
+from prunekit.core.roundtrip import Expectation, check_checkpoint
 from prunekit.workflows.config import parse
 from prunekit.workflows.plan import spec_of
 from prunekit.workflows.provenance import FILE, provenance
 from prunekit.workflows.quiet import quiet_libraries
-from prunekit.workflows.roundtrip import Expectation, check_checkpoint
 from prunekit.workflows.runs import read_run
 
 
@@ -81,8 +79,8 @@ def export_checkpoint(
     _check_weights(adapter.facts, result, spec.model)
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result)
-    with _rename_into_place(to) as folder:
-        with _writing(to):
+    with rename_into_place(to) as folder:
+        with writing(to):
             adapter.without(removed).save_pretrained(folder)
             checkpoint.tokenizer().save_pretrained(folder)
             (folder / FILE).write_text(record, encoding="utf-8")
@@ -128,28 +126,3 @@ def _check_weights(facts: ModelFacts, result: Mapping[str, Any] | None, model: s
             f"{model} is no longer the model that was searched: its weights have changed; search "
             "again, or name the blocks with --remove"
         )
-
-
-@contextlib.contextmanager
-def _rename_into_place(to: Path) -> Iterator[Path]:
-    """A temporary folder beside `to`, which takes its name if all goes well, else vanishes."""
-    partial = to.absolute().with_name(f".{to.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with _writing(to):
-            partial.mkdir(parents=True)
-        yield partial
-        with _writing(to):
-            os.rename(partial, to)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _writing(to: Path) -> Iterator[None]:
-    """What goes wrong is a full disk or the like: the libraries raise errors of many kinds."""
-    try:
-        yield
-    except PrunekitError:
-        raise
-    except Exception as error:
-        raise StorageError(f"cannot write {to}: {error}; nothing was left there") from error
