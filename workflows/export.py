@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.checkpoint import find
-from prunekit.core.errors import ConfigError, PrunekitError, StorageError
+from prunekit.core.errors import ConfigError
+from prunekit.core.files import rename_into_place, writing
 from prunekit.core.interfaces import OWN_DTYPE, Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.options import suggest
 from prunekit.core.problem import Subset
 from prunekit.core.registry import load
+from prunekit.core.roundtrip import Expectation, check_checkpoint
 from prunekit.workflows.config import SearchConfig
 from prunekit.workflows.model_card import FILE as CARD
 from prunekit.workflows.model_card import model_card
 from prunekit.workflows.provenance import FILE, provenance
 from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.recipes import RECIPES, write_recipe
-from prunekit.workflows.roundtrip import Expectation, check_checkpoint
 from prunekit.workflows.variant import check_blocks, check_weights, choose_variant
 
 FORMATS = ("hf", *RECIPES)
@@ -89,8 +87,8 @@ def export_checkpoint(
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result, config)
     card = model_card(record, config, registry, Path(checkpoint.source))
-    with _rename_into_place(to) as folder:
-        with _writing(to):
+    with rename_into_place(to) as folder:
+        with writing(to):
             adapter.without(removed).save_pretrained(folder)
             checkpoint.tokenizer().save_pretrained(folder)
             (folder / FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -106,28 +104,3 @@ def check_target(to: Path) -> None:
     above = next(folder for folder in to.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise ConfigError(f"{to} cannot be written: {above} is no folder that you may write to")
-
-
-@contextlib.contextmanager
-def _rename_into_place(to: Path) -> Iterator[Path]:
-    """A temporary folder beside `to`, which takes its name if all goes well, else vanishes."""
-    partial = to.absolute().with_name(f".{to.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with _writing(to):
-            partial.mkdir(parents=True)
-        yield partial
-        with _writing(to):
-            os.rename(partial, to)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _writing(to: Path) -> Iterator[None]:
-    """What goes wrong is a full disk or the like: the libraries raise errors of many kinds."""
-    try:
-        yield
-    except PrunekitError:
-        raise
-    except Exception as error:
-        raise StorageError(f"cannot write {to}: {error}; nothing was left there") from error

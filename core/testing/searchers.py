@@ -1,0 +1,221 @@
+"""The contract of a searcher."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from prunekit.core.driver import Driver
+from prunekit.core.errors import PluginError
+from prunekit.core.interfaces import Searcher
+from prunekit.core.problem import Problem, Subset, words
+from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.core.testing.chance import no_outside_chance, other_circumstances
+from prunekit.core.testing.contract import ContractError, Judge
+from prunekit.core.testing.elsewhere import elsewhere
+from prunekit.core.testing.toys import toy_loss
+
+Loss: TypeAlias = Callable[[Subset], float]
+Told: TypeAlias = list[list[tuple[list[int], float]]]
+"""Every request with the losses that answered it."""
+
+ENOUGH = 50_000
+"""Subsets asked for on a toy problem after which a search is taken to be endless."""
+FATAL = frozenset({0, 7})
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem with made-up losses."""
+
+    what: str
+    problem: Problem
+    loss: Loss
+
+
+REPEATED = Case("with three of eight blocks to go", Problem(8, 3, seed=3), toy_loss)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a searcher asked for, was told, and chose."""
+
+    told: Told
+    removed: Subset
+
+    @property
+    def losses(self) -> dict[Subset, float]:
+        """The losses it was told."""
+        return {frozenset(blocks): loss for request in self.told for blocks, loss in request}
+
+    def as_plain(self) -> Any:
+        """Lists and numbers, as another process can write them."""
+        return [[blocks for blocks, _ in request] for request in self.told], sorted(self.removed)
+
+
+def check_searcher(searcher: Searcher) -> None:
+    """Raise ContractError unless the searcher keeps its contract on problems with made-up losses.
+
+    It must choose `budget` removable blocks on each: with protected blocks, with one block to go
+    and with all but one, with equal, negative and infinite losses. It must ask for the same subsets
+    again under the same seed, also in another process; take chance from `problem.rng()` alone; end,
+    also when it is closed early; and change neither itself nor the signals that it is given.
+    """
+    judge = Judge("searcher", searcher)
+    judge.check_class()
+    judge.check_copies()
+    with judge.doing("naming the signals that it needs"):
+        needs_of(searcher)
+    with judge.unchanged():
+        _check_same_again(judge, searcher)
+        for case in _cases():
+            record = _run(judge, searcher, case)
+            _check_infinite(judge, case, record)
+    _check_closes(judge, searcher)
+
+
+def _cases() -> list[Case]:
+    return [
+        Case("with one block to go", Problem(10, 1), toy_loss),
+        Case("with protected blocks", Problem(9, 3, protected=frozenset({0, 1, 8})), toy_loss),
+        Case("with all but one block to go", Problem(5, 4), toy_loss),
+        Case("with no choice at all", Problem(6, 3, protected=frozenset({0, 2, 5})), toy_loss),
+        Case("with two blocks", Problem(2, 1), toy_loss),
+        Case("with losses that are all equal", Problem(8, 2), lambda subset: 1.0),
+        Case("with losses that are all equal", Problem(7, 5), lambda subset: 1.0),
+        Case("with many equal losses", Problem(7, 3), lambda subset: float(len(subset & {1, 2}))),
+        Case("with negative losses", Problem(7, 3), lambda subset: toy_loss(subset) - 10),
+        Case("with blocks that are fatal", Problem(8, 3), _fatal),
+        Case("with losses that are all infinite", Problem(7, 3), lambda subset: math.inf),
+    ]
+
+
+def _fatal(subset: Subset) -> float:
+    return math.inf if subset & FATAL else toy_loss(subset)
+
+
+def _check_same_again(judge: Judge, searcher: Searcher) -> None:
+    first = _run(judge, searcher, REPEATED).as_plain()  # imports libraries, which may draw too
+    with no_outside_chance(judge, "problem.rng()"):
+        again = _run(judge, searcher, REPEATED).as_plain()
+    judge.require(
+        first == again,
+        "asks for other subsets when the same search is run again, so a stopped one could not go "
+        "on: take chance from problem.rng() alone, and remember nothing between searches",
+    )
+    with other_circumstances(seed=17):
+        hastily = _run(judge, searcher, REPEATED).as_plain()
+    judge.require(
+        first == hastily,
+        "asks for other subsets when the clock runs faster: bound a search by subsets or rounds, "
+        "not by time",
+    )
+    with judge.doing("running in another process"):
+        there = elsewhere(run_plainly, searcher)
+    judge.require(
+        there in (None, _as_json(first)),
+        "asks for other subsets in another process: go through sets in sorted order, and derive "
+        "nothing from hash() or id()",
+    )
+
+
+def run_plainly(searcher: Searcher) -> Any:
+    """The requests and the choice on the problem that is repeated in another process."""
+    return _as_json(_run(Judge("searcher", searcher), searcher, REPEATED).as_plain())
+
+
+def _as_json(plain: Any) -> Any:
+    return [list(part) for part in plain]
+
+
+def _run(judge: Judge, searcher: Searcher, case: Case) -> Record:
+    """Drive the searcher to its end; whatever goes wrong on the way is its fault."""
+    signals = _Signals(judge, made_up_signals(needs_of(searcher), case.problem.n_blocks))
+    before = copy.deepcopy(dict(signals))
+    told: Told = []
+    try:
+        driver = Driver(searcher, replace(case.problem, signals=signals))
+        while driver.request is not None:
+            request = list(driver.request)
+            losses = [case.loss(subset) for subset in request]
+            told.append([(sorted(s), loss) for s, loss in zip(request, losses, strict=True)])
+            driver.answer(losses)
+            _check_end(judge, driver, case)
+    except PluginError as error:
+        cause = error.__cause__
+        raise cause if isinstance(cause, ContractError) else _fault(error, case) from cause
+    judge.require(before == dict(signals), "changes the signals that it is given; copy them first")
+    assert driver.removed is not None
+    return Record(told, driver.removed)
+
+
+def _fault(error: PluginError, case: Case) -> ContractError:
+    reason = str(error).replace("; PRUNEKIT_DEBUG=1 shows where", "")
+    hint = ""
+    if "TypeError: '<' not supported" in reason and "equal" in case.what:
+        hint = (
+            "; of equal losses take the first subset in order: key=lambda s: (loss[s], sorted(s))"
+        )
+    return ContractError(f"{reason} ({case.what}: {_shown(case.problem)}){hint}")
+
+
+def _shown(problem: Problem) -> str:
+    protected = f", protected {words(problem.protected)}" if problem.protected else ""
+    return f"{problem.n_blocks} blocks, budget {problem.budget}{protected}"
+
+
+class _Signals(dict[str, Sequence[Sequence[float]]]):
+    """The signals that were asked for; any other is a fault that says so."""
+
+    def __init__(self, judge: Judge, tables: Mapping[str, Sequence[Sequence[float]]]) -> None:
+        super().__init__({name: [list(row) for row in table] for name, table in tables.items()})
+        self.judge = judge
+
+    def __missing__(self, name: str) -> Any:
+        self.judge.require(False, f"reads the signal {name!r}, which its `needs` does not name")
+
+
+def _check_end(judge: Judge, driver: Driver, case: Case) -> None:
+    judge.require(
+        driver.asked < ENOUGH,
+        f"does not end: it asked for {driver.asked:,} subsets {case.what} "
+        f"({_shown(case.problem)}); return a choice once nothing new is asked for",
+    )
+
+
+def _check_infinite(judge: Judge, case: Case, record: Record) -> None:
+    """What was told to be infinitely bad must not be chosen while something better is known."""
+    losses, chosen = record.losses, record.removed
+    finite = [s for s, x in losses.items() if len(s) == len(chosen) and math.isfinite(x)]
+    judge.require(
+        math.isfinite(losses.get(chosen, 0.0)) or not finite,
+        f"chooses {words(chosen)}, whose loss it was told is infinite, though it knows better "
+        "ones: infinity is the worst loss",
+    )
+    fatal = {i for i in case.problem.removable if losses.get(frozenset({i})) == math.inf}
+    others = len(case.problem.removable) - len(fatal)
+    judge.require(
+        not chosen & fatal or others < len(chosen),
+        f"chooses {words(chosen & fatal)}, whose removal alone it was told is infinitely bad, "
+        "though enough other blocks can go: infinity is the worst loss",
+    )
+
+
+def _check_closes(judge: Judge, searcher: Searcher) -> None:
+    """Ctrl-C and rehearsals close a search that is not at its end."""
+    problem = REPEATED.problem
+    signals = made_up_signals(needs_of(searcher), problem.n_blocks)
+    steps = searcher.search(replace(problem, signals=signals))
+    for request in itertools.islice(steps, 1):
+        assert request
+    try:
+        steps.close()
+    except RuntimeError as error:
+        raise ContractError(
+            f"{judge.who} goes on when it is closed, as Ctrl-C does; catch no bare or "
+            "BaseException around `yield`"
+        ) from error
