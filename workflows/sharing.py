@@ -10,7 +10,7 @@ from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.proof import close, gap
-from prunekit.workflows.roundtrip import Expectation
+from prunekit.core.roundtrip import Expectation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
