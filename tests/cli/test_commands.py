@@ -236,7 +236,7 @@ def test_a_mistake_in_an_export_costs_one_line_and_writes_nothing(
 @pytest.mark.parametrize(
     ("family", "message"),
     [
-        ("gemma2", "does not run this model faithfully"),
+        ("gemma2", "models of type 'gemma2' cannot be run block by block"),
         ("gpt2", "cannot run this model, of type 'gpt2'"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from prunekit.core import CheckpointError, ConfigError
+from prunekit.core import CheckpointError, ConfigError, UnfitModel
 from prunekit.core.batching import batches_of
 from prunekit.core.checkpoint import Checkpoint
 from prunekit.core.interfaces import Spec
@@ -127,13 +127,33 @@ def test_llama31_is_told_from_llama3_by_its_rotary_scaling(tiny_model, registry)
     assert choose_adapter(config, None, registry).name == "llama31"
 
 
-def test_another_rotary_scaling_or_family_is_nobodys(registry):
+def test_another_rotary_scaling_or_family_goes_to_the_generic_adapter(registry):
     linear = {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
     for config in ({"model_type": "llama", "rope_parameters": linear}, {"model_type": "gpt2"}):
-        with pytest.raises(
-            CheckpointError, match="no model family handles .* --adapter from: llama3"
-        ):
-            choose_adapter(AutoConfig.for_model(**config), None, registry)
+        found = choose_adapter(AutoConfig.for_model(**config), None, registry)
+        assert found.name == "hf-decoder"
+
+
+def test_a_model_that_writes_no_text_is_nobodys(registry):
+    with pytest.raises(CheckpointError, match="no model family handles .* --adapter from: hf-"):
+        choose_adapter(AutoConfig.for_model("vit"), None, registry)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
+def test_any_other_decoder_is_searched_and_exported_by_the_generic_adapter(
+    family, tiny_model, tmp_path
+):
+    import prunekit
+
+    model = str(tiny_model(family))
+    given = {"ppl": {"data": "demo", "samples": 2, "length": 24}, "workdir": tmp_path / "work"}
+    result = prunekit.search(model, searcher="one-shot", save=tmp_path / "pruned", **given)
+    pruned = AutoModelForCausalLM.from_pretrained(tmp_path / "pruned", dtype=torch.float32).eval()
+    samples = Perplexity(data="demo", samples=2, length=24).calibration_set(
+        Checkpoint(model).tokenizer()
+    )
+    losses = naive_loss(pruned, samples)
+    assert result.pruned.loss == pytest.approx(sum(losses) / (2 * 23), rel=1e-6)
 
 
 def test_two_families_that_claim_a_model_are_named(install, tiny_model):
@@ -158,7 +178,7 @@ def test_an_unknown_adapter_is_named(tiny_model, registry):
 
 def test_a_model_whose_blocks_share_more_than_a_hidden_state_is_refused(tiny_model, registry):
     adapter = adapter_of(tiny_model(), registry)
-    giver, taker = adapter.blocks[2].mlp, adapter.blocks[5].mlp
+    giver, taker = (adapter.model.model.layers[i].mlp for i in (2, 5))
     give, take = giver.forward, taker.forward
     memory = []
 
@@ -167,8 +187,8 @@ def test_a_model_whose_blocks_share_more_than_a_hidden_state_is_refused(tiny_mod
         return memory[0]
 
     giver.forward = remember
-    taker.forward = lambda hidden: take(hidden) + memory[0][:, : hidden.shape[1]].sum()
-    with pytest.raises(CheckpointError, match="'llama3' does not run this model faithfully"):
+    taker.forward = lambda hidden: take(hidden) + memory[0]
+    with pytest.raises(UnfitModel, match="hand each other more than a hidden state"):
         prove(adapter)
 
 
