@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +11,10 @@ import typer
 
 from prunekit.cli.evaluations import show_evaluation
 from prunekit.cli.export import parse_blocks
-from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, err
-from prunekit.workflows.evaluate import run_evaluation, target_of, wanted_of
-from prunekit.workflows.evaluation.gate import Gate
+from prunekit.cli.screen import Quiet, Show, Verbose, Workdir, counter, err
+from prunekit.workflows.evaluate import run_evaluation, wanted_of
+from prunekit.workflows.evaluation.gate import MEAN, Gate
+from prunekit.workflows.evaluation.target import target_of
 from prunekit.workflows.quiet import quiet_libraries
 
 SETTINGS = (
@@ -31,18 +31,18 @@ SETTINGS = (
 class Watch:
     """Shows on a bar how far an evaluation is."""
 
-    def __init__(self, show: Callable[[str, int, int | None], None]) -> None:
+    def __init__(self, show: Show) -> None:
         self._show = show
         self._what = ""
 
     def stage(self, what: str) -> None:
-        """A new part of the work begins."""
+        """A new part of the work begins, from nothing."""
         self._what = what
         self._show(what, 0, None)
 
     def count(self, done: int, total: int, unit: str) -> None:
         """So much of this part is done."""
-        self._show(self._what, done, total)
+        self._show(self._what, done, total, unit)
 
 
 def evaluate(
@@ -71,7 +71,8 @@ def evaluate(
         float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
     ] = None,
     min_accuracy: Annotated[
-        float | None, typer.Option(help="Exit with 3 below this mean accuracy, 0 to 1.")
+        list[str] | None,
+        typer.Option(help="Exit with 3 below this mean accuracy, as 0.6, or a task's: piqa=0.7."),
     ] = None,
     workdir: Workdir = Path("prunekit-runs"),
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -84,7 +85,7 @@ def evaluate(
     quiet_libraries()
     if run is None and "model" not in given and not quiet:
         err.print("no --model given: taking demo, a small model that comes with prunekit")
-    gate = Gate(max_ppl_ratio, min_accuracy)
+    gate = Gate.of(max_ppl_ratio, parse_bounds(min_accuracy or []))
     how = {
         "limit": limit,
         "include_path": include_path,
@@ -99,9 +100,15 @@ def evaluate(
     target = target_of(given.pop("model", None), run, blocks, workdir, given)
     wanted = wanted_of(target, ppl, tasks, how)
     with counter(quiet) as show:
-        result = run_evaluation(target, wanted, workdir, Watch(show))
+        result = run_evaluation(target, wanted, gate, workdir, Watch(show))
     if json:
         sys.stdout.write(result.to_json())
     else:
-        show_evaluation(result)
+        show_evaluation(result, quiet)
     gate.check(result)
+
+
+def parse_bounds(texts: list[str]) -> dict[str, str]:
+    """`0.6` and `piqa=0.7` by the name of the task; a number alone is the mean's."""
+    pairs = (text.rpartition("=") for text in texts)
+    return {name or MEAN: bound for name, _, bound in pairs}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.table import Column, Table
@@ -12,32 +12,41 @@ from prunekit.core.problem import words
 from prunekit.workflows.evaluation.comparison import EvaluationResult, Row
 
 
-def show_evaluation(result: EvaluationResult) -> None:
+def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
     """Every protocol and task: dense, pruned, and the difference with its standard error."""
     title = f"{result.model} without blocks {words(result.removed)}"
     out.print(title if result.removed else result.model, style="bold", soft_wrap=True)
-    for name, rows, digits in (
-        ("perplexity", result.perplexities.values(), 2),
-        ("task", result.tasks.values(), 4),
-    ):
-        if rows:
-            out.print(_table(name, rows, digits))
-    if result.remark:
+    tasks = list(result.tasks.values())
+    mean = result.mean_accuracy()
+    show_rows(result.perplexities.values(), [*tasks, mean] if mean and len(tasks) > 1 else tasks)
+    if result.remark and not quiet:
         err.print(result.remark, soft_wrap=True)
 
 
-def _table(name: str, rows: Iterable[Row], digits: int) -> Table:
-    numbers = [Column(head, justify="right") for head in ("dense", "pruned", "difference")]
-    table = Table(Column(name, overflow="fold"), *numbers, box=box.SIMPLE_HEAD, pad_edge=False)
+def show_rows(perplexities: Iterable[Row], tasks: Iterable[Row]) -> None:
+    """Tables of 80 columns."""
+    for name, rows, digits in (("perplexity", [*perplexities], 2), ("task", [*tasks], 4)):
+        if rows:
+            out.print(_table(name, rows, digits))
+
+
+def _table(name: str, rows: Sequence[Row], digits: int) -> Table:
+    models = [who for who in ("dense", "pruned") if any(who in row.of for row in rows)]
+    heads = [*models, "difference"] if len(models) > 1 else models
+    columns = [Column(head, justify="right", no_wrap=True) for head in heads]
+    table = Table(Column(name, overflow="fold"), *columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        label = row.name if row.metric == "perplexity" else f"{row.name} ({row.metric})"
-        values = (_number(value, digits) for value in (row.dense, row.pruned))
-        table.add_row(label, *values, _difference(row, digits))
+        label = row.name if row.metric in ("perplexity", "accuracy") else f"{row.name} {row.metric}"
+        cells = [_number(row, who, digits) for who in models]
+        table.add_row(label, *[*cells, _difference(row, digits)][: len(heads)])
     return table
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:,.{digits}f}"
+def _number(row: Row, who: str, digits: int) -> str:
+    value = getattr(row, who)
+    if value is None:
+        return "not finite" if who in row.of else "-"
+    return f"{value:,.{digits}f}"
 
 
 def _difference(row: Row, digits: int) -> str:

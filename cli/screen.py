@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 from rich.console import Console
@@ -67,6 +67,14 @@ class StudyBar:
         self.progress.update(self.task, completed=done)
 
 
+class Show(Protocol):
+    """Moves a bar."""
+
+    def __call__(self, what: str, done: int, total: int | None, unit: str = "") -> None:
+        """So much of `what` is done, of how much, and what is counted."""
+        ...
+
+
 @contextmanager
 def bar(quiet: bool) -> Iterator[Bar]:
     """A bar on standard error, for as long as a search goes on."""
@@ -82,13 +90,13 @@ def study_bar(quiet: bool) -> Iterator[StudyBar]:
 
 
 @contextmanager
-def counter(quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar for work in equal steps: call it with what is done, how much, and of how much."""
+def counter(quiet: bool) -> Iterator[Show]:
+    """A bar for work in equal steps."""
     with _progress(quiet) as progress:
         task = progress.add_task("starting", total=None, unit="", best="")
 
-        def show(what: str, done: int, total: int | None) -> None:
-            progress.update(task, description=what, completed=done, total=total)
+        def show(what: str, done: int, total: int | None, unit: str = "") -> None:
+            progress.update(task, description=what, completed=done, total=total, unit=unit)
 
         yield show
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +12,11 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
+from prunekit.cli.evaluations import show_rows
 from prunekit.cli.results import show_blocks, show_next, show_result, signed
 from prunekit.cli.screen import Workdir, out
 from prunekit.core.problem import words
+from prunekit.workflows.evaluation.record import rows_of
 from prunekit.workflows.result import result_of
 from prunekit.workflows.show import (
     Shown,
@@ -26,9 +28,6 @@ from prunekit.workflows.show import (
     to_json,
 )
 from prunekit.workflows.show import show as read
-
-APART = ("details", "protocols", "settings", "versions")
-"""Parts of an evaluation that say how it was made."""
 
 
 def show(
@@ -158,24 +157,8 @@ def _latency(row: Mapping[str, Any] | None) -> None:
 
 
 def _evaluation(row: Mapping[str, Any] | None) -> None:
-    """The numbers of an evaluation by what was evaluated, however deep they lie."""
-    sections = {k: v for k, v in (row or {}).items() if isinstance(v, Mapping) and k not in APART}
-    lines = [
-        f"  {name}: {numbers}"
-        for section in sections.values()
-        for name, value in section.items()
-        if (numbers := ", ".join(_numbers(value)))
-    ]
-    if lines:
-        out.print("evaluated:", *lines, "", sep="\n")
-
-
-def _numbers(value: object, above: str = "") -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for name, below in value.items():
-            yield from _numbers(below, f"{above}{name} ")
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield f"{above}{value:.5g}"
+    if row is not None:
+        show_rows(*rows_of(row))
 
 
 def _versions(versions: Mapping[str, str]) -> None:

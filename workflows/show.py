@@ -17,14 +17,13 @@ from prunekit.core.interfaces import Spec
 from prunekit.core.journal import Journal
 from prunekit.core.layer_fields import block_count
 from prunekit.core.registry import load
+from prunekit.workflows.evaluation.record import read_record
 from prunekit.workflows.latency import read_latency
 from prunekit.workflows.plan import DEFAULT_DEMO
 from prunekit.workflows.provenance import read_provenance
 from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.result import SearchResult, finite, read_result, result_of
 from prunekit.workflows.runs import folder_of
-
-EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def _run(folder: Path) -> ShownRun | None:
     if not (folder / "result.json").is_file():
         return None
     result = result_of(read_result(folder))
-    return ShownRun(str(folder), result, _evaluation(folder), read_latency(folder))
+    return ShownRun(str(folder), result, read_record(folder), read_latency(folder))
 
 
 def _unfinished_run(folder: Path) -> ShownUnfinishedRun | None:
@@ -161,18 +160,6 @@ def _workdir(folder: Path) -> ShownWorkdir | None:
     return ShownWorkdir(str(folder), results, others)
 
 
-def _evaluation(folder: Path) -> Mapping[str, Any] | None:
-    """What an evaluation left there; ConfigError where it cannot be read."""
-    path = folder / EVALUATION
-    if not path.is_file():
-        return None
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON ({error}); evaluate again") from error
-    return row if isinstance(row, dict) else None
-
-
 def _checkpoint(checkpoint: Checkpoint) -> ShownCheckpoint:
     folder, config = Path(checkpoint.source), checkpoint.config()
     files = sorted(folder.glob("*.safetensors"))
@@ -189,7 +176,7 @@ def _checkpoint(checkpoint: Checkpoint) -> ShownCheckpoint:
         dtypes=dict(sizes),
         files=len(files),
         record=read_provenance(folder),
-        evaluation=_evaluation(folder),
+        evaluation=read_record(folder),
     )
 
 

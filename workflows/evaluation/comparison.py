@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from prunekit.core.likelihood import perplexity
-from prunekit.core.measurement import difference_error, mean_loss
+from prunekit.core.measurement import Measurement, ratio_difference_error
 from prunekit.workflows.evaluation.readings import Evaluation, PerplexityReading, TaskReading
 
 SCHEMA = 1
-R = TypeVar("R")
+R = TypeVar("R", PerplexityReading, TaskReading)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One number of both models; None where there is none, or it is not finite."""
+    """One number of both models, or of one; None where it is not finite."""
 
     name: str
     metric: str
@@ -29,8 +28,16 @@ class Row:
     """pruned - dense"""
     standard_error: float | None
     """of the difference, over windows or items, which are the same for both"""
+    higher_is_better: bool
+    of: tuple[str, ...]
+    """the models that were evaluated: `dense`, `pruned` or both"""
     record: Mapping[str, Any]
     """the protocol, or what lm-eval said of the task"""
+
+    @property
+    def value(self) -> float | None:
+        """Of the model in question: the pruned one, or the only one there is."""
+        return self.pruned if "pruned" in self.of else self.dense
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,16 @@ class EvaluationResult:
     """by protocol"""
     tasks: Mapping[str, Row]
     """by task"""
+    fingerprint: Mapping[str, str]
+    """weights, dtype, device and all else about model and machine that changes a number"""
     versions: Mapping[str, str]
     remark: str = ""
     """why there is nothing to compare with, if so"""
     schema: int = field(default=SCHEMA)
+
+    def mean_accuracy(self) -> Row | None:
+        """The mean over the tasks, as if their items were independent; None without tasks."""
+        return _mean([row for row in self.tasks.values() if row.higher_is_better])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -57,21 +70,16 @@ class EvaluationResult:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
-def rows_of(
-    dense: Evaluation | None, pruned: Evaluation | None
-) -> tuple[dict[str, Row], dict[str, Row]]:
-    """Perplexities by protocol and accuracies by task, of both or of the one that there is."""
-    perplexities = {
-        name: _perplexity(*readings)
-        for name, readings in _pairs(
-            dense.perplexities if dense else {}, pruned.perplexities if pruned else {}
-        )
-    }
-    tasks = {
-        name: _task(*readings)
-        for name, readings in _pairs(dense.tasks if dense else {}, pruned.tasks if pruned else {})
-    }
-    return perplexities, tasks
+def perplexity_rows(dense: Evaluation | None, pruned: Evaluation | None) -> dict[str, Row]:
+    """By protocol, of both or of the one that there is."""
+    pairs = _pairs(dense.perplexities if dense else {}, pruned.perplexities if pruned else {})
+    return {name: _perplexity(*readings) for name, readings in pairs}
+
+
+def task_rows(dense: Evaluation | None, pruned: Evaluation | None) -> dict[str, Row]:
+    """By task, of both or of the one that there is."""
+    pairs = _pairs(dense.tasks if dense else {}, pruned.tasks if pruned else {})
+    return {name: _task(*readings) for name, readings in pairs}
 
 
 def _pairs(
@@ -86,42 +94,59 @@ def _perplexity(dense: PerplexityReading | None, pruned: PerplexityReading | Non
     reading = pruned or dense
     assert reading is not None
     error = None
-    if dense and pruned:
-        error = difference_error(pruned.measurement, dense.measurement, _perplexity_of)
-    values = [_finite(r.perplexity) if r else None for r in (dense, pruned)]
-    return _row(reading.name, "perplexity", values, error, reading.record)
+    if dense and pruned and dense.record["digest"] == pruned.record["digest"]:
+        error = ratio_difference_error(pruned.measurement, dense.measurement, perplexity)
+    values = {who: _finite(r.perplexity) for who, r in (("dense", dense), ("pruned", pruned)) if r}
+    return _row(reading.name, "perplexity", values, error, False, reading.record)
 
 
 def _task(dense: TaskReading | None, pruned: TaskReading | None) -> Row:
     reading = pruned or dense
     assert reading is not None
-    error = _paired_error(pruned.items, dense.items) if dense and pruned else None
-    values = [r.value if r else None for r in (dense, pruned)]
-    return _row(reading.name, reading.metric, values, error, reading.record)
+    error = None
+    if dense and pruned and len(dense.items) == len(pruned.items):
+        error = ratio_difference_error(_mean_of(pruned), _mean_of(dense))
+    both = {who: r for who, r in (("dense", dense), ("pruned", pruned)) if r}
+    values = {who: r.value for who, r in both.items()}
+    record = {**reading.record, "metrics": {who: r.record["metrics"] for who, r in both.items()}}
+    return _row(reading.name, reading.metric, values, error, reading.higher_is_better, record)
 
 
 def _row(
     name: str,
     metric: str,
-    values: Sequence[float | None],
+    values: Mapping[str, float | None],
     error: float | None,
+    higher_is_better: bool,
     record: Mapping[str, Any],
 ) -> Row:
-    dense, pruned = values
+    dense, pruned = values.get("dense"), values.get("pruned")
     gap = None if dense is None or pruned is None else pruned - dense
-    return Row(name, metric, dense, pruned, gap, error, record)
+    error = None if error is None else _finite(error)
+    of = tuple(values)
+    return Row(name, metric, dense, pruned, gap, error, higher_is_better, of, record)
 
 
-def _perplexity_of(sums: Sequence[float], weights: Sequence[float]) -> float:
-    return perplexity(mean_loss(sums, weights))
-
-
-def _paired_error(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Standard error of the difference of two means over the same items."""
-    if len(a) < 2 or len(a) != len(b):
+def _mean(rows: list[Row]) -> Row | None:
+    if not rows:
         return None
-    gaps = [x - y for x, y in zip(a, b, strict=True)]
-    return statistics.stdev(gaps) / math.sqrt(len(gaps))
+    n = len(rows)
+    of = [who for who in ("dense", "pruned") if all(who in row.of for row in rows)]
+    values = {who: _mean_value([getattr(row, who) for row in rows]) for who in of}
+    errors = [row.standard_error for row in rows]
+    error = None
+    if None not in errors:
+        error = math.sqrt(math.fsum(x * x for x in errors if x is not None)) / n
+    return _row(f"mean of {n} tasks", "accuracy", values, error, True, {})
+
+
+def _mean_value(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if len(known) == len(values) else None
+
+
+def _mean_of(reading: TaskReading) -> Measurement:
+    return Measurement(reading.items, (1.0,) * len(reading.items))
 
 
 def _finite(value: float) -> float | None:

@@ -79,13 +79,18 @@ class Evaluator:
 
     def evaluate_all(self, subsets: Sequence[Subset]) -> list[Evaluation]:
         """The same of several variants; perplexities run each common prefix of blocks once."""
-        for subset in subsets:
-            self.found.setdefault(subset, Evaluation(tuple(sorted(subset))))
+        self.begin(subsets)
         for windows in self.windows:
             self._perplexities(windows, subsets)
         for task, digest in self.tasks:
             for subset in dict.fromkeys(subsets):
                 self._task(task, digest, subset)
+        return [self.found[subset] for subset in subsets]
+
+    def begin(self, subsets: Sequence[Subset]) -> list[Evaluation]:
+        """The evaluations of these variants, which fill as they are evaluated."""
+        for subset in subsets:
+            self.found.setdefault(subset, Evaluation(tuple(sorted(subset))))
         return [self.found[subset] for subset in subsets]
 
     def _windows(self) -> list[Windows]:
@@ -137,4 +142,4 @@ class Evaluator:
 
 
 def _variant(subset: Subset) -> str:
-    return f"without {words(subset)}" if subset else "dense"
+    return f"without {words(subset)}" if subset else "with all blocks"

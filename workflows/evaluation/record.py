@@ -1,0 +1,74 @@
+"""`evaluation.json` in the folder of a run: all that was ever evaluated of it.
+
+Numbers that were measured in another way, say on fewer items or in another dtype, stand side by
+side; the same measured again replaces what was there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.files import write_text
+from prunekit.workflows.evaluation.comparison import SCHEMA, EvaluationResult, Row
+
+FILE = "evaluation.json"
+PARTS = ("perplexities", "tasks")
+SPEED_ONLY = ("batch_size",)
+"""Parts of a record that change no number by more than rounding."""
+
+
+def keep(result: EvaluationResult, folder: Path) -> None:
+    """Add a result to what is there; StorageError where it cannot be written."""
+    row = result.as_dict()
+    made = {"fingerprint": row.pop("fingerprint"), "versions": row.pop("versions")}
+    before = read_record(folder) or {part: {} for part in PARTS}
+    for part in PARTS:
+        merged = {name: list(rows) for name, rows in before[part].items()}
+        for name, value in row[part].items():
+            new = {**value, **made}
+            others = [old for old in merged.pop(name, []) if _way(old) != _way(new)]
+            merged[name] = [*others, new]
+        row[part] = merged
+    write_text(folder / FILE, json.dumps(row, indent=2, allow_nan=False) + "\n")
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """What is there, None where nothing was evaluated; ConfigError where it cannot be read.
+
+    By protocol and by task a list of rows, the newest last.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON ({error}); remove it and evaluate again") from error
+    if not isinstance(row, dict) or row.get("schema") != SCHEMA or not set(PARTS) <= set(row):
+        raise ConfigError(f"{path}: expected schema {SCHEMA}; remove it and evaluate again")
+    return row
+
+
+def rows_of(record: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
+    """Perplexities and tasks of a record, the newest of each name last."""
+    names = [field.name for field in dataclasses.fields(Row)]
+    perplexities, tasks = (
+        [
+            Row(**{name: row[name] for name in names})
+            for rows in record[part].values()
+            for row in rows
+        ]
+        for part in PARTS
+    )
+    return perplexities, tasks
+
+
+def _way(row: Mapping[str, Any]) -> str:
+    """How a row was measured."""
+    record = {k: v for k, v in row["record"].items() if k not in (*SPEED_ONLY, "metrics")}
+    return json.dumps([record, row["fingerprint"], row["versions"]], sort_keys=True)
