@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -12,38 +12,13 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.checkpoint import Checkpoint, find
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
-from prunekit.core.layer_fields import block_count
-from prunekit.core.problem import Subset, words
+from prunekit.core.layer_fields import block_count, without_blocks
+from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
 from prunekit.workflows.variant import Variant, check_blocks, check_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
-
-LISTS = (
-    "mlp_only_layers",
-    "attn_layer_indices",
-    "hybrid_layer_ids",
-    "cross_attention_layers",
-    "attention_types",
-)
-COUNTS = (
-    "first_k_dense_replace",
-    "num_dense_layers",
-    "moe_layer_start_index",
-    "num_kv_shared_layers",
-    "num_nextn_predict_layers",
-)
-CADENCES = (
-    "decoder_sparse_step",
-    "moe_layer_freq",
-    "sliding_window_pattern",
-    "attn_layer_period",
-    "expert_layer_period",
-    "interleave_moe_layer_step",
-    "no_rope_layer_interval",
-    "full_attention_interval",
-)
 
 
 def write_recipe(variant: Variant, form: str, to: Path, dtype: str | None) -> None:
@@ -77,7 +52,7 @@ def _mergekit(
     """A passthrough merge of the ranges that stay, for mergekit 0.1."""
     import yaml
 
-    if fields := [*_lists_by_block(config), *_uneven(config)]:
+    if fields := _told_by_block(config, variant.removed):
         raise ConfigError(
             f"mergekit cannot make this model: it corrects the number of blocks only, and this "
             f"configuration also says block by block: {', '.join(fields)}. What it writes would "
@@ -113,8 +88,8 @@ def _llama_cpp(
         raise ConfigError(
             f"--dtype {dtype}: llama-quantize takes the type when the script runs; leave it out"
         )
-    lists = [name for name, values in _lists_by_block(config).items() if len(values) > 1]
-    if fields := [*lists, *_uneven(config)]:
+    told = _told_by_block(config, variant.removed)
+    if fields := [name for name, value in told.items() if _differ(name, value, told)]:
         raise ConfigError(
             f"llama-quantize cannot prune this model: its blocks differ ({', '.join(fields)}), and "
             "a GGUF keeps that for the old numbers of the blocks. Leave out --format, and convert "
@@ -145,24 +120,25 @@ def _comments(lines: list[str]) -> str:
     return "".join(f"# {line}\n" for line in lines)
 
 
-def _lists_by_block(config: PretrainedConfig) -> dict[str, set[str]]:
-    """The different values of every field that has one for each block."""
-    fields = config.get_text_config().to_dict().items()
-    lists = {k: v for k, v in fields if isinstance(v, list) and len(v) == block_count(config)}
-    return {name: set(map(repr, values)) for name, values in lists.items()}
+def _told_by_block(config: PretrainedConfig, removed: Subset) -> dict[str, Any]:
+    """What the configuration says of single blocks and would have to say otherwise without these.
 
-
-def _uneven(config: PretrainedConfig) -> list[str]:
-    """The other fields by which blocks differ."""
-    fields = config.get_text_config().to_dict()
-    nothing: dict[tuple[str, ...], tuple[Any, ...]] = {
-        LISTS: (None, []),
-        COUNTS: (None, 0),
-        CADENCES: (None, 0, 1),
+    Raises UnfitModel where that cannot be said at all.
+    """
+    before, after = (
+        without_blocks(config, blocks).get_text_config().to_dict() for blocks in (DENSE, removed)
+    )
+    total = block_count(config)
+    count = {total: total - len(removed)}
+    return {
+        name: value
+        for name, value in before.items()
+        if value != after.get(name) and not (isinstance(value, int) and value in count)
     }
-    return [
-        name
-        for names, trivial in nothing.items()
-        for name in names
-        if fields.get(name) not in trivial
-    ]
+
+
+def _differ(name: str, value: object, fields: Mapping[str, Any]) -> bool:
+    """Whether a field says that blocks differ; of windows `layer_types`, where it is, says all."""
+    if name == "max_window_layers" and "layer_types" in fields:
+        return False
+    return not isinstance(value, list) or len({repr(entry) for entry in value}) > 1

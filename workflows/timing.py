@@ -96,7 +96,8 @@ def tensors_in(held: object) -> Iterator[Tensor]:
             continue
         seen.add(id(item))
         if isinstance(item, torch.Tensor):
-            yield item
+            if item.dim():  # else it is a count
+                yield item
         elif isinstance(item, dict):
             todo += item.values()
         elif isinstance(item, (list, tuple)):

@@ -89,8 +89,9 @@ def test_the_cache_holds_keys_and_values_of_every_block_that_is_left(tiny_model,
 
 def test_a_window_that_slides_holds_less(tiny_model):
     result = prunekit.latency(str(tiny_model("qwen3-sliding")), remove=[7], **SHORT)
-    whole = 2 * 2 * 8 * 4 * 8
-    assert 0 < result.dense.cache_bytes_per_token < whole
+    whole, window = 12 + 4, 8 - 1  # what the next token sees besides itself
+    held = [2 * 2 * 8 * 4 * (2 * whole + blocks * window) for blocks in (6, 5)]
+    assert [result.dense.cache_bytes, result.pruned.cache_bytes] == held
 
 
 def test_every_tensor_of_a_cache_is_counted_once():
