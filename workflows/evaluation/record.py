@@ -57,14 +57,19 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 def rows_of(record: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
     """Perplexities and tasks of a record, the newest of each name last."""
     names = [field.name for field in dataclasses.fields(Row)]
-    perplexities, tasks = (
-        [
-            Row(**{name: row[name] for name in names})
-            for rows in record[part].values()
-            for row in rows
-        ]
-        for part in PARTS
-    )
+    try:
+        perplexities, tasks = (
+            [
+                Row(**{name: row[name] for name in names})
+                for rows in record[part].values()
+                for row in rows
+            ]
+            for part in PARTS
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{FILE} holds something else than evaluations ({error}); remove it and evaluate again"
+        ) from error
     return perplexities, tasks
 
 
