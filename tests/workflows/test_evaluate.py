@@ -16,7 +16,7 @@ QUICK = {
     "tasks": "demo",
     "limit": 4,
     "ppl_samples": 3,
-    "given": {"dtype": "float32"},
+    "dtype": "float32",
 }
 
 
@@ -93,8 +93,6 @@ def test_a_task_has_the_numbers_of_the_harness_on_the_exported_folder(tiny_model
         bootstrap_iters=0,
     )
     assert result.tasks["kings"].pruned == stock["results"]["kings"]["acc_norm,none"]
-    metrics = result.tasks["kings"].record["metrics"]
-    assert metrics["acc,none"] == stock["results"]["kings"]["acc,none"]
 
 
 def test_a_run_keeps_its_evaluations_and_measures_nothing_twice(quick, monkeypatch):
