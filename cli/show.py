@@ -17,6 +17,7 @@ from prunekit.cli.results import show_blocks, show_next, show_result, signed
 from prunekit.cli.screen import Workdir, out
 from prunekit.core.problem import words
 from prunekit.workflows.evaluation.record import rows_of
+from prunekit.workflows.provenance import pinned
 from prunekit.workflows.result import result_of
 from prunekit.workflows.show import (
     Shown,
@@ -100,7 +101,9 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
         _next("search it", f"search --model {shlex.quote(shown.folder)}")
         return
     _record(shown, record)
-    _next("time it", f"latency --model {shlex.quote(record['model'])} --remove {_gone(record)}")
+    _next("evaluate it", f"evaluate --model {shlex.quote(shown.folder)}")
+    source, gone = shlex.quote(record["model"]), words(record["removed"])
+    _next("time it", f"latency --model {source} --remove {gone}{pinned(record)}")
 
 
 def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
@@ -120,10 +123,6 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
         show_result(result_of(record["search"]))
     _evaluation(shown.evaluation)
     _versions(record["versions"])
-
-
-def _gone(record: Mapping[str, Any]) -> str:
-    return words(record["removed"])
 
 
 def _version(record: Mapping[str, Any]) -> str:

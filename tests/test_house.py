@@ -27,7 +27,7 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in sorted((ROOT / "docs").rglob("*.md"))
 }
-PENDING = {"evaluate", "new-plugin", "hf-decoder"}
+PENDING = {"new-plugin"}
 """Commands and plugins of which the pages speak, and that are not there yet."""
 
 

@@ -13,6 +13,7 @@ from prunekit.core.problem import words
 from prunekit.core.registry import Registry
 from prunekit.workflows.commands import export_command, search_command
 from prunekit.workflows.config import SearchConfig
+from prunekit.workflows.provenance import pinned
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
@@ -77,7 +78,7 @@ def _section(record: Mapping[str, Any], config: SearchConfig | None, registry: R
         f"- Kept: blocks {words(record['kept'])}.",
         f"- Weights they were removed from: `{record['weights']}`.",
     ]
-    revision = _revision(record)
+    revision = pinned(record)
     if record["search"] is None or config is None:
         lines += ["- Chosen by hand."]
         command = f"{export_command(model, record['removed'])}{revision} --to pruned"
@@ -88,12 +89,6 @@ def _section(record: Mapping[str, Any], config: SearchConfig | None, registry: R
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     lines += ["", "To repeat:", "", "```sh", command, "```", "", f"Versions: {versions}."]
     return "\n".join(lines)
-
-
-def _revision(record: Mapping[str, Any]) -> str:
-    """A model from the hub is repeated from the commit that was used."""
-    name, _, commit = record["weights"].rpartition("@")
-    return f" --revision {commit}" if name and name == record["model"] else ""
 
 
 def _search(result: Mapping[str, Any]) -> list[str]:

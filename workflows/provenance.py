@@ -53,3 +53,9 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
     if not isinstance(row, dict) or row.get("schema") != SCHEMA or needed - set(row):
         raise ConfigError(f"{path}: expected a record of schema {SCHEMA}; export the model again")
     return row
+
+
+def pinned(record: Mapping[str, Any]) -> str:
+    """The flag that names the commit of a model from the hub, empty for others."""
+    name, _, commit = record["weights"].rpartition("@")
+    return f" --revision {commit}" if name and name == record["model"] else ""
