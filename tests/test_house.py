@@ -105,18 +105,22 @@ def words_there_are():
 
 
 @pytest.fixture(scope="session")
-def journals(tmp_path_factory):
+def measured(tmp_path_factory):
     """What one document's commands measured, the next need not measure again."""
-    return tmp_path_factory.mktemp("journals")
+    folder = tmp_path_factory.mktemp("measured")
+    for name in ("journals", "evaluations"):
+        (folder / name).mkdir()
+    return folder
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch, journals):
+def place(tmp_path, monkeypatch, measured):
     """Where the files lie of which the documents speak."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     (tmp_path / "prunekit-runs").mkdir()
-    (tmp_path / "prunekit-runs" / "journals").symlink_to(journals)
+    for folder in measured.iterdir():
+        (tmp_path / "prunekit-runs" / folder.name).symlink_to(folder)
     (tmp_path / "my-text.txt").write_text("Once upon a time there was a king. " * 200)
     item = '{"question": "Who barks?", "choices": ["the dog", "the cat"], "answer": 0}\n'
     assert item.strip() in README

@@ -43,7 +43,7 @@ def test_losses_that_were_not_finite_are_read_back(result):
 
 
 def test_what_other_commands_left_in_a_run_is_read_too(result):
-    evaluation = {"perplexities": {"demo": {"dense": 51.9}}}
+    evaluation = {"schema": 1, "perplexities": {"demo": []}, "tasks": {}}
     Path(result.run, "evaluation.json").write_text(json.dumps(evaluation))
     timed = prunekit.latency(run=result.run, prompt_length=4, new_tokens=2, repeats=1)
     shown = prunekit.show(result.run)
