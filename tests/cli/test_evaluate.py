@@ -21,7 +21,8 @@ def test_both_models_stand_side_by_side_with_the_error_of_the_difference(evaluat
     lines = out.splitlines()
     assert lines[0].endswith("without blocks 2,5")
     assert [word in lines[2] for word in ("dense", "pruned", "difference")] == [True] * 3
-    assert lines[4].startswith(" demo perplexity") and "±" in lines[4]
+    assert lines[4].startswith(" demo perplexity")
+    assert "±" in lines[4]
     assert lines[5].startswith(" demo acc_norm")
     assert max(map(len, lines[1:])) <= 80
 
@@ -84,7 +85,7 @@ def test_without_a_model_the_demo_is_taken_and_said(prunekit):
         (["--max-ppl-ratio", "2"], 1, "no dense model to compare with"),
         (["--run", "nothing"], 1, "no finished run"),
         (["--include-path", "gone"], 1, "--include-path gone: no such folder"),
-        (["--limit", "few"], 2, "few"),
+        (["--limit", "few"], 2, "--limit"),
     ],
 )
 def test_a_mistake_costs_one_line_and_no_time(prunekit, tmp_path, words, status, message):

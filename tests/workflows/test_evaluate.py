@@ -2,10 +2,12 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import prunekit
@@ -36,7 +38,9 @@ def naive_perplexity(folder, texts, length, stride, joined):
     return math.exp(total / count)
 
 
-@pytest.mark.parametrize(("name", "length", "stride"), [("", 48, 48), ("", 48, 12), ("lambada=", 64, 1)])
+@pytest.mark.parametrize(
+    ("name", "length", "stride"), [("", 48, 48), ("", 48, 12), ("lambada=", 64, 1)]
+)
 def test_a_perplexity_is_that_of_a_loop_over_stock_transformers(
     tiny_model, tmp_path, name, length, stride
 ):
@@ -169,10 +173,6 @@ def test_a_run_may_be_evaluated_in_another_dtype_but_is_no_other_model(quick):
 
 
 def test_weights_that_have_changed_are_no_longer_the_run(quick, tmp_path):
-    import shutil
-
-    from safetensors.torch import load_file, save_file
-
     model = tmp_path / "model"
     shutil.copytree(quick["model"], model)
     run = prunekit.search(searcher="one-shot", **{**quick, "model": str(model)}).run

@@ -1,9 +1,12 @@
 """What was evaluated is kept: readings by model and subset, and the record of a run."""
 
 import json
+import math
+import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 import prunekit
 from prunekit.core import ConfigError
@@ -117,7 +120,9 @@ def test_ctrl_c_keeps_what_was_evaluated(again, run, measured, monkeypatch):
             return run_task(*given)
 
         patched.setattr(evaluating, "run_task", stopping)
-        with pytest.raises(Interrupted, match=r"demo perplexity \(dense, pruned\), demo acc_norm \(dense\)"):
+        with pytest.raises(
+            Interrupted, match=r"demo perplexity \(dense, pruned\), demo acc_norm \(dense\)"
+        ):
             again(**PPL, **TASK)
     record = read_record_of(run)
     assert record["perplexities"]["demo"][0]["of"] == ["dense", "pruned"]
@@ -128,11 +133,15 @@ def test_ctrl_c_keeps_what_was_evaluated(again, run, measured, monkeypatch):
 
 
 def test_numbers_that_are_not_finite_are_kept_as_such(tiny_model, tmp_path):
-    model = str(tiny_model("llama3", initializer_range=3e4))
-    given = {"remove": [1], "workdir": tmp_path, "dtype": "float16", **PPL}
-    first = prunekit.evaluate(model, **given)
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model("llama3"), model)
+    tensors = load_file(model / "model.safetensors")
+    tensors["lm_head.weight"][:] = math.nan
+    save_file(tensors, model / "model.safetensors", {"format": "pt"})
+    given = {"remove": [1], "workdir": tmp_path, **PPL}
+    first = prunekit.evaluate(str(model), **given)
     assert first.perplexities["demo"].dense is None
-    assert prunekit.evaluate(model, **given) == first
+    assert prunekit.evaluate(str(model), **given) == first
     json.loads(first.to_json())
 
 
