@@ -13,7 +13,8 @@ from prunekit.cli.evaluations import show_evaluation
 from prunekit.cli.export import parse_blocks
 from prunekit.cli.screen import Quiet, Show, Verbose, Workdir, counter, err
 from prunekit.workflows.evaluate import run_evaluation, wanted_of
-from prunekit.workflows.evaluation.gate import MEAN, Gate
+from prunekit.workflows.evaluation.comparison import MEAN
+from prunekit.workflows.evaluation.gate import Gate
 from prunekit.workflows.evaluation.target import target_of
 from prunekit.workflows.quiet import quiet_libraries
 

@@ -12,7 +12,7 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from prunekit.cli.evaluations import show_rows
+from prunekit.cli.evaluations import evaluation_table
 from prunekit.cli.results import show_blocks, show_next, show_result, signed
 from prunekit.cli.screen import Workdir, out
 from prunekit.core.problem import words
@@ -157,7 +157,7 @@ def _latency(row: Mapping[str, Any] | None) -> None:
 
 def _evaluation(row: Mapping[str, Any] | None) -> None:
     if row is not None:
-        show_rows(*rows_of(row))
+        out.print(evaluation_table(rows_of(row)))
 
 
 def _versions(versions: Mapping[str, str]) -> None:

@@ -54,23 +54,19 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return row
 
 
-def rows_of(record: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
-    """Perplexities and tasks of a record, the newest of each name last."""
+def rows_of(record: Mapping[str, Any]) -> list[Row]:
+    """Perplexities, then tasks; those of one name follow each other, the newest last.
+
+    ConfigError where the record holds something else.
+    """
     names = [field.name for field in dataclasses.fields(Row)]
     try:
-        perplexities, tasks = (
-            [
-                Row(**{name: row[name] for name in names})
-                for rows in record[part].values()
-                for row in rows
-            ]
-            for part in PARTS
-        )
+        kept = [row for part in PARTS for rows in record[part].values() for row in rows]
+        return [Row(**{name: row[name] for name in names}) for row in kept]
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{FILE} holds something else than evaluations ({error}); remove it and evaluate again"
         ) from error
-    return perplexities, tasks
 
 
 def _way(row: Mapping[str, Any]) -> str:
