@@ -37,7 +37,7 @@ def test_it_prints_the_main_table_and_where_things_are(make_study, tmp_path, typ
     assert "Average accuracy (%), pruned under margin" in table
     assert f"page:    {tmp_path / 'r' / 'report.html'}" in out
     assert (tmp_path / "r" / "report.html").is_file()
-    assert "missing: 4 of 28 cells have not run" in err
+    assert "missing: 4 of 28 cells have not run, as demo:llama3, ppl, cbo, k = 3, seed 0" in err
     assert "not drawn: Loss against budget: there is one budget only, 3" in err
 
 

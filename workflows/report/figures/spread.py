@@ -15,6 +15,7 @@ from prunekit.workflows.report.measures import (
     Summary,
     by_searcher,
     conditions,
+    item_error,
 )
 from prunekit.workflows.report.picture import LeftOut, Panel, Picture
 from prunekit.workflows.report.reading import Study
@@ -54,11 +55,18 @@ def spread(study: Study) -> Picture | LeftOut:
         _sentence(study),
         "A column is an objective and a budget k; the band reaches from the worst searcher to the "
         "best, the line is their mean, σ² the variance between searchers, of the means over their "
-        "seeds and draws.",
+        "seeds and draws." + _error(study),
         shown,
         (max(2.9, 0.9 + 0.55 * (n_columns if together else len(study.budgets))), 2.7),
         searcher_key(study.searchers),
     )
+
+
+def _error(study: Study) -> str:
+    error = item_error(study)
+    if not error:
+        return ""
+    return f" Over its items an average accuracy has a standard error of {number(error, 2)} points."
 
 
 def _sentence(study: Study) -> str:
