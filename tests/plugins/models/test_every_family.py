@@ -20,9 +20,9 @@ from prunekit.core.proof import probe
 from prunekit.plugins.objectives.perplexity import Perplexity
 from prunekit.workflows import export as exporting
 
-HERE = Path(__file__)
-FAMILIES = yaml.safe_load((HERE.parent / "families.yaml").read_text(encoding="utf-8"))["families"]
-PAGE = (HERE.parents[3] / "docs" / "families.md").read_text(encoding="utf-8")
+TESTS = Path(__file__).parents[2]
+FAMILIES = yaml.safe_load((TESTS / "families.yaml").read_text(encoding="utf-8"))["families"]
+PAGE = (TESTS.parent / "docs" / "families.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([^|]*)` \| ([0-9, ]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 TABLE = {name: (removed, search, export) for name, removed, search, export in ROW.findall(PAGE)}
 N_BLOCKS = 6
