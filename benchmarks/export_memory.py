@@ -3,18 +3,25 @@
 Two checkpoints of 440 MB in files of 50 MB, made of random numbers: a plain one, and a mixture of
 experts, whose weights transformers stores in another layout than it runs. Each is written without a
 quarter of its blocks, by prunekit out of the checkpoint's files and by `save_pretrained` of the
-pruned model. Told is the most anonymous memory of the process, above what it held before the model
-was read: weights that are mapped from files, as those of a plain model on a CPU are, do not count.
+pruned model. Told is the most anonymous memory of the process while it writes, above what it held
+with the model read: weights that are mapped from files do not count.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
+
+from prunekit.core import Spec, load_adapter
+from prunekit.core.checkpoint import find
+from prunekit.core.registry import load
+from prunekit.workflows import weights
+from prunekit.workflows.quiet import quiet_libraries
 
 SHARD = 50_000_000
 MODELS = {
@@ -37,26 +44,17 @@ MODELS = {
 }
 
 
-def anonymous() -> float:
-    """Megabytes of this process that no file backs."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
-
-
-class Watch:
-    """The most memory since it was made."""
-
-    def __init__(self) -> None:
-        self.most = 0.0
-        threading.Thread(target=self._look, daemon=True).start()
-
-    def _look(self) -> None:
-        while True:
-            self.most = max(self.most, anonymous())
-            time.sleep(0.002)
+def anonymous(process: int) -> float:
+    """Megabytes of a process that no file backs; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(x.split()[1]) / 1024 for x in lines if x.startswith("RssAnon")), 0.0)
 
 
 def make(kind: str, folder: str) -> None:
+    quiet_libraries()
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.for_model(**MODELS[kind], num_hidden_layers=8, vocab_size=1000)
@@ -66,24 +64,34 @@ def make(kind: str, folder: str) -> None:
 
 
 def write(how: str, folder: str, to: str) -> None:
-    from prunekit.core import Spec, load_adapter
-    from prunekit.core.checkpoint import find
-    from prunekit.core.registry import load
-    from prunekit.workflows import weights
-
-    spec, registry = Spec(folder, device="cpu", dtype="own"), load()
+    quiet_libraries()
     weights.SHARD_BYTES = SHARD
-    before, watch = anonymous(), Watch()
-    adapter = load_adapter(spec, registry)
-    model = adapter.without(frozenset({2, 5}))
-    loaded, watch.most = watch.most, 0.0
+    spec, registry = Spec(folder, device="cpu", dtype="own"), load()
+    model = load_adapter(spec, registry).without(frozenset({2, 5}))
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path(to).mkdir()
+    input("ready\n")
     if how == "prunekit":
         weights.write_weights(model, find(spec, registry), frozenset({2, 5}), Path(to), None)
     else:
         model.save_pretrained(to, max_shard_size=SHARD)
-    time.sleep(0.1)
-    print(f"reading {loaded - before:6.0f} MiB, writing {watch.most - before:6.0f} MiB")
+
+
+def watch(command: list[str]) -> None:
+    """Start a writer, and look from outside at what it holds: writing blocks its own threads."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        most = before = anonymous(writer.pid)
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+        while writer.poll() is None:
+            most = max(most, anonymous(writer.pid))
+            time.sleep(0.001)
+    print(f"holds {before:4.0f} MiB, writing takes {most - before:4.0f} MiB more", flush=True)
 
 
 def main() -> None:
@@ -97,7 +105,7 @@ def main() -> None:
             subprocess.run([*run, "make", kind, f"{place}/model"], check=True)
             for how in ("prunekit", "save_pretrained"):
                 print(f"  {how:16}", end="", flush=True)
-                subprocess.run([*run, "write", how, f"{place}/model", f"{place}/{how}"], check=True)
+                watch([*run, "write", how, f"{place}/model", f"{place}/{how}"])
 
 
 if __name__ == "__main__":
