@@ -1,7 +1,7 @@
 """What plugins may import; what else they may lean on is in docs/plugins/compatibility.md."""
 
 from prunekit.core.blocks import block_path
-from prunekit.core.checkpoint import Checkpoint, auto_class, readable
+from prunekit.core.checkpoint import Checkpoint, auto_class, own_dtype, readable
 from prunekit.core.errors import (
     CheckpointError,
     ConfigError,
@@ -73,6 +73,7 @@ __all__ = [
     "load_adapter",
     "negative_log_likelihood",
     "option",
+    "own_dtype",
     "perplexity",
     "probe",
     "readable",

@@ -181,7 +181,10 @@ class ModelAdapter(Protocol):
         ...
 
     def without(self, removed: Subset) -> PreTrainedModel:
-        """The model with these blocks gone, ready for `save_pretrained`; the adapter is spent."""
+        """The model with these blocks gone, ready for `save_pretrained`; the adapter is spent.
+
+        It may share the adapter's weights. UnfitModel where no checkpoint can hold such a model.
+        """
         ...
 
 

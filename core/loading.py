@@ -26,34 +26,35 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     checkpoint = find(spec, registry)
     entry = choose_adapter(checkpoint.config(), spec.adapter, registry)
     device = resolve_device(spec.device)
-    with _as_this_family(entry.name, checkpoint):
+    with _as_this_family(entry.name, checkpoint, spec.adapter is not None):
         adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
         prove(adapter)
     return adapter
 
 
 @contextlib.contextmanager
-def _as_this_family(name: str, checkpoint: Checkpoint) -> Iterator[None]:
-    """A model that an adapter cannot even run is no bug of anybody's, but the wrong adapter."""
-    import transformers
-
+def _as_this_family(name: str, checkpoint: Checkpoint, chosen: bool) -> Iterator[None]:
+    """A model that an adapter cannot run is no bug of anybody's: the wrong adapter or model."""
     try:
         yield
     except UnfitModel as error:
-        kind = checkpoint.config().model_type
-        raise CheckpointError(
-            f"{checkpoint.source}: models of type {kind!r} cannot be run block by block with "
-            f"transformers {transformers.__version__}: {error}"
-        ) from error
+        raise _unfit(name, checkpoint, chosen, str(error)) from error
     except PrunekitError:
         raise
     except Exception as error:
-        kind = checkpoint.config().model_type
-        raise CheckpointError(
-            f"the adapter {name!r} cannot run this model, of type {kind!r}, with transformers "
-            f"{transformers.__version__} ({type(error).__name__}: {first_line(error)}); leave out "
-            "--adapter, and prunekit chooses the family itself"
-        ) from error
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise _unfit(name, checkpoint, chosen, reason) from error
+
+
+def _unfit(name: str, checkpoint: Checkpoint, chosen: bool, reason: str) -> CheckpointError:
+    import transformers
+
+    advice = "; leave out --adapter, and prunekit chooses the family itself" if chosen else ""
+    return CheckpointError(
+        f"the adapter {name!r} cannot run {checkpoint.source}, a model of type "
+        f"{checkpoint.config().model_type!r}, block by block with transformers "
+        f"{transformers.__version__}: {reason}{advice}"
+    )
 
 
 def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registry) -> Entry:

@@ -119,8 +119,7 @@ def load() -> Registry:
     manager.add_hookspecs(hookspecs)
     only = {word.strip() for word in os.environ.get(ONLY, "").split(",")} - {""}
     used: set[str] = set()
-    for dist, point in _entry_points():
-        source, version = dist.metadata["Name"], dist.version
+    for source, version, point in _entry_points():
         label = f"{source} {version}, entry point {point.name}"
         asked_for = {word for word in only if word == point.name or _same(word, source)}
         used |= asked_for
@@ -135,14 +134,17 @@ def load() -> Registry:
     return registry
 
 
-def _entry_points() -> Iterator[tuple[importlib.metadata.Distribution, Any]]:
+def _entry_points() -> Iterator[tuple[str, str, Any]]:
+    """Each with the name and version of its distribution, which are slow to read."""
     # An editable install next to a build folder shows the same distribution twice.
     seen: set[tuple[str, str]] = set()
     for dist in importlib.metadata.distributions():
-        for point in dist.entry_points:
-            if point.group == GROUP and (point.name, point.value) not in seen:
-                seen.add((point.name, point.value))
-                yield dist, point
+        points = [p for p in dist.entry_points if p.group == GROUP]
+        points = [p for p in points if (p.name, p.value) not in seen]
+        seen |= {(p.name, p.value) for p in points}
+        if points:
+            source, version = dist.metadata["Name"], dist.version
+            yield from ((source, version, point) for point in points)
 
 
 def _same(word: str, distribution: str) -> bool:
