@@ -7,7 +7,6 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and models are tiny
 
-import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 import prunekit.core.registry
 from prunekit.core import ModelFacts, Piece, Subset
+from prunekit.core.testing import toy_loss
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama3": {"model_type": "llama"},
@@ -127,12 +127,6 @@ class ToyMeter:
 
     def close(self) -> None:
         pass
-
-
-def toy_loss(subset: Subset) -> float:
-    """Late blocks are cheap, neighbours cost extra."""
-    pairs = itertools.pairwise(sorted(subset))
-    return sum(1.0 / (1 + i) for i in subset) + 0.3 * sum(b - a == 1 for a, b in pairs)
 
 
 @pytest.fixture
