@@ -7,7 +7,10 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and models are tiny
 
+import shutil
+import subprocess
 import sys
+import venv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,6 +107,47 @@ def install(tmp_path: Path, monkeypatch: Any) -> Callable[..., None]:
         (info / "entry_points.txt").write_text(f"[prunekit]\n{module} = {module}\n")
 
     return write
+
+
+class CleanEnvironment:
+    """A virtual environment of its own, which sees what is installed where the tests run."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder / "venv", symlinks=True)
+        self.python = folder / "venv" / "bin" / "python"
+        (own,) = (folder / "venv" / "lib").glob("python*/site-packages")
+        above = [p for p in dict.fromkeys(sys.path) if Path(p).name == "site-packages"]
+        lines = (f"import site; site.addsitedir({path!r})\n" for path in above)
+        (own / "above.pth").write_text("".join(lines))
+        self.folder = folder
+
+    def run(self, *words: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """`python ...` in that environment, as `run("-m", "prunekit", "list-plugins")`."""
+        done = subprocess.run(
+            [self.python, *words], cwd=self.folder, capture_output=True, text=True
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def install(self, *sources: Path) -> None:
+        """`pip install` of folders, without a network; nothing is built inside them."""
+        copies = [self.folder / "sources" / source.name for source in sources]
+        for source, copy in zip(sources, copies, strict=True):
+            shutil.copytree(source, copy)
+        self._pip("install", "--no-deps", "--no-index", "--no-build-isolation", *copies)
+
+    def uninstall(self, *names: str) -> None:
+        """`pip uninstall` of what was installed here."""
+        self._pip("uninstall", "--yes", *names)
+
+    def _pip(self, *words: str | Path) -> None:
+        command = [sys.executable, "-m", "pip", "--python", self.python, *words]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path) -> CleanEnvironment:
+    return CleanEnvironment(tmp_path)
 
 
 class ToyMeter:
