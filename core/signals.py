@@ -34,7 +34,8 @@ LARGEST_CORRELATION = 1 - 1e-4
 
 def needs_of(searcher: Searcher) -> tuple[str, ...]:
     """The signals that a searcher needs; PluginError where one of them does not exist."""
-    names = tuple(getattr(searcher, "needs", ()))
+    with blaming("searcher", searcher):
+        names = tuple(getattr(searcher, "needs", ()))
     for name in names:
         if name not in SIGNALS:
             raise PluginError(

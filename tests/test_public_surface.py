@@ -33,7 +33,7 @@ PUBLIC = {
 def imported(path):
     """Pairs of a module of prunekit and a name that is imported from it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prunekit"):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "prunekit":
             yield from ((node.module, alias.name) for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from ((a.name, "") for a in node.names if a.name.split(".")[0] == "prunekit")

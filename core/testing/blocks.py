@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ def check_blocks(judge: Judge, adapter: ModelAdapter, stock: Any) -> None:
         _check_states(judge, adapter, batch)
         _check_output(judge, adapter, batch)
         _check_bypassing(judge, adapter, batch)
+    with judge.doing("being copied, as `prunekit latency` does"):
+        copy.deepcopy(adapter)
     try:
         prove(adapter)
     except CheckpointError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import threading
 from dataclasses import replace
 
 import pytest
@@ -209,11 +210,19 @@ class BypassesNothing(Sound):
     """Lends the whole model."""
 
     def reference(self, batch, removed):
-        with super().bypassing(removed) as model:
-            return model(**self._inputs(batch), use_cache=False).logits
+        with super().bypassing(removed):
+            return self._forward(batch).logits
 
     def bypassing(self, removed):
         return contextlib.nullcontext(self.model)
+
+
+class CannotBeCopied(Sound):
+    """Keeps a lock."""
+
+    def __init__(self, model, identity):
+        super().__init__(model, identity)
+        self.lock = threading.Lock()
 
 
 class KeepsCount(Sound):
@@ -299,6 +308,7 @@ FAULTS = [
     (GateStays, "leaves a gate on the block"),
     (BypassStays, "leaves blocks bypassed"),
     (BypassesNothing, "does not pass the removed blocks by"),
+    (CannotBeCopied, "being copied, as `prunekit latency` does: TypeError"),
     (KeepsCount, "exports a model without blocks .* does not load whole"),
     (RemovesOthers, "exports a model without blocks .* predicts something else"),
     (KeepsLayerTypes, "exports a model without blocks .* predicts something else"),

@@ -53,7 +53,8 @@ def backend(meter):
     return Opens()
 
 
-def test_a_sound_backend_passes():
+def test_a_sound_backend_passes(monkeypatch):
+    monkeypatch.setattr("prunekit.core.testing.backends.SIGNALS", ["block_similarity"])
     check_backend(backend(Meter))
 
 
@@ -81,7 +82,7 @@ class CountsOwnBatches(Meter):
 
 class Unasked(Meter):
     def measure(self, wanted):
-        return self.inner.measure([[frozenset({7})], *wanted[1:]])
+        return self.inner.measure([[frozenset({7})] if wanted[0] else [], *wanted[1:]])
 
 
 class Tensors(Meter):
@@ -194,7 +195,7 @@ class NoClose(Meter):
 
 FAULTS = [
     (LosesLast, r"loses 1 of 7 pieces, such as batch and subset \[\(2, "),
-    (GivesTwice, r"gives a piece twice: batch and subset \[\(0, \[\]\)\]"),
+    (GivesTwice, "gives a piece twice: batch and subset"),
     (CountsOwnBatches, "gives a piece of batch 1 .* which was not asked for"),
     (Unasked, "which was not asked for"),
     (Tensors, "no tuples of plain numbers"),
