@@ -33,4 +33,5 @@ def described(kind: str, plugin: object) -> str:
 
 def one_line(error: BaseException) -> str:
     """The type of an error and what it says, without line breaks."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

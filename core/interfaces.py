@@ -81,7 +81,7 @@ class Searcher(Protocol):
     """Decides which subsets to measure. Knows nothing of models or devices.
 
     A searcher that needs more than losses names it in `needs`, out of `signals.SIGNALS`, and finds
-    it in `problem.signals`.
+    it in `problem.signals`. Any plugin may have `paper`, which says where it is from.
     """
 
     name: ClassVar[str]
@@ -112,8 +112,10 @@ class Objective(Protocol):
     An objective may also have `reduce(sums, weights) -> float`, where its loss is not the sum of
     sums over the sum of weights; `readings(loss) -> dict[str, float]`, other numbers that say the
     same, such as a perplexity; `prepare(batch, output) -> dict[str, Tensor]`, what it wants to keep
-    of the dense model's output, found again in `batch.extra`; and `demo_options`, defaults that
-    hold with a demo model.
+    of the dense model's output, found again in `batch.extra`; `demo_options`, defaults that hold
+    with a demo model; and `differentiable = False`, where it counts and has no derivative. One that
+    is made of others has `parts_by_name() -> dict[str, float]`, their names and weights, and then
+    needs no methods of its own.
     """
 
     name: ClassVar[str]
@@ -132,6 +134,7 @@ class Objective(Protocol):
 class ModelAdapter(Protocol):
     """Runs a decoder one block at a time. `block` must leave its input as it is.
 
+    A loaded adapter is copied by `copy.deepcopy` where two variants are to stand side by side.
     An adapter may also have `demo`, the folder of a small checkpoint of its own, which users then
     name as `demo:NAME`.
     """

@@ -9,7 +9,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and mod
 
 import functools
 import itertools
+import shutil
+import subprocess
 import sys
+import venv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ import yaml
 
 import prunekit.core.registry
 from prunekit.core import ModelFacts, Piece, Subset
+from prunekit.core.testing import toy_loss
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama3": {"model_type": "llama"},
@@ -162,6 +166,47 @@ def install(tmp_path: Path, monkeypatch: Any) -> Callable[..., None]:
     return write
 
 
+class CleanEnvironment:
+    """A virtual environment of its own, which sees what is installed where the tests run."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder / "venv", symlinks=True)
+        self.python = folder / "venv" / "bin" / "python"
+        (own,) = (folder / "venv" / "lib").glob("python*/site-packages")
+        above = [p for p in dict.fromkeys(sys.path) if Path(p).name == "site-packages"]
+        lines = (f"import site; site.addsitedir({path!r})\n" for path in above)
+        (own / "above.pth").write_text("".join(lines))
+        self.folder = folder
+
+    def run(self, *words: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """`python ...` in that environment, as `run("-m", "prunekit", "list-plugins")`."""
+        done = subprocess.run(
+            [self.python, *words], cwd=self.folder, capture_output=True, text=True
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def install(self, *sources: Path) -> None:
+        """`pip install` of folders, without a network; nothing is built inside them."""
+        copies = [self.folder / "sources" / source.name for source in sources]
+        for source, copy in zip(sources, copies, strict=True):
+            shutil.copytree(source, copy)
+        self._pip("install", "--no-deps", "--no-index", "--no-build-isolation", *copies)
+
+    def uninstall(self, *names: str) -> None:
+        """`pip uninstall` of what was installed here."""
+        self._pip("uninstall", "--yes", *names)
+
+    def _pip(self, *words: str | Path) -> None:
+        command = [sys.executable, "-m", "pip", "--python", self.python, *words]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path) -> CleanEnvironment:
+    return CleanEnvironment(tmp_path)
+
+
 class ToyMeter:
     """Made-up measurements on batches of two samples, counting what it is asked."""
 
@@ -183,12 +228,6 @@ class ToyMeter:
 
     def close(self) -> None:
         pass
-
-
-def toy_loss(subset: Subset) -> float:
-    """Late blocks are cheap, neighbours cost extra."""
-    pairs = itertools.pairwise(sorted(subset))
-    return sum(1.0 / (1 + i) for i in subset) + 0.3 * sum(b - a == 1 for a, b in pairs)
 
 
 @pytest.fixture
