@@ -7,9 +7,11 @@ import logging
 import os
 import re
 import shutil
+import signal
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -52,19 +54,27 @@ class Connection:
 CONNECTION = Connection()
 
 
-def check_alive() -> None:
-    """Raise PrunekitError where the head of the cluster does not answer.
+def lifelines() -> tuple[str, str]:
+    """The addresses of the cluster's head and of the node that this process is connected to.
 
-    After a minute without it Ray would end this process, before anything could be saved.
+    Within a minute after either is gone Ray ends this process, before anything could be saved.
     """
     import ray
 
-    address = ray.get_runtime_context().gcs_address
-    if reason := _silence(address):
-        raise PrunekitError(
-            f"the Ray cluster at {address} is gone ({reason}); what was measured is kept: run the "
-            "same command again when the cluster is back"
-        )
+    context: Any = ray.get_runtime_context()
+    nodes: Any = ray.nodes()  # type: ignore[no-untyped-call]
+    (node,) = (node for node in nodes if node["NodeID"] == context.get_node_id())
+    return context.gcs_address, f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+
+
+def check_alive(addresses: Iterable[str]) -> None:
+    """Raise PrunekitError where one of these HOST:PORT does not answer."""
+    for address in addresses:
+        if reason := _silence(address):
+            raise PrunekitError(
+                f"the Ray cluster is gone (at {address}: {reason}); what was measured is kept: run "
+                "the same command again when the cluster is back"
+            )
 
 
 def _import_ray(address: str) -> Any:
@@ -82,7 +92,7 @@ def _started(ray: Any) -> Iterator[None]:
     # Not the usual folder for temporary files, whose path may be too long for sockets.
     folder = tempfile.mkdtemp(prefix="prunekit-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
     try:
-        with _environment(LOCAL):
+        with _environment(LOCAL), _uninterrupted():
             _init(ray, address=LOCAL, include_dashboard=False, _temp_dir=folder)
         yield
     finally:
@@ -100,7 +110,9 @@ def _found(ray: Any, address: str) -> Iterator[None]:
         raise _unusable(given, reason)
     try:
         _init(ray, address=given)
-    except (OSError, RuntimeError, ray.exceptions.RayError) as error:
+    except ConnectionError as error:
+        raise _unusable(given, "no cluster answers") from error
+    except (RuntimeError, ray.exceptions.RayError) as error:
         raise _unusable(given, first_line(error)) from error
     try:
         yield
@@ -129,6 +141,22 @@ def _silence(address: str) -> str:
 def _init(ray: Any, **where: Any) -> None:
     level = logging.INFO if _talks() else logging.CRITICAL
     ray.init(log_to_driver=_talks(), logging_level=level, **where)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back: what is only half started would outlive this process for a minute."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _talks() -> bool:

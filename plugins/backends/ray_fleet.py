@@ -11,11 +11,11 @@ from typing import Any
 
 from prunekit.core import ConfigError, ModelFacts, PrunekitError, Spec
 from prunekit.core.checkpoint import first_line
-from prunekit.plugins.backends.ray_cluster import check_alive
+from prunekit.plugins.backends.ray_cluster import check_alive, lifelines
 from prunekit.plugins.backends.ray_replica import Replica
 
 MOST_LOSSES = 3
-SECONDS_BETWEEN_CHECKS = 10.0
+SECONDS_BETWEEN_CHECKS = 5.0
 
 
 class Lost(Exception):
@@ -69,6 +69,7 @@ class Fleet:
         import torch
 
         self._spec, self._gpus, self._threads = spec, gpus, torch.get_num_threads()
+        self._lifelines = lifelines()
         self._checked = time.monotonic()
         self._facts: ModelFacts | None = None
         self.seats = [Seat(number) for number in range(replicas)]
@@ -111,7 +112,7 @@ class Fleet:
         import ray
 
         if time.monotonic() - self._checked > SECONDS_BETWEEN_CHECKS:
-            check_alive()
+            check_alive(self._lifelines)
             self._checked = time.monotonic()
         pending = {seat.pending: seat for seat in self.seats if seat.pending is not None}
         ready, _ = ray.wait(list(pending), timeout=SECONDS_BETWEEN_CHECKS)
@@ -127,7 +128,7 @@ class Fleet:
 
     def lost(self, seat: Seat, reason: Lost) -> None:
         """Put another replica in the place of one that died; PrunekitError where none can live."""
-        check_alive()
+        check_alive(self._lifelines)
         self._end(seat)
         seat.losses += 1
         if seat.losses == MOST_LOSSES:

@@ -90,19 +90,28 @@ class RayMeter:
 
     def signal(self, name: str) -> Sequence[Sequence[float]]:
         """A signal of the dense model, computed by one replica."""
+        tables: list[Sequence[Sequence[float]]] = []
         asked: Seat | None = None
         with self._fleet.at_work():
-            while True:
+            while not tables or asked:
                 if asked is None and (idle := self._fleet.idle()):
                     asked = idle[0]
                     asked.ask("signal", self._work, name)
                 if seat_with_news := self._fleet.news():
-                    try:
-                        table: Sequence[Sequence[float]] = seat_with_news.receive()
-                        return table
-                    except Lost as reason:
-                        asked = None
-                        self._fleet.lost(seat_with_news, reason)
+                    asked = self._collect(seat_with_news, tables)
+        return tables[0]
+
+    def _collect(self, seat: Seat, tables: list[Sequence[Sequence[float]]]) -> Seat | None:
+        """Add what a replica has; None where it has no more."""
+        try:
+            table = seat.receive()
+        except Lost as reason:
+            self._fleet.lost(seat, reason)
+            return None
+        if table is None:
+            return None
+        tables.append(table)
+        return seat
 
     def close(self) -> None:
         """Leave the replicas to others; the last to leave ends them."""

@@ -15,13 +15,12 @@ from prunekit.core import (
     ModelFacts,
     Piece,
     PluginError,
+    PrefixMeter,
     Spec,
     Subset,
+    load_adapter,
 )
-from prunekit.core.checkpoint import first_line
-from prunekit.core.loading import load_adapter
-from prunekit.core.prefix import PrefixMeter
-from prunekit.core.registry import load
+from prunekit.core.blame import one_line
 
 
 class Replica:
@@ -40,15 +39,15 @@ class Replica:
 
     def open(self) -> Iterator[tuple[str, ModelFacts]]:
         """Load the model, which proves itself; say the version of prunekit, and what was loaded."""
-        import torch
-
-        torch.set_num_threads(self.threads)
         if Path(self.spec.model).is_absolute() and not Path(self.spec.model).is_dir():
             raise CheckpointError(
                 f"{self.spec.model}: no such folder on {socket.gethostname()}, a node of the Ray "
                 "cluster; a model in a folder must be under the same path on every node"
             )
-        self._adapter = load_adapter(self.spec, load())
+        import torch
+
+        torch.set_num_threads(self.threads)
+        self._adapter = load_adapter(self.spec)
         yield version("prunekit"), self._adapter.facts
 
     def measure(self, work: list[Any], batch: int, subsets: Sequence[Subset]) -> Iterator[Piece]:
@@ -71,7 +70,7 @@ class Replica:
             except Exception as error:
                 raise PluginError(
                     f"the objective cannot be read on {socket.gethostname()}, a node of the Ray "
-                    f"cluster ({first_line(error)}); install the same plugins on every node"
+                    f"cluster ({one_line(error)}); install the same plugins on every node"
                 ) from error
             self._meters[reference] = PrefixMeter(self._adapter, objective, batches)
         return self._meters[reference]
