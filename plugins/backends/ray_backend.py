@@ -109,8 +109,8 @@ def share(
     replicas = options.replicas or room
     if not 1 <= replicas <= room:
         raise ConfigError(
-            f"the Ray cluster has {sum(there):g} GPUs, room for {room} replicas of {gpus:g} each, "
-            f"not {max(1, replicas)}; lower --ray.replicas or --ray.gpus, or take --device cpu"
+            f"the Ray cluster has {sum(there):g} GPUs: at {gpus:g} a replica, room for {room}, not "
+            f"for {max(1, replicas)}; lower --ray.replicas or --ray.gpus, or take --device cpu"
         )
     device = "cuda" if spec.device == "auto" else spec.device
     return replace(spec, device=device), replicas, gpus

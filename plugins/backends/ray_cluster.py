@@ -20,8 +20,11 @@ from prunekit.core.checkpoint import first_line
 
 LOCAL, AUTO = "local", "auto"
 HOST_AND_PORT = re.compile(r"[^/\s]+:\d{1,5}")
-QUIET = {"RAY_DEDUP_LOGS_SKIP_REGEX": ".", "RAY_USAGE_STATS_ENABLED": "0"}
-"""Ray prints what it has to say of dead workers on standard output: here all of that is skipped."""
+QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as newer versions do without being asked
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else what it says of dead workers is on standard output
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray listen on the loopback interface alone, as it does on Windows and macOS."""
 SECONDS_TO_ANSWER = 5.0
@@ -109,9 +112,13 @@ def _found(ray: Any, address: str) -> Iterator[None]:
     if given != AUTO and (reason := _silence(given)):  # Ray would try for minutes
         raise _unusable(given, reason)
     try:
-        _init(ray, address=given)
+        with _environment(given):
+            _init(ray, address=given)
     except ConnectionError as error:
-        raise _unusable(given, "no cluster answers") from error
+        why = "no cluster is found" if given == AUTO else "it is no cluster, or lets nobody in"
+        raise _unusable(
+            given, f"{why}; for one that wants a token set RAY_AUTH_MODE=token"
+        ) from error
     except (RuntimeError, ray.exceptions.RayError) as error:
         raise _unusable(given, first_line(error)) from error
     try:

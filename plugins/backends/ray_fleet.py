@@ -51,11 +51,8 @@ class Seat:
         except StopIteration:
             self.pending = None
             return None
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            raise (cause if isinstance(cause, Exception) else Lost(first_line(error))) from error
         except ray.exceptions.RayError as error:
-            raise Lost(first_line(error)) from error
+            raise _meaning(error) from error
         if not self.opening:
             self.losses = 0
         return value
@@ -182,6 +179,18 @@ class Fleet:
             with contextlib.suppress(ray.exceptions.RayError):  # dead already
                 ray.kill(seat.replica)
         seat.replica, seat.pending, seat.opening = None, None, False
+
+
+def _meaning(error: Exception) -> Exception:
+    """What an error of Ray's says of the replica."""
+    if isinstance(cause := getattr(error, "cause", None), Exception):
+        return cause
+    if getattr(error, "actor_init_failed", False):  # it does nothing yet but import prunekit
+        return ConfigError(
+            f"a node of the Ray cluster cannot import prunekit ({str(error).splitlines()[-1]}); "
+            f"install prunekit[ray] {version('prunekit')} on every node"
+        )
+    return Lost(first_line(error))
 
 
 def _check_alike(expected: Mapping[str, str], found: Mapping[str, str]) -> None:

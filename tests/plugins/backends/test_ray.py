@@ -274,9 +274,9 @@ def test_replicas_follow_from_what_the_cluster_has(device, options, nodes, share
 @pytest.mark.parametrize(
     ("device", "options", "nodes", "message"),
     [
-        ("cuda", {}, CPUS, "has 0 GPUs, room for 0 replicas of 1 each, not 1"),
-        ("auto", {"replicas": 6}, GPUS, "has 5 GPUs, room for 5 replicas of 1 each, not 6"),
-        ("auto", {"gpus": 3.0, "replicas": 2}, GPUS, "room for 1 replicas of 3 each, not 2"),
+        ("cuda", {}, CPUS, "has 0 GPUs: at 1 a replica, room for 0, not for 1"),
+        ("auto", {"replicas": 6}, GPUS, "has 5 GPUs: at 1 a replica, room for 5, not for 6"),
+        ("auto", {"gpus": 3.0, "replicas": 2}, GPUS, "at 3 a replica, room for 1, not for 2"),
         ("cuda:1", {}, GPUS, "write --device cuda"),
     ],
 )
