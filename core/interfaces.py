@@ -195,7 +195,8 @@ class Meter(Protocol):
     """Measures pruned variants of one model on one calibration set.
 
     A meter may also have `adapter`, the loaded model where it is in this process, so that who opens
-    one meter after the other can keep it for the next.
+    one meter after the other can keep it for the next; and `replicas`, where it measures in several
+    places, how many.
     """
 
     facts: ModelFacts

@@ -72,7 +72,7 @@ def test_searchers_know_nothing_of_torch():
 
 
 def test_no_module_imports_torch_before_it_is_needed():
-    heavy = {"torch", "transformers", "datasets", "lm_eval", "matplotlib", "jinja2"}
+    heavy = {"torch", "transformers", "datasets", "lm_eval", "matplotlib", "jinja2", "ray"}
     for folder in ("core", "plugins", "workflows", "cli"):
         for path in (ROOT / folder).rglob("*.py"):
             assert not heavy & {m.split(".")[0] for m in imports(path, only_at_import=True)}, path
