@@ -8,7 +8,6 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and models are tiny
 
 import functools
-import itertools
 import shutil
 import subprocess
 import sys
