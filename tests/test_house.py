@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import prunekit
 import prunekit.cli.main
@@ -111,6 +112,7 @@ def place(tmp_path, monkeypatch, measured):
     """Where the files lie of which the documents speak."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    narrow(tmp_path / "examples" / "demo.yaml")
     (tmp_path / "prunekit-runs").mkdir()
     for folder in measured.iterdir():
         (tmp_path / "prunekit-runs" / folder.name).symlink_to(folder)
@@ -119,6 +121,16 @@ def place(tmp_path, monkeypatch, measured):
     assert item.strip() in README
     (tmp_path / "items.jsonl").write_text(item * 2)
     return tmp_path
+
+
+def narrow(path):
+    """One corner of the study's grid: the whole of it takes minutes."""
+    study = yaml.safe_load(path.read_text())
+    study["models"] = study["models"][:1]
+    study["objectives"] = {"ppl": {"samples": 2}, "margin": {"samples": 2}}
+    study["searchers"] = {name: study["searchers"][name] for name in ("one-shot", "genetic")}
+    study |= {"budgets": [3], "seeds": [0], "draws": [0], "evaluate": {"tasks": ["demo"], "limit": 4}}
+    path.write_text(yaml.safe_dump(study))
 
 
 def run(words, place, monkeypatch, capsys):
