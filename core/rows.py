@@ -34,6 +34,8 @@ def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
         )
     if not path.is_file():
         raise ConfigError(f"data {str(path)!r}: no such file")
+    if not path.stat().st_size:
+        raise ConfigError(f"data {str(path)!r}: the file is empty; expected text or rows")
     how = {"sample_by": "document"} if is_plain_text(path) else {}
     try:
         rows = load_dataset(
@@ -41,7 +43,8 @@ def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
         )
         return list(rows)
     except Exception as error:
-        lines = str(error.__cause__ or error).strip().splitlines() or [""]
+        cause = error.__cause__ or error
+        lines = str(cause).strip().splitlines() or [type(cause).__name__]
         raise ConfigError(f"data {str(path)!r} cannot be read: {lines[-1]}") from error
 
 

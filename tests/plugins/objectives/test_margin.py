@@ -214,7 +214,7 @@ def test_too_few_items_say_how_many_there_are(tmp_path, demo_tokenizer):
 
 
 def test_an_empty_file_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="empty.jsonl"):
+    with pytest.raises(ConfigError, match="empty.jsonl': the file is empty"):
         load_items(items_file(tmp_path, [], "empty.jsonl"), 0, 1)
 
 
