@@ -166,6 +166,18 @@ def test_what_is_no_weight_comes_along(tiny_model, tmp_path):
     assert config["dtype"] == "float32"
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+def test_others_may_read_the_weights_as_well_as_the_rest(tiny_model, tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        to = prunekit.export(str(tiny_model()), remove=REMOVED, to=tmp_path / "pruned")
+    finally:
+        os.umask(before)
+    assert {path.name: path.stat().st_mode & 0o777 for path in to.iterdir()} == {
+        path.name: mode for path in to.iterdir()
+    }
+
+
 @pytest.mark.parametrize("damage", ["cut short", "no header", "missing"])
 def test_a_damaged_shard_is_named(sharded, tmp_path, damage):
     model = sharded()
