@@ -192,6 +192,30 @@ def test_a_damaged_shard_is_named(sharded, tmp_path, damage):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_weights_that_are_no_numbers_are_named_wherever_they_are(tiny_model, tmp_path, value):
+    """In the row of a word that no proof reads, too."""
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model(), model)
+    tensors = load_file(model / "model.safetensors")
+    tensors["model.embed_tokens.weight"][-1, 3] = value
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="`model.embed_tokens.weight` .* not finite"):
+        prunekit.export(str(model), remove=REMOVED, to=tmp_path / "pruned")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_weights_too_large_for_another_dtype_are_named(tiny_model, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model(), model)
+    tensors = load_file(model / "model.safetensors")
+    tensors["model.embed_tokens.weight"][-1, 3] = 1e5
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="not finite in float16.* another --dtype"):
+        prunekit.export(str(model), remove=REMOVED, dtype="float16", to=tmp_path / "pruned")
+    assert prunekit.export(str(model), remove=REMOVED, to=tmp_path / "pruned").is_dir()
+
+
 @pytest.mark.parametrize(("count", "message"), [(7, "unexpected keys"), (9, "missing keys")])
 def test_a_config_with_the_wrong_count_is_refused(sharded, tmp_path, count, message):
     model = sharded()
