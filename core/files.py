@@ -46,9 +46,18 @@ def rename_into_place(to: Path) -> Iterator[Path]:
             partial.mkdir(parents=True)
         yield partial
         with writing(to):
+            _share(partial)
             os.rename(partial, to)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _share(folder: Path) -> None:
+    """Let all read the files who may read the folder: safetensors writes for the owner alone."""
+    mode = folder.stat().st_mode & 0o666
+    for path in folder.iterdir():
+        if path.is_file():
+            path.chmod(mode)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from prunekit.core.problem import Subset, words
 from prunekit.core.proof import close, gap, probe
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 CACHE_ROUNDING_UNITS = 256
@@ -40,15 +41,20 @@ class Expectation:
         if not logits.isfinite().all():
             raise CheckpointError(
                 f"without blocks {words(removed)} the model's predictions are not finite in "
-                f"{logits.dtype}, so there is nothing to compare a checkpoint with; try --dtype"
+                f"{_name(logits.dtype)}, so there is nothing to compare a checkpoint with: the "
+                "weights are damaged, or need another --dtype"
             )
         return cls(batch, logits)
 
 
 def check_model(model: Any, expected: Expectation) -> None:
-    """Raise UnfitModel unless the model predicts what is expected, with a cache and without."""
+    """Raise UnfitModel unless the model predicts what is expected, with a cache and without.
+
+    CheckpointError where a weight is not finite: no probe reads all of them.
+    """
     import torch
 
+    _check_finite(model)
     try:
         with torch.no_grad():
             _check_forward(model, expected)
@@ -57,6 +63,26 @@ def check_model(model: Any, expected: Expectation) -> None:
         raise
     except Exception as error:
         raise UnfitModel(f"it does not run: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _check_finite(model: Any) -> None:
+    for name, weight in model.named_parameters():
+        if not _is_finite(weight):
+            raise CheckpointError(
+                f"`{name}` holds numbers that are not finite in {_name(weight.dtype)}: the weights "
+                "are damaged, or need another --dtype"
+            )
+
+
+def _is_finite(weight: Tensor) -> bool:
+    """By its extremes, so that no second tensor of this size is made."""
+    if not weight.numel() or not weight.is_floating_point():
+        return True
+    return all(bool(extreme.isfinite()) for extreme in weight.aminmax())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:

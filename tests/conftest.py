@@ -60,6 +60,20 @@ SHAPE = {
 }
 
 
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Tests marked `gpu` run where torch sees one, and are skipped elsewhere."""
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if on_gpu and not _sees_a_gpu():
+        for item in on_gpu:
+            item.add_marker(pytest.mark.skip(reason="torch sees no GPU"))
+
+
+def _sees_a_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
 @pytest.fixture(scope="session")
 def demo_tokenizer() -> Any:
     from transformers import AutoTokenizer

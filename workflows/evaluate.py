@@ -36,7 +36,7 @@ def evaluate(
     ppl: str | Iterable[str] = (),
     tasks: str | Iterable[str] = (),
     max_ppl_ratio: float | None = None,
-    min_accuracy: float | Mapping[str, float] | None = None,
+    min_accuracy: float | Mapping[str, float | str] | None = None,
     workdir: str | Path = "prunekit-runs",
     watcher: Watcher | None = None,
     **given: Any,

@@ -166,6 +166,18 @@ def test_what_is_no_weight_comes_along(tiny_model, tmp_path):
     assert config["dtype"] == "float32"
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+def test_others_may_read_the_weights_as_well_as_the_rest(tiny_model, tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        to = prunekit.export(str(tiny_model()), remove=REMOVED, to=tmp_path / "pruned")
+    finally:
+        os.umask(before)
+    assert {path.name: path.stat().st_mode & 0o777 for path in to.iterdir()} == {
+        path.name: mode for path in to.iterdir()
+    }
+
+
 @pytest.mark.parametrize("damage", ["cut short", "no header", "missing"])
 def test_a_damaged_shard_is_named(sharded, tmp_path, damage):
     model = sharded()
@@ -178,6 +190,30 @@ def test_a_damaged_shard_is_named(sharded, tmp_path, damage):
     with pytest.raises(CheckpointError, match="broken or cut short|cannot be loaded"):
         prunekit.export(str(model), remove=REMOVED, to=tmp_path / "pruned")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_weights_that_are_no_numbers_are_named_wherever_they_are(tiny_model, tmp_path, value):
+    """In the row of a word that no proof reads, too."""
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model(), model)
+    tensors = load_file(model / "model.safetensors")
+    tensors["model.embed_tokens.weight"][-1, 3] = value
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="`model.embed_tokens.weight` .* not finite"):
+        prunekit.export(str(model), remove=REMOVED, to=tmp_path / "pruned")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_weights_too_large_for_another_dtype_are_named(tiny_model, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model(), model)
+    tensors = load_file(model / "model.safetensors")
+    tensors["model.embed_tokens.weight"][-1, 3] = 1e5
+    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="not finite in float16.* another --dtype"):
+        prunekit.export(str(model), remove=REMOVED, dtype="float16", to=tmp_path / "pruned")
+    assert prunekit.export(str(model), remove=REMOVED, to=tmp_path / "pruned").is_dir()
 
 
 @pytest.mark.parametrize(("count", "message"), [(7, "unexpected keys"), (9, "missing keys")])

@@ -250,6 +250,4 @@ def test_bfloat16_on_request(tiny_model, registry):
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_gpu_gives_the_losses_of_physically_pruned_models(folder, registry, dtype):
-    if not torch.cuda.is_available():
-        pytest.skip("no GPU")
     load_adapter(Spec(str(folder), device="cuda", dtype=dtype), registry)  # proves itself

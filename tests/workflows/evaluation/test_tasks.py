@@ -73,6 +73,28 @@ def test_every_kind_of_task_gives_on_the_bypassed_model_what_it_gives_on_the_exp
     assert bypassed.items == real.items
 
 
+@pytest.mark.parametrize("kind", ["multiple_choice", "loglikelihood_rolling", "generate_until"])
+def test_the_harness_shows_no_bar_of_its_own_and_progress_is_told(
+    tiny_model, evaluator, write_task, kind, capfd
+):
+    told = []
+
+    class Noting:
+        def stage(self, what):
+            pass
+
+        def count(self, done, total, unit):
+            told.append((done, total))
+
+    wanted = Wanted(tasks=("kings",), include_path=write_task("kings", kind))
+    made = evaluator(tiny_model("llama3"), wanted, watcher=Noting())
+    capfd.readouterr()
+    made.evaluate(DENSE)
+    total = 24 if kind == "multiple_choice" else 8
+    assert told == [(done, total) for done in range(1, total + 1)]
+    assert capfd.readouterr().err == ""
+
+
 def test_without_a_cache_a_bypassed_model_generates_what_the_exported_one_does_with_it(
     exported, evaluator, write_task, monkeypatch
 ):
