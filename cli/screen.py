@@ -15,6 +15,7 @@ from prunekit.core.rehearsal import Cost
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Let other libraries talk.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")]
 Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]
 
 out = Console(highlight=False, markup=False, emoji=False)

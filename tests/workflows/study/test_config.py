@@ -188,6 +188,12 @@ def test_a_model_that_cannot_be_had_leaves_the_others_planned(groups):
     assert len({c.id for g in unseen for c in g.cells}) == 4 * 8
 
 
+def test_an_embedded_model_that_is_misspelt_is_offered(groups):
+    found = groups(GOOD.replace("demo:qwen3:", "demoqwen3:"))
+    assert found[-1].plan is None
+    assert found[-1].reason.endswith("Did you mean 'demo:qwen3'?")
+
+
 @pytest.mark.parametrize(
     ("pattern", "cells"),
     [
