@@ -68,6 +68,14 @@ def test_together_is_cheaper_than_one_by_one(study):
     assert alone < sum(result.block_runs_unshared for result in outcome.results)
 
 
+def test_block_forwards_are_those_of_measurements_alone(study):
+    outcome = study(searchers=["one-shot"], only="objective=ppl")
+    dense, choice = 8, 5
+    single_removals = 7 + sum(7 - i for i in range(8))  # what lies below their block is shared
+    assert outcome.effort.measured == 1 + 8 + 1
+    assert outcome.effort.block_runs == dense + single_removals + choice
+
+
 def test_the_folder_says_what_was_planned_and_how_important_blocks_are(study, small):
     outcome = study(name="a name, with words")
     folder = StudyFolder(Path(outcome.folder))
