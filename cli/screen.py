@@ -17,6 +17,7 @@ from prunekit.workflows.quiet import quiet_libraries
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Let other libraries talk.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")]
 Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]
 
 out = Console(highlight=False, markup=False, emoji=False)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from prunekit.cli.results import show_estimate, show_next, show_result
-from prunekit.cli.screen import Quiet, Verbose, Workdir, bar, err, listen
+from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, bar, err, listen
 from prunekit.core.registry import load
 from prunekit.workflows.config import parse, parse_file
 from prunekit.workflows.estimate import estimate
@@ -23,9 +23,7 @@ def search(
     config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
     workdir: Workdir = Path("prunekit-runs"),
     save: Annotated[Path | None, typer.Option(help="Write the pruned model here.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it would cost.")
-    ] = False,
+    dry_run: DryRun = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

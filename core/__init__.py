@@ -34,7 +34,7 @@ from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.proof import probe
 from prunekit.core.rebuild import rebuild
-from prunekit.core.rows import file_rows, guarded, hub_rows, is_plain_text, text_column
+from prunekit.core.rows import check_file, file_rows, guarded, hub_rows, is_plain_text, text_column
 
 __all__ = [
     "DENSE",
@@ -65,6 +65,7 @@ __all__ = [
     "UnfitModel",
     "auto_class",
     "block_path",
+    "check_file",
     "file_rows",
     "guarded",
     "hookimpl",

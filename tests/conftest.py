@@ -251,3 +251,24 @@ def toy_meter() -> type[ToyMeter]:
 @pytest.fixture
 def registry() -> prunekit.core.registry.Registry:
     return prunekit.core.registry.load()
+
+
+@pytest.fixture(name="prunekit")
+def type_command(monkeypatch: Any, capsys: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Type a command; get its exit status and what it printed."""
+    from prunekit.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: object) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", ["prunekit", *map(str, words)])
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
