@@ -129,7 +129,12 @@ def narrow(path):
     study["models"] = study["models"][:1]
     study["objectives"] = {"ppl": {"samples": 2}, "margin": {"samples": 2}}
     study["searchers"] = {name: study["searchers"][name] for name in ("one-shot", "genetic")}
-    study |= {"budgets": [3], "seeds": [0], "draws": [0], "evaluate": {"tasks": ["demo"], "limit": 4}}
+    study |= {
+        "budgets": [3],
+        "seeds": [0],
+        "draws": [0],
+        "evaluate": {"tasks": ["demo"], "limit": 4},
+    }
     path.write_text(yaml.safe_dump(study))
 
 

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from prunekit.core import ConfigError, PrunekitError
-from prunekit.core.checkpoint import first_line
+from prunekit.core import ConfigError, PrunekitError, first_line
 
 LOCAL, AUTO = "local", "auto"
 HOST_AND_PORT = re.compile(r"[^/\s]+:\d{1,5}")

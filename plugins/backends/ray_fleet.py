@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from prunekit.core import ConfigError, ModelFacts, PrunekitError, Spec
-from prunekit.core.checkpoint import first_line
+from prunekit.core import ConfigError, ModelFacts, PrunekitError, Spec, first_line
 from prunekit.plugins.backends.ray_cluster import check_alive, lifelines
 from prunekit.plugins.backends.ray_replica import Replica
 
@@ -52,6 +51,8 @@ class Seat:
             self.pending = None
             return None
         except ray.exceptions.RayError as error:
+            if not self.opening:  # a failure ends a stream, and the replica waits for work
+                self.pending = None
             raise _meaning(error) from error
         if not self.opening:
             self.losses = 0
