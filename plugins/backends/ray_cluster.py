@@ -79,10 +79,14 @@ def check_alive(addresses: Iterable[str]) -> None:
             )
 
 
-def _import_ray(address: str) -> Any:
-    """Some of what Ray reads in the environment it reads when it is imported."""
+def check_installed() -> None:
+    """ConfigError where Ray is not installed; it is not imported."""
     if find_spec("ray") is None:
         raise ConfigError('the backend ray needs Ray; run: pip install "prunekit[ray]"')
+
+
+def _import_ray(address: str) -> Any:
+    """Some of what Ray reads in the environment it reads when it is imported."""
     with _environment(address):
         import ray
     return ray

@@ -148,10 +148,12 @@ class Fleet:
     def _fill(self) -> None:
         import ray
 
+        # Without a word of GPUs Ray wants a free core to start a replica, and then sets none aside,
+        # so that the replicas of a second model need not wait for those of the first.
+        gpus = {"num_gpus": self._gpus} if self._gpus else {}
         for seat in self.seats:
             if seat.replica is None:
-                options = {"num_gpus": self._gpus, "scheduling_strategy": "SPREAD"}
-                remote: Any = ray.remote(Replica).options(**options)
+                remote: Any = ray.remote(Replica).options(scheduling_strategy="SPREAD", **gpus)
                 seat.replica = remote.remote(self._spec, self._threads)
                 seat.ask("open")
                 seat.opening = True
