@@ -6,10 +6,11 @@ import sys
 
 from rich import box
 from rich.table import Column, Table
+from rich.text import Text
 
 from prunekit.cli.screen import err, out
 from prunekit.core.registry import Registry
-from prunekit.workflows.list_plugins import Listing, PluginCard
+from prunekit.workflows.list_plugins import Listing, OptionCard, PluginCard
 from prunekit.workflows.list_plugins import list_plugins as listed
 
 
@@ -76,8 +77,14 @@ def _facts(card: PluginCard) -> list[tuple[str, str]]:
 
 
 def _options(card: PluginCard) -> Table:
-    columns = [Column(name, overflow="fold") for name in ("option", "type", "default", "range")]
-    table = Table(*columns, "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
+    """Flags whole, so that they can be copied, and what they mean in what is left of the line."""
+    table = Table(Column("option", no_wrap=True), "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
     for option in card.options:
-        table.add_row(option.flag, option.type, str(option.default), option.range, option.help)
+        table.add_row(option.flag, Text(f"{option.help}\n{_values(option)}"))
     return table
+
+
+def _values(option: OptionCard) -> str:
+    """What may be given: `int, 2.., by default 16`."""
+    default = "" if option.default is None else f"by default {option.default}"
+    return ", ".join(word for word in (option.type, option.range, default) if word)

@@ -1,7 +1,7 @@
 """What plugins may import; what else they may lean on is in docs/plugins/compatibility.md."""
 
 from prunekit.core.blocks import block_path
-from prunekit.core.checkpoint import Checkpoint, auto_class, own_dtype, readable
+from prunekit.core.checkpoint import Checkpoint, auto_class, first_line, own_dtype, readable
 from prunekit.core.errors import (
     CheckpointError,
     ConfigError,
@@ -35,6 +35,7 @@ from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.proof import probe
 from prunekit.core.rebuild import rebuild
 from prunekit.core.rows import check_file, file_rows, guarded, hub_rows, is_plain_text, text_column
+from prunekit.core.trie import walk
 
 __all__ = [
     "DENSE",
@@ -67,6 +68,7 @@ __all__ = [
     "block_path",
     "check_file",
     "file_rows",
+    "first_line",
     "guarded",
     "hookimpl",
     "hub_rows",
@@ -80,4 +82,5 @@ __all__ = [
     "readable",
     "rebuild",
     "text_column",
+    "walk",
 ]

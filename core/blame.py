@@ -9,14 +9,15 @@ from prunekit.core.errors import PluginError, PrunekitError
 
 
 @contextlib.contextmanager
-def blaming(kind: str, plugin: object) -> Iterator[None]:
+def blaming(kind: str, plugin: object, but: type[Exception] = PrunekitError) -> Iterator[None]:
     """Turn whatever a plugin raises into a PluginError that names it; what is one line stays so.
 
-    `sys.exit` too: a plugin may not end somebody's search without a word.
+    `sys.exit` too: a plugin may not end somebody's search without a word. Errors of the kind `but`
+    are let through.
     """
     try:
         yield
-    except (StopIteration, PrunekitError):
+    except (StopIteration, PrunekitError, but):
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(

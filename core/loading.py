@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from prunekit.core.blame import blaming
 from prunekit.core.checkpoint import Checkpoint, find, first_line
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel
 from prunekit.core.interfaces import ModelAdapter, Spec
@@ -62,7 +63,7 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
     if name is not None:
         return registry.get("model", name)
     entries = [e for e in registry.entries if e.kind == "model"]
-    claims = {entry: int(entry.cls.handles(config)) for entry in entries}
+    claims = {entry: _claim(entry, config, registry) for entry in entries}
     best = max(claims.values(), default=0)
     found = [entry for entry in entries if claims[entry] == best > 0]
     if len(found) == 1:
@@ -71,7 +72,18 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
     reason = "more than one model family handles" if found else "no model family handles"
     raise CheckpointError(
         f"{reason} model type {config.model_type!r}; choose with --adapter from: {names}"
+        f"{registry.told_failures()}"
     )
+
+
+def _claim(entry: Entry, config: PretrainedConfig, registry: Registry) -> int:
+    """How well a family handles a model; one that cannot say is noted, and handles none."""
+    try:
+        with blaming("model", entry.cls):
+            return int(entry.cls.handles(config))
+    except PrunekitError as error:
+        registry.failures[f"{entry.source} {entry.version}"] = str(error)
+        return 0
 
 
 def resolve_device(name: str) -> str:

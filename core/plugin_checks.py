@@ -40,6 +40,8 @@ def check_class(cls: Any, kind: str) -> str:
         raise PluginError(
             f"{cls!r} needs a class attribute `name` of lower-case words joined by hyphens"
         )
+    if not isinstance(cls.__doc__, str | None):
+        raise PluginError(f"{kind} {name!r} has a docstring that is no text: {cls.__doc__!r}")
     if kind == "objective" and not isinstance(getattr(cls, "unit", None), str):
         raise PluginError(f"objective {name!r} needs a class attribute `unit`: `nats per token`")
     missing = [m for m in methods_of(kind) if not callable(getattr(cls, m, None))]

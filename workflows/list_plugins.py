@@ -90,6 +90,8 @@ def list_plugins(name: str | None = None, registry: Registry | None = None) -> L
             cards.append(_card(entry, registry))
         except PluginError as error:
             failures[f"{entry.source} {entry.version}"] = str(error)
+    if name and not cards:
+        raise PluginError("; ".join(failures[f"{e.source} {e.version}"] for e in entries))
     return Listing(
         plugins=tuple(cards),
         failures=failures,

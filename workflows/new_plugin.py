@@ -64,6 +64,7 @@ def _texts(name: str, kind: str) -> dict[str, str]:
     words = {
         "name": name,
         "kind": kind,
+        "a_kind": f"an {kind}" if kind == "objective" else f"a {kind}",
         "distribution": f"{PREFIX}{name}",
         "module": f"prunekit_{name}".replace("-", "_"),
         "class_name": "".join(map(str.capitalize, [*name.split("-"), kind])),

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-from prunekit.core import Subset
-from prunekit.core.trie import walk
+from prunekit.core import Subset, walk
 
 
 @dataclass(frozen=True)

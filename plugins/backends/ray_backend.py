@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from prunekit.core import Batch, ConfigError, Meter, Objective, Spec, hookimpl, option
-from prunekit.plugins.backends.ray_cluster import CONNECTION, LOCAL
+from prunekit.plugins.backends.ray_cluster import CONNECTION, LOCAL, check_installed
 from prunekit.plugins.backends.ray_fleet import Fleet
 from prunekit.plugins.backends.ray_meter import RayMeter
 
@@ -26,6 +26,7 @@ class OnRay:
     address: str = option(LOCAL, "local starts a cluster here; else auto, or HOST:PORT of one")
 
     def __post_init__(self) -> None:
+        check_installed()  # before data are read and models are loaded
         if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
             raise ConfigError(
                 f"ray.gpus: expected a share of one GPU or whole ones, got {self.gpus:g}",

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from prunekit.core import ConfigError, PrunekitError
-from prunekit.core.checkpoint import first_line
+from prunekit.core import ConfigError, PrunekitError, first_line
 
 LOCAL, AUTO = "local", "auto"
 HOST_AND_PORT = re.compile(r"[^/\s]+:\d{1,5}")
@@ -80,10 +79,14 @@ def check_alive(addresses: Iterable[str]) -> None:
             )
 
 
-def _import_ray(address: str) -> Any:
-    """Some of what Ray reads in the environment it reads when it is imported."""
+def check_installed() -> None:
+    """ConfigError where Ray is not installed; it is not imported."""
     if find_spec("ray") is None:
         raise ConfigError('the backend ray needs Ray; run: pip install "prunekit[ray]"')
+
+
+def _import_ray(address: str) -> Any:
+    """Some of what Ray reads in the environment it reads when it is imported."""
     with _environment(address):
         import ray
     return ray

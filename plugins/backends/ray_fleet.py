@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from prunekit.core import ConfigError, ModelFacts, PrunekitError, Spec
-from prunekit.core.checkpoint import first_line
+from prunekit.core import ConfigError, ModelFacts, PrunekitError, Spec, first_line
 from prunekit.plugins.backends.ray_cluster import check_alive, lifelines
 from prunekit.plugins.backends.ray_replica import Replica
 
@@ -52,6 +51,8 @@ class Seat:
             self.pending = None
             return None
         except ray.exceptions.RayError as error:
+            if not self.opening:  # a failure ends a stream, and the replica waits for work
+                self.pending = None
             raise _meaning(error) from error
         if not self.opening:
             self.losses = 0
@@ -147,10 +148,12 @@ class Fleet:
     def _fill(self) -> None:
         import ray
 
+        # Without a word of GPUs Ray wants a free core to start a replica, and then sets none aside,
+        # so that the replicas of a second model need not wait for those of the first.
+        gpus = {"num_gpus": self._gpus} if self._gpus else {}
         for seat in self.seats:
             if seat.replica is None:
-                options = {"num_gpus": self._gpus, "scheduling_strategy": "SPREAD"}
-                remote: Any = ray.remote(Replica).options(**options)
+                remote: Any = ray.remote(Replica).options(scheduling_strategy="SPREAD", **gpus)
                 seat.replica = remote.remote(self._spec, self._threads)
                 seat.ask("open")
                 seat.opening = True

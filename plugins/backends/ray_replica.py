@@ -18,9 +18,9 @@ from prunekit.core import (
     PrefixMeter,
     Spec,
     Subset,
+    first_line,
     load_adapter,
 )
-from prunekit.core.blame import one_line
 
 
 class Replica:
@@ -68,9 +68,10 @@ class Replica:
             try:
                 objective, batches = ray.get(reference)
             except Exception as error:
+                reason = f"{type(error).__name__}: {first_line(error)}"
                 raise PluginError(
                     f"the objective cannot be read on {socket.gethostname()}, a node of the Ray "
-                    f"cluster ({one_line(error)}); install the same plugins on every node"
+                    f"cluster ({reason}); install the same plugins on every node"
                 ) from error
             self._meters[reference] = PrefixMeter(self._adapter, objective, batches)
         return self._meters[reference]

@@ -74,6 +74,37 @@ NOT_LOADED = {
         searcher("no-default", field=('"A searcher."', "size: int")),
         "Mine.size needs a default",
     ),
+    "prunekit-no-number": (
+        searcher(
+            "no-number",
+            field=('"A searcher."', '"A searcher."\n    size: int = option("many", "how many")'),
+        ),
+        "a default that it would not take from a user: size: expected int, got 'many'",
+    ),
+    "prunekit-wild-default": (
+        searcher(
+            "wild",
+            field=('"A searcher."', '"A searcher."\n    size: int = option(0, "size", low=1)'),
+        ),
+        "a default that it would not take from a user: size: 0 is outside 1..",
+    ),
+    "prunekit-no-help": (
+        searcher(
+            "no-help", field=('"A searcher."', '"A searcher."\n    size: int = option(3, None)')
+        ),
+        "Mine.size needs a help text, not None",
+    ),
+    "prunekit-no-bound": (
+        searcher(
+            "no-bound",
+            field=('"A searcher."', '"A searcher."\n    size: int = option(3, "size", low="a")'),
+        ),
+        "Mine.size: 'a' is no number to compare",
+    ),
+    "prunekit-no-text": (
+        searcher("no-text", doc=('"A searcher."', "__doc__ = 3")),
+        "searcher 'no-text' has a docstring that is no text: 3",
+    ),
     "prunekit-twice": (
         searcher("twice", hook=("return [Mine]", "return [Mine, Mine]")),
         "offers twice twice",

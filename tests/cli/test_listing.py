@@ -37,6 +37,14 @@ def test_one_plugin_is_shown_with_paper_signals_source_and_ranges(prunekit):
     assert "0.." in out
 
 
+def test_flags_are_shown_whole_however_long_their_values_are(prunekit):
+    _, out, _ = prunekit("list-plugins", "ppl")
+    for flag in ("data", "samples", "length", "packing", "add-bos", "seed"):
+        assert f" --ppl.{flag} " in out
+    assert "auto|documents|stream, by default auto" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_every_searcher_and_objective_after_a_paper_says_which(prunekit):
     _, out, _ = prunekit("list-plugins", "--json")
     papers = {p["name"]: p["paper"] for p in json.loads(out)["plugins"]}

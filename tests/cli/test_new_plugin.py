@@ -19,6 +19,8 @@ def test_a_distribution_is_written(prunekit, tmp_path, kind):
     ]
     assert f"class MyOwn{kind.capitalize()}" in (folder / "prunekit_my_own.py").read_text()
     assert "cd prunekit-my-own && pip install" in out
+    article = "an" if kind == "objective" else "a"
+    assert f"`my-own` is {article} {kind} for prunekit." in (folder / "README.md").read_text()
     for path in written:
         assert "$" not in (folder / path).read_text()
 

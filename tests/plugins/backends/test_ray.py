@@ -10,8 +10,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import ray
-from ray import cloudpickle
 
 import prunekit
 from prunekit.core import CheckpointError, ConfigError, PluginError, PrunekitError, Spec
@@ -25,7 +23,8 @@ from prunekit.plugins.backends.ray_cluster import Connection
 from prunekit.plugins.objectives.divergence import Divergence
 from prunekit.plugins.objectives.perplexity import Perplexity
 
-cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
+ray = ray_cluster._import_ray(ray_cluster.LOCAL)  # with its settings: nothing leaves this machine
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
 
 TEXT = {"data": "demo", "samples": 6, "length": 24}
 TOKENS = 48  # three batches, so that two replicas share one
@@ -170,6 +169,7 @@ def test_facts_are_those_of_one_process(spec, meter, batches):
 
 @pytest.mark.parametrize("objective", [Refusing(**TEXT), Buggy(**TEXT)], ids=["config", "bug"])
 def test_what_fails_in_a_replica_fails_as_it_does_here(objective, spec, meter, batches):
+    """And the replica lives on."""
     failures = []
     for backend in (Local(), OnRay(replicas=2)):
         opened = backend.open(spec, objective, batches)
@@ -177,6 +177,7 @@ def test_what_fails_in_a_replica_fails_as_it_does_here(objective, spec, meter, b
             list(opened.measure([SINGLES] * len(batches)))
         opened.close()
         failures.append(failure.value)
+    assert meter._fleet.idle()
     here, there = failures
     assert (type(there), str(there)) == (type(here), str(here))
     assert "\n" not in str(there)
@@ -290,6 +291,13 @@ def test_a_gpu_and_a_half_is_refused():
         OnRay(gpus=1.5)
 
 
+def listening(processes):
+    """The addresses at which these wait for connections."""
+    connections = [c for process in processes for c in process.net_connections("inet")]
+    addresses = [c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN]
+    return {address.removeprefix("::ffff:") for address in addresses}
+
+
 def test_ctrl_c_ends_a_search_with_all_its_processes(tiny_model, tmp_path):
     model = str(tiny_model("llama3", n_blocks=16))
     flags = f"--model {model} --searcher exhaustive --budget 8 --backend ray --ray.replicas 1"
@@ -304,6 +312,7 @@ def test_ctrl_c_ends_a_search_with_all_its_processes(tiny_model, tmp_path):
     while child.poll() is None and len(rows(tmp_path)) < 3:
         time.sleep(0.1)
     started = psutil.Process(child.pid).children(recursive=True)
+    assert listening(started) == {"127.0.0.1"}
     os.killpg(child.pid, signal.SIGINT)
     out, err = child.communicate()
     assert len(started) > 3
