@@ -83,7 +83,7 @@ class PrefixMeter:
     def signal(self, name: str) -> Table:
         """A signal of the dense model, one of `signals.SIGNALS`."""
         batches = (self._prepared(number) for number in range(len(self.batches)))
-        with _told("objective", self.objective):
+        with _told("model", self.adapter):  # what the objective does is told where it is asked
             return measure_signal(name, self.adapter, self.objective, batches)
 
     def close(self) -> None:

@@ -141,8 +141,11 @@ def _measured(
     adapter: ModelAdapter, objective: Objective, batch: Batch, gates: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Sums and weights that depend on the gates; ConfigError where the objective only counts."""
-    with blaming("objective", objective):
-        sums, weights = objective.measure(adapter.output(_gated(adapter, batch, gates)), batch)
+    import torch
+
+    output = adapter.output(_gated(adapter, batch, gates))
+    with blaming("objective", objective, but=torch.OutOfMemoryError):
+        sums, weights = objective.measure(output, batch)
     if not (sums.requires_grad and getattr(objective, "differentiable", True)):
         raise ConfigError(
             f"the objective {objective.name!r} cannot be differentiated, which this search needs; "

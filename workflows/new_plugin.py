@@ -12,6 +12,7 @@ from string import Template
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import rename_into_place, writing
 from prunekit.core.options import suggest
+from prunekit.core.plugin_checks import RESERVED
 from prunekit.core.registry import KINDS, load
 from prunekit.workflows.export import check_target
 
@@ -50,6 +51,10 @@ def _checked(name: str, kind: str) -> str:
         raise ConfigError(
             f"{name!r} cannot be the name of a plugin: expected lower-case words joined by "
             "hyphens, beginning with a letter, as `random-swaps`"
+        )
+    if name in RESERVED:
+        raise ConfigError(
+            f"{name!r} is a setting of a search; choose another name for the {kind}, as `my-{name}`"
         )
     for entry in load().named(name):
         raise ConfigError(

@@ -101,6 +101,7 @@ NOT_LOADED = {
         ),
         "Mine.size: 'a' is no number to compare",
     ),
+    "prunekit-setting": (searcher("seed"), "searcher 'seed' is called like a setting of a search"),
     "prunekit-no-text": (
         searcher("no-text", doc=('"A searcher."', "__doc__ = 3")),
         "searcher 'no-text' has a docstring that is no text: 3",

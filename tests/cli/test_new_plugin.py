@@ -2,7 +2,10 @@
 
 import pytest
 
+from prunekit.core.options import options_of
+from prunekit.core.plugin_checks import RESERVED
 from prunekit.core.registry import KINDS
+from prunekit.workflows.config import Settings
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,6 +52,14 @@ def test_a_name_that_is_taken_is_refused(prunekit):
     status, _, err = prunekit("new-plugin", "genetic", "--kind", "objective")
     assert status == 1
     assert "a searcher called 'genetic' is installed already, from prunekit 0.1.0" in err
+
+
+def test_a_name_that_is_a_setting_is_refused(prunekit, tmp_path):
+    assert {o.name for o in options_of(Settings) if "_" not in o.name} == RESERVED
+    status, _, err = prunekit("new-plugin", "seed", "--kind", "searcher")
+    assert status == 1
+    assert err.startswith("error: 'seed' is a setting of a search; choose another name")
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_overwritten(prunekit, tmp_path):
