@@ -113,8 +113,8 @@ def _evaluation(record: Mapping[str, Any]) -> list[str]:
 def _what(row: Row) -> str:
     protocol, equals, file = row.name.partition("=")
     name = f"{protocol}={Path(file).name}" if equals else Path(protocol).name
-    limit = row.record.get("limit")
-    return f"{name} {row.metric}" + (f", {limit} items" if limit else "")
+    counted = "tokens" if "tokens" in row.record else "items"
+    return f"{name} {row.metric}, {row.record[counted]:,} {counted}"
 
 
 def _score(row: Row, who: str) -> str:

@@ -83,9 +83,10 @@ def test_what_was_evaluated_of_a_run_comes_along(quick, tmp_path):
     text = (to / "README.md").read_text()
     row, task = found.perplexities["demo"], found.tasks["demo"]
     change = f"{row.difference:+.2f} ± {row.standard_error:.2f}"
-    assert f"| demo perplexity | {row.dense:.2f} | {row.pruned:.2f} | {change} |" in text
+    values = f"{row.dense:.2f} | {row.pruned:.2f} | {change}"
+    assert f"| demo perplexity, {row.record['tokens']} tokens | {values} |" in text
     assert f"| demo acc_norm, 8 items | {task.dense:.4f} | {task.pruned:.4f} |" in text
-    assert "| king.txt perplexity |" in text
+    assert "| king.txt perplexity, " in text
     assert str(tmp_path) not in text
     kept = json.loads(Path(run, "evaluation.json").read_text())
     assert prunekit.show(to).record["evaluation"] == kept
