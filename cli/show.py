@@ -96,7 +96,6 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
     )
     out.print(f"{shown.weight_bytes / 1e6:,.1f} MB in {shown.files} safetensors file(s)")
     if record is None:
-        _evaluation(shown.evaluation)
         out.print()
         _next("search it", f"search --model {shlex.quote(shown.folder)}")
         return
@@ -121,7 +120,7 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
     else:
         out.print()
         show_result(result_of(record["search"]))
-    _evaluation(shown.evaluation)
+    _evaluation(record.get("evaluation"))
     _versions(record["versions"])
 
 

@@ -19,6 +19,7 @@ from prunekit.core.problem import Subset, words
 from prunekit.core.registry import load
 from prunekit.core.roundtrip import Expectation, check_checkpoint, check_model
 from prunekit.workflows.config import SearchConfig
+from prunekit.workflows.evaluation.record import read_record
 from prunekit.workflows.model_card import FILE as CARD
 from prunekit.workflows.model_card import model_card
 from prunekit.workflows.provenance import FILE, provenance
@@ -62,8 +63,8 @@ def export(
     variant = choose_variant(model, remove, run, workdir, given)
     if format == "hf":
         found = variant.run
-        result, config = (found.result, found.config) if found else (None, None)
-        export_checkpoint(variant.spec, variant.removed, target, dtype, result, config)
+        known = (found.result, found.config, read_record(found.folder)) if found else ()
+        export_checkpoint(variant.spec, variant.removed, target, dtype, *known)
     else:
         write_recipe(variant, format, target, dtype)
     return target
@@ -76,11 +77,13 @@ def export_checkpoint(
     dtype: str | None = None,
     result: Mapping[str, Any] | None = None,
     config: SearchConfig | None = None,
+    evaluation: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the checkpoint under a temporary name, check it, then rename it into place.
 
-    `result` is that of the search that chose the blocks, and `config` what it was told: its weights
-    must be those of the model now, and both go into `prunekit.json` and the model card.
+    `result` is that of the search that chose the blocks, `config` what it was told, and
+    `evaluation` what was found of it: its weights must be those of the model now, and all three go
+    into `prunekit.json` and the model card.
     """
     check_target(to)
     spec = replace(spec, dtype=dtype or OWN_DTYPE)
@@ -90,7 +93,7 @@ def export_checkpoint(
     check_blocks(removed, adapter.facts.n_blocks)
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
-    record = provenance(spec.model, adapter.facts, removed, result, config)
+    record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
     card = model_card(record, config, registry, Path(checkpoint.source))
     pruned = _pruned(adapter, removed, expected, spec.model)
     with rename_into_place(to) as folder:

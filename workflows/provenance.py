@@ -22,8 +22,9 @@ def provenance(
     removed: Subset,
     result: Mapping[str, Any] | None,
     config: SearchConfig | None,
+    evaluation: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Which model, which weights, which blocks, and the search that chose them, if any."""
+    """Which model, weights and blocks; the search that chose them, and its evaluation, if any."""
     return {
         "schema": SCHEMA,
         "model": model,
@@ -36,6 +37,7 @@ def provenance(
         "versions": versions(),
         "search": result,
         "config": None if config is None else config.as_dict(),
+        "evaluation": evaluation,
     }
 
 

@@ -143,6 +143,7 @@ def check_checkpoint(folder, dense, removed):
     ids = probe(24).input_ids
     with bypassed(dense, removed):
         wanted = dense(input_ids=ids, use_cache=False).logits
+    assert (wanted - dense(input_ids=ids, use_cache=False).logits).abs().max() > 1e-3
     torch.testing.assert_close(model(input_ids=ids).logits, wanted, rtol=0, atol=1e-5)
     model.generation_config = GenerationConfig(pad_token_id=0, max_new_tokens=8, do_sample=False)
     mask = torch.ones_like(ids)
