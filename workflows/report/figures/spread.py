@@ -115,7 +115,7 @@ def _panel(study: Study, model: str, measure: Measure, objectives: Sequence[str]
 
 
 def _draw(study: Study, measure: Measure, columns: Columns, axes: Axes) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
     looks = searcher_looks(study.searchers)
     for x, found in enumerate(columns.values()):
@@ -135,8 +135,11 @@ def _draw(study: Study, measure: Measure, columns: Columns, axes: Axes) -> None:
     if measure.logarithmic:
         axes.set_yscale("log")
         axes.set_ylabel(f"{measure.axis} (log scale)")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)))
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.margins(y=0.14)
+    if measure.logarithmic:
+        bottom, top = axes.get_ylim()
+        steps = LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)) if top > 2 * bottom else MaxNLocator(6)
+        axes.yaxis.set_major_locator(steps)
     axes.grid(True, axis="y")
