@@ -9,8 +9,8 @@ Three ways in one run, with the same code otherwise, on one model and one calibr
   uncached   a loop that measures every subset that is asked for by itself, repeats included
 
 Counted are block forwards over the whole calibration set, and timed is the measuring only: what a
-searcher itself computes is the same in all three. The model is loaded once and not timed. Beside the
-clock stands the processor's own time, which other work on the machine changes less.
+searcher itself computes is the same in all three. The model is loaded once and not timed. Beside
+the clock stands the processor's own time, which other work on the machine changes less.
 """
 
 from __future__ import annotations
