@@ -66,7 +66,8 @@ def test_the_paper_is_counted_from_configs_alone(prunekit):
     status, out, err = prunekit("study", EXAMPLES / "paper.yaml", "--dry-run", "--only", "budget=7")
     assert (status, err) == (0, "")
     assert max(map(len, out.split("\n\n")[0].splitlines())) <= 80
-    assert "paper: 42 searches in 6 groups" in out
+    assert "paper: 42 searches in 6 groups\nmodel     LLaMA3-8B, LLaMA3.1-8B, Qwen3-8B\n" in out
+    assert "\nbudget    7\n" in out
     assert out.count("not known: the time, since the weights would have to be fetched") == 3
     assert out.count("(weights 16.1 GB, states") == 2  # 8.03 billion parameters in bfloat16
     assert "(weights 16.4 GB, states" in out  # 8.19 billion
@@ -77,7 +78,9 @@ def test_the_counts_of_the_paper_are_those_of_its_algorithms(prunekit):
         "study", EXAMPLES / "paper.yaml", "--dry-run", "--json",
         "--only", "model=LLaMA3-8B,objective=ppl,budget=7,searcher=greedy",
     )  # fmt: skip
-    (model,) = json.loads(out)["models"]
+    estimate = json.loads(out)
+    assert estimate["cells"] == ["LLaMA3-8B_ppl_greedy_k7_s0_d0"]
+    (model,) = estimate["models"]
     assert status == 0
     assert model["cost"]["asked"] == 203
     assert model["cost"]["block_runs_unshared"] == 5712

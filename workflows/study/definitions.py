@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from prunekit.core.blame import blaming
 from prunekit.core.checkpoint import find
 from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.interfaces import Searcher, Spec
@@ -101,15 +102,9 @@ def objective_definition(label: str, said: Any, where: Key, registry: Registry) 
     chosen = chosen_plugins(config.settings, config.options, registry)
     entries = {name: entry for name, entry in chosen.items() if entry.kind == "objective"}
     own = config.settings.objective
-    for name in entries:
-        if "seed" in config.options.get(name, {}):
-            key = (*where, "seed") if name == own else (*where, name, "seed")
-            raise ConfigError(
-                f"{'.'.join(key)}: in a study the draws say this; write `draws: [...]`", key
-            )
-    for name, entry in entries.items():
-        with located(where, own=own):
-            _check_data(build(entry.cls, config.options.get(name, {}), name))
+    with located(where, own=own):
+        for name, entry in entries.items():
+            _check_objective(name, entry, config.options.get(name, {}))
     drawn = [n for n, e in entries.items() if any(o.name == "seed" for o in options_of(e.cls))]
     values = {name: _resolved(name, entry, config) for name, entry in entries.items()}
     resolved = {"objective": own, **values.pop(own), **values}
@@ -177,9 +172,16 @@ def _check_nested(entry: Entry, name: str, options: Mapping[str, Any], registry:
             raise ConfigError(f"{name}.{key}: no such option.{suggest(key, known)}", (name, key))
 
 
-def _check_data(objective: Any) -> None:
+def _check_objective(name: str, entry: Entry, given: Mapping[str, Any]) -> None:
+    """That it leaves the draw to the study, and that its data can be there."""
+    if "seed" in given:
+        raise ConfigError(
+            f"{name}.seed: in a study the draws say this; write `draws: [...]`", (name, "seed")
+        )
+    objective = build(entry.cls, given, name)
     if hasattr(objective, "check_data"):
-        objective.check_data()
+        with blaming("objective", objective):
+            objective.check_data()
 
 
 def _check_label(kind: str, label: str, options: Mapping[str, Any], where: Key) -> None:
