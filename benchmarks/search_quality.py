@@ -13,22 +13,19 @@ kept in WORKDIR, so a second run only prints.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
-import platform
-import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from scipy.stats import spearmanr
+from search_quality_page import BUDGETS, MODELS, OBJECTIVES, SEVEN, Outcome, report, write_table
 
 from prunekit.core.driver import Driver
 from prunekit.core.prefix import PrefixMeter
-from prunekit.core.problem import DENSE, Problem, Subset, words
+from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.registry import Registry, load
 from prunekit.core.signals import needs_of
 from prunekit.core.tally import Tally
@@ -38,39 +35,14 @@ from prunekit.workflows.plan import resolve
 from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.session import Session, SingleSession
 from prunekit.workflows.speed import measure_speed
-from prunekit.workflows.versions import versions
 
-MODELS = ("demo:llama3", "demo:llama31", "demo:qwen3")
-OBJECTIVES = ("ppl", "margin")
-BUDGETS = (2, 3, 4)
 SEEDS = (0, 1, 2)
-SEVEN = ("one-shot", "greedy", "beam", "genetic", "bayesian", "cbo", "fast-block-select")
 RANDOM = ("genetic", "bayesian")
 VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "cbo, fisher": ("cbo", {"hessian": "fisher"}),
     "cbo, exact": ("cbo", {"hessian": "exact", "first_order": 1.0}),
     "fast-block-select, mi": ("fast-block-select", {"oracle": "mi"}),
 }
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one searcher found in one cell, beside the optimum of that cell."""
-
-    model: str
-    objective: str
-    budget: int
-    searcher: str
-    seed: int
-    removed: Subset
-    gap: float
-    rank: int
-    of: int
-    asked: int
-    block_runs: int
-    seconds: float
-    """of the search alone: its own, and those of its block forwards at the speed of this machine"""
-    one_shot_gap: float
 
 
 def main() -> None:
@@ -94,17 +66,6 @@ def main() -> None:
         arguments.page.write_text(page, encoding="utf-8")
         write_table(outcomes, arguments.page.with_suffix(".csv"))
     print(page)
-
-
-def write_table(outcomes: list[Outcome], path: Path) -> None:
-    names = [field.name for field in fields(Outcome) if field.name != "one_shot_gap"]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*names, "found"])
-        for outcome in outcomes:
-            values = {**vars(outcome), "removed": words(outcome.removed)}
-            values |= {"gap": f"{outcome.gap:.6f}", "seconds": f"{outcome.seconds:.2f}"}
-            rows.writerow([*(values[name] for name in names), outcome.rank == 1])
 
 
 def all_losses(session: Session, n_blocks: int) -> dict[Subset, float]:
@@ -181,132 +142,6 @@ def start(
     searcher = registry.get("searcher", name).cls(**options)
     signals = {signal: session.signal(signal) for signal in needs_of(searcher)}
     return Driver(searcher, replace(problem, signals=signals))
-
-
-def report(
-    outcomes: list[Outcome], tables: dict[tuple[str, str], dict[Subset, float]]
-) -> Iterator[str]:
-    yield from heading()
-    yield from by_searcher(outcomes)
-    yield from by_cell(outcomes, tables)
-    yield from claims(outcomes, tables)
-
-
-def heading() -> Iterator[str]:
-    import torch
-
-    made = ", ".join(f"{name} {version}" for name, version in versions().items())
-    yield "# How good the searchers are\n"
-    yield (
-        "The demo models have 16 blocks, so every subset of 2, 3 and 4 of them was measured, and "
-        "the best one is known. Here is how close each searcher comes to it, with its default "
-        "options and with other ones where those are named. Losses are those of the embedded "
-        "calibration data, draw 0.\n"
-    )
-    yield "Made by `python benchmarks/search_quality.py WORKDIR --page docs/search-quality.md` on"
-    yield "the machine named here; [one row for every run](search-quality.csv):"
-    yield f"{platform.machine()}, {torch.get_num_threads()} thread, with {made}.\n"
-
-
-def by_searcher(outcomes: list[Outcome]) -> Iterator[str]:
-    count = len(MODELS) * len(OBJECTIVES) * len(BUDGETS)
-    yield f"## Every searcher over {count} cells\n"
-    yield (
-        "Searchers that use chance run with three seeds. Block forwards and seconds are those of "
-        "the search alone, with an empty journal, at the speed measured here, signals apart.\n"
-    )
-    columns = "optimum found | median gap, nats | largest gap | worst rank | asked"
-    yield f"| searcher | {columns} | block forwards | seconds, ppl | seconds, margin |"
-    yield "|---" * 9 + "|"
-    for name in dict.fromkeys(o.searcher for o in outcomes):
-        mine = [o for o in outcomes if o.searcher == name]
-        found = sum(o.rank == 1 for o in mine)
-        gaps = [o.gap for o in mine]
-        worst = max(mine, key=lambda o: (o.rank > 1, o.rank / o.of))
-        asked = [o.asked for o in mine]
-        yield (
-            f"| {name} | {found} of {len(mine)} | {statistics.median(gaps):.4f} | {max(gaps):.4f} "
-            f"| {worst.rank} of {worst.of} | {span(asked, 0)} "
-            f"| {span([o.block_runs for o in mine], 0)} "
-            f"| {span([o.seconds for o in mine if o.objective == 'ppl'], 1)} "
-            f"| {span([o.seconds for o in mine if o.objective == 'margin'], 1)} |"
-        )
-    cells = {(o.model, o.objective, o.budget) for o in outcomes}
-    solved = {
-        (o.model, o.objective, o.budget) for o in outcomes if o.searcher in SEVEN and o.rank == 1
-    }
-    yield f"\nAt least one of the seven finds the optimum in {len(solved)} of {len(cells)} cells."
-    seeded = [o for o in outcomes if o.searcher.split(",")[0] in ("genetic", "bayesian", "cbo")]
-    worse = sum(o.gap > o.one_shot_gap + 1e-12 for o in seeded)
-    yield f"Of {len(seeded)} runs that try one-shot's choice too, {worse} end worse than it."
-
-
-def span(values: Sequence[float], digits: int) -> str:
-    low, high = f"{min(values):,.{digits}f}", f"{max(values):,.{digits}f}"
-    return low if low == high else f"{low} to {high}"
-
-
-def by_cell(
-    outcomes: list[Outcome], tables: dict[tuple[str, str], dict[Subset, float]]
-) -> Iterator[str]:
-    yield "\n## Every cell\n"
-    yield "Gap to the optimum in nats, and rank among all subsets; of three seeds the median.\n"
-    names = list(dict.fromkeys(o.searcher for o in outcomes))
-    yield f"| model | objective | k | optimum | its loss (dense) | {' | '.join(names)} |"
-    yield "|---" * (5 + len(names)) + "|"
-    for model, objective, budget in itertools.product(MODELS, OBJECTIVES, BUDGETS):
-        losses = tables[model, objective]
-        best = min((s for s in losses if len(s) == budget), key=lambda s: (losses[s], sorted(s)))
-        row = [model.removeprefix("demo:"), objective, str(budget), words(best)]
-        row.append(f"{losses[best]:.4f} ({losses[DENSE]:.4f})")
-        for name in names:
-            runs = sorted(
-                (o.gap, o.rank)
-                for o in outcomes
-                if (o.model, o.objective, o.budget, o.searcher) == (model, objective, budget, name)
-            )
-            gap, rank = runs[len(runs) // 2]
-            row.append("optimum" if rank == 1 else f"{gap:.4f} ({rank})")
-        yield f"| {' | '.join(row)} |"
-
-
-def claims(
-    outcomes: list[Outcome], tables: dict[tuple[str, str], dict[Subset, float]]
-) -> Iterator[str]:
-    yield "\n## The study's claims, on these models\n"
-    seven = [o for o in outcomes if o.searcher in SEVEN and o.seed == 0]
-    searchers = [
-        jaccard(a.removed, b.removed)
-        for a, b in itertools.combinations(seven, 2)
-        if (a.model, a.objective, a.budget) == (b.model, b.objective, b.budget)
-    ]
-    objectives = [
-        jaccard(a.removed, b.removed)
-        for a, b in itertools.combinations(seven, 2)
-        if (a.model, a.budget, a.searcher) == (b.model, b.budget, b.searcher)
-    ]
-    yield (
-        f"Overlap (Jaccard) of the chosen subsets: {statistics.mean(searchers):.2f} on average "
-        f"between two searchers under one objective, {statistics.mean(objectives):.2f} between the "
-        "two objectives under one searcher. That the objective decides more than the searcher "
-        f"{'agrees' if statistics.mean(objectives) < statistics.mean(searchers) else 'disagrees'} "
-        "with the study.\n"
-    )
-    yield "| model | k | optimum for ppl | optimum for margin | overlap | Spearman, all subsets |"
-    yield "|---|---|---|---|---|---|"
-    for model, budget in itertools.product(MODELS, (1, *BUDGETS)):
-        left, right = (tables[model, objective] for objective in OBJECTIVES)
-        subsets = [s for s in left if len(s) == budget]
-        best = [min(subsets, key=lambda s, t=t: (t[s], sorted(s))) for t in (left, right)]
-        rho = spearmanr([left[s] for s in subsets], [right[s] for s in subsets]).statistic
-        yield (
-            f"| {model.removeprefix('demo:')} | {budget} | {words(best[0])} | {words(best[1])} "
-            f"| {jaccard(*best):.2f} | {rho:.2f} |"
-        )
-
-
-def jaccard(a: Subset, b: Subset) -> float:
-    return len(a & b) / len(a | b)
 
 
 if __name__ == "__main__":

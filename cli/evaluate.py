@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,12 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from prunekit.cli.evaluations import show_evaluation
-from prunekit.cli.export import parse_blocks
-from prunekit.cli.screen import Quiet, Show, Verbose, Workdir, counter, err
-from prunekit.workflows.evaluate import run_evaluation, wanted_of
-from prunekit.workflows.evaluation.gate import MEAN, Gate
-from prunekit.workflows.evaluation.target import target_of
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.cli.screen import Quiet, Show, Verbose, Workdir, counter, listen
+from prunekit.cli.variant import Remove, Run, parse_blocks, say_if_demo
+from prunekit.workflows.evaluate import evaluate as measure
+from prunekit.workflows.evaluation.comparison import MEAN
+from prunekit.workflows.evaluation.gate import GateMissed
 
 SETTINGS = (
     "model",
@@ -47,8 +45,8 @@ class Watch:
 
 def evaluate(
     given: dict[str, Any],
-    run: Annotated[Path | None, typer.Option(help="Folder or name of a run.")] = None,
-    remove: Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")] = None,
+    run: Run = None,
+    remove: Remove = None,
     ppl: Annotated[
         str, typer.Option(help="Perplexities: wikitext2, c4, lambada, demo, or files.")
     ] = "",
@@ -80,32 +78,38 @@ def evaluate(
     verbose: Verbose = False,
 ) -> None:
     """Evaluate a pruned model beside the dense one: perplexities, tasks, and a quality gate."""
-    if verbose:
-        os.environ["PRUNEKIT_VERBOSE"] = "1"
-    quiet_libraries()
-    if run is None and "model" not in given and not quiet:
-        err.print("no --model given: taking demo, a small model that comes with prunekit")
-    gate = Gate.of(max_ppl_ratio, parse_bounds(min_accuracy or []))
-    how = {
-        "limit": limit,
-        "include_path": include_path,
-        "num_fewshot": num_fewshot,
-        "batch_size": batch_size,
-        "ppl_length": ppl_length,
-        "ppl_stride": ppl_stride,
-        "ppl_samples": ppl_samples,
-        "ppl_bos": ppl_bos,
-    }
-    blocks = None if remove is None else parse_blocks(remove)
-    target = target_of(given.pop("model", None), run, blocks, workdir, given)
-    wanted = wanted_of(target, ppl, tasks, how)
+    listen(verbose)
+    say_if_demo(given, run, quiet)
+    missed = None
     with counter(quiet) as show:
-        result = run_evaluation(target, wanted, gate, workdir, Watch(show))
+        try:
+            result = measure(
+                **given,
+                run=run,
+                remove=parse_blocks(remove),
+                ppl=ppl,
+                tasks=tasks,
+                limit=limit,
+                include_path=include_path,
+                num_fewshot=num_fewshot,
+                batch_size=batch_size,
+                ppl_length=ppl_length,
+                ppl_stride=ppl_stride,
+                ppl_samples=ppl_samples,
+                ppl_bos=ppl_bos,
+                max_ppl_ratio=max_ppl_ratio,
+                min_accuracy=parse_bounds(min_accuracy or []),
+                workdir=workdir,
+                watcher=Watch(show),
+            )
+        except GateMissed as error:
+            missed, result = error, error.result
     if json:
         sys.stdout.write(result.to_json())
     else:
         show_evaluation(result, quiet)
-    gate.check(result)
+    if missed:
+        raise missed
 
 
 def parse_bounds(texts: list[str]) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.table import Column, Table
 
 from prunekit.cli.screen import err, out
 from prunekit.core.problem import words
-from prunekit.workflows.evaluation.comparison import EvaluationResult, Row
+from prunekit.workflows.evaluation.comparison import MEAN, EvaluationResult, Row
 
 
 def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
@@ -18,25 +18,22 @@ def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
     out.print(title if result.removed else result.model, style="bold", soft_wrap=True)
     tasks = list(result.tasks.values())
     mean = result.mean_accuracy()
-    show_rows(result.perplexities.values(), [*tasks, mean] if mean and len(tasks) > 1 else tasks)
+    if mean and len(tasks) > 1:
+        tasks.append(mean)
+    out.print(evaluation_table([*result.perplexities.values(), *tasks]))
     if result.remark and not quiet:
         err.print(result.remark, soft_wrap=True)
 
 
-def show_rows(perplexities: Iterable[Row], tasks: Iterable[Row]) -> None:
-    """Tables of 80 columns."""
-    for name, rows, digits in (("perplexity", [*perplexities], 2), ("task", [*tasks], 4)):
-        if rows:
-            out.print(_table(name, rows, digits))
-
-
-def _table(name: str, rows: Sequence[Row], digits: int) -> Table:
+def evaluation_table(rows: Sequence[Row]) -> Table:
+    """A line for each perplexity and task, of both models or of the one that there is."""
     models = [who for who in ("dense", "pruned") if any(who in row.of for row in rows)]
     heads = [*models, "difference"] if len(models) > 1 else models
     columns = [Column(head, justify="right", no_wrap=True) for head in heads]
-    table = Table(Column(name, overflow="fold"), *columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        label = row.name if row.metric in ("perplexity", "accuracy") else f"{row.name} {row.metric}"
+        label = row.name if row.metric == MEAN else f"{row.name} {row.metric}"
+        digits = 4 if row.higher_is_better else 2
         cells = [_number(row, who, digits) for who in models]
         table.add_row(label, *[*cells, _difference(row, digits)][: len(heads)])
     return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,31 +10,27 @@ import typer
 from rich import box
 from rich.table import Table
 
-from prunekit.cli.export import parse_blocks
-from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, err, out
+from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen, out
+from prunekit.cli.variant import Remove, Run, parse_blocks, say_if_demo
 from prunekit.core.problem import words
 from prunekit.workflows.latency import LatencyResult
 from prunekit.workflows.latency import latency as measure
-from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.turns import Spread
 
 
 def latency(
     given: dict[str, Any],
-    run: Annotated[Path | None, typer.Option(help="Folder or name of a run.")] = None,
-    remove: Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")] = None,
+    run: Run = None,
+    remove: Remove = None,
     workdir: Workdir = Path("prunekit-runs"),
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Time a model without some of its blocks against all of it, in turns."""
-    if verbose:
-        os.environ["PRUNEKIT_VERBOSE"] = "1"
-    quiet_libraries()
-    if run is None and "model" not in given and not quiet:
-        err.print("no --model given: taking demo, a small model that comes with prunekit")
-    blocks = None if remove is None else parse_blocks(remove)
+    listen(verbose)
+    say_if_demo(given, run, quiet)
+    blocks = parse_blocks(remove)
     with counter(quiet) as watch:
         result = measure(**given, run=run, remove=blocks, workdir=workdir, watch=watch)
     if json:

@@ -30,7 +30,8 @@ def show_report(written: Report, quiet: bool = False) -> None:
         show_table(table)
     if not quiet:
         for gap in written.gaps:
-            err.print(f"missing: {gap.sentence}", style="yellow", soft_wrap=True)
+            example = f", as {gap.items[0]}" if gap.items else ""
+            err.print(f"missing: {gap.sentence}{example}", style="yellow", soft_wrap=True)
         for figure in written.left_out:
             err.print(f"not drawn: {figure.title}: {figure.reason}", soft_wrap=True)
     out.print(f"tables:  {written.folder / 'tables'}", soft_wrap=True)

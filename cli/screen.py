@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from prunekit.core.rehearsal import Cost
+from prunekit.workflows.quiet import quiet_libraries
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Let other libraries talk.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")]
 Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]
 
 out = Console(highlight=False, markup=False, emoji=False)
@@ -73,6 +76,13 @@ class Show(Protocol):
     def __call__(self, what: str, done: int, total: int | None, unit: str = "") -> None:
         """So much of `what` is done, of how much, and what is counted."""
         ...
+
+
+def listen(verbose: bool) -> None:
+    """Keep other libraries quiet, or let them talk."""
+    if verbose:
+        os.environ["PRUNEKIT_VERBOSE"] = "1"
+    quiet_libraries()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,13 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from prunekit.cli.results import show_estimate, show_next, show_result
-from prunekit.cli.screen import Quiet, Verbose, Workdir, bar, err
+from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, bar, err, listen
 from prunekit.core.registry import load
 from prunekit.workflows.config import parse, parse_file
 from prunekit.workflows.estimate import estimate
 from prunekit.workflows.export import check_target
 from prunekit.workflows.plan import resolve
-from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.search import run_search, save_result
 
 
@@ -25,9 +23,7 @@ def search(
     config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
     workdir: Workdir = Path("prunekit-runs"),
     save: Annotated[Path | None, typer.Option(help="Write the pruned model here.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it would cost.")
-    ] = False,
+    dry_run: DryRun = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -36,9 +32,7 @@ def search(
 
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
-    if verbose:
-        os.environ["PRUNEKIT_VERBOSE"] = "1"
-    quiet_libraries()
+    listen(verbose)
     registry = load()
     parsed = parse_file(config, given, registry) if config else parse(given, registry)
     if parsed.settings.model is None and not quiet:

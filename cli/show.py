@@ -12,7 +12,7 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from prunekit.cli.evaluations import show_rows
+from prunekit.cli.evaluations import evaluation_table
 from prunekit.cli.results import show_blocks, show_next, show_result, signed
 from prunekit.cli.screen import Workdir, out
 from prunekit.core.problem import words
@@ -96,7 +96,6 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
     )
     out.print(f"{shown.weight_bytes / 1e6:,.1f} MB in {shown.files} safetensors file(s)")
     if record is None:
-        _evaluation(shown.evaluation)
         out.print()
         _next("search it", f"search --model {shlex.quote(shown.folder)}")
         return
@@ -121,7 +120,7 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
     else:
         out.print()
         show_result(result_of(record["search"]))
-    _evaluation(shown.evaluation)
+    _evaluation(record.get("evaluation"))
     _versions(record["versions"])
 
 
@@ -157,7 +156,7 @@ def _latency(row: Mapping[str, Any] | None) -> None:
 
 def _evaluation(row: Mapping[str, Any] | None) -> None:
     if row is not None:
-        show_rows(*rows_of(row))
+        out.print(evaluation_table(rows_of(row)))
 
 
 def _versions(versions: Mapping[str, str]) -> None:

@@ -14,12 +14,15 @@ from prunekit.core.problem import words
 from prunekit.workflows.study.estimate import ModelEstimate, StudyEstimate
 from prunekit.workflows.study.files import Cell, CellFailure
 from prunekit.workflows.study.run import Study, StudyOutcome
+from prunekit.workflows.study.selection import coordinates
 
 
 def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
     """What a study will take, before any of it is spent."""
-    searches = sum(model.searches for model in estimate.models)
+    searches = len(estimate.cells)
     out.print(f"{estimate.name}: {searches} searches in {len(study.chosen)} groups", style="bold")
+    for key, values in coordinates(study.chosen).items():
+        out.print(f"{key:9} {', '.join(values)}")
     out.print(_counts(estimate))
     out.print(
         "subsets asked for and how many of them differ; block forwards of all searches together, "

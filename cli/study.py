@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from prunekit.cli.screen import Quiet, Verbose, Workdir, study_bar
+from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, study_bar
 from prunekit.cli.studies import show_outcome, show_study_estimate
 from prunekit.core.registry import load
 from prunekit.workflows.quiet import quiet_libraries
@@ -28,9 +28,7 @@ def study(
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at once.")] = 1,
     workdir: Workdir = Path("prunekit-runs"),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it would cost.")
-    ] = False,
+    dry_run: DryRun = False,
     json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -1,7 +1,7 @@
 """What plugins may import; what else they may lean on is in docs/plugins/compatibility.md."""
 
 from prunekit.core.blocks import block_path
-from prunekit.core.checkpoint import Checkpoint, auto_class, readable
+from prunekit.core.checkpoint import Checkpoint, auto_class, first_line, own_dtype, readable
 from prunekit.core.errors import (
     CheckpointError,
     ConfigError,
@@ -34,7 +34,8 @@ from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.proof import probe
 from prunekit.core.rebuild import rebuild
-from prunekit.core.rows import file_rows, guarded, hub_rows, is_plain_text, text_column
+from prunekit.core.rows import check_file, file_rows, guarded, hub_rows, is_plain_text, text_column
+from prunekit.core.trie import walk
 
 __all__ = [
     "DENSE",
@@ -65,7 +66,9 @@ __all__ = [
     "UnfitModel",
     "auto_class",
     "block_path",
+    "check_file",
     "file_rows",
+    "first_line",
     "guarded",
     "hookimpl",
     "hub_rows",
@@ -73,9 +76,11 @@ __all__ = [
     "load_adapter",
     "negative_log_likelihood",
     "option",
+    "own_dtype",
     "perplexity",
     "probe",
     "readable",
     "rebuild",
     "text_column",
+    "walk",
 ]

@@ -9,14 +9,15 @@ from prunekit.core.errors import PluginError, PrunekitError
 
 
 @contextlib.contextmanager
-def blaming(kind: str, plugin: object) -> Iterator[None]:
+def blaming(kind: str, plugin: object, but: type[Exception] = PrunekitError) -> Iterator[None]:
     """Turn whatever a plugin raises into a PluginError that names it; what is one line stays so.
 
-    `sys.exit` too: a plugin may not end somebody's search without a word.
+    `sys.exit` too: a plugin may not end somebody's search without a word. Errors of the kind `but`
+    are let through.
     """
     try:
         yield
-    except (StopIteration, PrunekitError):
+    except (StopIteration, PrunekitError, but):
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
@@ -33,4 +34,5 @@ def described(kind: str, plugin: object) -> str:
 
 def one_line(error: BaseException) -> str:
     """The type of an error and what it says, without line breaks."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +17,12 @@ from prunekit.core.interfaces import Spec
 from prunekit.core.registry import Registry
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 DEMO = "demo:"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -53,6 +58,13 @@ class Checkpoint:
             raise CheckpointError(f"the tokenizer cannot be read: {error}") from error
         return tokenizer
 
+    def copy_processors(self, folder: Path) -> None:
+        """Copy what turns pictures and sounds into input, where the model has such."""
+        source = Path(self.source) if self.is_folder else self._snapshot()
+        for name in PROCESSORS:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, folder / name)
+
     def identity(self) -> str:
         """The commit of a model from the hub, a digest of the files of a folder."""
         if not self.is_folder:
@@ -63,12 +75,27 @@ class Checkpoint:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())
         return digest.hexdigest()
 
-    def _commit(self) -> str:
-        from transformers.utils.hub import cached_file, extract_commit_hash
+    def weight_files(self) -> list[Path]:
+        """The files with the weights, in order; empty where they have unusual names."""
+        folder = Path(self.source) if self.is_folder else self._snapshot()
+        index = folder / INDEX
+        if index.is_file():
+            parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            return [folder / name for name in sorted(set(parts))]
+        return [folder / WEIGHTS] if (folder / WEIGHTS).is_file() else []
+
+    def _snapshot(self) -> Path:
+        """Where the hub's files lie, once they are loaded."""
+        from transformers.utils.hub import cached_file
 
         with readable(self):
-            path = cached_file(self.source, "config.json", revision=self.revision)
-            commit = extract_commit_hash(path, None)
+            config = cached_file(self.source, "config.json", revision=self.revision)
+        return Path(str(config)).parent
+
+    def _commit(self) -> str:
+        from transformers.utils.hub import extract_commit_hash
+
+        commit = extract_commit_hash(str(self._snapshot() / "config.json"), None)
         if commit is None:
             raise CheckpointError(f"{self.source}: the hub names no commit of it; give a folder")
         return str(commit)
@@ -81,6 +108,14 @@ class Checkpoint:
     @property
     def _config_file(self) -> Path:
         return Path(self.source) / "config.json"
+
+
+def own_dtype(config: PretrainedConfig) -> torch.dtype:
+    """In what a checkpoint is stored, as its configuration says; float32 where it does not."""
+    import torch
+
+    own = config.get_text_config().dtype or torch.float32
+    return getattr(torch, own) if isinstance(own, str) else own
 
 
 def auto_class(config: PretrainedConfig) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,16 +34,30 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def rename_into_place(to: Path) -> Iterator[Path]:
-    """A temporary folder beside `to`, which takes its name if all goes well, else vanishes."""
-    partial = to.absolute().with_name(f".{to.name}.{uuid.uuid4().hex[:8]}")
+    """A hidden folder beside `to`, which takes its name if all goes well, else vanishes.
+
+    A process that is killed leaves its hidden folder behind, `.NAME.partial-HOST-PROCESS`. The next
+    one that writes to the same name, on the same machine, clears it away.
+    """
+    _clear_leftovers(to)
+    partial = to.absolute().with_name(f"{_prefix(to)}{os.getpid()}")
     try:
         with writing(to):
             partial.mkdir(parents=True)
         yield partial
         with writing(to):
+            _share(partial)
             os.rename(partial, to)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _share(folder: Path) -> None:
+    """Let all read the files who may read the folder: safetensors writes for the owner alone."""
+    mode = folder.stat().st_mode & 0o666
+    for path in folder.iterdir():
+        if path.is_file():
+            path.chmod(mode)
 
 
 @contextlib.contextmanager
@@ -53,3 +69,29 @@ def writing(to: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise StorageError(f"cannot write {to}: {error}; nothing was left there") from error
+
+
+def _clear_leftovers(to: Path) -> None:
+    """Remove what processes of this machine that are no longer alive left half-written."""
+    above = to.absolute().parent
+    for folder in above.iterdir() if above.is_dir() else ():
+        process = folder.name.removeprefix(_prefix(to))
+        if process != folder.name and process.isdecimal() and not _alive(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prefix(to: Path) -> str:
+    host = re.sub(r"[^A-Za-z0-9]", "-", socket.gethostname())
+    return f".{to.name}.partial-{host}-"
+
+
+def _alive(process: int) -> bool:
+    if os.name != "posix":  # where asking would be the same as ending it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # there, but another user's
+        return True
+    return True

@@ -81,7 +81,7 @@ class Searcher(Protocol):
     """Decides which subsets to measure. Knows nothing of models or devices.
 
     A searcher that needs more than losses names it in `needs`, out of `signals.SIGNALS`, and finds
-    it in `problem.signals`.
+    it in `problem.signals`. Any plugin may have `paper`, which says where it is from.
     """
 
     name: ClassVar[str]
@@ -112,8 +112,11 @@ class Objective(Protocol):
     An objective may also have `reduce(sums, weights) -> float`, where its loss is not the sum of
     sums over the sum of weights; `readings(loss) -> dict[str, float]`, other numbers that say the
     same, such as a perplexity; `prepare(batch, output) -> dict[str, Tensor]`, what it wants to keep
-    of the dense model's output, found again in `batch.extra`; and `demo_options`, defaults that
-    hold with a demo model.
+    of the dense model's output, found again in `batch.extra`; `check_data() -> None`, which raises
+    ConfigError where its options name data that cannot be there; `demo_options`, defaults that hold
+    with a demo model; and `differentiable = False`, where it counts and has no derivative. One that
+    is made of others has `parts_by_name() -> dict[str, float]`, their names and weights, and then
+    needs no methods of its own.
     """
 
     name: ClassVar[str]
@@ -132,6 +135,7 @@ class Objective(Protocol):
 class ModelAdapter(Protocol):
     """Runs a decoder one block at a time. `block` must leave its input as it is.
 
+    A loaded adapter is copied by `copy.deepcopy` where two variants are to stand side by side.
     An adapter may also have `demo`, the folder of a small checkpoint of its own, which users then
     name as `demo:NAME`.
     """
@@ -181,7 +185,10 @@ class ModelAdapter(Protocol):
         ...
 
     def without(self, removed: Subset) -> PreTrainedModel:
-        """The model with these blocks gone, ready for `save_pretrained`; the adapter is spent."""
+        """The model with these blocks gone, ready for `save_pretrained`; the adapter is spent.
+
+        It may share the adapter's weights. UnfitModel where no checkpoint can hold such a model.
+        """
         ...
 
 
@@ -189,7 +196,8 @@ class Meter(Protocol):
     """Measures pruned variants of one model on one calibration set.
 
     A meter may also have `adapter`, the loaded model where it is in this process, so that who opens
-    one meter after the other can keep it for the next.
+    one meter after the other can keep it for the next; and `replicas`, where it measures in several
+    places, how many.
     """
 
     facts: ModelFacts

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from prunekit.core.blame import blaming
 from prunekit.core.checkpoint import Checkpoint, find, first_line
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel
 from prunekit.core.interfaces import ModelAdapter, Spec
@@ -26,34 +27,35 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     checkpoint = find(spec, registry)
     entry = choose_adapter(checkpoint.config(), spec.adapter, registry)
     device = resolve_device(spec.device)
-    with _as_this_family(entry.name, checkpoint):
+    with _as_this_family(entry.name, checkpoint, spec.adapter is not None):
         adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
         prove(adapter)
     return adapter
 
 
 @contextlib.contextmanager
-def _as_this_family(name: str, checkpoint: Checkpoint) -> Iterator[None]:
-    """A model that an adapter cannot even run is no bug of anybody's, but the wrong adapter."""
-    import transformers
-
+def _as_this_family(name: str, checkpoint: Checkpoint, chosen: bool) -> Iterator[None]:
+    """A model that an adapter cannot run is no bug of anybody's: the wrong adapter or model."""
     try:
         yield
     except UnfitModel as error:
-        kind = checkpoint.config().model_type
-        raise CheckpointError(
-            f"{checkpoint.source}: models of type {kind!r} cannot be run block by block with "
-            f"transformers {transformers.__version__}: {error}"
-        ) from error
+        raise _unfit(name, checkpoint, chosen, str(error)) from error
     except PrunekitError:
         raise
     except Exception as error:
-        kind = checkpoint.config().model_type
-        raise CheckpointError(
-            f"the adapter {name!r} cannot run this model, of type {kind!r}, with transformers "
-            f"{transformers.__version__} ({type(error).__name__}: {first_line(error)}); leave out "
-            "--adapter, and prunekit chooses the family itself"
-        ) from error
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise _unfit(name, checkpoint, chosen, reason) from error
+
+
+def _unfit(name: str, checkpoint: Checkpoint, chosen: bool, reason: str) -> CheckpointError:
+    import transformers
+
+    advice = "; leave out --adapter, and prunekit chooses the family itself" if chosen else ""
+    return CheckpointError(
+        f"the adapter {name!r} cannot run {checkpoint.source}, a model of type "
+        f"{checkpoint.config().model_type!r}, block by block with transformers "
+        f"{transformers.__version__}: {reason}{advice}"
+    )
 
 
 def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registry) -> Entry:
@@ -61,7 +63,7 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
     if name is not None:
         return registry.get("model", name)
     entries = [e for e in registry.entries if e.kind == "model"]
-    claims = {entry: int(entry.cls.handles(config)) for entry in entries}
+    claims = {entry: _claim(entry, config, registry) for entry in entries}
     best = max(claims.values(), default=0)
     found = [entry for entry in entries if claims[entry] == best > 0]
     if len(found) == 1:
@@ -70,7 +72,18 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
     reason = "more than one model family handles" if found else "no model family handles"
     raise CheckpointError(
         f"{reason} model type {config.model_type!r}; choose with --adapter from: {names}"
+        f"{registry.told_failures()}"
     )
+
+
+def _claim(entry: Entry, config: PretrainedConfig, registry: Registry) -> int:
+    """How well a family handles a model; one that cannot say is noted, and handles none."""
+    try:
+        with blaming("model", entry.cls):
+            return int(entry.cls.handles(config))
+    except PrunekitError as error:
+        registry.failures[f"{entry.source} {entry.version}"] = str(error)
+        return 0
 
 
 def resolve_device(name: str) -> str:

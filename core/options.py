@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from prunekit.core.blame import blaming
 from prunekit.core.errors import ConfigError, PluginError
 
 T = TypeVar("T")
@@ -61,7 +62,8 @@ def options_of(cls: type) -> list[Option]:
     """The options of a plugin class, in the order written.
 
     Raises PluginError where a field could not be a flag: its type is none of bool, int, float,
-    str, Path and Literal of strings, each also `| None`, or it has no default.
+    str, Path and Literal of strings, each also `| None`, it has no default or one that no user
+    could give, its help is no text or its bounds are no numbers.
     """
     if not dataclasses.is_dataclass(cls):
         return []
@@ -81,10 +83,11 @@ def build(cls: type[T], given: Mapping[str, object], *where: str) -> T:
         if name not in known:
             raise ConfigError(f"{'.'.join(key)}: no such option.{suggest(name, known)}", key)
         values[name] = convert(known[name], raw, key)
-    try:
-        return cls(**values)
-    except ValueError as error:
-        raise ConfigError(f"{'.'.join(where)}: {error}", where) from error
+    with blaming("plugin", cls):
+        try:
+            return cls(**values)
+        except ValueError as error:
+            raise ConfigError(f"{'.'.join(where)}: {error}", where) from error
 
 
 def values_of(plugin: object) -> dict[str, Any]:
@@ -183,7 +186,7 @@ def _read(cls: type, field: dataclasses.Field[Any], hint: Any) -> Option:
     if field.default is dataclasses.MISSING:
         raise PluginError(f"{cls.__qualname__}.{field.name} needs a default: use option(...)")
     meta = field.metadata
-    return Option(
+    option = Option(
         name=field.name,
         kind=kinds[0],
         optional=kinds[0] is not hint,
@@ -192,3 +195,24 @@ def _read(cls: type, field: dataclasses.Field[Any], hint: Any) -> Option:
         low=meta.get("low"),
         high=meta.get("high"),
     )
+    _check(cls, option)
+    return option
+
+
+def _check(cls: type, option: Option) -> None:
+    """What is shown of an option must be text, and its default what a user could give."""
+    if not isinstance(option.help, str):
+        raise PluginError(
+            f"{cls.__qualname__}.{option.name} needs a help text, not {option.help!r}"
+        )
+    for bound in (option.low, option.high):
+        if not isinstance(bound, int | float | None):
+            raise PluginError(
+                f"{cls.__qualname__}.{option.name}: {bound!r} is no number to compare"
+            )
+    try:
+        convert(option, option.default, (option.name,))
+    except ConfigError as error:
+        raise PluginError(
+            f"{cls.__qualname__} has a default that it would not take from a user: {error}"
+        ) from error

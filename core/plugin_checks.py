@@ -12,6 +12,11 @@ from prunekit.core.interfaces import Backend, ModelAdapter, Objective, Searcher
 from prunekit.core.options import options_of
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+RESERVED = {
+    *("adapter", "backend", "budget", "device", "dtype"),
+    *("model", "objective", "revision", "searcher", "seed"),
+}
+"""Names that no plugin may have: in configuration files its options stand beside these settings."""
 PROTOCOLS: Mapping[str, type[Any]] = {
     "searcher": Searcher,
     "objective": Objective,
@@ -40,6 +45,10 @@ def check_class(cls: Any, kind: str) -> str:
         raise PluginError(
             f"{cls!r} needs a class attribute `name` of lower-case words joined by hyphens"
         )
+    if name in RESERVED:
+        raise PluginError(f"{kind} {name!r} is called like a setting of a search; rename it")
+    if not isinstance(cls.__doc__, str | None):
+        raise PluginError(f"{kind} {name!r} has a docstring that is no text: {cls.__doc__!r}")
     if kind == "objective" and not isinstance(getattr(cls, "unit", None), str):
         raise PluginError(f"objective {name!r} needs a class attribute `unit`: `nats per token`")
     missing = [m for m in methods_of(kind) if not callable(getattr(cls, m, None))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from prunekit.core.blame import blaming
 from prunekit.core.errors import ConfigError
@@ -13,6 +14,9 @@ from prunekit.core.measurement import Piece
 from prunekit.core.problem import Subset
 from prunekit.core.signals import Table, measure_signal
 from prunekit.core.trie import walk
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class PrefixMeter:
@@ -41,63 +45,76 @@ class PrefixMeter:
         """One piece for each subset of each batch."""
         for number, subsets in enumerate(wanted):
             if subsets:
-                with _enough_memory():
-                    yield from self._measure_batch(number, subsets)
+                yield from self._measure_batch(number, subsets)
 
     def _measure_batch(self, number: int, subsets: Sequence[Subset]) -> Iterator[Piece]:
         # Gradients are switched off step by step: a generator would leave them off while it waits.
-        import torch
-
         batch = self._prepared(number)
-        with torch.no_grad():
+        with _step("model", self.adapter):
             entered = self.adapter.enter(batch)
         for state, subset in walk(subsets, self.facts.n_blocks, entered, self._run):
-            with torch.no_grad():
+            with _step("model", self.adapter):
                 output = self.adapter.output(state)
-                with blaming("objective", self.objective), _enough_memory():
-                    sums, weights = self.objective.measure(output, batch)
-                    piece = Piece(subset, number, tuple(sums.tolist()), tuple(weights.tolist()))
+            with _step("objective", self.objective):
+                sums, weights = self.objective.measure(output, batch)
+                piece = Piece(subset, number, _numbers(sums), _numbers(weights))
             yield piece
 
     def _prepared(self, number: int) -> Batch:
         """The batch, with what the objective keeps of the dense model's output, if anything."""
-        import torch
-
         prepare = getattr(self.objective, "prepare", None)
         if prepare and number not in self._prepared_batches:
             batch = self.batches[number]
-            with torch.no_grad():
+            with _step("model", self.adapter):
                 state = self.adapter.enter(batch)
                 for index in range(self.facts.n_blocks):
                     state = self.adapter.block(index, state)
                 output = self.adapter.output(state)
-                with blaming("objective", self.objective), _enough_memory():
-                    kept = prepare(batch, output)
-            self._prepared_batches[number] = replace(batch, extra={**batch.extra, **kept})
+            with _step("objective", self.objective):
+                extra = {**batch.extra, **prepare(batch, output)}
+            self._prepared_batches[number] = replace(batch, extra=extra)
         return self._prepared_batches.get(number, self.batches[number])
 
     def _run(self, index: int, state: State) -> State:
-        import torch
-
         self._runs += 1
-        with torch.no_grad():
+        with _step("model", self.adapter):
             return self.adapter.block(index, state)
 
     def signal(self, name: str) -> Table:
         """A signal of the dense model, one of `signals.SIGNALS`."""
         batches = (self._prepared(number) for number in range(len(self.batches)))
-        return measure_signal(name, self.adapter, self.objective, batches)
+        with _told("model", self.adapter):  # what the objective does is told where it is asked
+            return measure_signal(name, self.adapter, self.objective, batches)
 
     def close(self) -> None:
         """Nothing to free: the model goes with this object."""
 
 
+def _numbers(values: Tensor) -> tuple[float, ...]:
+    numbers = tuple(values.tolist())
+    for number in numbers:
+        if not isinstance(number, int | float):
+            raise TypeError(f"`measure` must give numbers, not {number!r}")
+    return numbers
+
+
 @contextlib.contextmanager
-def _enough_memory() -> Iterator[None]:
+def _step(kind: str, plugin: object) -> Iterator[None]:
+    """Without gradients."""
+    import torch
+
+    with _told(kind, plugin), torch.no_grad():
+        yield
+
+
+@contextlib.contextmanager
+def _told(kind: str, plugin: object) -> Iterator[None]:
+    """What a plugin does wrong is told in one line, and so is a lack of memory."""
     import torch
 
     try:
-        yield
+        with blaming(kind, plugin, but=torch.OutOfMemoryError):
+            yield
     except torch.OutOfMemoryError as error:
         raise ConfigError(
             "the device ran out of memory; what was measured is kept: run the same command with a "

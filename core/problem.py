@@ -41,7 +41,7 @@ class Problem:
             raise ConfigError(
                 f"the budget is {self.budget}, but of {self.n_blocks} blocks with "
                 f"{len(self.protected)} protected, 1 to {most} can be removed; "
-                f"choose --budget in that range"
+                f"choose a budget in that range"
                 if most > 0
                 else f"all of the {self.n_blocks} blocks are protected; protect fewer"
             )

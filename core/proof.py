@@ -64,10 +64,9 @@ def _compare(adapter: ModelAdapter, batch: Batch, subset: Subset, state: object)
     model = model[where.to(model.device)]
     if not close(mine, model):
         raise UnfitModel(
-            f"with blocks {words(subset)} removed, what the adapter {adapter.name!r} makes of it "
-            f"differs by {gap(mine, model):.2g} in its logits from what the model itself makes. If "
-            "you named the adapter, leave that out; else its blocks hand each other more than a "
-            "hidden state"
+            f"with blocks {words(subset)} removed, logits differ by {gap(mine, model):.2g} from "
+            "those of the model's own forward, so its blocks hand each other more than a hidden "
+            "state"
         )
 
 

@@ -32,6 +32,8 @@ def rebuild(model: PreTrainedModel, removed: Subset) -> PreTrainedModel:
     check_built_alike(model, config, kept)
     shorter = _loaded(model, config, dict(_renamed(model, kept)))
     shorter.generation_config = copy.deepcopy(model.generation_config)
+    # How the layout in the checkpoint differs from that in memory: `save_pretrained` reads it.
+    shorter._weight_conversions = getattr(model, "_weight_conversions", None)
     made: PreTrainedModel = shorter.eval()
     return made
 

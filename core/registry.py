@@ -103,8 +103,11 @@ class Registry:
             sentences.append(" One of another distribution must be installed beside prunekit.")
         if self.left_out:
             sentences.append(f" {ONLY} leaves out {len(self.left_out)} entry points.")
-        sentences += [f" Not loaded: {k}: {v}." for k, v in self.failures.items()]
-        return "".join(sentences)
+        return "".join([*sentences, self.told_failures()])
+
+    def told_failures(self) -> str:
+        """Why plugins that are installed cannot be had, in closing sentences."""
+        return "".join(f" Not loaded: {k}: {v}." for k, v in self.failures.items())
 
 
 def load() -> Registry:
@@ -119,15 +122,14 @@ def load() -> Registry:
     manager.add_hookspecs(hookspecs)
     only = {word.strip() for word in os.environ.get(ONLY, "").split(",")} - {""}
     used: set[str] = set()
-    for dist, point in _entry_points():
-        source, version = dist.metadata["Name"], dist.version
+    for source, version, point in _entry_points():
         label = f"{source} {version}, entry point {point.name}"
         asked_for = {word for word in only if word == point.name or _same(word, source)}
         used |= asked_for
         if only and not asked_for:
             registry.left_out.append(label)
             continue
-        with _noting_failure(registry, label):
+        with _noting_failure(registry, label), _silenced():
             module = _import(point, label, registry)
             registry.entries += _register(manager, module, source, version, registry.entries)
     if unknown := ", ".join(sorted(only - used)):
@@ -135,14 +137,17 @@ def load() -> Registry:
     return registry
 
 
-def _entry_points() -> Iterator[tuple[importlib.metadata.Distribution, Any]]:
+def _entry_points() -> Iterator[tuple[str, str, Any]]:
+    """Each with the name and version of its distribution, which are slow to read."""
     # An editable install next to a build folder shows the same distribution twice.
     seen: set[tuple[str, str]] = set()
     for dist in importlib.metadata.distributions():
-        for point in dist.entry_points:
-            if point.group == GROUP and (point.name, point.value) not in seen:
-                seen.add((point.name, point.value))
-                yield dist, point
+        points = [p for p in dist.entry_points if p.group == GROUP]
+        points = [p for p in points if (p.name, p.value) not in seen]
+        seen |= {(p.name, p.value) for p in points}
+        if points:
+            source, version = dist.metadata["Name"], dist.version
+            yield from ((source, version, point) for point in points)
 
 
 def _same(word: str, distribution: str) -> bool:
@@ -162,13 +167,26 @@ def _noting_failure(registry: Registry, label: str) -> Iterator[None]:
         registry.failures[label] = shown
 
 
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """What is written to standard output goes nowhere, also what C or another process writes."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.ExitStack() as undo:
+        with contextlib.suppress(OSError):  # closed already
+            kept = os.dup(1)
+            undo.callback(os.close, kept)
+            undo.callback(os.dup2, kept, 1)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.close(nowhere)
+        yield
+
+
 def _import(point: Any, label: str, registry: Registry) -> Any:
-    """The module of an entry point; what it prints goes nowhere, what it costs is noted."""
+    """The module of an entry point; what it costs is noted."""
     before = {name for name in HEAVY if name in sys.modules}
     start = time.perf_counter()
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return point.load()
+        return point.load()
     finally:
         heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
         registry.loads[label] = Load(time.perf_counter() - start, heavy)

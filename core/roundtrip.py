@@ -15,11 +15,12 @@ from prunekit.core.problem import Subset, words
 from prunekit.core.proof import close, gap, probe
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-CACHE_ROUNDING_UNITS = 64
+CACHE_ROUNDING_UNITS = 256
 """Allowed difference of cached decoding: it adds up in another order than a forward in one go."""
-PROBE, PROMPT = 24, 8
+PROBE, PROMPT = 24, 16
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,20 @@ class Expectation:
         if not logits.isfinite().all():
             raise CheckpointError(
                 f"without blocks {words(removed)} the model's predictions are not finite in "
-                f"{logits.dtype}, so there is nothing to compare a checkpoint with; try --dtype"
+                f"{_name(logits.dtype)}, so there is nothing to compare a checkpoint with: the "
+                "weights are damaged, or need another --dtype"
             )
         return cls(batch, logits)
 
 
 def check_model(model: Any, expected: Expectation) -> None:
-    """Raise UnfitModel unless the model predicts what is expected, with a cache and without."""
+    """Raise UnfitModel unless the model predicts what is expected, with a cache and without.
+
+    CheckpointError where a weight is not finite: no probe reads all of them.
+    """
     import torch
 
+    _check_finite(model)
     try:
         with torch.no_grad():
             _check_forward(model, expected)
@@ -57,6 +63,26 @@ def check_model(model: Any, expected: Expectation) -> None:
         raise
     except Exception as error:
         raise UnfitModel(f"it does not run: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _check_finite(model: Any) -> None:
+    for name, weight in model.named_parameters():
+        if not _is_finite(weight):
+            raise CheckpointError(
+                f"`{name}` holds numbers that are not finite in {_name(weight.dtype)}: the weights "
+                "are damaged, or need another --dtype"
+            )
+
+
+def _is_finite(weight: Tensor) -> bool:
+    """By its extremes, so that no second tensor of this size is made."""
+    if not weight.numel() or not weight.is_floating_point():
+        return True
+    return all(bool(extreme.isfinite()) for extreme in weight.aminmax())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
@@ -94,22 +120,9 @@ def _check_forward(model: Any, expected: Expectation) -> None:
 
 
 def _check_cache(model: Any, expected: Expectation) -> None:
-    """Generate the probe's own tokens, each dictated, and compare what was predicted on the way."""
-    import torch
-
-    ids = expected.batch.input_ids.to(model.device)
-    whole = model(input_ids=ids, use_cache=False).logits[:, PROMPT - 1 : -1]
+    """Generate the probe's own tokens with a cache and without, and compare the predictions."""
     with _plain_generation(model):
-        steps = model.generate(
-            ids[:, :PROMPT],
-            attention_mask=torch.ones_like(ids[:, :PROMPT]),
-            max_new_tokens=PROBE - PROMPT,
-            logits_processor=[lambda so_far, scores: _only(scores, ids[:, so_far.shape[1]])],
-            output_logits=True,
-            return_dict_in_generate=True,
-            use_cache=True,
-        )
-    cached = torch.stack(steps.logits, 1).to(whole.dtype)
+        whole, cached = (_dictated(model, expected.batch, use) for use in (False, True))
     if not close(cached, whole, CACHE_ROUNDING_UNITS):
         raise UnfitModel(
             "it generates something else with a cache than without: logits differ by "
@@ -117,12 +130,30 @@ def _check_cache(model: Any, expected: Expectation) -> None:
         )
 
 
+def _dictated(model: Any, batch: Batch, use_cache: bool) -> Tensor:
+    """What is predicted after each token, `[1, steps, words]`, when the probe is dictated."""
+    import torch
+
+    ids = batch.input_ids.to(model.device)
+    steps = model.generate(
+        ids[:, :PROMPT],
+        attention_mask=torch.ones_like(ids[:, :PROMPT]),
+        max_new_tokens=PROBE - PROMPT,
+        logits_processor=[lambda so_far, scores: _only(scores, ids[:, so_far.shape[1]])],
+        output_logits=True,
+        return_dict_in_generate=True,
+        use_cache=use_cache,
+    )
+    return torch.stack(steps.logits, 1).to(model.dtype)
+
+
 @contextlib.contextmanager
 def _plain_generation(model: Any) -> Iterator[None]:
     """Without what the checkpoint asks for when it generates, such as a token that ends it."""
     from transformers import GenerationConfig
 
-    own, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)  # type: ignore[no-untyped-call]
+    plain: Any = GenerationConfig(pad_token_id=0)  # type: ignore[no-untyped-call]
+    own, model.generation_config = model.generation_config, plain
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import ConfigError
+from prunekit.core.options import nearest
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -27,13 +28,8 @@ def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
     """
     from datasets import load_dataset
 
+    check_file(path, names)
     kind = _ending(path)
-    if kind not in READERS:
-        raise ConfigError(
-            f"data {str(path)!r}: expected {names} or a file that ends in {', '.join(READERS)}"
-        )
-    if not path.is_file():
-        raise ConfigError(f"data {str(path)!r}: no such file")
     how = {"sample_by": "document"} if is_plain_text(path) else {}
     try:
         rows = load_dataset(
@@ -41,8 +37,27 @@ def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
         )
         return list(rows)
     except Exception as error:
-        lines = str(error.__cause__ or error).strip().splitlines() or [""]
+        cause = error.__cause__ or error
+        lines = str(cause).strip().splitlines() or [type(cause).__name__]
         raise ConfigError(f"data {str(path)!r} cannot be read: {lines[-1]}") from error
+
+
+def check_file(path: Path, names: str) -> None:
+    """ConfigError where there is no such file, none of a kind that can be read, or an empty one.
+
+    `names` are the other words that were allowed; the message offers the nearest.
+    """
+    word = str(path)
+    near = nearest(word, names.split(", "))
+    hint = f". Did you mean {near!r}?" if near else ""
+    if _ending(path) not in READERS:
+        raise ConfigError(
+            f"data {word!r}: expected {names} or a file that ends in {', '.join(READERS)}{hint}"
+        )
+    if not path.is_file():
+        raise ConfigError(f"data {word!r}: no such file{hint}")
+    if not path.stat().st_size:
+        raise ConfigError(f"data {word!r}: the file is empty; expected text or rows")
 
 
 def is_plain_text(path: Path) -> bool:

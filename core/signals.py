@@ -34,7 +34,8 @@ LARGEST_CORRELATION = 1 - 1e-4
 
 def needs_of(searcher: Searcher) -> tuple[str, ...]:
     """The signals that a searcher needs; PluginError where one of them does not exist."""
-    names = tuple(getattr(searcher, "needs", ()))
+    with blaming("searcher", searcher):
+        names = tuple(getattr(searcher, "needs", ()))
     for name in names:
         if name not in SIGNALS:
             raise PluginError(
@@ -140,9 +141,12 @@ def _measured(
     adapter: ModelAdapter, objective: Objective, batch: Batch, gates: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Sums and weights that depend on the gates; ConfigError where the objective only counts."""
-    with blaming("objective", objective):
-        sums, weights = objective.measure(adapter.output(_gated(adapter, batch, gates)), batch)
-    if not sums.requires_grad:
+    import torch
+
+    output = adapter.output(_gated(adapter, batch, gates))
+    with blaming("objective", objective, but=torch.OutOfMemoryError):
+        sums, weights = objective.measure(output, batch)
+    if not (sums.requires_grad and getattr(objective, "differentiable", True)):
         raise ConfigError(
             f"the objective {objective.name!r} cannot be differentiated, which this search needs; "
             "choose another objective, or a searcher that needs losses only"

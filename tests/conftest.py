@@ -7,16 +7,21 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and models are tiny
 
-import itertools
+import functools
+import shutil
+import subprocess
 import sys
+import venv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import prunekit.core.registry
 from prunekit.core import ModelFacts, Piece, Subset
+from prunekit.core.testing import toy_loss
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama3": {"model_type": "llama"},
@@ -55,6 +60,20 @@ SHAPE = {
 }
 
 
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Tests marked `gpu` run where torch sees one, and are skipped elsewhere."""
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if on_gpu and not _sees_a_gpu():
+        for item in on_gpu:
+            item.add_marker(pytest.mark.skip(reason="torch sees no GPU"))
+
+
+def _sees_a_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
 @pytest.fixture(scope="session")
 def demo_tokenizer() -> Any:
     from transformers import AutoTokenizer
@@ -88,6 +107,60 @@ def tiny_model(tmp_path_factory: Any, demo_tokenizer: Any) -> Callable[..., Path
 
 
 @pytest.fixture
+def family_model(demo_tokenizer: Any, tmp_path: Path) -> Any:
+    """`family_model("gpt2")`: the folder of a checkpoint, and the blocks to remove from it."""
+
+    def make(name: str) -> tuple[Path, list[int]]:
+        import torch
+        from transformers import AutoConfig
+
+        from prunekit.core.checkpoint import auto_class
+
+        settings = dict(_families()["families"][name])
+        kind = settings.pop("model_type", name)
+        removed = settings.pop("removed", [1, 4])
+        config = AutoConfig.for_model(kind, **_settings(_config_class(kind), settings))
+        torch.manual_seed(0)
+        model = auto_class(config).from_config(config, dtype=torch.float32)
+        with torch.no_grad():
+            for weight in model.parameters():  # norms, scales and gates that do something, too
+                weight.add_(torch.randn(weight.shape) * 0.1)
+        folder = tmp_path / "model"
+        model.save_pretrained(folder)
+        demo_tokenizer.save_pretrained(folder)
+        return folder, removed
+
+    return make
+
+
+def _settings(cls: Any, own: dict[str, Any]) -> dict[str, Any]:
+    """What the configuration has of the common settings, and a family's own, nested ones too."""
+    known = {*getattr(cls, "__dataclass_fields__", ()), *getattr(cls, "attribute_map", ())}
+    settings = {name: value for name, value in _families()["common"].items() if name in known}
+    for name, value in own.items():
+        part = getattr(cls, "sub_configs", {}).get(name)
+        if part is None or not isinstance(value, dict):
+            settings[name] = value
+        elif name == "vision_config":
+            settings[name] = {**_families()["vision"], **value}
+        else:
+            nested = _config_class(value["model_type"]) if "model_type" in value else part
+            settings[name] = _settings(nested, value)
+    return settings
+
+
+def _config_class(kind: str) -> Any:
+    from transformers import CONFIG_MAPPING
+
+    return CONFIG_MAPPING[kind]
+
+
+@functools.cache
+def _families() -> Any:
+    return yaml.safe_load((Path(__file__).parent / "families.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
 def install(tmp_path: Path, monkeypatch: Any) -> Callable[..., None]:
     """Put a module where pip would, with the metadata it would write: `install(name, source)`."""
     place = tmp_path / "site"
@@ -104,6 +177,47 @@ def install(tmp_path: Path, monkeypatch: Any) -> Callable[..., None]:
         (info / "entry_points.txt").write_text(f"[prunekit]\n{module} = {module}\n")
 
     return write
+
+
+class CleanEnvironment:
+    """A virtual environment of its own, which sees what is installed where the tests run."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder / "venv", symlinks=True)
+        self.python = folder / "venv" / "bin" / "python"
+        (own,) = (folder / "venv" / "lib").glob("python*/site-packages")
+        above = [p for p in dict.fromkeys(sys.path) if Path(p).name == "site-packages"]
+        lines = (f"import site; site.addsitedir({path!r})\n" for path in above)
+        (own / "above.pth").write_text("".join(lines))
+        self.folder = folder
+
+    def run(self, *words: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """`python ...` in that environment, as `run("-m", "prunekit", "list-plugins")`."""
+        done = subprocess.run(
+            [self.python, *words], cwd=self.folder, capture_output=True, text=True
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def install(self, *sources: Path) -> None:
+        """`pip install` of folders, without a network; nothing is built inside them."""
+        copies = [self.folder / "sources" / source.name for source in sources]
+        for source, copy in zip(sources, copies, strict=True):
+            shutil.copytree(source, copy)
+        self._pip("install", "--no-deps", "--no-index", "--no-build-isolation", *copies)
+
+    def uninstall(self, *names: str) -> None:
+        """`pip uninstall` of what was installed here."""
+        self._pip("uninstall", "--yes", *names)
+
+    def _pip(self, *words: str | Path) -> None:
+        command = [sys.executable, "-m", "pip", "--python", self.python, *words]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path) -> CleanEnvironment:
+    return CleanEnvironment(tmp_path)
 
 
 class ToyMeter:
@@ -129,12 +243,6 @@ class ToyMeter:
         pass
 
 
-def toy_loss(subset: Subset) -> float:
-    """Late blocks are cheap, neighbours cost extra."""
-    pairs = itertools.pairwise(sorted(subset))
-    return sum(1.0 / (1 + i) for i in subset) + 0.3 * sum(b - a == 1 for a, b in pairs)
-
-
 @pytest.fixture
 def toy_meter() -> type[ToyMeter]:
     return ToyMeter
@@ -143,3 +251,24 @@ def toy_meter() -> type[ToyMeter]:
 @pytest.fixture
 def registry() -> prunekit.core.registry.Registry:
     return prunekit.core.registry.load()
+
+
+@pytest.fixture(name="prunekit")
+def type_command(monkeypatch: Any, capsys: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Type a command; get its exit status and what it printed."""
+    from prunekit.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: object) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", ["prunekit", *map(str, words)])
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run

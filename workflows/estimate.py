@@ -13,6 +13,7 @@ from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Batch, Meter, Objective
 from prunekit.core.loading import resolve_device
 from prunekit.core.rehearsal import Cost, rehearse
+from prunekit.core.watched import open_meter
 from prunekit.workflows.opening import calibration_samples
 from prunekit.workflows.plan import Plan
 from prunekit.workflows.speed import measure_speed
@@ -56,7 +57,7 @@ def _seconds(plan: Plan, cost: Cost) -> float:
 def first_batch(plan: Plan, objective: Objective) -> Iterator[tuple[Meter, Sequence[Batch]]]:
     """Load the model to measure the first batch of an objective; with it come all batches."""
     batches = batches_of(calibration_samples(plan, objective), plan.spec.tokens_per_forward)
-    meter = plan.backend.open(plan.spec, objective, batches[:1])
+    meter = open_meter(plan.backend, plan.spec, objective, batches[:1])
     try:
         yield meter, batches
     finally:

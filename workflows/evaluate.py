@@ -19,7 +19,7 @@ from prunekit.workflows.evaluation.comparison import EvaluationResult, perplexit
 from prunekit.workflows.evaluation.evaluator import Evaluator, Wanted, preflight
 from prunekit.workflows.evaluation.gate import Gate
 from prunekit.workflows.evaluation.readings import Evaluation
-from prunekit.workflows.evaluation.record import keep
+from prunekit.workflows.evaluation.record import keep, read_record
 from prunekit.workflows.evaluation.target import Target, target_of
 from prunekit.workflows.evaluation.tasks import load_tasks
 from prunekit.workflows.evaluation.wanted import DEMO, names_of
@@ -36,7 +36,7 @@ def evaluate(
     ppl: str | Iterable[str] = (),
     tasks: str | Iterable[str] = (),
     max_ppl_ratio: float | None = None,
-    min_accuracy: float | Mapping[str, float] | None = None,
+    min_accuracy: float | Mapping[str, float | str] | None = None,
     workdir: str | Path = "prunekit-runs",
     watcher: Watcher | None = None,
     **given: Any,
@@ -81,12 +81,14 @@ def run_evaluation(
 ) -> EvaluationResult:
     """Evaluate both models. Every reading is kept, so that a stopped evaluation goes on.
 
-    What cannot be had, and bounds of the gate on what is not wanted, are told before any time is
-    spent; the gate itself is for the caller to check.
+    What cannot be had, bounds of the gate on what is not wanted, and a broken record of the run are
+    told before any time is spent; the gate itself is for the caller to check.
     """
     preflight(wanted)
     names = [task.name for task in load_tasks(wanted)]
     gate.check_wanted(wanted.perplexities, names, target.is_compared)
+    if target.run:
+        read_record(target.run.folder)
     work = _Evaluation(target, wanted, workdir, watcher or Nobody())
     try:
         work.run()
@@ -149,12 +151,9 @@ class _Evaluation:
 
     def farewell(self) -> str:
         """What was evaluated before the user stopped it, and how to go on."""
-        done = [
-            f"{name} ({who})"
-            for who, evaluation in (("dense", self.dense), ("pruned", self.pruned))
-            if evaluation is not None
-            for name in (*evaluation.perplexities, *evaluation.tasks)
-        ]
+        result = self.result()
+        rows = [*result.perplexities.values(), *result.tasks.values()]
+        done = [f"{row.name} {row.metric} ({', '.join(row.of)})" for row in rows]
         if not done:
             return "stopped before anything was evaluated; run the same command again"
         return (

@@ -7,24 +7,30 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.checkpoint import find
-from prunekit.core.errors import ConfigError
+from prunekit.core.errors import CheckpointError, ConfigError, UnfitModel
 from prunekit.core.files import rename_into_place, writing
-from prunekit.core.interfaces import OWN_DTYPE, Spec
+from prunekit.core.interfaces import OWN_DTYPE, ModelAdapter, Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.options import suggest
-from prunekit.core.problem import Subset
+from prunekit.core.problem import Subset, words
 from prunekit.core.registry import load
-from prunekit.core.roundtrip import Expectation, check_checkpoint
+from prunekit.core.roundtrip import Expectation, check_checkpoint, check_model
 from prunekit.workflows.config import SearchConfig
+from prunekit.workflows.evaluation.record import read_record
 from prunekit.workflows.model_card import FILE as CARD
 from prunekit.workflows.model_card import model_card
 from prunekit.workflows.provenance import FILE, provenance
 from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.recipes import RECIPES, write_recipe
 from prunekit.workflows.variant import check_blocks, check_weights, choose_variant
+from prunekit.workflows.weights import write_weights
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
 
 FORMATS = ("hf", *RECIPES)
 
@@ -57,8 +63,8 @@ def export(
     variant = choose_variant(model, remove, run, workdir, given)
     if format == "hf":
         found = variant.run
-        result, config = (found.result, found.config) if found else (None, None)
-        export_checkpoint(variant.spec, variant.removed, target, dtype, result, config)
+        known = (found.result, found.config, read_record(found.folder)) if found else ()
+        export_checkpoint(variant.spec, variant.removed, target, dtype, *known)
     else:
         write_recipe(variant, format, target, dtype)
     return target
@@ -71,11 +77,13 @@ def export_checkpoint(
     dtype: str | None = None,
     result: Mapping[str, Any] | None = None,
     config: SearchConfig | None = None,
+    evaluation: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the checkpoint under a temporary name, check it, then rename it into place.
 
-    `result` is that of the search that chose the blocks, and `config` what it was told: its weights
-    must be those of the model now, and both go into `prunekit.json` and the model card.
+    `result` is that of the search that chose the blocks, `config` what it was told, and
+    `evaluation` what was found of it: its weights must be those of the model now, and all three go
+    into `prunekit.json` and the model card.
     """
     check_target(to)
     spec = replace(spec, dtype=dtype or OWN_DTYPE)
@@ -85,16 +93,42 @@ def export_checkpoint(
     check_blocks(removed, adapter.facts.n_blocks)
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
-    record = provenance(spec.model, adapter.facts, removed, result, config)
+    record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
     card = model_card(record, config, registry, Path(checkpoint.source))
+    pruned = _pruned(adapter, removed, expected, spec.model)
     with rename_into_place(to) as folder:
         with writing(to):
-            adapter.without(removed).save_pretrained(folder)
+            write_weights(pruned, checkpoint, removed, folder, _torch_dtype(dtype))
             checkpoint.tokenizer().save_pretrained(folder)
+            checkpoint.copy_processors(folder)
             (folder / FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             (folder / CARD).write_text(card, encoding="utf-8")
-        del adapter  # its memory is needed for the model that is read back
+        del adapter, pruned  # their memory is needed for the model that is read back
         check_checkpoint(folder, expected, spec.trust_remote_code)
+
+
+def _pruned(
+    adapter: ModelAdapter, removed: Subset, expected: Expectation, model: str
+) -> PreTrainedModel:
+    """The pruned model, proven in memory, so that a refusal comes before a byte is written."""
+    import transformers
+
+    try:
+        pruned = adapter.without(removed)
+        check_model(pruned, expected)
+    except UnfitModel as error:
+        raise CheckpointError(
+            f"{model} without blocks {words(removed)} cannot be written as a checkpoint that "
+            f"transformers {transformers.__version__} loads, so nothing was: {error}. Other blocks "
+            "may do; --protect-first and --protect-last keep blocks out of a search"
+        ) from error
+    return pruned
+
+
+def _torch_dtype(name: str | None) -> torch.dtype | None:
+    import torch
+
+    return None if name is None else getattr(torch, name)
 
 
 def check_target(to: Path) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,9 @@ from prunekit.core.interfaces import Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.options import build, options_of
 from prunekit.core.registry import load
-from prunekit.workflows.config import parse
 from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.sharing import dense_and_pruned
+from prunekit.workflows.stored import read_stored
 from prunekit.workflows.turns import Spread, Timed, Watch, Workload, time_in_turns
 from prunekit.workflows.variant import Variant, check_blocks, check_weights, choose_variant
 from prunekit.workflows.versions import versions
@@ -88,7 +88,7 @@ def latency(
     given = {k: v for k, v in given.items() if v is not None}
     names = {o.name for o in options_of(Workload)}
     workload = build(Workload, {k: given.pop(k) for k in names & set(given)})
-    variant = _choose(model, remove, run, workdir, given)
+    variant = choose_variant(model, remove, run, workdir, given, anew=("device", "dtype"))
     _check_context(variant.spec, workload)
     try:
         result = _measure(variant, workload, watch)
@@ -102,31 +102,8 @@ def latency(
 def read_latency(run: Path) -> dict[str, Any] | None:
     """What was kept in a run's folder, None where it was not timed; ConfigError if it is torn."""
     path = run / FILE
-    if not path.is_file():
-        return None
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON ({error}); time the run again") from error
-    if not isinstance(row, dict) or row.get("schema") != SCHEMA:
-        raise ConfigError(f"{path}: expected schema {SCHEMA}; time the run again")
-    return row
-
-
-def _choose(
-    model: str | None,
-    remove: Iterable[int] | None,
-    run: str | Path | None,
-    workdir: str | Path,
-    given: Mapping[str, Any],
-) -> Variant:
-    """A run may be timed on another device, and in another dtype, than it was searched."""
-    where = {k: v for k, v in given.items() if k in ("device", "dtype")} if run else {}
-    rest = {k: v for k, v in given.items() if k not in where}
-    variant = choose_variant(model, remove, run, workdir, rest)
-    settings = parse(where, load()).settings
-    spec = replace(variant.spec, **{name: getattr(settings, name) for name in where})
-    return replace(variant, spec=spec)
+    names = [field.name for field in dataclasses.fields(LatencyResult)]
+    return read_stored(path, SCHEMA, names, "time the run again") if path.is_file() else None
 
 
 def _check_context(spec: Spec, workload: Workload) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,9 @@ from prunekit.core.problem import words
 from prunekit.core.registry import Registry
 from prunekit.workflows.commands import export_command, search_command
 from prunekit.workflows.config import SearchConfig
+from prunekit.workflows.evaluation.comparison import Row
+from prunekit.workflows.evaluation.record import rows_of
+from prunekit.workflows.provenance import FILE as RECORD
 from prunekit.workflows.provenance import pinned
 
 if TYPE_CHECKING:
@@ -86,9 +89,49 @@ def _section(record: Mapping[str, Any], config: SearchConfig | None, registry: R
         lines += _search(record["search"])
         instead = {"model": model, "revision": None}
         command = f"{search_command(config, registry, **instead)}{revision} --save pruned"
+    if record.get("evaluation"):
+        lines += _evaluation(record["evaluation"])
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     lines += ["", "To repeat:", "", "```sh", command, "```", "", f"Versions: {versions}."]
     return "\n".join(lines)
+
+
+def _evaluation(record: Mapping[str, Any]) -> list[str]:
+    """All that was evaluated of the run, the names of files without their folders."""
+    rows = [
+        [_what(row), _score(row, "dense"), _score(row, "pruned"), _change(row)]
+        for row in rows_of(record)
+    ]
+    return [
+        "",
+        *_table([["", "dense", "pruned", "difference"], ["---"] * 4, *rows]),
+        "",
+        f"Evaluated after the search; ± is the difference's standard error. `{RECORD}` says how.",
+    ]
+
+
+def _what(row: Row) -> str:
+    protocol, equals, file = row.name.partition("=")
+    name = f"{protocol}={Path(file).name}" if equals else Path(protocol).name
+    counted = "tokens" if "tokens" in row.record else "items"
+    return f"{name} {row.metric}, {row.record[counted]:,} {counted}"
+
+
+def _score(row: Row, who: str) -> str:
+    digits = 4 if row.higher_is_better else 2
+    return _number(getattr(row, who), digits) if who in row.of else ""
+
+
+def _change(row: Row) -> str:
+    if row.difference is None:
+        return ""
+    digits = 4 if row.higher_is_better else 2
+    error = "" if row.standard_error is None else f" ± {row.standard_error:.{digits}f}"
+    return f"{row.difference:+.{digits}f}{error}"
+
+
+def _table(rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in rows]
 
 
 def _search(result: Mapping[str, Any]) -> list[str]:
@@ -108,7 +151,7 @@ def _search(result: Mapping[str, Any]) -> list[str]:
         f"- Chosen by the searcher `{result['searcher']}` with the objective "
         f"`{result['objective']}`, seed {result['seed']}, from {asked} subsets that it asked for.",
         "",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        *_table(rows),
         "",
         "Losses on the calibration set; ± is the difference's standard error over its samples.",
     ]

@@ -15,6 +15,7 @@ from prunekit.core.interfaces import Meter, Objective, Sample
 from prunekit.core.journal import Journal
 from prunekit.core.ledger import Ledger
 from prunekit.core.options import values_of
+from prunekit.core.watched import open_meter
 from prunekit.workflows.mixing import MixedSession
 from prunekit.workflows.plan import Plan
 from prunekit.workflows.session import Session, SingleSession
@@ -45,8 +46,7 @@ def _open_part(
 ) -> Iterator[SingleSession]:
     samples = calibration_samples(plan, objective)
     batches = batches_of(samples, plan.spec.tokens_per_forward)
-    with blaming("backend", plan.backend):
-        meter = plan.backend.open(plan.spec, objective, batches)
+    meter = open_meter(plan.backend, plan.spec, objective, batches)
     try:
         describes = _describe(objective, meter, samples)
         folder = workdir / "journals" / _digest(describes)
@@ -60,8 +60,9 @@ def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
     """The samples of an objective; ConfigError where one does not fit into the model's context."""
     tokenizer = plan.checkpoint.tokenizer()
     with blaming("objective", objective):
-        samples = objective.calibration_set(tokenizer)
-    _check_length(samples, objective.name, plan.context_length)
+        samples = list(objective.calibration_set(tokenizer))
+        longest = max(map(_length, samples), default=0)
+    _check_length(longest, objective.name, plan.context_length)
     return samples
 
 
@@ -90,10 +91,19 @@ def _digest_samples(samples: Sequence[Sample]) -> str:
     return digest.hexdigest()
 
 
-def _check_length(samples: Sequence[Sample], name: str, context_length: int | None) -> None:
-    if not samples:
+def _length(sample: Sample) -> int:
+    ids, targets = (list(sample[name].shape) for name in ("input_ids", "targets"))
+    if ids != targets or len(ids) != 2:
+        raise ValueError(
+            f"`input_ids` and `targets` of a sample must both be [rows, length], not {ids} and "
+            f"{targets}"
+        )
+    return ids[1]
+
+
+def _check_length(longest: int, name: str, context_length: int | None) -> None:
+    if not longest:
         raise ConfigError(f"the objective {name!r} found no calibration sample; look at its data")
-    longest = max(sample["input_ids"].shape[1] for sample in samples)
     if context_length is not None and longest > context_length:
         raise ConfigError(
             f"a calibration sample has {longest:,} tokens, the model's context holds "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import Subset
 from prunekit.workflows.config import SearchConfig
+from prunekit.workflows.stored import read_stored
 from prunekit.workflows.versions import versions
 
 SCHEMA = 1
@@ -23,8 +22,9 @@ def provenance(
     removed: Subset,
     result: Mapping[str, Any] | None,
     config: SearchConfig | None,
+    evaluation: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Which model, which weights, which blocks, and the search that chose them, if any."""
+    """Which model, weights and blocks; the search that chose them, and its evaluation, if any."""
     return {
         "schema": SCHEMA,
         "model": model,
@@ -37,6 +37,7 @@ def provenance(
         "versions": versions(),
         "search": result,
         "config": None if config is None else config.as_dict(),
+        "evaluation": evaluation,
     }
 
 
@@ -45,14 +46,8 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON ({error}); export the model again") from error
-    needed = {"model", "weights", "blocks", "removed", "kept", "versions", "search"}
-    if not isinstance(row, dict) or row.get("schema") != SCHEMA or needed - set(row):
-        raise ConfigError(f"{path}: expected a record of schema {SCHEMA}; export the model again")
-    return row
+    needed = ("model", "weights", "blocks", "removed", "kept", "versions", "search")
+    return read_stored(path, SCHEMA, needed, "export the model again")
 
 
 def pinned(record: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError
+from prunekit.workflows.stored import read_stored
 
 SCHEMA = 1
 
@@ -90,18 +91,12 @@ class SearchResult:
 def read_result(run: Path) -> dict[str, Any]:
     """The stored result of a run's folder; ConfigError where there is none."""
     path = run / "result.json"
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.is_file():
         raise ConfigError(
             f"{run}: no finished run; expected a folder with result.json under WORKDIR/runs"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON ({error}); run the search again") from error
-    names = {field.name for field in dataclasses.fields(SearchResult)}
-    if not isinstance(row, dict) or row.get("schema") != SCHEMA or names - set(row):
-        raise ConfigError(f"{path}: expected a result of schema {SCHEMA}; run the search again")
-    return row
+        )
+    names = [field.name for field in dataclasses.fields(SearchResult)]
+    return read_stored(path, SCHEMA, names, "run the search again")
 
 
 def result_of(row: Mapping[str, Any]) -> SearchResult:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from prunekit.core.blame import blaming
 from prunekit.core.files import write_text
 from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective
 from prunekit.core.ledger import Ledger
@@ -61,11 +62,11 @@ class SingleSession:
     """A session of one objective."""
 
     def __init__(self, objective: Objective, meter: Meter, ledger: Ledger) -> None:
-        self.objective = objective
+        self.objective: Any = objective
         self.meter = meter
         self.ledger = ledger
         self.facts = meter.facts
-        self.reduce = getattr(objective, "reduce", mean_loss)
+        self.reduce = self._reduce if hasattr(objective, "reduce") else mean_loss
 
     @property
     def block_runs(self) -> int:
@@ -87,7 +88,14 @@ class SingleSession:
     def reading(self, subset: Subset) -> Reading:
         (loss,) = self.losses([subset])
         readings = getattr(self.objective, "readings", None)
-        return Reading(loss, readings(loss) if readings else {})
+        if readings is None:
+            return Reading(loss, {})
+        with blaming("objective", self.objective):
+            return Reading(loss, {name: float(x) for name, x in readings(loss).items()})
+
+    def _reduce(self, sums: Sequence[float], weights: Sequence[float]) -> float:
+        with blaming("objective", self.objective):
+            return float(self.objective.reduce(sums, weights))
 
     def signal(self, name: str) -> Any:
         path = self.ledger.journal.folder / f"{name}.json"

@@ -61,7 +61,6 @@ class ShownCheckpoint:
     """parameters by the dtype they are stored in"""
     files: int
     record: Mapping[str, Any] | None
-    evaluation: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,6 @@ def _checkpoint(checkpoint: Checkpoint) -> ShownCheckpoint:
         dtypes=dict(sizes),
         files=len(files),
         record=read_provenance(folder),
-        evaluation=read_record(folder),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +31,28 @@ def choose_variant(
     run: str | Path | None,
     workdir: str | Path,
     given: Mapping[str, Any],
+    anew: Collection[str] = (),
 ) -> Variant:
     """Either `model` without the blocks `remove`, or what a `run` found.
 
     `run` is a run's folder, or its name under `workdir`. `given` holds settings of the model such
-    as `adapter` and `device`. ConfigError where it is neither or both, or where a run is told what
-    it knows itself.
+    as `adapter` and `device`; `anew` names those that may be others than in the search. ConfigError
+    where it is neither or both, or where a run is told what it knows itself.
     """
     if (run is None) == (remove is None):
         raise ConfigError("give either a run or the blocks to remove, one of the two")
     if run is None:
         settings = parse({"model": model, **given}, load()).settings
         return Variant(spec_of(settings), as_subset(remove or ()))
-    if model is not None or given:
-        named = ", ".join([*(["model"] if model is not None else []), *given])
-        raise ConfigError(f"{named}: a run knows this itself; leave it out, or give --remove")
+    known = [*(["model"] if model is not None else []), *(k for k in given if k not in anew)]
+    if known:
+        raise ConfigError(
+            f"{', '.join(known)}: a run knows this itself; leave it out, or give --remove"
+        )
     source = read_run(Path(run), Path(workdir))
-    return Variant(source.spec, source.removed, source)
+    settings = parse(given, load()).settings
+    spec = replace(source.spec, **{name: getattr(settings, name) for name in given})
+    return Variant(spec, source.removed, source)
 
 
 def as_subset(blocks: Iterable[int]) -> Subset:

@@ -30,8 +30,8 @@ LENGTHS = (12, 5, 9, 7, 12)
 ROUNDING = 1e-4
 PATIENCE = 10.0
 """Seconds that processes may take to end."""
-SUBSETS = [DENSE, *map(frozenset, ([2], [2, 3], [0, 1], [1]))]
-WANTED = [SUBSETS[:3], [], SUBSETS[1:]]
+SUBSETS = (DENSE, *map(frozenset, ([2], [2, 3], [0, 1], [1])))
+WANTED = (SUBSETS[:3], (), SUBSETS[1:])
 """What is asked of three batches."""
 
 
@@ -92,7 +92,7 @@ def check_backend(backend: Backend) -> None:
             with _opened(judge, backend, demo_spec(), objective, batches):
                 pass
             with judge.doing("measuring after another meter of it was closed"):
-                _compare(judge, meter, expected, WANTED)
+                _compare(judge, meter, expected)
             _check_signals(judge, meter, expected)
         with judge.doing("closing a meter twice"):
             meter.close()
@@ -125,15 +125,13 @@ def _check_facts(judge: Judge, meter: Meter, expected: Meter) -> None:
 
 
 def _check_pieces(judge: Judge, meter: Meter, expected: Meter, batches: Sequence[Batch]) -> None:
-    before = [list(subsets) for subsets in WANTED]
     with judge.doing("measuring"):
         judge.require(
             not list(meter.measure([[] for _ in batches])), "measures something when asked nothing"
         )
         runs = meter.block_runs
-        _compare(judge, meter, expected, WANTED)
+        _compare(judge, meter, expected)
         done = meter.block_runs - runs
-    judge.require(before == WANTED, "changes the request that it is given; copy it first")
     most = sum(block_runs_alone(subsets, meter.facts.n_blocks) for subsets in WANTED)
     judge.require(
         isinstance(done, int) and 0 < done <= most,
@@ -142,10 +140,10 @@ def _check_pieces(judge: Judge, meter: Meter, expected: Meter, batches: Sequence
     )
 
 
-def _compare(
-    judge: Judge, meter: Meter, expected: Meter, wanted: Sequence[Sequence[Subset]]
-) -> None:
+def _compare(judge: Judge, meter: Meter, expected: Meter) -> None:
+    wanted = _wanted()
     pieces = list(meter.measure(wanted))
+    judge.require(wanted == _wanted(), "changes the request that it is given; copy it first")
     for piece in pieces:
         _check_form(judge, piece, wanted)
     keys = [(piece.batch, sorted(piece.subset)) for piece in pieces]
@@ -158,6 +156,10 @@ def _compare(
     )
     for piece in pieces:
         _check_values(judge, piece, oracle[piece.batch, piece.subset])
+
+
+def _wanted() -> list[list[Subset]]:
+    return [list(subsets) for subsets in WANTED]
 
 
 def _check_form(judge: Judge, piece: Any, wanted: Sequence[Sequence[Subset]]) -> None:
@@ -190,11 +192,11 @@ def _check_values(judge: Judge, piece: Piece, oracle: Piece) -> None:
 def _check_broken_off(judge: Judge, meter: Meter, expected: Meter) -> None:
     """Ctrl-C leaves a request half answered."""
     with judge.doing("breaking a request off"):
-        pieces = iter(meter.measure(WANTED))
+        pieces = iter(meter.measure(_wanted()))
         next(pieces)
         getattr(pieces, "close", lambda: None)()
     with judge.doing("measuring after a request was broken off"):
-        _compare(judge, meter, expected, WANTED)
+        _compare(judge, meter, expected)
 
 
 def _check_signals(judge: Judge, meter: Meter, expected: Meter) -> None:
@@ -217,7 +219,7 @@ def _check_signals(judge: Judge, meter: Meter, expected: Meter) -> None:
 def _check_refusal(judge: Judge, backend: Backend, batches: Sequence[Batch]) -> None:
     with _opened(judge, backend, demo_spec(), Refusing(), batches) as meter:
         try:
-            list(meter.measure(WANTED))
+            list(meter.measure(_wanted()))
         except Exception as error:
             if "refuses to measure" not in str(error):
                 raise ContractError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ def check_blocks(judge: Judge, adapter: ModelAdapter, stock: Any) -> None:
         _check_states(judge, adapter, batch)
         _check_output(judge, adapter, batch)
         _check_bypassing(judge, adapter, batch)
+    with judge.doing("being copied, as `prunekit latency` does"):
+        copy.deepcopy(adapter)
     try:
         prove(adapter)
     except CheckpointError as error:
@@ -83,16 +86,16 @@ def _check_inputs_stay(judge: Judge, adapter: ModelAdapter, batch: Batch) -> Non
 
 
 def _check_dense(judge: Judge, adapter: ModelAdapter, stock: Any, batch: Batch) -> None:
-    own = stock(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
     where = batch.attention_mask.bool()
+    own = _forward(stock, batch)[where]
     for what, logits in (
         ("run block by block", _logits(adapter, _through(adapter, batch), where)),
         ("`reference` of it", adapter.reference(batch, DENSE)[where]),
     ):
         judge.require(
-            close(logits, own.logits[where]),
+            close(logits, own),
             f"does not give the model's own logits: the dense model, {what}, differs by "
-            f"{gap(logits, own.logits[where]):.2g} from what transformers gives",
+            f"{gap(logits, own):.2g} from what transformers gives",
         )
 
 
@@ -150,22 +153,28 @@ def _check_bypassing(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
     removed = frozenset({1})
     where = batch.attention_mask.bool()
     expected = _logits(adapter, _through(adapter, batch, removed), where)
-    dense = adapter.reference(batch, DENSE)[where]
+    dense = _logits(adapter, _through(adapter, batch), where)
     with judge.doing("lending its model with a block bypassed"):
         with adapter.bypassing(removed) as model:
-            lent: Any = model
-            own = lent(
-                input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-            )
+            own = _forward(model, batch)[where]
         _interrupt(adapter, removed)
+        after = _forward(model, batch)[where]
     judge.require(
-        close(own.logits[where], expected),
+        close(own, expected),
         "lends a model in `bypassing` that does not pass the removed blocks by",
     )
     judge.require(
-        close(adapter.reference(batch, DENSE)[where], dense),
-        "leaves blocks bypassed when `bypassing` is over; restore them in a `finally`",
+        close(after, dense),
+        "leaves blocks bypassed when `bypassing` is over, or was interrupted; restore them in a "
+        "`finally`",
     )
+
+
+def _forward(model: Any, batch: Batch) -> Tensor:
+    """The model's own logits."""
+    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+    logits: Tensor = model(**inputs, use_cache=False).logits
+    return logits
 
 
 def _interrupt(adapter: ModelAdapter, removed: Subset) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from prunekit.core.blame import described, one_line
-from prunekit.core.errors import ConfigError, PluginError
-from prunekit.core.options import build, convert, options_of, values_of
+from prunekit.core.errors import PluginError
+from prunekit.core.options import build, options_of, values_of
 from prunekit.core.plugin_checks import check_class
 
 
@@ -68,12 +68,6 @@ class Judge:
     def _check_options(self, cls: type[Any]) -> None:
         for option in options_of(cls):
             self.require(option.help, f"needs a help text for `{option.name}`: use option(...)")
-            try:
-                convert(option, option.default, (option.name,))
-            except ConfigError as error:
-                raise ContractError(
-                    f"{self.who} has a default that it would not take from a user: {error}"
-                ) from error
         with self.doing("being made again from its own options"):
             if not isinstance(self.plugin, type):
                 build(cls, values_of(self.plugin), self.kind)

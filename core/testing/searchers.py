@@ -99,7 +99,8 @@ def _fatal(subset: Subset) -> float:
 
 
 def _check_same_again(judge: Judge, searcher: Searcher) -> None:
-    first = _run(judge, searcher, REPEATED).as_plain()  # imports libraries, which may draw too
+    with judge.unchanged():
+        first = _run(judge, searcher, REPEATED).as_plain()  # imports libraries, which may draw too
     with no_outside_chance(judge, "problem.rng()"):
         again = _run(judge, searcher, REPEATED).as_plain()
     judge.require(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig
 
+__all__ = ["LlamaLike"]
+
 
 class LlamaLike(DecoderAdapter):
     """Calls norm and head by their names, and gates what each sub-layer adds to the stream."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core import OWN_DTYPE, Checkpoint, CheckpointError, auto_class, readable
+from prunekit.core import OWN_DTYPE, Checkpoint, CheckpointError, auto_class, own_dtype, readable
 
 if TYPE_CHECKING:
     import torch
@@ -41,9 +41,7 @@ def resolve_dtype(name: str, device: str, config: PretrainedConfig) -> torch.dty
 
     if name not in ("auto", OWN_DTYPE):
         return getattr(torch, name)  # type: ignore[no-any-return]
-    own = config.get_text_config().dtype or torch.float32
-    if isinstance(own, str):
-        own = getattr(torch, own)
+    own = own_dtype(config)
     return own if name == OWN_DTYPE or device != "cpu" or _cpu_runs(own) else torch.float32
 
 

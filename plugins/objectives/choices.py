@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from prunekit.core import IGNORE, Batch, ConfigError, Output, Sample, option
-from prunekit.plugins.objectives.items import Item, load_items
+from prunekit.plugins.objectives.items import Item, check_items, load_items
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +36,13 @@ class MultipleChoice:
         "token-mean", "how the log-likelihoods of an answer's tokens are joined"
     )
     seed: int = option(0, "which draw of the data", low=0)
+
+    def check_data(self) -> None:
+        """ConfigError where `data` is neither a known name nor a file; nothing is read."""
+        try:
+            check_items(self.data)
+        except ConfigError as error:
+            raise ConfigError(str(error), (self.name, "data")) from error
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """One sample an item, one row a choice; ConfigError where an item cannot be scored."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunekit.core import ConfigError, file_rows, guarded, hub_rows
+from prunekit.core import ConfigError, check_file, file_rows, guarded, hub_rows
 from prunekit.plugins.objectives.commonsense import is_commonsense, parse_commonsense
 from prunekit.plugins.objectives.rows import NO_HUB, demo_rows, draw, shuffled
 
 COMMONSENSE = "zwhe99/commonsense_170k"
 LABEL = "the correct answer is"
+NAMES = "demo, commonsense_170k"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Item:
         return [(f"{self.instruction}\n\n{LABEL}", f" {label}") for label in self.labels]
 
 
+def check_items(data: str) -> None:
+    """ConfigError where `data` is neither a known name nor a file; nothing is read."""
+    if data not in NAMES.split(", "):
+        check_file(Path(data).expanduser(), NAMES)
+
+
 def load_items(data: str, seed: int, samples: int) -> list[Item]:
     """`samples` items, draw `seed`; ConfigError where there are too few or one is wrong."""
     if data == "demo":
@@ -61,7 +68,7 @@ def _of_hub() -> Iterable[dict[str, Any]]:
 
 
 def _of_file(data: str) -> list[dict[str, Any]]:
-    return file_rows(Path(data).expanduser(), "demo, commonsense_170k")
+    return file_rows(Path(data).expanduser(), NAMES)
 
 
 def _first(items: Iterator[Item], count: int) -> Iterator[Item]:

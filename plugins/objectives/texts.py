@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from prunekit.core import file_rows, hub_rows, is_plain_text, text_column
+from prunekit.core import check_file, file_rows, hub_rows, is_plain_text, text_column
 from prunekit.plugins.objectives.rows import NO_HUB, demo_rows, draw, shuffled
 
 SHUFFLE_BUFFER = 10_000
+NAMES = "demo, c4, wikitext2"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Texts:
     """whether the order is that of the draw, or always the same"""
     joint: str = "\n\n"
     """what stands between joined documents"""
+
+
+def check_texts(data: str) -> None:
+    """ConfigError where `data` is neither a known name nor a file; nothing is read."""
+    if data not in NAMES.split(", "):
+        check_file(Path(data).expanduser(), NAMES)
 
 
 def open_texts(data: str, seed: int, draw_size: int) -> Texts:
@@ -43,7 +50,7 @@ def open_texts(data: str, seed: int, draw_size: int) -> Texts:
         lines = hub_rows("Salesforce/wikitext", "wikitext-2-raw-v1", "train", NO_HUB)
         return Texts(text_column(lines, data), long=False, shuffled=False)
     path = Path(data).expanduser()
-    rows = file_rows(path, "demo, c4, wikitext2")
+    rows = file_rows(path, NAMES)
     if is_plain_text(path):
         return Texts(text_column(rows, data), long=False, shuffled=False)
     return Texts(text_column(shuffled(rows, seed), data), long=True)

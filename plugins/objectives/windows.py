@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from prunekit.core import IGNORE, ConfigError, Sample, option
-from prunekit.plugins.objectives.texts import Texts, open_texts
+from prunekit.plugins.objectives.texts import Texts, check_texts, open_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,6 +33,13 @@ class TextWindows:
     )
     add_bos: bool = option(False, "begin every sequence with the beginning-of-text token")
     seed: int = option(0, "which draw of the data", low=0)
+
+    def check_data(self) -> None:
+        """ConfigError where `data` is neither a known name nor a file; nothing is read."""
+        try:
+            check_texts(self.data)
+        except ConfigError as error:
+            raise ConfigError(str(error), (self.name, "data")) from error
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """`samples` sequences of `length` tokens; ConfigError where the text is too short."""

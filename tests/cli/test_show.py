@@ -49,6 +49,8 @@ def test_what_was_measured_of_it_later(prunekit, run):
     assert "times as fast" in out
     assert "demo" in out
     assert f"{row['dense']:.2f}" in out.replace(",", "")
+    prunekit("export", "--run", run, "--to", "pruned")
+    assert f"{row['dense']:.2f}" in printed(prunekit, "pruned").replace(",", "")
 
 
 def test_a_run_that_is_not_over(prunekit, run):

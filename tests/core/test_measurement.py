@@ -6,7 +6,13 @@ import statistics
 
 import pytest
 
-from prunekit.core.measurement import Measurement, difference_error, loss_of, mean_loss
+from prunekit.core.measurement import (
+    Measurement,
+    difference_error,
+    loss_of,
+    mean_loss,
+    ratio_difference_error,
+)
 
 
 def test_the_loss_is_the_sum_of_sums_over_the_sum_of_weights():
@@ -52,3 +58,19 @@ def test_no_error_is_told_where_a_loss_is_not_finite_or_a_sample_stands_alone():
         difference_error(Measurement((1.0,), (1.0,)), Measurement((2.0,), (1.0,)), mean_loss)
         is None
     )
+
+
+@pytest.mark.parametrize("of", [lambda loss: loss, math.exp])
+def test_of_a_ratio_the_error_in_one_pass_is_that_of_leaving_out_each_sample(of):
+    rng = random.Random(1)
+    weights = tuple(float(rng.randint(50, 150)) for _ in range(40))
+    a, b = (Measurement(tuple(rng.gauss(3, 1) * w for w in weights), weights) for _ in range(2))
+    slow = difference_error(a, b, lambda sums, weights: of(mean_loss(sums, weights)))
+    assert ratio_difference_error(a, b, of) == pytest.approx(slow, rel=1e-9)
+
+
+def test_of_a_ratio_no_error_is_told_where_a_loss_is_not_finite_or_a_sample_stands_alone():
+    good, bad = Measurement((1.0, 2.0), (1.0, 1.0)), Measurement((1.0, math.inf), (1.0, 1.0))
+    alone = Measurement((1.0,), (1.0,))
+    assert ratio_difference_error(good, bad) is None
+    assert ratio_difference_error(alone, alone) is None

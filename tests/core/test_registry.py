@@ -1,5 +1,6 @@
 """Plugins of other distributions: found, told apart, and isolated when broken."""
 
+import os
 import sys
 
 import pytest
@@ -119,10 +120,13 @@ def test_what_a_plugin_imports_is_noted(install, monkeypatch, tmp_path):
     assert loads["prunekit-light 1.0, entry point prunekit_light"].heavy == ()
 
 
-def test_a_plugin_that_prints_at_import_is_silenced(install, capsys):
-    install("prunekit-loud", "print('hello')\n" + SEARCHER.format(name="loud"))
+def test_a_plugin_that_prints_at_import_is_silenced(install, capfd):
+    source = SEARCHER.format(name="loud").replace("return [", "print('asked'); return [")
+    install("prunekit-loud", f"import os\nprint('hello')\nos.write(1, b'raw')\n{source}")
     assert load().get("searcher", "loud")
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr().out == ""
+    os.write(1, b"after")
+    assert capfd.readouterr().out == "after"
 
 
 def test_two_plugins_of_one_name_are_told_apart_by_distribution(install):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from prunekit.core import DENSE, PluginError, Problem
+from prunekit.core import DENSE, ConfigError, PluginError, Problem
 from prunekit.core.batching import batches_of
 from prunekit.core.interfaces import Spec
 from prunekit.core.loading import load_adapter
@@ -142,3 +142,23 @@ def test_a_signal_that_does_not_exist_is_named():
 def test_made_up_signals_are_the_same_every_time():
     random.seed(5)
     assert made_up_signals(SIGNALS, 8) == made_up_signals(SIGNALS, 8)
+
+
+@pytest.mark.parametrize("signal", ["gate_gradients", "gate_hessian"])
+@pytest.mark.parametrize("said", [True, False])
+def test_an_objective_that_counts_has_no_gradients(
+    tiny_model, registry, demo_tokenizer, signal, said
+):
+    class Counting(Perplexity):
+        differentiable = not said
+
+        def measure(self, output, batch):
+            sums, weights = super().measure(output, batch)
+            return (sums if said else (sums > 4).double()), weights
+
+    objective = Counting(data="demo", samples=2, length=8)
+    model = load_adapter(Spec(str(tiny_model()), device="cpu", dtype="float32"), registry)
+    with pytest.raises(
+        ConfigError, match="'ppl' cannot be differentiated, which this search needs"
+    ):
+        meter_of(model, objective, demo_tokenizer).signal(signal)

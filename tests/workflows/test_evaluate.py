@@ -1,116 +1,92 @@
-"""Evaluations: the numbers of stock transformers and of lm-eval, dense beside pruned."""
+"""Evaluations: a pruned model beside the dense one, with the numbers of stock transformers."""
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import prunekit
-from prunekit.core import ConfigError
+import prunekit.workflows.evaluation.target as targets
+from prunekit.core import CheckpointError, ConfigError
 from prunekit.workflows.evaluation.gate import GateMissed
 
-QUICK = {
-    "ppl": "demo",
-    "tasks": "demo",
-    "limit": 4,
-    "ppl_samples": 3,
-    "dtype": "float32",
-}
+QUICK = {"ppl": "demo", "tasks": "demo", "limit": 4, "ppl_samples": 3, "dtype": "float32"}
+STORY = "Once upon a time there was a king who had three sons. "
+TEXTS = [STORY * 9, STORY * 4, STORY * 15]
 
 
 @torch.no_grad()
-def naive_perplexity(folder, text, length):
-    """By the book: windows of the whole text, full logits, float64 sums."""
+def naive_perplexity(folder, texts, length, stride, joined):
+    """By the book: full logits of one window at a time, sums in float64."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    ids = AutoTokenizer.from_pretrained(folder)(text, add_special_tokens=False).input_ids
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     total = count = 0
-    for start in range(0, len(ids) - length + 1, length):
-        window = torch.tensor([ids[start : start + length]])
-        logprobs = model(input_ids=window).logits.log_softmax(-1)
-        chosen = logprobs[0, :-1].gather(-1, window[0, 1:, None])
-        total, count = total - chosen.double().sum().item(), count + length - 1
+    for text in ["\n\n".join(texts)] if joined else texts:
+        ids = tokenizer(text).input_ids
+        starts = range(0, len(ids) - length + 1, stride) if joined else [0]
+        for start in starts:
+            window = torch.tensor([ids[start : start + length]])
+            logprobs = model(input_ids=window).logits.log_softmax(-1)
+            chosen = logprobs[0, :-1].gather(-1, window[0, 1:, None])[:, 0]
+            new = chosen[-stride:] if joined and start else chosen
+            total, count = total - new.double().sum().item(), count + len(new)
     return math.exp(total / count)
 
 
-def test_a_perplexity_is_that_of_a_loop_over_stock_transformers(tiny_model, tmp_path):
-    text = "Once upon a time there was a king who had three sons. " * 60
-    (tmp_path / "text.txt").write_text(text)
+@pytest.mark.parametrize(
+    ("name", "length", "stride"), [("", 48, 48), ("", 48, 12), ("lambada=", 64, 1)]
+)
+def test_a_perplexity_is_that_of_a_loop_over_stock_transformers(
+    tiny_model, tmp_path, name, length, stride
+):
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    joined = not name
     model = str(tiny_model("qwen3"))
     result = prunekit.evaluate(
         model,
         remove=[1, 4],
-        ppl=str(tmp_path / "text.txt"),
-        ppl_length=48,
+        ppl=f"{name}{path}",
+        ppl_length=length,
+        ppl_stride=stride if joined else None,
         workdir=tmp_path / "work",
         dtype="float32",
         device="cpu",
+        tokens_per_forward=150,
     )
     (row,) = result.perplexities.values()
     pruned = prunekit.export(model, remove=[1, 4], to=tmp_path / "pruned")
-    assert row.dense == pytest.approx(naive_perplexity(model, text, 48), rel=1e-6)
-    assert row.pruned == pytest.approx(naive_perplexity(pruned, text, 48), rel=1e-6)
+    expected = [naive_perplexity(f, TEXTS, length, stride, joined) for f in (model, pruned)]
+    assert [row.dense, row.pruned] == pytest.approx(expected, rel=1e-6)
     assert row.difference == row.pruned - row.dense
     assert row.standard_error > 0
 
 
-def test_a_task_has_the_numbers_of_the_harness_on_the_exported_folder(tiny_model, tmp_path):
-    from lm_eval import simple_evaluate
-    from lm_eval.tasks import TaskManager
+def test_errors_are_over_the_same_windows_and_items(tiny_model, tmp_path):
+    from prunekit.workflows.evaluation.readings import TaskReading
 
-    (tmp_path / "items.jsonl").write_text(
-        "".join(
-            json.dumps({"q": f"The {a} said", "c": [f"hello {a}", "no", "a king"], "y": n % 3})
-            + "\n"
-            for n, a in enumerate(["king", "queen", "fox", "hen", "boy", "girl"])
-        )
-    )
-    (tmp_path / "kings.yaml").write_text(
-        "task: kings\ndataset_path: json\ndataset_kwargs:\n  data_files:\n"
-        f"    test: {tmp_path / 'items.jsonl'}\ntest_split: test\noutput_type: multiple_choice\n"
-        "doc_to_text: '{{q}}'\ndoc_to_choice: '{{c}}'\ndoc_to_target: '{{y}}'\n"
-        "metric_list:\n  - metric: acc\n  - metric: acc_norm\n"
-    )
-    model = str(tiny_model("llama3"))
-    result = prunekit.evaluate(
-        model,
-        remove=[2],
-        tasks="kings",
-        include_path=tmp_path,
-        batch_size=1,
-        workdir=tmp_path / "work",
-        dtype="float32",
-        device="cpu",
-    )
-    pruned = prunekit.export(model, remove=[2], to=tmp_path / "pruned")
-    stock = simple_evaluate(
-        "hf",
-        model_args={"pretrained": str(pruned), "dtype": "float32"},
-        tasks=["kings"],
-        device="cpu",
-        task_manager=TaskManager(include_path=str(tmp_path)),
-        bootstrap_iters=0,
-    )
-    assert result.tasks["kings"].pruned == stock["results"]["kings"]["acc_norm,none"]
-
-
-def test_a_run_keeps_its_evaluations_and_measures_nothing_twice(quick, monkeypatch):
-    run = prunekit.search(searcher="one-shot", **quick).run
-    first = prunekit.evaluate(run=run, workdir=quick["workdir"], ppl="demo", ppl_samples=3)
-    second = prunekit.evaluate(run=run, workdir=quick["workdir"], tasks="demo", limit=4)
-    kept = json.loads(
-        (quick["workdir"] / "runs" / run.split("/")[-1] / "evaluation.json").read_text()
-    )
-    assert set(kept["perplexities"]) == set(first.perplexities)
-    assert set(kept["tasks"]) == set(second.tasks)
-
-    def never(*args, **kwargs):
-        raise AssertionError("measured again")
-
-    monkeypatch.setattr("prunekit.workflows.evaluation.evaluator.measure_perplexities", never)
-    monkeypatch.setattr("prunekit.workflows.evaluation.evaluator.run_task", never)
-    assert prunekit.evaluate(run=run, workdir=quick["workdir"], ppl="demo", ppl_samples=3) == first
+    given = {**QUICK, "limit": 40, "workdir": tmp_path, "remove": [3]}
+    result = prunekit.evaluate(str(tiny_model("llama3")), **given)
+    stored = [json.loads(path.read_text()) for path in tmp_path.glob("evaluations/*/*/*.json")]
+    items = {len(row["removed"]): row["items"] for row in stored if "items" in row}
+    gaps = torch.tensor(items[1], dtype=float) - torch.tensor(items[0], dtype=float)
+    error = (gaps.std() / math.sqrt(40)).item()
+    assert result.tasks["demo"].standard_error == pytest.approx(error, abs=1e-12)
+    sums = {len(row["removed"]): row["sums"] for row in stored if "sums" in row}
+    weights = next(row["weights"] for row in stored if "sums" in row)
+    without = [
+        [math.exp((sum(s) - s[i]) / (sum(weights) - weights[i])) for i in range(3)]
+        for s in (sums[0], sums[1])
+    ]
+    gaps = torch.tensor(without[1], dtype=float) - torch.tensor(without[0], dtype=float)
+    error = (gaps.std(correction=0) * math.sqrt(2)).item()
+    assert result.perplexities["demo"].standard_error == pytest.approx(error, rel=1e-9)
+    assert TaskReading("x", "acc", 0.5, True, (0.0, 1.0), {}).standard_error == 0.5
 
 
 def test_a_pruned_checkpoint_is_set_beside_the_model_it_was_made_of(tiny_model, tmp_path):
@@ -119,7 +95,7 @@ def test_a_pruned_checkpoint_is_set_beside_the_model_it_was_made_of(tiny_model, 
     work = tmp_path / "work"
     result = prunekit.evaluate(str(pruned), workdir=work, **QUICK)
     same = prunekit.evaluate(model, remove=[2, 3], workdir=work, **QUICK)
-    assert result.removed == (2, 3)
+    assert (result.model, result.removed, result.remark) == (model, (2, 3), "")
     assert result.perplexities["demo"].pruned == pytest.approx(
         same.perplexities["demo"].pruned, rel=1e-6
     )
@@ -127,38 +103,125 @@ def test_a_pruned_checkpoint_is_set_beside_the_model_it_was_made_of(tiny_model, 
     assert result.tasks["demo"].difference == same.tasks["demo"].difference
 
 
-def test_without_its_dense_model_a_checkpoint_is_evaluated_alone(tiny_model, tmp_path):
+def test_the_dense_model_is_evaluated_in_the_dtype_of_the_pruned_one(tiny_model, tmp_path):
+    model = str(tiny_model("llama3"))
+    pruned = prunekit.export(model, remove=[2], to=tmp_path / "pruned", dtype="float16")
+    prunekit.evaluate(str(pruned), workdir=tmp_path, ppl="demo", ppl_samples=2, dtype="float16")
+    stored = [json.loads(path.read_text()) for path in tmp_path.glob("evaluations/*/*/*.json")]
+    assert [row["model"]["dtype"] for row in stored] == ["float16"] * 2
+
+
+@pytest.mark.parametrize(
+    ("record", "remark"),
+    [
+        ({"model": "./gone"}, "which is gone: ./gone: no such folder"),
+        ({"weights": "other"}, "has other weights than it was made of"),
+    ],
+)
+def test_without_its_dense_model_a_checkpoint_is_evaluated_alone(
+    tiny_model, tmp_path, record, remark
+):
     pruned = prunekit.export(str(tiny_model("llama3")), remove=[2], to=tmp_path / "pruned")
-    record = json.loads((pruned / "prunekit.json").read_text())
-    (pruned / "prunekit.json").write_text(json.dumps({**record, "model": "./gone"}))
+    path = pruned / "prunekit.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **record}))
     result = prunekit.evaluate(str(pruned), workdir=tmp_path, ppl="demo", ppl_samples=2)
-    assert result.perplexities["demo"].dense is None
-    assert "which is gone" in result.remark
+    row = result.perplexities["demo"]
+    assert (row.of, row.dense, row.difference) == (("pruned",), None, None)
+    assert row.value == row.pruned > 0
+    assert remark in result.remark
+    with pytest.raises(ConfigError, match="no dense model to compare with"):
+        prunekit.evaluate(str(pruned), workdir=tmp_path, ppl="demo", max_ppl_ratio=2)
 
 
-def test_a_missed_gate_says_by_how_much_and_a_held_one_nothing(tiny_model, tmp_path):
+def test_a_model_from_which_nothing_is_missing_is_evaluated_alone(tiny_model, tmp_path):
+    result = prunekit.evaluate(str(tiny_model("llama3")), workdir=tmp_path, **QUICK)
+    assert result.perplexities["demo"].of == ("dense",)
+    assert "nothing to compare with" in result.remark
+    with pytest.raises(GateMissed, match="mean accuracy"):
+        prunekit.evaluate(str(tiny_model("llama3")), workdir=tmp_path, min_accuracy=1.0, **QUICK)
+
+
+def test_a_model_of_the_hub_is_compared_at_the_commit_it_was_pruned_from(
+    tiny_model, tmp_path, monkeypatch
+):
+    pruned = prunekit.export(str(tiny_model("llama3")), remove=[2], to=tmp_path / "pruned")
+    path = pruned / "prunekit.json"
+    record = {"model": "owner/name", "weights": "owner/name@0123abc"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **record}))
+    asked = []
+
+    class Found:
+        def identity(self):
+            return record["weights"]
+
+    def find(spec, registry):
+        asked.append(spec)
+        return Found()
+
+    monkeypatch.setattr(targets, "find", find)
+    target = targets.target_of(str(pruned), None, None, tmp_path, {"revision": "main"})
+    assert (target.origin.model, target.origin.revision) == ("owner/name", "0123abc")
+    assert asked == [target.origin]
+
+
+def test_a_run_may_be_evaluated_in_another_dtype_but_is_no_other_model(quick):
+    run = prunekit.search(searcher="one-shot", **quick).run
+    given = {"run": run, "workdir": quick["workdir"], "ppl": "demo", "ppl_samples": 2}
+    assert prunekit.evaluate(**given, dtype="bfloat16").fingerprint["dtype"] == "bfloat16"
+    with pytest.raises(ConfigError, match="adapter: a run knows this itself"):
+        prunekit.evaluate(**given, adapter="llama3")
+
+
+def test_weights_that_have_changed_are_no_longer_the_run(quick, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(quick["model"], model)
+    run = prunekit.search(searcher="one-shot", **{**quick, "model": str(model)}).run
+    tensors = load_file(model / "model.safetensors")
+    save_file({k: v * 2 for k, v in tensors.items()}, model / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ConfigError, match="no longer the model that was searched"):
+        prunekit.evaluate(run=run, workdir=quick["workdir"], ppl="demo", ppl_samples=2)
+
+
+def test_a_demo_has_its_own_data_and_another_model_wikitext(tiny_model, tmp_path):
+    from prunekit.workflows.evaluate import wanted_of
+
+    demo = prunekit.export("demo", remove=[2], to=tmp_path / "pruned")
+    for name in ("demo", "demo:llama3", str(demo)):
+        wanted = wanted_of(targets.target_of(name, None, None, "", {}), "", "", {})
+        assert (wanted.perplexities, wanted.tasks) == (("demo",), ("demo",))
+    target = targets.target_of(str(tiny_model("llama3")), None, None, "", {})
+    assert wanted_of(target, "", "", {}).perplexities == ("wikitext2",)
+    assert wanted_of(target, "", "piqa", {}).perplexities == ()
+
+
+def test_a_missed_gate_says_by_how_much_and_what_was_found(tiny_model, tmp_path):
     given = {**QUICK, "remove": [2], "workdir": tmp_path}
     model = str(tiny_model("llama3"))
-    prunekit.evaluate(model, max_ppl_ratio=1e9, min_accuracy=0.0, **given)
-    with pytest.raises(GateMissed) as missed:
-        prunekit.evaluate(model, max_ppl_ratio=0.01, min_accuracy=1.0, **given)
-    assert missed.value.exit_status == 3
+    held = prunekit.evaluate(model, max_ppl_ratio=1e9, min_accuracy=0.0, **given)
+    with pytest.raises(GateMissed, match="perplexity on demo .* 0.01; accuracy on demo") as missed:
+        prunekit.evaluate(model, max_ppl_ratio=0.01, min_accuracy={"demo": 1.0}, **given)
+    assert missed.value.result == held
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"tasks": "piqua"}, "piqua"),
+        ({"tasks": "piqua"}, "piqua is no task of lm-eval"),
         ({"tasks": "commonsense"}, "hellaswag.*boolq"),
         ({"ppl": "wikitext3"}, "wikitext3"),
         ({"ppl": "nowhere.txt"}, "nowhere.txt"),
+        ({"ppl": "demo,,c4"}, "expected names with commas between them"),
         ({"remove": [8], "ppl": "demo"}, "no such block: 8"),
+        ({"remove": [], "ppl": "demo"}, "names no block"),
+        ({"run": "nothing"}, "give either a run or the blocks"),
         ({"ppl": "demo", "limit": 0}, "limit: expected a number from 1"),
+        ({"ppl": "demo", "ppl_lenght": 3}, "ppl_lenght: no such key"),
         ({"ppl": "demo", "min_accuracy": 0.5}, "add --tasks"),
         ({"ppl": "demo", "min_accuracy": 2.0}, "expected 0 to 1"),
     ],
 )
 def test_what_cannot_be_done_is_named(tiny_model, tmp_path, given, message):
     given = {"remove": [1], "ppl_samples": 2, **given}
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, CheckpointError), match=message):
         prunekit.evaluate(str(tiny_model("llama3")), workdir=tmp_path / "work", **given)
+    assert not Path(tmp_path, "work").exists()

@@ -9,7 +9,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import prunekit
 from prunekit.core import CheckpointError, ConfigError
-from prunekit.core.errors import StorageError
 from prunekit.core.interfaces import Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.proof import probe
@@ -151,24 +150,22 @@ def test_an_unknown_run_is_named(tmp_path):
         prunekit.export(run="nothing", workdir=tmp_path, to=tmp_path / "pruned")
 
 
-@pytest.mark.parametrize("fault", ["predicts something else", "does not load whole", "generates"])
-def test_a_checkpoint_that_fails_its_proof_leaves_nothing(tiny_model, tmp_path, monkeypatch, fault):
+@pytest.mark.parametrize("fault", ["predicts something else", "generates something else"])
+def test_a_model_that_fails_its_proof_is_never_written(tiny_model, tmp_path, monkeypatch, fault):
     from prunekit.plugins.models.decoder import DecoderAdapter
 
     honest = DecoderAdapter.without
 
     def dishonest(self, removed):
         model = honest(self, removed)
-        if fault == "predicts something else":
-            model.model.norm.weight.data += 1
-        elif fault == "does not load whole":
-            model.config.num_hidden_layers += 1
+        model.model.norm.weight.data = model.model.norm.weight + 1
         return model
 
-    monkeypatch.setattr(DecoderAdapter, "without", dishonest)
-    if fault == "generates":
+    if fault == "predicts something else":
+        monkeypatch.setattr(DecoderAdapter, "without", dishonest)
+    else:
         break_caches(monkeypatch)
-    with pytest.raises(CheckpointError, match=fault):
+    with pytest.raises(CheckpointError, match=f"so nothing was: it {fault}"):
         prunekit.export(str(tiny_model()), remove=[1], to=tmp_path / "pruned")
     assert list(tmp_path.iterdir()) == []
 
@@ -180,22 +177,9 @@ def break_caches(monkeypatch):
 
     def forgetful(self, keys, values, *args, **kwargs):
         keys, values = whole(self, keys, values, *args, **kwargs)
-        return keys, values * 0.5 if keys.shape[-2] > 12 else values
+        return keys, values * 0.5 if keys.shape[-2] > 18 else values
 
     monkeypatch.setattr(DynamicLayer, "update", forgetful)
-
-
-def test_a_full_disk_leaves_nothing(tiny_model, tmp_path, monkeypatch):
-    from transformers import PreTrainedModel
-
-    def full(self, folder, **kwargs):
-        (folder / "model.safetensors").write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
-    with pytest.raises(StorageError, match="No space left on device.*nothing was left there"):
-        prunekit.export(str(tiny_model()), remove=[1], to=tmp_path / "pruned")
-    assert list(tmp_path.iterdir()) == []
 
 
 def copy_of(folder, to):

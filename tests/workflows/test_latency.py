@@ -232,7 +232,6 @@ def test_no_special_token_is_in_the_prompt(tiny_model):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs cuda")
 def test_on_a_gpu_the_peak_is_more_than_weights_and_cache(tiny_model):
     result = prunekit.latency(str(tiny_model()), remove=[1, 4], device="cuda", **SHORT)
     for of_model in (result.dense, result.pruned):

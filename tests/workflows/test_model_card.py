@@ -1,8 +1,10 @@
 """The model card of an exported checkpoint."""
 
+import json
 import re
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -63,6 +65,31 @@ def test_a_card_says_which_blocks_are_gone_and_how_they_were_chosen(quick, tmp_p
     assert f"{change.value:+.4f} ± {change.standard_error:.4f}" in text
     assert result.versions["transformers"] in text
     assert str(quick["workdir"]) not in text
+
+
+def test_what_was_evaluated_of_a_run_comes_along(quick, tmp_path):
+    run = prunekit.search(searcher="one-shot", **quick).run
+    (tmp_path / "king.txt").write_text("Once upon a time there was a king. " * 20)
+    found = prunekit.evaluate(
+        run=run,
+        ppl=f"demo,{tmp_path / 'king.txt'}",
+        ppl_samples=3,
+        ppl_length=40,
+        tasks="demo",
+        limit=8,
+        workdir=quick["workdir"],
+    )
+    to = prunekit.export(run=run, to=tmp_path / "pruned")
+    text = (to / "README.md").read_text()
+    row, task = found.perplexities["demo"], found.tasks["demo"]
+    change = f"{row.difference:+.2f} ± {row.standard_error:.2f}"
+    values = f"{row.dense:.2f} | {row.pruned:.2f} | {change}"
+    assert f"| demo perplexity, {row.record['tokens']} tokens | {values} |" in text
+    assert f"| demo acc_norm, 8 items | {task.dense:.4f} | {task.pruned:.4f} |" in text
+    assert "| king.txt perplexity, " in text
+    assert str(tmp_path) not in text
+    kept = json.loads(Path(run, "evaluation.json").read_text())
+    assert prunekit.show(to).record["evaluation"] == kept
 
 
 def test_its_command_repeats_the_search(quick, tmp_path, monkeypatch):

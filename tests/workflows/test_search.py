@@ -3,10 +3,8 @@
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -102,32 +100,6 @@ def test_a_journal_cut_at_any_byte_gives_the_same_result(quick):
                 other.unlink()
         assert same(prunekit.search(searcher="one-shot", **quick)) == same(whole)
         assert measured_twice(quick) == 0
-
-
-def test_killed_and_started_again_it_ends_with_the_identical_result(quick, tmp_path):
-    expected = prunekit.search(searcher="genetic", **{**quick, "workdir": tmp_path / "whole"})
-    code = (
-        "import sys, json, prunekit, prunekit.core.ledger as ledger\n"
-        "ledger.SECONDS_BETWEEN_WRITES = 0\n"
-        "prunekit.search(searcher='genetic', **json.loads(sys.argv[1]))"
-    )
-    arguments = json.dumps({**quick, "workdir": str(quick["workdir"])})
-    for extra in (0.05, 0.3, 0.6):
-        before = len(rows(quick))
-        child = subprocess.Popen([sys.executable, "-c", code, arguments])
-        while child.poll() is None and len(rows(quick)) == before:
-            time.sleep(0.01)
-        time.sleep(extra)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        with segments(quick)[-1].open("a") as torn:
-            torn.write('{"removed": [1, 2')
-    assert same(prunekit.search(searcher="genetic", **quick)).removed == expected.removed
-    result = prunekit.search(searcher="genetic", **quick)
-    assert dataclasses.replace(result, work=None, run="") == dataclasses.replace(
-        expected, work=None, run=""
-    )
-    assert measured_twice(quick) == 0
 
 
 def test_two_searches_at_once_both_end_right(quick):

@@ -42,12 +42,12 @@ def test_losses_that_were_not_finite_are_read_back(result):
     assert json.loads(to_json(shown))["result"]["dense"]["loss"] is None
 
 
-def test_what_other_commands_left_in_a_run_is_read_too(result):
-    evaluation = {"schema": 1, "perplexities": {"demo": []}, "tasks": {}}
-    Path(result.run, "evaluation.json").write_text(json.dumps(evaluation))
+def test_what_other_commands_left_in_a_run_is_read_too(result, workdir):
+    evaluated = prunekit.evaluate(run=result.run, ppl="demo", ppl_samples=2, workdir=workdir)
     timed = prunekit.latency(run=result.run, prompt_length=4, new_tokens=2, repeats=1)
     shown = prunekit.show(result.run)
-    assert shown.evaluation == evaluation
+    (row,) = shown.evaluation["perplexities"]["demo"]
+    assert row["pruned"] == evaluated.perplexities["demo"].pruned
     assert shown.latency["decode_ratio"]["median"] == timed.decode_ratio.median
 
 

@@ -13,6 +13,8 @@ from prunekit.core.measurement import Measurement, ratio_difference_error
 from prunekit.workflows.evaluation.readings import Evaluation, PerplexityReading, TaskReading
 
 SCHEMA = 1
+MEAN = "mean"
+"""As a metric: the mean over tasks."""
 R = TypeVar("R", PerplexityReading, TaskReading)
 
 
@@ -137,7 +139,7 @@ def _mean(rows: list[Row]) -> Row | None:
     error = None
     if None not in errors:
         error = math.sqrt(math.fsum(x * x for x in errors if x is not None)) / n
-    return _row(f"mean of {n} tasks", "accuracy", values, error, True, {})
+    return _row(f"mean of {n} tasks", MEAN, values, error, True, {})
 
 
 def _mean_value(values: list[float | None]) -> float | None:

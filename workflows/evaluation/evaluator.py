@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from prunekit.core.checkpoint import Checkpoint
@@ -27,8 +28,9 @@ __all__ = ["Evaluator", "Wanted", "preflight"]
 def preflight(wanted: Wanted) -> None:
     """ConfigError naming the texts and tasks that cannot be had, before any time is spent."""
     missing: list[str] = []
-    for protocol in protocols_of(wanted):
+    for name in wanted.perplexities:
         with _noting(missing):
+            (protocol,) = protocols_of(replace(wanted, perplexities=(name,)))
             check_documents(protocol)
     with _noting(missing):
         load_tasks(wanted)

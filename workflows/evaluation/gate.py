@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 
 from prunekit.core.errors import ConfigError, PrunekitError
 from prunekit.core.options import suggest
-from prunekit.workflows.evaluation.comparison import EvaluationResult
-
-MEAN = "mean"
-"""As the name of a task: the mean over all of them."""
+from prunekit.workflows.evaluation.comparison import MEAN, EvaluationResult
 
 
 class GateMissed(PrunekitError):

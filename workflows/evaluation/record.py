@@ -15,9 +15,11 @@ from typing import Any
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
 from prunekit.workflows.evaluation.comparison import SCHEMA, EvaluationResult, Row
+from prunekit.workflows.stored import read_stored
 
 FILE = "evaluation.json"
 PARTS = ("perplexities", "tasks")
+AGAIN = "remove it and evaluate again"
 SPEED_ONLY = ("batch_size",)
 """Parts of a record that change no number by more than rounding."""
 
@@ -43,34 +45,22 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     By protocol and by task a list of rows, the newest last.
     """
     path = folder / FILE
-    if not path.is_file():
-        return None
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON ({error}); remove it and evaluate again") from error
-    if not isinstance(row, dict) or row.get("schema") != SCHEMA or not set(PARTS) <= set(row):
-        raise ConfigError(f"{path}: expected schema {SCHEMA}; remove it and evaluate again")
-    return row
+    return read_stored(path, SCHEMA, PARTS, AGAIN) if path.is_file() else None
 
 
-def rows_of(record: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
-    """Perplexities and tasks of a record, the newest of each name last."""
+def rows_of(record: Mapping[str, Any]) -> list[Row]:
+    """Perplexities, then tasks; those of one name follow each other, the newest last.
+
+    ConfigError where the record holds something else.
+    """
     names = [field.name for field in dataclasses.fields(Row)]
     try:
-        perplexities, tasks = (
-            [
-                Row(**{name: row[name] for name in names})
-                for rows in record[part].values()
-                for row in rows
-            ]
-            for part in PARTS
-        )
+        kept = [row for part in PARTS for rows in record[part].values() for row in rows]
+        return [Row(**{name: row[name] for name in names}) for row in kept]
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{FILE} holds something else than evaluations ({error}); remove it and evaluate again"
+            f"{FILE} holds something else than evaluations ({error}); {AGAIN}"
         ) from error
-    return perplexities, tasks
 
 
 def _way(row: Mapping[str, Any]) -> str:

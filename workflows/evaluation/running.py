@@ -77,6 +77,13 @@ def language_model() -> Any:
             self.total, self.done = len(requests), 0
             return super().generate_until(requests, disable_tqdm=True)
 
+        def _loglikelihood_tokens(
+            self, requests: Any, disable_tqdm: bool = False, override_bs: int | None = None
+        ) -> Any:
+            return super()._loglikelihood_tokens(
+                requests, disable_tqdm=True, override_bs=override_bs
+            )
+
         def add_partial(self, kind: str, request: Any, answer: Any) -> None:
             """Called by lm-eval when a request is answered."""
             self.done += 1

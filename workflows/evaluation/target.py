@@ -78,14 +78,10 @@ def target_of(
     """
     if run is None and remove is None:
         return _as_it_is(spec_of(parse({"model": model, **given}, load()).settings))
-    anew = {k: v for k, v in given.items() if run is not None and k in OF_RUNS}
-    rest = {k: v for k, v in given.items() if k not in anew}
-    variant = choose_variant(model, remove, run, workdir, rest)
+    variant = choose_variant(model, remove, run, workdir, given, anew=OF_RUNS)
     if not variant.removed:
         raise ConfigError("--remove names no block; leave it out to evaluate the model as it is")
-    settings = parse(anew, load()).settings
-    spec = replace(variant.spec, **{name: getattr(settings, name) for name in anew})
-    return Target(spec, variant.removed, variant.run)
+    return Target(variant.spec, variant.removed, variant.run)
 
 
 def _as_it_is(spec: Spec) -> Target:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 
 from prunekit.workflows.report.reading import Run, Study
 
@@ -70,24 +70,30 @@ def summary(measure: Measure, runs: Sequence[Run]) -> Summary | None:
 def summarise(values: Iterable[float | None]) -> Summary | None:
     """The mean over the values that there are.
 
+    It is rounded to twelve digits, so that equal means tie in whatever way they were summed.
+
     >>> summarise([1.0, None, 3.0])
     Summary(mean=2.0, deviation=1.4142135623730951, n=2)
     """
     known = [value for value in values if value is not None]
     if not known:
         return None
-    mean = fmean(known)
+    mean = float(f"{fmean(known):.12g}")
     spread = stdev(known) if len(known) > 1 and math.isfinite(mean) else None
     return Summary(mean, spread, len(known))
 
 
 def by_searcher(study: Study, measure: Measure, **fixed: object) -> dict[str, Summary]:
-    """Summaries of the runs with these values, for each searcher that has any.
-
-    Means are exact sums, rounded once: searchers with the same subsets tie exactly.
-    """
+    """Summaries of the runs with these values, for each searcher that has any."""
     found = {s: summary(measure, study.where(searcher=s, **fixed)) for s in study.searchers}
     return {searcher: s for searcher, s in found.items() if s is not None}
+
+
+def item_error(study: Study, objective: str | None = None) -> float | None:
+    """The standard error that an average accuracy has from its items, in points: the median."""
+    where = {} if objective is None else {"objective": objective}
+    known = [e for run in study.where(**where) if (e := run.scores.accuracy_error) is not None]
+    return median(known) if known else None
 
 
 def uncounted(study: Study, objective: str | None = None) -> str:

@@ -33,8 +33,10 @@ class Scores:
     """by protocol; infinite where they were not finite"""
     accuracy: float | None = None
     """the mean over the tasks of the study, None where one of them is missing"""
+    accuracy_error: float | None = None
+    """the standard error of `accuracy` over the items of the tasks, where each has one"""
     perplexity: float | None = None
-    """likewise, over its protocols"""
+    """the mean over the protocols of the study, None where one of them is missing"""
 
 
 @dataclass(frozen=True)
@@ -158,9 +160,17 @@ def read_study(path: Path) -> Study:
 def _scores(e: VariantEvaluation, tasks: list[str], protocols: list[str]) -> Scores:
     accuracies = {name: 100 * x for name, x in e.accuracies.items() if x is not None}
     perplexities = {n: math.inf if x is None else x for n, x in e.perplexities.items()}
-    return Scores(
-        accuracies, perplexities, _mean(accuracies, tasks), _mean(perplexities, protocols)
-    )
+    errors = {name: 100 * x for name, x in e.standard_errors.items() if x is not None}
+    accuracy = _mean(accuracies, tasks)
+    error = None if accuracy is None else _error_of_mean(errors, tasks)
+    return Scores(accuracies, perplexities, accuracy, error, _mean(perplexities, protocols))
+
+
+def _error_of_mean(errors: Mapping[str, float], tasks: list[str]) -> float | None:
+    """Tasks have different items, so their errors are independent."""
+    if not set(tasks) <= set(errors):
+        return None
+    return math.hypot(*(errors[task] for task in tasks)) / len(tasks)
 
 
 def _mean(values: Mapping[str, float], names: list[str]) -> float | None:

@@ -157,6 +157,7 @@ def run_row(run: Run) -> Row:
         "signals": " ".join(run.result.signals),
         **{f"{task} (%)": x for task, x in scores.accuracies.items()},
         "average accuracy (%)": scores.accuracy,
+        "its standard error": scores.accuracy_error,
         **scores.perplexities,
         "average perplexity": scores.perplexity,
     }

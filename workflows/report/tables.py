@@ -10,12 +10,14 @@ from prunekit.workflows.report.measures import (
     PERPLEXITY,
     Condition,
     Measure,
+    item_error,
     quality,
     uncounted,
 )
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.records import Record, dense, searched
 from prunekit.workflows.report.table import Column, Entry, Table
+from prunekit.workflows.report.wording import number
 
 METHOD = (Column("M", repeats=True), Column("method", is_number=False))
 KEYS = (Column("model", is_number=False, repeats=True), *METHOD)
@@ -65,6 +67,8 @@ def _accuracy(study: Study, objective: str) -> Table:
         f"Zero-shot accuracy in % of models pruned under {objective}, "
         f"and their calibration loss in {study.units[objective]}"
     )
+    if error := item_error(study, objective):
+        title += f"; an average has a standard error of {number(error, 2)} over its items"
     heads = [*KEYS, *map(Column, study.tasks), Column("average"), Column("loss")]
     sections = [
         [[*_keys(study, r), *row] for r, *row in zip(group, *entries(group), strict=True)]

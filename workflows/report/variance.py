@@ -103,12 +103,17 @@ def components(
 
 
 def pooled(parts: Sequence[Components]) -> Components | None:
-    """The sums over several models and budgets of what is known in all; None of nothing."""
+    """The sums over those models and budgets of which most is known; None of nothing.
+
+    Where a study is unfinished, one with a single objective so far would hide what is due to it.
+    """
     if not parts:
         return None
+    most = max(len(part.parts) for part in parts)
+    best = [part for part in parts if len(part.parts) == most]
 
     def total(name: str) -> float | None:
-        values = [getattr(part, name) for part in parts]
+        values = [getattr(part, name) for part in best]
         return None if None in values else math.fsum(values)
 
     return Components(**{f.name: total(f.name) for f in fields(Components)})  # type: ignore[arg-type]

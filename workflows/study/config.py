@@ -17,6 +17,7 @@ from prunekit.workflows.evaluation.wanted import Wanted
 from prunekit.workflows.study.definitions import (
     Definition,
     Key,
+    check_device,
     labelled,
     model_definition,
     objective_definition,
@@ -148,6 +149,7 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
 
 def _shared(given: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
     config = parse(given, registry)
+    check_device(config.settings.device)
     entry = registry.get("backend", config.settings.backend)
     options = values_of(build(entry.cls, config.options.get(config.settings.backend, {})))
     values = {key: getattr(config.settings, key) for key in SHARED}

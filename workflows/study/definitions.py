@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from prunekit.core.blame import blaming
 from prunekit.core.checkpoint import find
 from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.interfaces import Searcher, Spec
-from prunekit.core.options import build, options_of, suggest, values_of
+from prunekit.core.options import build, nearest, options_of, suggest, values_of
 from prunekit.core.registry import Entry, Registry
 from prunekit.workflows.config import SearchConfig, chosen_plugins, merge, parse
 from prunekit.workflows.plan import spec_of
 
 Key: TypeAlias = tuple[str, ...]
 PROTECTION = ("protect_first", "protect_last")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 MODEL_KEYS = (*(field.name for field in fields(Spec)), *PROTECTION, "config")
 
 
@@ -84,6 +87,7 @@ def model_definition(
     config = given.pop("config", None)
     with located(where):
         settings = parse(given, registry).settings
+        check_device(settings.device)
         _check_model(spec_of(settings), registry)
     resolved = {**given, "model": spec_of(settings).model}
     folder = None if config is None else _config_folder(base, config, (*where, "config"))
@@ -98,12 +102,9 @@ def objective_definition(label: str, said: Any, where: Key, registry: Registry) 
     chosen = chosen_plugins(config.settings, config.options, registry)
     entries = {name: entry for name, entry in chosen.items() if entry.kind == "objective"}
     own = config.settings.objective
-    for name in entries:
-        if "seed" in config.options.get(name, {}):
-            key = (*where, "seed") if name == own else (*where, name, "seed")
-            raise ConfigError(
-                f"{'.'.join(key)}: in a study the draws say this; write `draws: [...]`", key
-            )
+    with located(where, own=own):
+        for name, entry in entries.items():
+            _check_objective(name, entry, config.options.get(name, {}))
     drawn = [n for n, e in entries.items() if any(o.name == "seed" for o in options_of(e.cls))]
     values = {name: _resolved(name, entry, config) for name, entry in entries.items()}
     resolved = {"objective": own, **values.pop(own), **values}
@@ -118,6 +119,16 @@ def searcher_definition(label: str, said: Any, where: Key, registry: Registry) -
     entry = registry.get("searcher", own)
     resolved = {"searcher": own, **_resolved(own, entry, config)}
     return Definition(label, where, {"searcher": own, **config.options}, resolved)
+
+
+def check_device(name: str) -> None:
+    """ConfigError for what is no device anywhere; whether it is here is seen when a model loads."""
+    if name not in DEVICES and not re.fullmatch(r"cuda:\d+", name):
+        raise ConfigError(
+            f"device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}."
+            f"{suggest(name, DEVICES)}",
+            ("device",),
+        )
 
 
 @contextmanager
@@ -137,10 +148,49 @@ def _parse_plugin(kind: str, label: str, said: Any, where: Key, registry: Regist
         raise ConfigError(f"{kind}: expected a name, got {name!r}", (*where, kind))
     nested = {k: v for k, v in options.items() if isinstance(v, Mapping) and registry.named(k)}
     own = {k: v for k, v in options.items() if k not in nested}
+    if name == label and not registry.named(name, kind):
+        _check_label(kind, label, options, where)
     with located((*where, kind)):
-        canonical = registry.label(registry.get(kind, name))
+        entry = registry.get(kind, name)
+    canonical = registry.label(entry)
     with located(where, own=canonical):
+        _check_nested(entry, canonical, options, registry)
         return parse({kind: name, name: own, **nested}, registry)
+
+
+def _check_nested(entry: Entry, name: str, options: Mapping[str, Any], registry: Registry) -> None:
+    """Options within options are those of the parts of a mix."""
+    nested = [key for key, value in options.items() if isinstance(value, Mapping)]
+    parts: list[str] = []
+    if nested and hasattr(entry.cls, "parts_by_name"):
+        own = {k: v for k, v in options.items() if k not in nested}
+        parts = list(build(entry.cls, own, name).parts_by_name())
+    of_parts = {found for part in parts for found in registry.named(part)}
+    for key in nested:
+        if not of_parts & set(registry.named(key)):
+            known = [*parts, *(option.name for option in options_of(entry.cls))]
+            raise ConfigError(f"{name}.{key}: no such option.{suggest(key, known)}", (name, key))
+
+
+def _check_objective(name: str, entry: Entry, given: Mapping[str, Any]) -> None:
+    """That it leaves the draw to the study, and that its data can be there."""
+    if "seed" in given:
+        raise ConfigError(
+            f"{name}.seed: in a study the draws say this; write `draws: [...]`", (name, "seed")
+        )
+    objective = build(entry.cls, given, name)
+    if hasattr(objective, "check_data"):
+        with blaming("objective", objective):
+            objective.check_data()
+
+
+def _check_label(kind: str, label: str, options: Mapping[str, Any], where: Key) -> None:
+    """A label that is no plugin may lack its plugin because that key is misspelt."""
+    for key in options:
+        if nearest(key, [kind]):
+            raise ConfigError(
+                f"{'.'.join((*where, key))}: no such key. Did you mean {kind!r}?", (*where, key)
+            )
 
 
 def _as_mapping(said: Any, kind: str, where: Key) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class StudyEstimate:
     """A study before it is run, from an empty journal."""
 
     name: str
+    cells: tuple[str, ...]
+    """the names of the searches"""
     models: tuple[ModelEstimate, ...]
 
     def to_json(self) -> str:
@@ -59,7 +61,8 @@ def estimate_study(study: Study) -> StudyEstimate:
         _estimate_model([g for g in study.chosen if g.model == model], rehearsals, loaded)
         for model in models
     ]
-    return StudyEstimate(study.config.name, tuple(estimates))
+    cells = tuple(cell.id for group in study.chosen for cell in group.cells)
+    return StudyEstimate(study.config.name, cells, tuple(estimates))
 
 
 def _estimate_model(

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from prunekit.core.checkpoint import Checkpoint, find
+from prunekit.core.checkpoint import DEMO, Checkpoint, find
 from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.loading import choose_adapter
+from prunekit.core.options import nearest
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Registry
 from prunekit.workflows.config import parse
@@ -80,7 +81,7 @@ class _Planner:
         try:
             self.source, self.shape = self._find_shape()
         except CheckpointError as error:
-            self.reason = str(error)
+            self.reason = f"{error}{self._advice()}"
 
     def groups(self) -> list[Group]:
         places = [
@@ -104,6 +105,12 @@ class _Planner:
         shape = source.config()
         choose_adapter(shape, spec.adapter, self.registry)
         return source, shape
+
+    def _advice(self) -> str:
+        """A name that was on nobody's machine may be an embedded model's, misspelt."""
+        demos = [f"{DEMO}{e.name}" for e in self.registry.entries if getattr(e.cls, "demo", None)]
+        near = nearest(str(self.model.given["model"]), demos)
+        return f". Did you mean {near!r}?" if near else ""
 
     def _seeds(self, searcher: Definition, budget: int) -> tuple[int, ...]:
         """All seeds where the searcher uses chance, else the first."""

@@ -97,7 +97,7 @@ def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyO
     """Carry out a study from where it is."""
     watch = watch or Silent()
     folder = StudyFolder(study.folder)
-    if _is_unfinished(study, folder):
+    if is_anything(study.config.wanted) and _is_unfinished(study, folder):
         watch.now("reading evaluation data")
         with study.config.located():
             check_data(study.config.wanted)
@@ -139,6 +139,8 @@ def _evaluation_tasks(study: Study, jobs: int) -> list[EvaluationTask]:
 
 def _evaluate(study: Study, jobs: int, watch: Watch) -> Effort:
     tasks = _evaluation_tasks(study, jobs)
+    if not tasks:
+        return Effort()
     watch.begin("evaluating", "variants", lambda: sum(len(task.variants) for task in tasks))
     return run_tasks(tasks, jobs, watch)
 

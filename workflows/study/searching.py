@@ -55,6 +55,7 @@ class _GroupSearch:
         self.unwritten = list(group.cells)
         self.effort = Effort()
         self.known: set[Subset] = set()
+        self.timing_runs = 0
         self.new_in_round = 0
         self.measured = self.measured_before_round = 0.0
 
@@ -89,7 +90,7 @@ class _GroupSearch:
             try:
                 yield session
             finally:
-                self.effort = Effort(session.measured, session.block_runs)
+                self.effort = Effort(session.measured, session.block_runs - self.timing_runs)
 
     def _check(self, session: Session, plan: Plan) -> None:
         """That the model is the one that was planned and begun with, and works."""
@@ -105,7 +106,7 @@ class _GroupSearch:
     def _search(self, session: Session) -> None:
         importance = self._importance(session)
         self.folder.write_importance(importance)
-        speed = speed_of(self.folder.path, importance.id, session.speed)
+        speed = self._speed(session, importance.id)
         lockstep = LockStep(self._searches(session))
         while lockstep.running or self._choices(lockstep):
             choices, wanted = self._choices(lockstep), lockstep.wanted()
@@ -115,6 +116,12 @@ class _GroupSearch:
             lockstep.answer(losses)
         for cell, error in lockstep.failed.items():
             self._write(CellFailure(cell, error))
+
+    def _speed(self, session: Session, group: str) -> Speed:
+        before = session.block_runs
+        speed = speed_of(self.folder.path, group, session.speed)
+        self.timing_runs += session.block_runs - before
+        return speed
 
     def _choices(self, lockstep: LockStep[Cell]) -> dict[Cell, Subset]:
         """Those not written yet; a searcher may choose what it never measured."""

@@ -26,10 +26,15 @@ def select(groups: Sequence[Group], pattern: str | None) -> list[Group]:
         _check(part)
     chosen = [g.only(c for c in g.cells if all(_matches(c, p) for p in parts)) for g in groups]
     if not any(group.cells for group in chosen):
-        values = {key: _values(groups, key) for key in COORDINATES}
-        listed = "; ".join(f"{key}: {', '.join(v)}" for key, v in values.items())
+        listed = "; ".join(f"{key}: {', '.join(v)}" for key, v in coordinates(groups).items())
         raise ConfigError(f"--only {pattern!r} matches no cell of this study. It has {listed}")
     return [group for group in chosen if group.cells]
+
+
+def coordinates(groups: Sequence[Group]) -> dict[str, list[str]]:
+    """What the cells of the groups vary in, and the values: `{"budget": ["3", "4"], ...}`."""
+    cells = [asdict(cell) for group in groups for cell in group.cells]
+    return {key: list(dict.fromkeys(str(cell[key]) for cell in cells)) for key in COORDINATES}
 
 
 def _check(part: str) -> None:
@@ -48,8 +53,3 @@ def _matches(cell: Cell, part: str) -> bool:
     if equals:
         return fnmatchcase(str(asdict(cell)[key]), value)
     return fnmatchcase(cell.id, f"*{part}*")
-
-
-def _values(groups: Sequence[Group], key: str) -> list[str]:
-    cells = [cell for group in groups for cell in group.cells]
-    return list(dict.fromkeys(str(asdict(cell)[key]) for cell in cells))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -32,8 +32,7 @@ def parse_wanted(given: Any) -> Wanted:
             raise ConfigError(f"{KEY}.{word}: no such key.{suggest(word, FIELDS)}", (KEY, word))
         with _at(word):
             wanted = replace(wanted, **{FIELDS[word]: _value(word, value)})
-    with _at("ppl"):
-        protocols_of(wanted)
+    _check_each(wanted, "ppl", protocols_of)
     return wanted
 
 
@@ -50,10 +49,21 @@ def is_anything(wanted: Wanted) -> bool:
 
 def check_data(wanted: Wanted) -> None:
     """ConfigError naming the texts and tasks that cannot be had, before any time is spent."""
-    with _at("ppl"):
-        preflight(replace(wanted, tasks=()))
-    with _at("tasks"):
-        preflight(replace(wanted, perplexities=()))
+    _check_each(replace(wanted, tasks=()), "ppl", preflight)
+    _check_each(replace(wanted, perplexities=()), "tasks", preflight)
+
+
+def _check_each(wanted: Wanted, word: str, check: Callable[[Wanted], object]) -> None:
+    """Check all names of a list at once and, where that fails, find the first that is wrong."""
+    with _at(word):
+        try:
+            check(wanted)
+        except ConfigError:
+            for index, name in enumerate(getattr(wanted, FIELDS[word])):
+                alone: dict[str, Any] = {FIELDS[word]: (name,)}
+                with _at(word, str(index)):
+                    check(replace(wanted, **alone))
+            raise
 
 
 def _value(word: str, value: Any) -> Any:
@@ -75,8 +85,10 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def _at(word: str) -> Iterator[None]:
+def _at(*words: str) -> Iterator[None]:
+    """Tell where in the file an error is, whose message speaks of flags."""
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(str(error), (KEY, word)) from error
+        key = error.key or (KEY, *words)
+        raise ConfigError(str(error).removeprefix("--"), key) from error

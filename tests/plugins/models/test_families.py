@@ -1,6 +1,7 @@
 """Run block by block, every family gives what physically pruned models give, to the last bit."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from prunekit.core.checkpoint import Checkpoint
 from prunekit.core.interfaces import Spec
 from prunekit.core.loading import choose_adapter, load_adapter
 from prunekit.core.prefix import PrefixMeter
-from prunekit.core.proof import prove
+from prunekit.core.proof import probe, prove
+from prunekit.core.signals import gate_gradients
 from prunekit.plugins.objectives.perplexity import Perplexity
 from prunekit.plugins.searchers.one_shot import OneShot
 
@@ -192,6 +194,54 @@ def test_a_model_whose_blocks_share_more_than_a_hidden_state_is_refused(tiny_mod
         prove(adapter)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "deepseek_v4"])  # the second has hidden states of 4-D
+def test_gates_of_any_family_go_from_the_block_to_nothing(family, family_model, registry):
+    folder, _ = family_model(family)
+    adapter = adapter_of(folder, registry)
+    batch = probe(24, 24)
+    with torch.no_grad():
+        state = adapter.enter(batch)
+        whole, nothing, each = (
+            adapter.gated_block(0, state, torch.tensor(gate)).hidden
+            for gate in ([1.0], [0.0], [1.0, 0.0])
+        )
+        assert torch.equal(whole, adapter.block(0, state).hidden)
+        assert torch.equal(nothing, state.hidden)
+        assert torch.equal(
+            adapter.hidden(replace(state, hidden=each))[0],
+            adapter.hidden(replace(state, hidden=whole))[0],
+        )
+        assert torch.equal(adapter.hidden(replace(state, hidden=each))[1], adapter.hidden(state)[1])
+
+
+@pytest.mark.parametrize("family", ["gpt2", "deepseek_v4"])
+def test_gate_gradients_of_any_family_are_slopes_of_the_loss(family, family_model, registry):
+    folder, _ = family_model(family)
+    adapter = adapter_of(folder, registry)
+    objective = Perplexity(data="demo", samples=2, length=24)
+    batches = batches_of(objective.calibration_set(Checkpoint(str(folder)).tokenizer()), 10**6)
+    slopes = gate_gradients(adapter, objective, batches)
+    step = 1e-2
+
+    def losses(gate):
+        state = adapter.gated_block(3, at_block(adapter, batches[0], 3), torch.tensor([gate]))
+        for index in range(4, adapter.facts.n_blocks):
+            state = adapter.block(index, state)
+        sums, weights = objective.measure(adapter.output(state), batches[0])
+        return (sums / weights).double()
+
+    with torch.no_grad():
+        measured = (losses(1 + step) - losses(1 - step)) / (2 * step)
+    assert [row[3] for row in slopes] == pytest.approx(measured.tolist(), rel=0.05, abs=1e-3)
+
+
+def at_block(adapter, batch, number):
+    state = adapter.enter(batch)
+    for index in range(number):
+        state = adapter.block(index, state)
+    return state
+
+
 def test_bfloat16_on_request(tiny_model, registry):
     adapter = load_adapter(Spec(str(tiny_model()), device="cpu", dtype="bfloat16"), registry)
     assert adapter.facts.fingerprint["dtype"] == "bfloat16"
@@ -200,6 +250,4 @@ def test_bfloat16_on_request(tiny_model, registry):
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_gpu_gives_the_losses_of_physically_pruned_models(folder, registry, dtype):
-    if not torch.cuda.is_available():
-        pytest.skip("no GPU")
     load_adapter(Spec(str(folder), device="cuda", dtype=dtype), registry)  # proves itself

@@ -62,11 +62,6 @@ def test_draws_of_the_demo_are_disjoint(demo_tokenizer):
     assert len(set(used)) == len(used) == 128
 
 
-def test_a_draw_is_the_same_every_time_and_other_seeds_give_others(demo_tokenizer):
-    draws = [rows(Perplexity(data="demo", seed=s), demo_tokenizer) for s in (5, 5, 6)]
-    assert draws[0] == draws[1] != draws[2]
-
-
 @pytest.mark.parametrize("ending", ["jsonl", "txt", "parquet"])
 def test_local_files(tmp_path, demo_tokenizer, ending):
     text = "Once upon a time there was a king who had three daughters. " * 20
@@ -167,8 +162,8 @@ def test_too_little_text_says_how_much_there_was(tmp_path, demo_tokenizer, packi
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("empty.txt", b"", "asked for were"),
-        ("empty.jsonl", b"", "empty.jsonl' .*"),
+        ("empty.txt", b"", "the file is empty"),
+        ("empty.jsonl", b"", "the file is empty"),
         ("broken.jsonl", b'{"text": "a"}\n{"text\n', "cannot be read"),
         ("other.jsonl", b'{"body": "a"}\n', "found body in row 1"),
         ("broken.parquet", b"no parquet", "cannot be read"),

@@ -1,35 +1,13 @@
 """`prunekit report` as a user types it."""
 
-import sys
-
 import pytest
 
-from prunekit.cli.main import main
 
-
-@pytest.fixture
-def type_report(monkeypatch, capsys):
-    """Type the command; get its exit status and what it printed."""
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["prunekit", "report", *map(str, words)])
-        try:
-            main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
-
-
-def test_it_prints_the_main_table_and_where_things_are(make_study, tmp_path, type_report):
+def test_it_prints_the_main_table_and_where_things_are(make_study, tmp_path, prunekit):
     study = make_study(
         tmp_path / "study", draws=(0,), seeds=(0,), budgets=(3,), run=lambda c: c.searcher != "cbo"
     )
-    status, out, err = type_report(study.path, "--to", tmp_path / "r")
+    status, out, err = prunekit("report", study.path, "--to", tmp_path / "r")
     assert status == 0
     table = out.partition("tables:")[0]
     assert max(map(len, table.splitlines())) <= 80
@@ -37,13 +15,13 @@ def test_it_prints_the_main_table_and_where_things_are(make_study, tmp_path, typ
     assert "Average accuracy (%), pruned under margin" in table
     assert f"page:    {tmp_path / 'r' / 'report.html'}" in out
     assert (tmp_path / "r" / "report.html").is_file()
-    assert "missing: 4 of 28 cells have not run" in err
+    assert "missing: 4 of 28 cells have not run, as demo:llama3, ppl, cbo, k = 3, seed 0" in err
     assert "not drawn: Loss against budget: there is one budget only, 3" in err
 
 
-def test_quiet_says_only_what_was_asked_for(make_study, tmp_path, type_report):
+def test_quiet_says_only_what_was_asked_for(make_study, tmp_path, prunekit):
     study = make_study(tmp_path, draws=(0,), importances=False, run=lambda c: c.searcher == "cbo")
-    status, out, err = type_report(study.path, "-q")
+    status, out, err = prunekit("report", study.path, "-q")
     assert (status, err) == (0, "")
     assert "report.html" in out
 
@@ -57,19 +35,19 @@ def test_quiet_says_only_what_was_asked_for(make_study, tmp_path, type_report):
         ('{"schema": 1, "cells": []}', "nothing to report yet: of 0 cells none has finished"),
     ],
 )
-def test_what_is_no_study_costs_one_line(tmp_path, type_report, content, message):
+def test_what_is_no_study_costs_one_line(tmp_path, prunekit, content, message):
     if content is not None:
         (tmp_path / "cells.json").write_text(content)
-    status, out, err = type_report(tmp_path)
+    status, out, err = prunekit("report", tmp_path)
     assert (status, out) == (1, "")
     assert message in err
     assert len(err.strip().splitlines()) == 1
 
 
-def test_a_place_that_cannot_be_written_costs_one_line(make_study, tmp_path, type_report):
+def test_a_place_that_cannot_be_written_costs_one_line(make_study, tmp_path, prunekit):
     study = make_study(tmp_path / "study", run=lambda cell: cell.searcher == "cbo")
     (tmp_path / "file").write_text("")
-    status, _, err = type_report(study.path, "--to", tmp_path / "file")
+    status, _, err = prunekit("report", study.path, "--to", tmp_path / "file")
     assert status == 1
     assert "cannot write" in err
     assert len(err.strip().splitlines()) == 1

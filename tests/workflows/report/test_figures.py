@@ -115,6 +115,14 @@ def test_groups_of_neighbours_and_where_they_lie(by_hand):
     assert masks(study).panels[0].alt.endswith("ppl, greedy: 5,6,7")
 
 
+def test_the_key_explains_faint_cells_where_there_are_such(by_hand):
+    cells = [Cell("m", "ppl", "genetic", 1, seed, 0) for seed in (0, 1)]
+    agreed = read_study(by_hand([(cell, (5,), 0.1) for cell in cells]).path)
+    assert [mark.label for mark in masks(agreed).key] == ["removed under ppl"]
+    torn = read_study(by_hand([(cell, (cell.seed,), 0.1) for cell in cells]).path)
+    assert [mark.label for mark in masks(torn).key][1:] == ["fainter: only in some of its runs"]
+
+
 def test_loss_against_budget_tells_the_means(by_hand):
     runs = [
         (Cell("m", "ppl", searcher, k, 0, 0), range(k), k * scale)

@@ -57,6 +57,25 @@ def test_a_perplexity_that_is_not_finite_stays_so_in_the_mean(study):
     assert texts(table)[-1] == ["2", "genetic", "11.50", "∞", "∞"]
 
 
+def test_the_error_of_an_average_is_that_of_independent_tasks(by_hand):
+    cell = Cell("m", "margin", "greedy", 1, 0, 0)
+    errors = {"arc_easy": 0.03, "piqa": 0.04}
+    scores = VariantEvaluation("m", (1,), {}, {"arc_easy": 0.7, "piqa": 0.5}, errors)
+    study = read_study(by_hand([(cell, (1,), 0.5)], [scores]).path)
+    assert study.runs[0].scores.accuracy_error == pytest.approx(2.5)
+    (sheet, *_) = sheets(study)
+    assert sheet.tables[0].title.endswith("; an average has a standard error of 2.5 over its items")
+
+
+def test_equal_subsets_tie_however_often_they_were_found(by_hand):
+    greedy = [Cell("m", "ppl", "greedy", 1, 0, draw) for draw in (0, 1)]
+    genetic = [Cell("m", "ppl", "genetic", 1, seed, draw) for seed in (0, 1, 2) for draw in (0, 1)]
+    losses = (0.1, 0.6)  # whose mean differs in the last bit from that of three times both
+    runs = [(cell, (cell.draw,), losses[cell.draw]) for cell in [*greedy, *genetic]]
+    (table,) = overview(read_study(by_hand(runs).path))
+    assert [row[-1].mark for row in table.sections[1]] == ["best", "best"]
+
+
 def test_costs_are_those_of_the_search_alone(study):
     greedy, _ = rows(study, "cost")
     names = ("asked", "block forwards", "block forwards unshared", "seconds")

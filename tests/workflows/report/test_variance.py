@@ -104,6 +104,12 @@ def test_a_negative_part_has_no_share():
 
 def test_models_are_pooled_by_adding_their_parts():
     one = Components(1.0, 2.0, None, 3.0, 0.5)
-    other = Components(3.0, 2.0, None, 1.0, None)
-    assert pooled([one, other]) == Components(4.0, 4.0, None, 4.0, None)
+    other = Components(3.0, 2.0, None, 1.0, 0.0)
+    assert pooled([one, other]) == Components(4.0, 4.0, None, 4.0, 0.5)
     assert pooled([]) is None
+
+
+def test_a_model_that_lacks_an_objective_so_far_does_not_hide_it_in_the_others():
+    whole = Components(2.0, 1.0, 0.0, 1.0, None)
+    unfinished = Components(None, 1.0, None, 9.0, None)
+    assert pooled([whole, unfinished, whole]) == Components(4.0, 2.0, 0.0, 2.0, None)

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+import prunekit
+
 
 @pytest.fixture
 def small(tiny_model):
@@ -24,6 +26,17 @@ def small(tiny_model):
         "budgets": [3],
         "seeds": [0, 1],
     }
+
+
+@pytest.fixture
+def study(small, tmp_path):
+    """Run the small study, with changes, in one place."""
+
+    def run(**changes):
+        keywords = {k: changes.pop(k) for k in ("only", "jobs", "workdir") if k in changes}
+        return prunekit.study({**small, **changes}, **{"workdir": tmp_path / "work", **keywords})
+
+    return run
 
 
 @pytest.fixture

@@ -138,6 +138,15 @@ def test_an_objective_without_draws_has_one_group(groups, install):
         ("budgets: [2, 3]", "budgets: [2, 2]", 15, "budgets: 2 stands there twice"),
         ("budgets: [2, 3]", "budgets: []", 15, "budgets: expected at least one number"),
         ("seeds: [0, 5]", "seeds: [0, -1]", 16, "seeds.1: -1 is outside 0.."),
+        ("ppl: {", "ppl: {data: wikitex2, ", 6, "data 'wikitex2': expected demo, c4, wikitext2 or"),
+        ("ppl: {", "ppl: {data: wikitex2, ", 6, "Did you mean 'wikitext2'"),
+        ("margin: {samples: 4}", "margin: {data: gone.jsonl}", 10, "'gone.jsonl': no such file"),
+        ("margin: {samples: 4}", "margn: {samples: 4}", 10, "mix.margn: no such option. Did"),
+        ("margin: {samples: 4}", "kl: {samples: 4}", 10, "mix.kl: no such option. Known"),
+        ("    objective: mix", "    objektive: mix", 8, "no such key. Did you mean 'objective'"),
+        ("{searcher: cbo", "{seracher: cbo", 13, "no such key. Did you mean 'searcher'"),
+        ("dtype: float32", "device: cdua", 3, "device: expected auto, cpu, cuda, cuda:N or mps"),
+        ("protect_last: 1", "protect_last: 1\ndevice: cdua", 19, "Did you mean 'cuda'"),
         ("protect_last: 1", "protect_last: all", 18, "protect_last: expected int"),
         ("protect_last: 1", "protect_last: 1\nbackend: locale", 19, "Did you mean 'local'"),
         ("name: mine", "name: []", 1, "name: expected a word"),
@@ -177,6 +186,12 @@ def test_a_model_that_cannot_be_had_leaves_the_others_planned(groups):
     unseen = [g for g in groups(text) if g.model == "nobody/nothing"]
     assert all(g.plan is None and "not in the local cache" in g.reason for g in unseen)
     assert len({c.id for g in unseen for c in g.cells}) == 4 * 8
+
+
+def test_an_embedded_model_that_is_misspelt_is_offered(groups):
+    found = groups(GOOD.replace("demo:qwen3:", "demoqwen3:"))
+    assert found[-1].plan is None
+    assert found[-1].reason.endswith("Did you mean 'demo:qwen3'?")
 
 
 @pytest.mark.parametrize(

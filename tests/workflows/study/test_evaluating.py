@@ -97,6 +97,20 @@ def test_what_cannot_be_evaluated_is_told_and_stops_nothing_else(study, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("list_of", "wrong", "near"),
+    [("ppl", "wikitex2", "wikitext2"), ("tasks", "commonsens", "commonsense")],
+)
+def test_an_item_of_a_list_is_told_with_its_line(tmp_path, list_of, wrong, near):
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "models: demo\nobjectives: ppl\nsearchers: greedy\nbudgets: 2\nevaluate:\n"
+        f"  {list_of}:\n  - demo\n  - {wrong}\n"
+    )
+    with pytest.raises(ConfigError, match=rf"a\.yaml:8: (?!--).*{wrong}.*Did you mean {near!r}"):
+        prunekit.study(path, workdir=tmp_path)
+
+
+@pytest.mark.parametrize(
     ("wishes", "message"),
     [
         ("{ppl: [wikitext]}", "no such protocol and no such file; .* Did you mean 'wikitext2'"),

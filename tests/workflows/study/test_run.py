@@ -1,27 +1,12 @@
 """A study from end to end: the same choices as searches one by one, and nothing measured twice."""
 
-import math
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 import prunekit
-from prunekit.core import ConfigError
-from prunekit.core.errors import Interrupted, StorageError
 from prunekit.workflows.study.files import StudyFolder
-
-
-@pytest.fixture
-def study(small, tmp_path):
-    """Run the small study, with changes, in one place."""
-
-    def run(**changes):
-        keywords = {k: changes.pop(k) for k in ("only", "jobs", "workdir") if k in changes}
-        return prunekit.study({**small, **changes}, **{"workdir": tmp_path / "work", **keywords})
-
-    return run
 
 
 def search_of(cell, small, workdir):
@@ -81,6 +66,14 @@ def test_together_is_cheaper_than_one_by_one(study):
     alone = sum(result.block_runs for result in outcome.results)
     assert 0 < outcome.effort.block_runs < alone
     assert alone < sum(result.block_runs_unshared for result in outcome.results)
+
+
+def test_block_forwards_are_those_of_measurements_alone(study):
+    outcome = study(searchers=["one-shot"], only="objective=ppl")
+    dense, choice = 8, 5
+    single_removals = 7 + sum(7 - i for i in range(8))  # what lies below their block is shared
+    assert outcome.effort.measured == 1 + 8 + 1
+    assert outcome.effort.block_runs == dense + single_removals + choice
 
 
 def test_the_folder_says_what_was_planned_and_how_important_blocks_are(study, small):
@@ -153,162 +146,6 @@ def test_only_some_cells(study, tmp_path):
     folder = StudyFolder(Path(outcome.folder))
     assert len(folder.cells()) == 10
     assert sum(folder.cell(cell) is not None for cell in folder.cells()) == 1
-
-
-def test_a_search_that_fails_fails_alone_and_is_tried_again(study, install):
-    source = (
-        "from prunekit.core import hookimpl\nclass Breaks:\n    'Breaks.'\n    name = 'breaks'\n"
-        "    def search(self, problem):\n        yield [frozenset([1])]\n        {}\n"
-        "@hookimpl\ndef prunekit_searchers(): return [Breaks]\n"
-    )
-    install("prunekit-breaks", source.format("raise ValueError('on purpose')"))
-    outcome = study(searchers=["greedy", "breaks"], seeds=[0])
-    assert {r.cell.searcher for r in outcome.results} == {"greedy"}
-    assert len(outcome.failures) == 2
-    assert all("ValueError: on purpose" in failure.error for failure in outcome.failures)
-    module = Path(__import__("prunekit_breaks").__file__)
-    module.write_text(source.format("return frozenset(range(problem.budget))"))
-    install.__globals__["sys"].modules.pop("prunekit_breaks")
-    outcome = study(searchers=["greedy", "breaks"], seeds=[0])
-    assert len(outcome.results) == 4
-    assert not outcome.failures
-
-
-def test_a_mix_without_gradients_fails_only_what_needs_them(study, small):
-    mix = {"objective": "mix", "parts": "ppl:1", "ppl": small["objectives"]["ppl"]}
-    outcome = study(objectives={"mix": mix})
-    assert {f.cell.searcher for f in outcome.failures} == {"fisher"}
-    assert len(outcome.results) == 2 + 2
-
-
-def test_models_that_cannot_be_loaded_fail_alone(study, small, tmp_path):
-    broken = tmp_path / "broken"
-    shutil.copytree(small["models"]["tiny"]["model"], broken)
-    weights = broken / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1000])
-    models = {"broken": {"model": str(broken)}, "nobody/nothing": None, **small["models"]}
-    outcome = study(models=models, searchers=["greedy"])
-    assert {r.cell.model for r in outcome.results} == {"tiny"}
-    errors = {f.cell.model: f.error for f in outcome.failures}
-    assert "broken or cut short" in errors["broken"]
-    assert "not in the local cache" in errors["nobody/nothing"]
-    assert len(outcome.failures) == 2 * 2
-
-
-def test_data_that_cannot_be_had_fails_its_objective_alone(study, small):
-    objectives = {**small["objectives"], "other": {"objective": "ppl", "data": "gone.txt"}}
-    outcome = study(objectives=objectives, searchers=["greedy"])
-    assert {f.cell.objective for f in outcome.failures} == {"other"}
-    assert all("no such file" in f.error for f in outcome.failures)
-    assert len(outcome.results) == 2
-
-
-def test_a_model_whose_losses_are_not_finite_fails(study, small, tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    broken = tmp_path / "nan"
-    shutil.copytree(small["models"]["tiny"]["model"], broken)
-    tensors = load_file(broken / "model.safetensors")
-    tensors["model.norm.weight"].fill_(math.nan)
-    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
-    outcome = study(models={"nan": {"model": str(broken)}}, searchers=["greedy"], budgets=2)
-    assert not outcome.results
-    assert all("dense model is not finite" in f.error for f in outcome.failures)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"searchers": {"genetic": {"population": 6}}},
-            "another searcher 'genetic' (population was 4, is 6",
-        ),
-        (
-            {"objectives": {"ppl": {"samples": 5}}},
-            "another objective 'ppl' (data was demo, is not given, samples was 4, is 5",
-        ),
-        ({"protect_first": 1}, "other settings (protect_first was 0, is 1)"),
-        ({"dtype": "float32"}, "other settings (dtype was auto, is float32)"),
-    ],
-)
-def test_one_label_never_stands_for_two_things(study, changes, message):
-    study(only="searcher=one-shot,objective=ppl")
-    with pytest.raises(ConfigError) as error:
-        study(**changes)
-    assert message in str(error.value)
-
-
-def test_labels_come_and_go_and_speed_may_change(study):
-    first = study(searchers=["one-shot"], objectives={"ppl": {"samples": 4, "length": 24}})
-    second = study(
-        searchers=["greedy"],
-        objectives={"ppl": {"samples": 4, "length": 24}},
-        tokens_per_forward=48,
-    )
-    folder = StudyFolder(Path(second.folder))
-    assert {cell.searcher for cell in folder.cells()} == {"greedy"}
-    assert all(folder.cell(result.cell) for result in first.results)
-
-
-def test_other_weights_under_the_same_name_are_refused(study, small, tiny_model, tmp_path):
-    place = tmp_path / "model"
-    shutil.copytree(small["models"]["tiny"]["model"], place)
-    study(models={"m": {"model": str(place)}}, searchers=["one-shot"])
-    other = tiny_model("llama3", n_blocks=8, rms_norm_eps=1e-3)
-    shutil.copy(other / "config.json", place)
-    outcome = study(models={"m": {"model": str(place)}}, searchers=["one-shot", "greedy"])
-    assert {r.cell.searcher for r in outcome.results} == {"one-shot"}
-    assert all(
-        "not as it was when this study began (weights was" in f.error for f in outcome.failures
-    )
-
-
-def test_a_shape_that_is_not_the_models_own_is_told(study, small, tiny_model):
-    shape = {"config": str(tiny_model("llama3", n_blocks=6)), **small["models"]["tiny"]}
-    outcome = study(models={"m": shape}, searchers=["one-shot"], budgets=2)
-    assert "it has 8 blocks, the `config` given for it says 6" in outcome.failures[0].error
-
-
-def test_ctrl_c_says_what_is_done_and_the_study_goes_on(study, monkeypatch, tmp_path, measured):
-    from prunekit.core.prefix import PrefixMeter
-
-    measure = PrefixMeter.measure
-    calls = []
-
-    def interrupted(self, wanted):
-        calls.append(wanted)
-        if len(calls) == 9:
-            raise KeyboardInterrupt
-        return measure(self, wanted)
-
-    monkeypatch.setattr(PrefixMeter, "measure", interrupted)
-    with pytest.raises(Interrupted, match=r"stopped\. \d of 10 searches are done, in .*small"):
-        study()
-    outcome = study()
-    assert len(outcome.results) == 10
-    pieces = measured(tmp_path / "work")
-    assert len(pieces) == len(set(pieces))
-
-
-def test_a_journal_that_cannot_be_read_fails_its_group_alone(study, tmp_path):
-    study(searchers=["one-shot"])
-    broken = next(iter(tmp_path.glob("work/journals/*/*.jsonl")))
-    broken.write_text("nonsense\n" + broken.read_text())
-    outcome = study(searchers=["one-shot", "greedy"])
-    assert len(outcome.results) == 3
-    (failure,) = outcome.failures
-    assert "jsonl:1: not a line of this journal" in failure.error
-
-
-def test_a_full_disk_stops_the_study(study, monkeypatch):
-    from prunekit.core.journal import Journal
-
-    def full(self, pieces):
-        raise StorageError("no room")
-
-    monkeypatch.setattr(Journal, "append", full)
-    with pytest.raises(StorageError, match="no room"):
-        study()
 
 
 def test_progress_ends_at_what_was_expected(small, tmp_path):

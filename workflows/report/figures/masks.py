@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from prunekit.core.problem import Subset, words
 from prunekit.workflows.report.picture import LeftOut, Mark, Panel, Picture
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME, TITLE = "masks", "Which blocks go"
+Line: TypeAlias = tuple[str, str, list[Run]]
+"""Objective, searcher, and its runs: a row of a panel."""
 
 
 def masks(study: Study) -> Picture | LeftOut:
@@ -24,11 +27,7 @@ def masks(study: Study) -> Picture | LeftOut:
     if not study.runs:
         return LeftOut(NAME, TITLE, "no search has finished")
     rows = [[_panel(study, m, k) for m in study.models] for k in study.budgets]
-    lines = max(
-        len({(r.cell.objective, r.cell.searcher) for r in study.where(model=m, budget=k)})
-        for m in study.models
-        for k in study.budgets
-    )
+    lines = max(len(_lines(study, m, k)) for m in study.models for k in study.budgets)
     looks = objective_looks(study.objectives)
     return Picture(
         NAME,
@@ -38,8 +37,19 @@ def masks(study: Study) -> Picture | LeftOut:
         "its seeds and draws removed it.",
         [row for row in rows if any(row)],
         (3.3, 0.95 + 0.145 * (lines + len(study.objectives))),
-        [Mark(f"removed under {o}", looks[o], is_patch=True) for o in study.objectives],
+        [Mark(f"removed under {o}", looks[o], is_patch=True) for o in study.objectives]
+        + _faint(study),
     )
+
+
+def _faint(study: Study) -> list[Mark]:
+    """The key to cells that only some of a row's runs removed, where there are such."""
+    lines = [_lines(study, m, k) for m in study.models for k in study.budgets]
+    shares = [share for _, _, runs in chain(*lines) for share in _shares(runs).values()]
+    if not shares or min(shares) == 1:
+        return []
+    look = {"facecolor": GREY, "edgecolor": INK, "linewidth": 0.4, "alpha": 0.4}
+    return [Mark("fainter: only in some of its runs", look, is_patch=True)]
 
 
 def groups_of_neighbours(removed: Subset) -> int:
@@ -70,22 +80,21 @@ def _sentence(study: Study) -> str:
 
 
 def _panel(study: Study, model: str, budget: int) -> Panel | None:
-    runs = study.where(model=model, budget=budget)
-    if not runs:
-        return None
     title = f"{study.short[model]}, {together(budget, 'blocks removed')}"
-    lines = [
-        (objective, searcher, found)
-        for objective in study.objectives
-        for searcher in study.searchers
-        if (
-            found := [
-                r for r in runs if (r.cell.objective, r.cell.searcher) == (objective, searcher)
-            ]
-        )
-    ]
+    lines = _lines(study, model, budget)
+    if not lines:
+        return None
     alt = "; ".join(f"{o}, {s}: {_usual(found)}" for o, s, found in lines)
     return Panel(title, f"{title}. {alt}", partial(_draw, study, lines))
+
+
+def _lines(study: Study, model: str, budget: int) -> list[Line]:
+    return [
+        (objective, searcher, runs)
+        for objective in study.objectives
+        for searcher in study.searchers
+        if (runs := study.where(model=model, budget=budget, objective=objective, searcher=searcher))
+    ]
 
 
 def _shares(runs: Sequence[Run]) -> dict[int, float]:
@@ -99,7 +108,7 @@ def _usual(runs: Sequence[Run]) -> str:
     return words(most.removed)
 
 
-def _draw(study: Study, lines: list[tuple[str, str, list[Run]]], axes: Axes) -> None:
+def _draw(study: Study, lines: list[Line], axes: Axes) -> None:
     from matplotlib.patches import Rectangle
 
     looks = objective_looks(study.objectives)

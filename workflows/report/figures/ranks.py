@@ -42,7 +42,8 @@ def ranks(study: Study) -> Picture | LeftOut:
         TITLE,
         _sentence(list(shown.values())),
         "Rank 1 is best; on the dotted line both ranks agree. Searchers that tie share a rank and "
-        "are drawn side by side. p is the share of all orders that correlate as strongly.",
+        "are drawn side by side. p is the share of all orders that correlate as strongly; those "
+        "that chose the same blocks tie by necessity, of which p takes no account.",
         [row for row in rows if any(row)],
         (2.9, 2.6),
         searcher_key(study.searchers),

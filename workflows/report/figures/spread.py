@@ -15,6 +15,7 @@ from prunekit.workflows.report.measures import (
     Summary,
     by_searcher,
     conditions,
+    item_error,
 )
 from prunekit.workflows.report.picture import LeftOut, Panel, Picture
 from prunekit.workflows.report.reading import Study
@@ -54,11 +55,18 @@ def spread(study: Study) -> Picture | LeftOut:
         _sentence(study),
         "A column is an objective and a budget k; the band reaches from the worst searcher to the "
         "best, the line is their mean, σ² the variance between searchers, of the means over their "
-        "seeds and draws.",
+        "seeds and draws." + _error(study),
         shown,
         (max(2.9, 0.9 + 0.55 * (n_columns if together else len(study.budgets))), 2.7),
         searcher_key(study.searchers),
     )
+
+
+def _error(study: Study) -> str:
+    error = item_error(study)
+    if not error:
+        return ""
+    return f" Over its items an average accuracy has a standard error of {number(error, 2)} points."
 
 
 def _sentence(study: Study) -> str:
@@ -107,7 +115,7 @@ def _panel(study: Study, model: str, measure: Measure, objectives: Sequence[str]
 
 
 def _draw(study: Study, measure: Measure, columns: Columns, axes: Axes) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
     looks = searcher_looks(study.searchers)
     for x, found in enumerate(columns.values()):
@@ -127,8 +135,11 @@ def _draw(study: Study, measure: Measure, columns: Columns, axes: Axes) -> None:
     if measure.logarithmic:
         axes.set_yscale("log")
         axes.set_ylabel(f"{measure.axis} (log scale)")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)))
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.margins(y=0.14)
+    if measure.logarithmic:
+        bottom, top = axes.get_ylim()
+        steps = LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)) if top > 2 * bottom else MaxNLocator(6)
+        axes.yaxis.set_major_locator(steps)
     axes.grid(True, axis="y")

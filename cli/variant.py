@@ -1,0 +1,31 @@
+"""The flags that name a pruned model: a run, or a model and the blocks to remove."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prunekit.cli.screen import err
+from prunekit.core.errors import ConfigError
+
+Run = Annotated[Path | None, typer.Option(help="Folder or name of a run.")]
+Remove = Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")]
+
+
+def parse_blocks(text: str | None) -> list[int] | None:
+    """`9,12` as numbers, None where nothing was given; ConfigError where it is something else."""
+    try:
+        return None if text is None else [int(word) for word in text.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"--remove {text!r}: expected block numbers, counted from 0, as 9,12"
+        ) from None
+
+
+def say_if_demo(given: Mapping[str, Any], run: Path | None, quiet: bool = False) -> None:
+    """Tell that a demo model is taken where none was named."""
+    if run is None and "model" not in given and not quiet:
+        err.print("no --model given: taking demo, a small model that comes with prunekit")

@@ -1,0 +1,65 @@
+"""A meter that is watched: whatever goes wrong in it is told in one line that names its backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prunekit.core.blame import blaming
+from prunekit.core.interfaces import Backend, Batch, Meter, ModelFacts, Objective, Spec
+from prunekit.core.measurement import Piece
+from prunekit.core.problem import Subset, words
+
+
+def open_meter(
+    backend: Backend, spec: Spec, objective: Objective, batches: Sequence[Batch]
+) -> Meter:
+    """The meter that a backend opens, watched; PluginError where it is none."""
+    with blaming("backend", backend):
+        meter = backend.open(spec, objective, batches)
+        if not isinstance(getattr(meter, "facts", None), ModelFacts):
+            raise TypeError(f"`open` must give a meter with `facts`, not {type(meter).__name__}")
+    return WatchedMeter(backend, meter)
+
+
+class WatchedMeter:
+    """Hands everything on to a meter, and looks at what comes back."""
+
+    def __init__(self, backend: Backend, meter: Meter) -> None:
+        self._backend = backend
+        self._meter = meter
+        self.facts = meter.facts
+
+    @property
+    def block_runs(self) -> int:
+        """Blocks run so far, each over the whole calibration set."""
+        return self._meter.block_runs
+
+    def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
+        """One piece for each subset of each batch; PluginError where one is lost, or no piece."""
+        left = {(batch, subset) for batch, subsets in enumerate(wanted) for subset in subsets}
+        with blaming("backend", self._backend):
+            for piece in self._meter.measure(wanted):
+                if not isinstance(piece, Piece) or (piece.batch, piece.subset) not in left:
+                    raise ValueError(f"`measure` gives {piece!r}, which was not asked for")
+                left.remove((piece.batch, piece.subset))
+                yield piece
+            for batch, subset in left:
+                raise ValueError(
+                    f"`measure` gives {len(left)} pieces too few; one is that of batch {batch} and "
+                    f"blocks {words(subset)}"
+                )
+
+    def signal(self, name: str) -> Sequence[Sequence[float]]:
+        """A signal of the dense model."""
+        with blaming("backend", self._backend):
+            return self._meter.signal(name)
+
+    def close(self) -> None:
+        """Free what the meter holds."""
+        with blaming("backend", self._backend):
+            self._meter.close()
+
+    def __getattr__(self, name: str) -> Any:
+        """What some meters have, as `adapter` and `replicas`."""
+        return getattr(self._meter, name)

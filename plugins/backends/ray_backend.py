@@ -1,0 +1,127 @@
+"""Measure on a Ray cluster, with a replica of the model on each of its GPUs or nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from prunekit.core import Batch, ConfigError, Meter, Objective, Spec, hookimpl, option
+from prunekit.plugins.backends.ray_cluster import CONNECTION, LOCAL, check_installed
+from prunekit.plugins.backends.ray_fleet import Fleet
+from prunekit.plugins.backends.ray_meter import RayMeter
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """Replicas of the model on a Ray cluster, or on the GPUs of this machine.
+
+    Each request is cut so that subsets with common prefixes stay together, and pieces are kept as
+    they come. A replica that dies is replaced, and what it had begun is measured by another.
+    """
+
+    name: ClassVar[str] = "ray"
+    replicas: int | None = option(None, "copies of the model; by default one a GPU or node", low=1)
+    gpus: float | None = option(None, "GPUs for each; by default 1 if there are any", low=0)
+    address: str = option(LOCAL, "local starts a cluster here; else auto, or HOST:PORT of one")
+
+    def __post_init__(self) -> None:
+        check_installed()  # before data are read and models are loaded
+        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
+            raise ConfigError(
+                f"ray.gpus: expected a share of one GPU or whole ones, got {self.gpus:g}",
+                ("ray", "gpus"),
+            )
+
+    def open(self, spec: Spec, objective: Objective, batches: Sequence[Batch]) -> Meter:
+        """Load the replicas, or share those of a meter that is still open."""
+        shared = _SHARED.setdefault((spec, self), _Shared(spec, self))
+        fleet = shared.join()
+        try:
+            return RayMeter(fleet, objective, batches, shared.leave)
+        except BaseException:
+            shared.leave()
+            raise
+
+
+class _Shared:
+    """The replicas of one model, for as long as some meter is open."""
+
+    def __init__(self, spec: Spec, options: OnRay) -> None:
+        self._spec, self._options = spec, options
+        self._fleet: Fleet | None = None
+        self._users = 0
+
+    def join(self) -> Fleet:
+        if self._fleet is None:
+            CONNECTION.join(self._options.address)
+            try:
+                self._fleet = _fleet(self._spec, self._options)
+            except BaseException:
+                CONNECTION.leave()
+                raise
+        self._users += 1
+        return self._fleet
+
+    def leave(self) -> None:
+        self._users -= 1
+        if not self._users and self._fleet is not None:
+            self._fleet.close()
+            self._fleet = None
+            CONNECTION.leave()
+
+
+_SHARED: dict[tuple[Spec, OnRay], _Shared] = {}
+
+
+def _fleet(spec: Spec, options: OnRay) -> Fleet:
+    import ray
+
+    nodes: Any = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    fleet = Fleet(*share(spec, options, alive))
+    try:
+        fleet.open()
+    except BaseException:
+        fleet.close()
+        raise
+    return fleet
+
+
+def share(
+    spec: Spec, options: OnRay, nodes: Sequence[Mapping[str, float]]
+) -> tuple[Spec, int, float]:
+    """The model with the device it runs on, how many replicas of it, and GPUs for each.
+
+    `nodes` are what each has: `{"CPU": 8, "GPU": 2}`. ConfigError where that is not enough.
+    """
+    if spec.device.startswith("cuda:"):
+        raise ConfigError(f"--device {spec.device}: Ray chooses the GPU; write --device cuda")
+    there = [node.get("GPU", 0.0) for node in nodes]
+    gpus = options.gpus
+    if gpus is None:
+        gpus = 1.0 if spec.device == "cuda" or (spec.device == "auto" and any(there)) else 0.0
+    if not gpus:
+        # A replica that was given no GPU may still see those of its node.
+        device = "cpu" if spec.device == "auto" and any(there) else spec.device
+        nodes_with_cpus = sum(node.get("CPU", 0.0) >= 1 for node in nodes)
+        return replace(spec, device=device), options.replicas or nodes_with_cpus, 0.0
+    room = sum(_room(on_node, gpus) for on_node in there)
+    replicas = options.replicas or room
+    if not 1 <= replicas <= room:
+        raise ConfigError(
+            f"the Ray cluster has {sum(there):g} GPUs: at {gpus:g} a replica, room for {room}, not "
+            f"for {max(1, replicas)}; lower --ray.replicas or --ray.gpus, or take --device cpu"
+        )
+    device = "cuda" if spec.device == "auto" else spec.device
+    return replace(spec, device=device), replicas, gpus
+
+
+def _room(on_node: float, gpus: float) -> int:
+    """How many replicas fit on a node; one that needs a share of a GPU fits on a single one."""
+    return int(on_node) * int(1 / gpus) if gpus < 1 else int(on_node // gpus)
+
+
+@hookimpl
+def prunekit_backends() -> list[type]:
+    return [OnRay]

@@ -1,0 +1,188 @@
+"""Connect to a Ray cluster, or start one that lasts as long as it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from prunekit.core import ConfigError, PrunekitError, first_line
+
+LOCAL, AUTO = "local", "auto"
+HOST_AND_PORT = re.compile(r"[^/\s]+:\d{1,5}")
+QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as newer versions do without being asked
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else what it says of dead workers is on standard output
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes Ray listen on the loopback interface alone, as it does on Windows and macOS."""
+SECONDS_TO_ANSWER = 5.0
+
+
+class Connection:
+    """The one connection of this process to a cluster, shared by all that measure there."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._undo = contextlib.ExitStack()
+
+    def join(self, address: str) -> None:
+        """Connect, or start a cluster of this machine alone; ConfigError where that cannot be.
+
+        Where the process is connected already, by whomever, that cluster is used, and kept.
+        """
+        ray = _import_ray(address)
+        if not self._users and not ray.is_initialized():
+            self._undo.enter_context(_started(ray) if address == LOCAL else _found(ray, address))
+        self._users += 1
+
+    def leave(self) -> None:
+        """Undo a `join`; the last one to leave disconnects, and ends what was started."""
+        self._users -= 1
+        if not self._users:
+            self._undo.close()
+
+
+CONNECTION = Connection()
+
+
+def lifelines() -> tuple[str, str]:
+    """The addresses of the cluster's head and of the node that this process is connected to.
+
+    Within a minute after either is gone Ray ends this process, before anything could be saved.
+    """
+    import ray
+
+    context: Any = ray.get_runtime_context()
+    nodes: Any = ray.nodes()  # type: ignore[no-untyped-call]
+    (node,) = (node for node in nodes if node["NodeID"] == context.get_node_id())
+    return context.gcs_address, f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+
+
+def check_alive(addresses: Iterable[str]) -> None:
+    """Raise PrunekitError where one of these HOST:PORT does not answer."""
+    for address in addresses:
+        if reason := _silence(address):
+            raise PrunekitError(
+                f"the Ray cluster is gone (at {address}: {reason}); what was measured is kept: run "
+                "the same command again when the cluster is back"
+            )
+
+
+def check_installed() -> None:
+    """ConfigError where Ray is not installed; it is not imported."""
+    if find_spec("ray") is None:
+        raise ConfigError('the backend ray needs Ray; run: pip install "prunekit[ray]"')
+
+
+def _import_ray(address: str) -> Any:
+    """Some of what Ray reads in the environment it reads when it is imported."""
+    with _environment(address):
+        import ray
+    return ray
+
+
+@contextlib.contextmanager
+def _started(ray: Any) -> Iterator[None]:
+    """A cluster whose processes and files are gone afterwards."""
+    # Not the usual folder for temporary files, whose path may be too long for sockets.
+    folder = tempfile.mkdtemp(prefix="prunekit-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
+    try:
+        with _environment(LOCAL), _uninterrupted():
+            _init(ray, address=LOCAL, include_dashboard=False, _temp_dir=folder)
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _found(ray: Any, address: str) -> Iterator[None]:
+    """A cluster that goes on afterwards."""
+    given = os.environ.get("RAY_ADDRESS", address) if address == AUTO else address
+    if given != AUTO and not HOST_AND_PORT.fullmatch(given):
+        raise _unusable(given, "expected local, auto or HOST:PORT of the cluster's head")
+    if given != AUTO and (reason := _silence(given)):  # Ray would try for minutes
+        raise _unusable(given, reason)
+    try:
+        with _environment(given):
+            _init(ray, address=given)
+    except ConnectionError as error:
+        why = "no cluster is found" if given == AUTO else "it is no cluster, or lets nobody in"
+        raise _unusable(
+            given, f"{why}; for one that wants a token set RAY_AUTH_MODE=token"
+        ) from error
+    except (RuntimeError, ray.exceptions.RayError) as error:
+        raise _unusable(given, first_line(error)) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _unusable(address: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"ray.address: {address!r} cannot be used ({reason}); start a cluster with `ray start "
+        "--head`, or leave the option out, and one is started for this run alone",
+        ("ray", "address"),
+    )
+
+
+def _silence(address: str) -> str:
+    """Why nobody answers at HOST:PORT; empty where somebody does."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return ""
+
+
+def _init(ray: Any, **where: Any) -> None:
+    level = logging.INFO if _talks() else logging.CRITICAL
+    ray.init(log_to_driver=_talks(), logging_level=level, **where)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back: what is only half started would outlive this process for a minute."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        raise KeyboardInterrupt
+
+
+def _talks() -> bool:
+    """Whether the user asked to hear other libraries."""
+    return bool(os.environ.get("PRUNEKIT_VERBOSE"))
+
+
+@contextlib.contextmanager
+def _environment(address: str) -> Iterator[None]:
+    """Settings for Ray, but for those that the user's own environment has."""
+    wanted: Mapping[str, str] = {**({} if _talks() else QUIET)}
+    wanted = {**wanted, **(LOOPBACK if address == LOCAL else {})}
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

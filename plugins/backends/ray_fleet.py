@@ -1,0 +1,207 @@
+"""The replicas of one model on a Ray cluster: started, watched, and replaced when they die."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from prunekit.core import ConfigError, ModelFacts, PrunekitError, Spec, first_line
+from prunekit.plugins.backends.ray_cluster import check_alive, lifelines
+from prunekit.plugins.backends.ray_replica import Replica
+
+MOST_LOSSES = 3
+SECONDS_BETWEEN_CHECKS = 5.0
+
+
+class Lost(Exception):
+    """A replica died, or its node did."""
+
+
+@dataclass(eq=False)
+class Seat:
+    """The place of a replica, which another takes when it dies."""
+
+    number: int
+    replica: Any = None
+    pending: Any = None
+    """what it is asked for now: a stream, None where it waits for work"""
+    opening: bool = False
+    losses: int = 0
+    """replicas that died here in a row without having given anything"""
+
+    def ask(self, method: str, *arguments: Any) -> None:
+        """Let the replica begin a stream of values."""
+        stream = getattr(self.replica, method).options(num_returns="streaming")
+        self.pending = stream.remote(*arguments)
+
+    def receive(self) -> Any:
+        """The next value, None at the end of the stream.
+
+        Raises Lost where the replica is gone, and what the replica raised.
+        """
+        import ray
+
+        try:
+            value = ray.get(next(self.pending))
+        except StopIteration:
+            self.pending = None
+            return None
+        except ray.exceptions.RayError as error:
+            if not self.opening:  # a failure ends a stream, and the replica waits for work
+                self.pending = None
+            raise _meaning(error) from error
+        if not self.opening:
+            self.losses = 0
+        return value
+
+
+class Fleet:
+    """So many replicas of one model."""
+
+    def __init__(self, spec: Spec, replicas: int, gpus: float) -> None:
+        """Nothing is started yet."""
+        import torch
+
+        self._spec, self._gpus, self._threads = spec, gpus, torch.get_num_threads()
+        self._lifelines = lifelines()
+        self._checked = time.monotonic()
+        self._facts: ModelFacts | None = None
+        self.seats = [Seat(number) for number in range(replicas)]
+
+    def open(self) -> None:
+        """Start all replicas and wait for the first; the others join in when they are ready.
+
+        Raises what stands in the way of loading the model.
+        """
+        self._fill()
+        while self._facts is None:
+            self.news()
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What is to be known of the model, the same for every replica."""
+        assert self._facts is not None
+        return self._facts
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Replace those that were ended, and end those whose work is left unfinished."""
+        self._fill()
+        try:
+            yield
+        finally:
+            for seat in self.seats:
+                if seat.pending is not None and not seat.opening:
+                    self._end(seat)
+
+    def idle(self) -> list[Seat]:
+        """Those that wait for work."""
+        return [s for s in self.seats if s.replica is not None and s.pending is None]
+
+    def news(self) -> Seat | None:
+        """Wait for a replica that has something to give; None where another was ready first.
+
+        Raises PrunekitError where the cluster is gone, or where every replica dies again and again.
+        """
+        import ray
+
+        if time.monotonic() - self._checked > SECONDS_BETWEEN_CHECKS:
+            check_alive(self._lifelines)
+            self._checked = time.monotonic()
+        pending = {seat.pending: seat for seat in self.seats if seat.pending is not None}
+        ready, _ = ray.wait(list(pending), timeout=SECONDS_BETWEEN_CHECKS)
+        if not ready:
+            return None
+        seat = pending[ready[0]]
+        self.seats.remove(seat)  # to the end of the line, so that the others are heard too
+        self.seats.append(seat)
+        if not seat.opening:
+            return seat
+        self._open(seat)
+        return None
+
+    def lost(self, seat: Seat, reason: Lost) -> None:
+        """Put another replica in the place of one that died; PrunekitError where none can live."""
+        check_alive(self._lifelines)
+        self._end(seat)
+        seat.losses += 1
+        if seat.losses == MOST_LOSSES:
+            self.seats.remove(seat)
+        if not self.seats:
+            raise PrunekitError(
+                f"the replicas on the Ray cluster die again and again ({reason}); what was "
+                "measured is kept: run the same command again with fewer --ray.replicas, or, if "
+                "memory is short, with a lower --tokens-per-forward"
+            )
+        self._fill()
+
+    def close(self) -> None:
+        """End all replicas."""
+        for seat in self.seats:
+            self._end(seat)
+        self.seats = []
+
+    def _fill(self) -> None:
+        import ray
+
+        # Without a word of GPUs Ray wants a free core to start a replica, and then sets none aside,
+        # so that the replicas of a second model need not wait for those of the first.
+        gpus = {"num_gpus": self._gpus} if self._gpus else {}
+        for seat in self.seats:
+            if seat.replica is None:
+                remote: Any = ray.remote(Replica).options(scheduling_strategy="SPREAD", **gpus)
+                seat.replica = remote.remote(self._spec, self._threads)
+                seat.ask("open")
+                seat.opening = True
+
+    def _open(self, seat: Seat) -> None:
+        """A replica has loaded the model; the first says what the others must say too."""
+        try:
+            told = seat.receive()
+        except Lost as reason:
+            self.lost(seat, reason)
+            return
+        if told is None:
+            seat.opening = False
+            return
+        installed, facts = told
+        self._facts = self._facts or facts
+        _check_alike(
+            {"prunekit": version("prunekit"), **self._facts.fingerprint},
+            {"prunekit": installed, **facts.fingerprint},
+        )
+
+    def _end(self, seat: Seat) -> None:
+        import ray
+
+        if seat.replica is not None:
+            with contextlib.suppress(ray.exceptions.RayError):  # dead already
+                ray.kill(seat.replica)
+        seat.replica, seat.pending, seat.opening = None, None, False
+
+
+def _meaning(error: Exception) -> Exception:
+    """What an error of Ray's says of the replica."""
+    if isinstance(cause := getattr(error, "cause", None), Exception):
+        return cause
+    if getattr(error, "actor_init_failed", False):  # it does nothing yet but import prunekit
+        return ConfigError(
+            f"a node of the Ray cluster cannot import prunekit ({str(error).splitlines()[-1]}); "
+            f"install prunekit[ray] {version('prunekit')} on every node"
+        )
+    return Lost(first_line(error))
+
+
+def _check_alike(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Raise ConfigError where replicas would measure something else."""
+    different = sorted(name for name in expected if found.get(name) != expected[name])
+    if different:
+        details = "; ".join(f"{n}: {expected[n]} and {found.get(n)}" for n in different)
+        raise ConfigError(
+            f"the nodes of the Ray cluster differ ({details}), and so would what they measure; "
+            "install the same versions on all, or choose --dtype where that is what differs"
+        )

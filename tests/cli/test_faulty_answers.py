@@ -1,0 +1,177 @@
+"""Plugins that load, and then answer what they should not: one line that names the plugin."""
+
+import json
+
+import pytest
+
+QUICK = ["--searcher", "one-shot", "-k", "2"]
+TEXT = {"data": "demo", "samples": "2", "length": "24"}
+BASES = {
+    "objective": ("objectives.perplexity", "Perplexity"),
+    "model": ("models.llama3", "Llama3"),
+    "backend": ("backends.local", "Local"),
+}
+PLUGIN = """
+from prunekit.core import hookimpl
+from prunekit.plugins.{module} import {base} as Base
+class Faulty(Base):
+    "Answers something else."
+    name = "faulty"
+    {body}
+@hookimpl
+def prunekit_{kind}s():
+    return [Faulty]
+"""
+
+
+@pytest.fixture
+def search(prunekit, install, tiny_model):
+    """Search with a faulty plugin of a kind; its exit status and what it printed."""
+
+    def run(kind, body, *more, installed_only=False):
+        module, base = BASES[kind]
+        source = PLUGIN.format(kind=kind, module=module, base=base, body=body)
+        install("prunekit-faulty", source)
+        objective = "faulty" if kind == "objective" else "ppl"
+        flag = "--adapter" if kind == "model" else f"--{kind}"
+        words = [f"--{objective}.{name}={value}" for name, value in TEXT.items()]
+        chosen = [] if installed_only else [flag, "faulty"]
+        return prunekit("search", "--model", tiny_model(), *QUICK, *chosen, *words, *more)
+
+    return run
+
+
+def check_one_line(outcome, kind, reason):
+    status, out, err = outcome
+    assert (status, out) == (1, "")
+    assert err.startswith(f"error: {kind} 'faulty' (prunekit_faulty.Faulty) failed: ")
+    assert reason in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("def calibration_set(self, t): return None", "'NoneType' object is not iterable"),
+        ("def calibration_set(self, t): return [1, 2]", "'int' object is not subscriptable"),
+        (
+            "def calibration_set(self, t):\n"
+            "        return [{k: v[0] for k, v in s.items()} for s in super().calibration_set(t)]",
+            "must both be [rows, length], not [24] and [24]",
+        ),
+        ("def calibration_set(self, t): raise SystemExit(0)", "SystemExit: 0"),
+        ("def prepare(self, batch, output): return 3", "'int' object is not a mapping"),
+        ("def measure(self, output, batch): return 3.0", "cannot unpack non-iterable float"),
+        (
+            "def measure(self, output, batch):\n"
+            "        import numpy; return [numpy.array(['x'] * batch.n_samples)] * 2",
+            "`measure` must give numbers, not 'x'",
+        ),
+        ("def reduce(self, sums, weights): return 'x'", "could not convert string to float"),
+        ("def reduce(self, sums, weights): return {}[0]", "KeyError: 0"),
+        ("def readings(self, loss): return {}[0]", "KeyError: 0"),
+        ("def readings(self, loss): return 3", "'int' object has no attribute 'items'"),
+    ],
+)
+def test_objectives(search, body, reason):
+    check_one_line(search("objective", body), "objective", reason)
+
+
+OPENED = "def open(self, *args):\n        meter = super().open(*args); {}; return meter"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("def open(self, *args): return None", "a meter with `facts`, not NoneType"),
+        ("def open(self, *args): raise KeyError(1)", "KeyError: 1"),
+        (OPENED.format("meter.facts = None"), "a meter with `facts`, not PrefixMeter"),
+        (OPENED.format("meter.measure = lambda wanted: iter([3])"), "gives 3, which was not asked"),
+        (OPENED.format("meter.measure = lambda wanted: {}[2]"), "KeyError: 2"),
+        (
+            OPENED.format("given = meter.measure; meter.measure = lambda w: list(given(w))[1:]"),
+            "gives 1 pieces too few; one is that of batch 0 and blocks none",
+        ),
+        (
+            OPENED.format("given = meter.measure; meter.measure = lambda w: 2 * list(given(w))"),
+            "which was not asked for",
+        ),
+        (OPENED.format("meter.close = None"), "'NoneType' object is not callable"),
+    ],
+)
+def test_backends(search, body, reason):
+    check_one_line(search("backend", body), "backend", reason)
+
+
+def test_a_model_family_that_fails_in_the_middle(search):
+    body = (
+        "count = 0\n"
+        "    def block(self, index, state):\n"
+        "        Faulty.count += 1\n"
+        "        if Faulty.count > 200: raise KeyError('worn out')\n"
+        "        return super().block(index, state)"
+    )
+    outcome = search("model", body, "--searcher", "exhaustive", "-k", "4")
+    check_one_line(outcome, "model", "KeyError: 'worn out'")
+
+
+HANDLES = "@classmethod\n    def handles(cls, config): {}"
+
+
+@pytest.mark.parametrize(
+    "answer", ["return config.not_there", "return None", "raise SystemExit(4)", "return 'best'"]
+)
+def test_a_model_family_that_cannot_say_what_it_handles_hurts_nobody(search, answer):
+    body = HANDLES.format(answer)
+    status, out, err = search("model", body, "--json", installed_only=True)
+    assert (status, err) == (0, "")
+    assert len(json.loads(out)["removed"]) == 2
+
+
+def test_where_no_other_family_handles_the_model_its_failure_is_told(
+    prunekit, install, tiny_model, monkeypatch
+):
+    body = HANDLES.format("return config.not_there")
+    module, base = BASES["model"]
+    install("prunekit-faulty", PLUGIN.format(kind="model", module=module, base=base, body=body))
+    monkeypatch.setenv("PRUNEKIT_PLUGINS", "prunekit-faulty,one-shot,ppl,local")
+    status, _, err = prunekit("search", "--model", tiny_model(), "--searcher", "one-shot")
+    assert status == 1
+    assert "no model family handles model type 'llama'" in err
+    assert "model 'faulty' (prunekit_faulty.Faulty) failed: AttributeError" in err
+    assert len(err.splitlines()) == 1
+
+
+SEARCHER = """
+from dataclasses import dataclass
+from prunekit.core import hookimpl
+@dataclass(frozen=True)
+class Faulty:
+    "A searcher."
+    name = "faulty"
+    {body}
+    def search(self, problem):
+        yield [frozenset({{1}})]
+@hookimpl
+def prunekit_searchers():
+    return [Faulty]
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("def __init__(self, size): pass", "missing 1 required positional argument: 'size'"),
+        ("def __post_init__(self): raise RuntimeError('not today')", "RuntimeError: not today"),
+        ("def __post_init__(self): raise SystemExit(0)", "SystemExit: 0"),
+    ],
+)
+def test_a_class_that_cannot_be_made(prunekit, install, tiny_model, body, reason):
+    install("prunekit-faulty", SEARCHER.format(body=body))
+    outcome = prunekit("search", "--model", tiny_model(), "--searcher", "faulty")
+    check_one_line(outcome, "plugin", reason)
+    check_one_line(prunekit("list-plugins", "faulty"), "searcher", reason)
+    status, out, err = prunekit("list-plugins")
+    assert status == 0
+    assert "genetic" in out
+    assert err.startswith("not loaded: prunekit-faulty 1.0: ")

@@ -1,0 +1,323 @@
+"""Measuring on a Ray cluster: the same numbers, whatever dies."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import prunekit
+from prunekit.core import CheckpointError, ConfigError, PluginError, PrunekitError, Spec
+from prunekit.core.batching import batches_of
+from prunekit.core.journal import Journal
+from prunekit.core.ledger import Ledger
+from prunekit.plugins.backends import ray_cluster, ray_fleet
+from prunekit.plugins.backends.local import Local
+from prunekit.plugins.backends.ray_backend import OnRay, share
+from prunekit.plugins.backends.ray_cluster import Connection
+from prunekit.plugins.objectives.divergence import Divergence
+from prunekit.plugins.objectives.perplexity import Perplexity
+
+ray = ray_cluster._import_ray(ray_cluster.LOCAL)  # with its settings: nothing leaves this machine
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
+
+TEXT = {"data": "demo", "samples": 6, "length": 24}
+TOKENS = 48  # three batches, so that two replicas share one
+SINGLES = [frozenset({i}) for i in range(8)]
+
+
+@pytest.fixture(scope="module")
+def spec(tiny_model):
+    return Spec(str(tiny_model("llama3", n_blocks=8)), tokens_per_forward=TOKENS)
+
+
+@pytest.fixture(scope="module")
+def batches(demo_tokenizer):
+    return batches_of(Perplexity(**TEXT).calibration_set(demo_tokenizer), TOKENS)
+
+
+@pytest.fixture(scope="module")
+def meter(spec, batches):
+    """Two replicas on a cluster of their own; searches of the same model share them."""
+    meter = OnRay(replicas=2).open(spec, Perplexity(**TEXT), batches)
+    yield meter
+    meter.close()
+
+
+def search(spec, workdir, backend, **more):
+    given = {"ray": {"replicas": 2}} if backend == "ray" else {}
+    return prunekit.search(
+        spec.model,
+        workdir=workdir,
+        backend=backend,
+        tokens_per_forward=TOKENS,
+        ppl=TEXT,
+        **given,
+        **more,
+    )
+
+
+def rows(workdir):
+    """What the journals under `workdir` hold, by folder, in the order written."""
+    return [
+        (path.parent.name, line)
+        for path in sorted(Path(workdir).glob("journals/*/*.jsonl"))
+        for line in path.read_text().splitlines()[1:]
+    ]
+
+
+def same(result):
+    """All of a result but the run's folder, the seconds and the block forwards run."""
+    work = dataclasses.replace(result.work, seconds=0.0, block_runs=0)
+    return dataclasses.replace(result, work=work, run="")
+
+
+def by_hand(meter, batches, subsets=SINGLES):
+    """Everything that a meter gives, in one order."""
+    found = list(meter.measure([subsets] * len(batches)))
+    return sorted(found, key=lambda piece: (piece.batch, sorted(piece.subset)))
+
+
+def pid_of(seat):
+    return ray.get(seat.replica.__ray_call__.remote(lambda replica: os.getpid()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusing(Perplexity):
+    """Says that it was told something wrong."""
+
+    def measure(self, output, batch):
+        raise ConfigError("refusing.level: too low", ("refusing", "level"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Buggy(Perplexity):
+    """Has a mistake."""
+
+    def measure(self, output, batch):
+        return {}["sums"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Deadly(Perplexity):
+    """Takes its process with it, but not on the batch before the one that it hates."""
+
+    hated: int = 0
+
+    def measure(self, output, batch):
+        if int(batch.input_ids.sum()) == self.hated:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().measure(output, batch)
+
+
+@pytest.mark.parametrize("searcher", ["one-shot", "greedy", "beam", "genetic"])
+def test_a_search_ends_as_in_one_process(searcher, spec, meter, tmp_path):
+    here, there = (
+        search(spec, tmp_path / backend, backend, searcher=searcher) for backend in ("local", "ray")
+    )
+    assert same(there) == same(here)
+    assert sorted(rows(tmp_path / "ray")) == sorted(rows(tmp_path / "local"))
+    assert here.work.block_runs <= there.work.block_runs < there.work.block_runs_alone
+
+
+def test_a_search_goes_on_with_what_the_other_backend_measured(spec, meter, tmp_path):
+    search(spec, tmp_path, "local", searcher="one-shot")
+    assert search(spec, tmp_path, "ray", searcher="one-shot").work.measured == 0
+    search(spec, tmp_path, "ray", searcher="greedy")
+    assert search(spec, tmp_path, "local", searcher="greedy").work.measured == 0
+
+
+def test_a_replica_killed_in_mid_search_changes_nothing(spec, meter, tmp_path, monkeypatch):
+    expected = search(spec, tmp_path / "local", "local", searcher="genetic")
+    victim, *_ = meter._fleet.seats
+    replica, pid = victim.replica, pid_of(victim)
+    receive, heard = ray_fleet.Seat.receive, []
+
+    def killing(seat):
+        heard.append(seat)
+        if len(heard) == 20:
+            os.kill(pid, signal.SIGKILL)
+        return receive(seat)
+
+    monkeypatch.setattr(ray_fleet.Seat, "receive", killing)
+    result = search(spec, tmp_path / "ray", "ray", searcher="genetic")
+    assert victim.replica is not replica
+    assert same(result) == same(expected)
+    assert sorted(rows(tmp_path / "ray")) == sorted(rows(tmp_path / "local"))
+
+
+def test_objectives_that_look_at_the_dense_model_and_signals_are_the_same(spec, meter, batches):
+    objective = Divergence(**TEXT, top=8)
+    here = Local().open(spec, objective, batches)
+    there = OnRay(replicas=2).open(spec, objective, batches)
+    replicas = {seat.replica for seat in meter._fleet.seats}
+    assert by_hand(there, batches) == by_hand(here, batches)
+    for name in ("gate_gradients", "block_similarity"):
+        assert there.signal(name) == here.signal(name)
+    there.close()
+    assert {seat.replica for seat in meter._fleet.seats} == replicas
+
+
+def test_facts_are_those_of_one_process(spec, meter, batches):
+    assert meter.facts == Local().open(spec, Perplexity(**TEXT), batches).facts
+
+
+@pytest.mark.parametrize("objective", [Refusing(**TEXT), Buggy(**TEXT)], ids=["config", "bug"])
+def test_what_fails_in_a_replica_fails_as_it_does_here(objective, spec, meter, batches):
+    """And the replica lives on."""
+    failures = []
+    for backend in (Local(), OnRay(replicas=2)):
+        opened = backend.open(spec, objective, batches)
+        with pytest.raises(PrunekitError) as failure:
+            list(opened.measure([SINGLES] * len(batches)))
+        opened.close()
+        failures.append(failure.value)
+    assert meter._fleet.idle()
+    here, there = failures
+    assert (type(there), str(there)) == (type(here), str(here))
+    assert "\n" not in str(there)
+
+
+def test_where_every_replica_dies_one_line_says_so_and_nothing_is_lost(
+    spec, meter, batches, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ray_fleet, "MOST_LOSSES", 1)
+    deadly = Deadly(**TEXT, hated=int(batches[2].input_ids.sum()))
+    alone = OnRay(replicas=1).open(spec, deadly, batches)
+    ledger = Ledger(alone, batches, Journal(tmp_path, {}))
+    with pytest.raises(PrunekitError, match="die again and again.*what was measured is kept"):
+        ledger.measure(SINGLES)
+    alone.close()
+    assert len(Journal(tmp_path, {}).known) == len(SINGLES)
+
+
+def test_a_cluster_that_is_gone_is_noticed_before_ray_ends_the_process(meter, monkeypatch):
+    monkeypatch.setattr(meter._fleet, "_lifelines", ("127.0.0.1:1",))
+    monkeypatch.setattr(ray_fleet, "SECONDS_BETWEEN_CHECKS", -1)
+    with pytest.raises(PrunekitError, match="the Ray cluster is gone.*what was measured is kept"):
+        meter._fleet.news()
+
+
+def test_nodes_that_would_measure_something_else_are_refused():
+    expected = {"prunekit": "0.1.0", "dtype": "float32", "torch": "2.13.0"}
+    ray_fleet._check_alike(expected, dict(expected))
+    with pytest.raises(ConfigError, match=r"nodes .* differ \(torch: 2.13.0 and 2.12.0\)"):
+        ray_fleet._check_alike(expected, {**expected, "torch": "2.12.0"})
+
+
+def test_a_folder_that_a_node_does_not_have_is_named(meter, batches):
+    with pytest.raises(CheckpointError, match="^/nowhere/model: no such folder on .* every node"):
+        OnRay(replicas=1).open(Spec("/nowhere/model"), Perplexity(**TEXT), batches)
+
+
+def test_an_objective_that_cannot_travel_is_named(spec, meter, batches):
+    objective = Perplexity(**TEXT)
+    object.__setattr__(objective, "lock", __import__("threading").Lock())
+    with pytest.raises(PluginError, match="'ppl' cannot be sent to another process"):
+        OnRay(replicas=2).open(spec, objective, batches)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("127.0.0.1:1", "Connection refused"),
+        ("ray://10.0.0.1:10001", "expected local, auto or HOST:PORT"),
+        ("somewhere", "expected local, auto or HOST:PORT"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_at_once(address, reason, monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ConfigError, match=f"^ray.address: '{address}' .*{reason}"):
+        Connection().join(address)
+
+
+def test_without_ray_it_says_what_to_install(spec, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r'run: pip install "prunekit\[ray\]"$'):
+        search(dataclasses.replace(spec, dtype="float32"), tmp_path, "ray", dtype="float32")
+
+
+def test_listing_plugins_does_not_import_ray():
+    code = (
+        "import sys; from prunekit.core.registry import load\n"
+        "assert load().get('backend', 'ray') and 'ray' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+CPUS, GPUS = [{"CPU": 4.0}] * 3, [{"CPU": 8.0, "GPU": 4.0}, {"CPU": 8.0, "GPU": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("device", "options", "nodes", "shared"),
+    [
+        ("auto", {}, CPUS, ("auto", 3, 0)),
+        ("auto", {}, [{"CPU": 0.0}, *CPUS], ("auto", 3, 0)),
+        ("auto", {"replicas": 2}, CPUS, ("auto", 2, 0)),
+        ("auto", {}, GPUS, ("cuda", 5, 1)),
+        ("auto", {"gpus": 0.5}, GPUS, ("cuda", 10, 0.5)),
+        ("cuda", {"gpus": 0.4, "replicas": 3}, GPUS, ("cuda", 3, 0.4)),
+        ("auto", {"gpus": 2.0}, GPUS, ("cuda", 2, 2)),
+        ("auto", {"gpus": 0.0}, GPUS, ("cpu", 2, 0)),
+        ("cpu", {}, GPUS, ("cpu", 2, 0)),
+    ],
+)
+def test_replicas_follow_from_what_the_cluster_has(device, options, nodes, shared):
+    spec, replicas, gpus = share(Spec("demo", device=device), OnRay(**options), nodes)
+    assert (spec.device, replicas, gpus) == shared
+
+
+@pytest.mark.parametrize(
+    ("device", "options", "nodes", "message"),
+    [
+        ("cuda", {}, CPUS, "has 0 GPUs: at 1 a replica, room for 0, not for 1"),
+        ("auto", {"replicas": 6}, GPUS, "has 5 GPUs: at 1 a replica, room for 5, not for 6"),
+        ("auto", {"gpus": 3.0, "replicas": 2}, GPUS, "at 3 a replica, room for 1, not for 2"),
+        ("cuda:1", {}, GPUS, "write --device cuda"),
+    ],
+)
+def test_more_than_the_cluster_has_is_refused(device, options, nodes, message):
+    with pytest.raises(ConfigError, match=message):
+        share(Spec("demo", device=device), OnRay(**options), nodes)
+
+
+def test_a_gpu_and_a_half_is_refused():
+    with pytest.raises(ConfigError, match="ray.gpus: expected a share of one GPU or whole ones"):
+        OnRay(gpus=1.5)
+
+
+def listening(processes):
+    """The addresses at which these wait for connections."""
+    connections = [c for process in processes for c in process.net_connections("inet")]
+    addresses = [c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN]
+    return {address.removeprefix("::ffff:") for address in addresses}
+
+
+def test_ctrl_c_ends_a_search_with_all_its_processes(tiny_model, tmp_path):
+    model = str(tiny_model("llama3", n_blocks=16))
+    flags = f"--model {model} --searcher exhaustive --budget 8 --backend ray --ray.replicas 1"
+    command = [sys.executable, "-m", "prunekit", "search", *flags.split(), "--ppl.data", "demo"]
+    child = subprocess.Popen(
+        [*command, "--ppl.samples", "2", "--workdir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C reaches every process of a terminal
+    )
+    while child.poll() is None and len(rows(tmp_path)) < 3:
+        time.sleep(0.1)
+    started = psutil.Process(child.pid).children(recursive=True)
+    assert listening(started) == {"127.0.0.1"}
+    os.killpg(child.pid, signal.SIGINT)
+    out, err = child.communicate()
+    assert len(started) > 3
+    assert (child.returncode, out) == (130, "")
+    assert err.startswith("stopped. ")
+    assert err.count("\n") == 1
+    _, left = psutil.wait_procs(started, timeout=10)
+    assert not left

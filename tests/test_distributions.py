@@ -1,0 +1,104 @@
+"""Distributions of others, installed by pip into a clean environment."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from prunekit.core.registry import KINDS
+from prunekit.workflows.new_plugin import new_plugin
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+QUICK = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24", "-k", "2"]
+
+
+def names(environment):
+    done = environment.run("-m", "prunekit", "list-plugins", "--json")
+    found = json.loads(done.stdout)
+    assert not found["failures"]
+    assert not found["slow"]
+    return {p["name"]: (p["kind"], p["distribution"]) for p in found["plugins"]}
+
+
+def test_the_example_searcher_comes_and_goes(clean_environment):
+    search = ["-m", "prunekit", "search", "--searcher", "optuna-tpe", "--objective", "ppl"]
+    clean_environment.install(EXAMPLES / "prunekit-optuna")
+    assert names(clean_environment)["optuna-tpe"] == ("searcher", "prunekit-optuna")
+    done = clean_environment.run(*search, *QUICK, "--optuna-tpe.trials", "9", "--json")
+    result = json.loads(done.stdout)
+    assert (result["searcher"], result["model"]) == ("optuna-tpe", "demo:qwen3")
+    assert result["work"]["asked"] == 16 + 9
+    assert len(result["removed"]) == 2
+    clean_environment.uninstall("prunekit-optuna")
+    error = clean_environment.run(*search, status=1).stderr
+    assert "no searcher is called 'optuna-tpe'. Known: " in error
+    assert "must be installed beside prunekit" in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_the_example_objective_runs_end_to_end(clean_environment):
+    clean_environment.install(EXAMPLES / "prunekit-accuracy")
+    assert names(clean_environment)["accuracy"] == ("objective", "prunekit-accuracy")
+    options = ["--objective", "accuracy", "--accuracy.samples", "16", "-k", "2", "--json"]
+    done = clean_environment.run("-m", "prunekit", "search", *options, "--searcher", "one-shot")
+    dense = json.loads(done.stdout)["dense"]
+    assert dense["readings"]["accuracy (%)"] == pytest.approx(100 * (1 - dense["loss"]))
+    assert dense["loss"] * 16 == pytest.approx(round(dense["loss"] * 16))
+
+
+def test_examples_and_new_plugins_of_every_kind_pass_their_own_tests_and_run(
+    clean_environment, tmp_path, tiny_model
+):
+    folders = [new_plugin(f"my-{kind}", kind, tmp_path / f"prunekit-my-{kind}") for kind in KINDS]
+    folders += [EXAMPLES / "prunekit-optuna", EXAMPLES / "prunekit-accuracy"]
+    clean_environment.install(*folders)
+    found = names(clean_environment)
+    assert {found[f"my-{kind}"] for kind in KINDS} == {(k, f"prunekit-my-{k}") for k in KINDS}
+    tests = [f"sources/{folder.name}/tests" for folder in folders]
+    clean_environment.run("-m", "pytest", "-q", *tests)
+    mistral = tiny_model("llama3", model_type="mistral")
+    chosen = [f"--{k}=my-{k}" for k in KINDS if k != "model"] + ["--adapter=my-model"]
+    options = [word.replace("ppl", "my-objective") for word in QUICK]
+    done = clean_environment.run(
+        "-m", "prunekit", "search", "--model", mistral, *chosen, *options, "--json"
+    )
+    result = json.loads(done.stdout)
+    assert (result["searcher"], result["objective"]) == ("my-searcher", "my-objective")
+    assert len(result["removed"]) == 2
+
+
+def test_the_tutorial_is_true_from_its_first_line_to_its_last(clean_environment):
+    text = (ROOT / "docs" / "plugins" / "tutorial.md").read_text(encoding="utf-8")
+    place = clean_environment.folder
+    for before, language, block in re.findall(r"([^\n]*)\n\n```(\w+)\n(.*?)```", text, re.DOTALL):
+        if language == "sh":
+            for line in block.splitlines():
+                place = typed(clean_environment, shlex.split(line), place)
+        else:
+            (name,) = re.findall(r"`([\w.]+)`", before)[-1:]
+            (place / name).write_text(block)
+            assert name != "prunekit_annealing.py" or code_lines(block) < 40
+
+
+def typed(environment, words, place):
+    """Carry out a line of a shell; the folder in which the next one is typed."""
+    if words[0] == "mkdir":
+        (place / words[1]).mkdir()
+    elif words[0] == "cd":
+        environment.folder = place / words[1]
+    elif words[0] == "pip":
+        assert words[1:] == ["install", "."]
+        environment.install(place)
+        shutil.rmtree(place / "sources")
+    else:
+        done = environment.run("-m", *words)
+        assert "annealing" in done.stdout or "1 passed" in done.stdout
+    return environment.folder
+
+
+def code_lines(source):
+    return len([line for line in source.splitlines() if line.strip()])

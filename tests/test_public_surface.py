@@ -1,0 +1,79 @@
+"""Built-in plugins use nothing that a third party could not, and the pages say what that is."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import prunekit.core
+import prunekit.core.testing
+import prunekit.plugins
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "plugins" / "compatibility.md").read_text(encoding="utf-8")
+
+
+def shared():
+    """What built-in plugins name in `__all__`, by module."""
+    found = pkgutil.walk_packages(prunekit.plugins.__path__, "prunekit.plugins.")
+    modules = [importlib.import_module(m.name) for m in found]
+    return {m.__name__: sorted(m.__all__) for m in modules if hasattr(m, "__all__")}
+
+
+PUBLIC = {
+    "prunekit.core": prunekit.core.__all__,
+    "prunekit.core.testing": prunekit.core.testing.__all__,
+    **shared(),
+}
+
+
+def imported(path):
+    """Pairs of a module of prunekit and a name that is imported from it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "prunekit":
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((a.name, "") for a in node.names if a.name.split(".")[0] == "prunekit")
+
+
+def is_public(module, name):
+    return name in PUBLIC.get(module, ())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda p: p.stem)
+def test_built_in_plugins_import_what_is_public_and_their_own_kind(path):
+    own = f"prunekit.plugins.{path.parent.name}."
+    for module, name in imported(path):
+        assert is_public(module, name) or module.startswith(own), f"{module}: {name}"
+
+
+EXAMPLES = [p for p in (ROOT / "examples").rglob("*.py")]
+TEMPLATES = sorted((ROOT / "workflows" / "plugin-templates").rglob("*.py.template"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_import_what_is_public(path):
+    for module, name in imported(path):
+        assert is_public(module, name), f"{module}: {name}"
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: f"{p.parent.name}-{p.name}")
+def test_templates_import_what_is_public(path, tmp_path):
+    filled = tmp_path / "filled.py"
+    filled.write_text(re.sub(r"\$\{?\w+\}?", "filled", path.read_text(encoding="utf-8")))
+    for module, name in imported(filled):
+        assert is_public(module, name), f"{module}: {name}"
+
+
+def test_the_page_names_what_is_public():
+    rows = re.findall(r"\| `(prunekit\.plugins[\w.]+)` \| (.*) \|", PAGE)
+    assert {module: sorted(re.findall(r"`(\w+)`", names)) for module, names in rows} == shared()
+
+
+def test_every_public_name_is_there_and_has_a_docstring_or_a_value():
+    for module, names in PUBLIC.items():
+        for name in names:
+            assert getattr(importlib.import_module(module), name) is not None
