@@ -75,7 +75,7 @@ def test_without_a_model_the_demo_is_taken_and_said(prunekit):
     [
         (["--remove", "9,x"], 1, "expected block numbers, counted from 0, as 9,12"),
         (["--remove", "16", "--ppl", "demo"], 1, "no such block: 16"),
-        (["--remove", "2", "--tasks", "hellaswig"], 1, "Did you mean 'hellaswag'?"),
+        (["--remove", "2", "--tasks", "hellaswig"], 1, "Did you mean 'hellaswag'? Leave them out"),
         (["--remove", "2", "--tasks", "piqa"], 1, "tasks that cannot be evaluated: piqa (Conn"),
         (["--remove", "2", "--ppl", "wikitext2"], 1, "give a file: wikitext2=FILE"),
         (["--remove", "2", "--ppl", "demo", "--min-accuracy", "0.5"], 1, "add --tasks"),

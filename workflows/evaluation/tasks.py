@@ -57,9 +57,10 @@ def _load(
         except ConfigError as error:
             missing.append(str(error))
     if missing:
+        named = "; ".join(missing)
         raise ConfigError(
-            f"tasks that cannot be evaluated: {'; '.join(missing)}. Leave them out, or describe "
-            "them on local files with --include-path (docs/evaluation.md)"
+            f"tasks that cannot be evaluated: {named}{' ' if named.endswith('?') else '. '}Leave "
+            "them out, or describe them on local files with --include-path (docs/evaluation.md)"
         )
     for task in loaded.values():
         for leaf in task.leaves.values():
