@@ -24,7 +24,6 @@ from pathlib import Path
 from search_quality_page import BUDGETS, MODELS, OBJECTIVES, SEVEN, Outcome, report, write_table
 
 from prunekit.core.driver import Driver
-from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.registry import Registry, load
 from prunekit.core.signals import needs_of
@@ -33,8 +32,7 @@ from prunekit.workflows.config import parse
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import resolve
 from prunekit.workflows.quiet import quiet_libraries
-from prunekit.workflows.session import Session, SingleSession
-from prunekit.workflows.speed import measure_speed
+from prunekit.workflows.session import Session
 
 SEEDS = (0, 1, 2)
 RANDOM = ("genetic", "bayesian")
@@ -83,10 +81,7 @@ def cells(
     losses: dict[Subset, float],
     registry: Registry,
 ) -> Iterator[Outcome]:
-    assert isinstance(session, SingleSession)
-    assert isinstance(session.meter, PrefixMeter)
-    batches = len(session.meter.batches)
-    speed = measure_speed(session.meter, batches=batches, of=batches)
+    speed = session.speed()
     for budget in BUDGETS:
         ranked = sorted(
             (s for s in losses if len(s) == budget), key=lambda s: (losses[s], sorted(s))
