@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -71,6 +72,7 @@ def _describe(objective: Objective, meter: Meter, samples: Sequence[Sample]) -> 
     return {
         **meter.facts.fingerprint,
         "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
+        "code": _digest_code(type(objective)),
         "options": values_of(objective),
         "calibration": _digest_samples(samples),
     }
@@ -80,6 +82,19 @@ def _digest(describes: Mapping[str, Any]) -> str:
     """A name for a journal's folder."""
     text = repr(sorted(describes.items()))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _digest_code(cls: type) -> str:
+    """Of the modules that define a class and its bases: what was edited since measures anew.
+
+    A class that was typed into an interpreter has no module to read, and is known by its name.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for name in [base.__module__ for base in cls.__mro__ if base is not object]:
+        path = getattr(sys.modules.get(name), "__file__", None)
+        if path is not None:
+            digest.update(Path(path).read_bytes())
+    return digest.hexdigest()
 
 
 def _digest_samples(samples: Sequence[Sample]) -> str:

@@ -78,14 +78,19 @@ def _first(items: Iterator[Item], count: int) -> Iterator[Item]:
 
 def _parsed(rows: Iterable[Mapping[str, Any]], data: str) -> Iterator[Item]:
     for row in rows:
-        item = _commonsense(row) if is_commonsense(row) else _general(row, data)
+        item = _commonsense(row, data) if is_commonsense(row) else _general(row, data)
         if item is not None:
             yield item
 
 
-def _commonsense(row: Mapping[str, Any]) -> Item | None:
+def _commonsense(row: Mapping[str, Any], data: str) -> Item | None:
     """None where a wrong choice reads like the right one, as in a few items of that set."""
     question = parse_commonsense(row["instruction"])
+    if row["answer"] not in question.labels:
+        raise ConfigError(
+            f"data {data!r}, item {question.stem[:40]!r}: the answer {row['answer']!r} is none of "
+            f"{', '.join(question.labels)}; mend the item or leave it out"
+        )
     answer = question.labels.index(row["answer"])
     right = question.choices[answer]
     if question.choices.count(right) > 1:

@@ -79,6 +79,22 @@ def test_budget_seed_and_batch_size_share_a_journal_but_data_do_not(quick):
     assert prunekit.search(searcher="one-shot", **other).work.measured == 8
 
 
+def test_an_objective_that_was_edited_measures_anew(quick, install, tmp_path):
+    source = (
+        "from prunekit.core import hookimpl\n"
+        "from prunekit.plugins.objectives.perplexity import Perplexity\n"
+        "class Mine(Perplexity):\n    'Mine.'\n    name = 'mine'\n"
+        "@hookimpl\ndef prunekit_objectives(): return [Mine]\n"
+    )
+    install("prunekit-mine", source)
+    given = {**quick, "objective": "mine", "mine": quick["ppl"], "searcher": "one-shot"}
+    del given["ppl"]
+    assert prunekit.search(**given).work.measured > 0
+    assert prunekit.search(**given).work.measured == 0
+    (tmp_path / "site" / "prunekit_mine.py").write_text(source + "SCALE = 10\n")
+    assert prunekit.search(**given).work.measured > 0
+
+
 def test_by_default_a_quarter_of_the_blocks_goes(quick):
     del quick["budget"]
     assert len(prunekit.search(searcher="one-shot", **quick).removed) == 2

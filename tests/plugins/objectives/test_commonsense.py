@@ -117,3 +117,8 @@ def test_an_item_whose_right_choice_stands_twice_is_dropped(tmp_path):
     assert len(load_items(str(path), 0, 1)) == 1
     with pytest.raises(ConfigError, match="has 1 usable items"):
         load_items(str(path), 0, 2)
+
+
+def test_an_item_without_a_correct_choice_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="the answer 'solution3' is none of solution1, solution2"):
+        item("piqa", "solution3", tmp_path)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ from prunekit.core import IGNORE, ConfigError
 from prunekit.core.batching import batches_of
 from prunekit.core.interfaces import Spec
 from prunekit.core.loading import load_adapter
-from prunekit.core.measurement import Measurement, loss_of, mean_loss
+from prunekit.core.measurement import Measurement, loss_of
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
 from prunekit.plugins.objectives.items import load_items
@@ -207,8 +206,3 @@ def test_too_few_items_say_how_many_there_are(tmp_path, demo_tokenizer):
 def test_an_empty_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="empty.jsonl': the file is empty"):
         load_items(items_file(tmp_path, [], "empty.jsonl"), 0, 1)
-
-
-def test_one_sentence_of_the_docs_holds():
-    loss = mean_loss([-0.57 * 128], [128])
-    assert math.isclose(loss, -0.57)
