@@ -7,6 +7,7 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and models are tiny
 
+import copy
 import functools
 import shutil
 import subprocess
@@ -161,6 +162,20 @@ def _families() -> Any:
 
 
 @pytest.fixture
+def llama_like(demo_tokenizer: Any) -> Any:
+    """A tokenizer that puts a beginning-of-text token before every text, as Llama's does."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = copy.deepcopy(demo_tokenizer)
+    token = tokenizer.bos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{token} $A", pair=f"{token} $A {token} $B", special_tokens=[(token, 0)]
+    )
+    assert tokenizer("a").input_ids[0] == 0
+    return tokenizer
+
+
+@pytest.fixture
 def install(tmp_path: Path, monkeypatch: Any) -> Callable[..., None]:
     """Put a module where pip would, with the metadata it would write: `install(name, source)`."""
     place = tmp_path / "site"
@@ -202,8 +217,8 @@ class CleanEnvironment:
     def install(self, *sources: Path) -> None:
         """`pip install` of folders, without a network; nothing is built inside them."""
         copies = [self.folder / "sources" / source.name for source in sources]
-        for source, copy in zip(sources, copies, strict=True):
-            shutil.copytree(source, copy)
+        for source, target in zip(sources, copies, strict=True):
+            shutil.copytree(source, target)
         self._pip("install", "--no-deps", "--no-index", "--no-build-isolation", *copies)
 
     def uninstall(self, *names: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AskTell:
+class AskTell(ABC):
     """What the searchers share: ask for trials, have them measured, tell their losses."""
 
     trials: int = option(100, "subsets of the wanted size to measure", low=1)
@@ -55,8 +56,9 @@ class AskTell:
         }
         return frozenset(sorted(score, key=lambda block: (-score[block], block))[:budget])
 
+    @abstractmethod
     def _sampler(self, seed: int) -> BaseSampler:
-        raise NotImplementedError
+        """Optuna's own searcher, whose chance comes from `seed` alone."""
 
 
 @dataclass(frozen=True)

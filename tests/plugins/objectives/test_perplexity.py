@@ -107,22 +107,6 @@ def test_draws_of_a_text_file_follow_each_other(tmp_path, demo_tokenizer):
         assert [i for row in found for i in row] == whole[seed * 30 : seed * 30 + 30]
 
 
-@pytest.fixture
-def llama_like(demo_tokenizer):
-    """A tokenizer that puts a beginning-of-text token before every text, as Llama's does."""
-    import copy
-
-    from tokenizers.processors import TemplateProcessing
-
-    tokenizer = copy.deepcopy(demo_tokenizer)
-    token = tokenizer.bos_token
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=f"{token} $A", pair=f"{token} $A {token} $B", special_tokens=[(token, 0)]
-    )
-    assert tokenizer("a").input_ids[0] == 0
-    return tokenizer
-
-
 @pytest.mark.parametrize("packing", ["documents", "stream"])
 def test_with_such_a_tokenizer_no_such_token_stands_inside_a_window(tmp_path, llama_like, packing):
     data = write(tmp_path, ["The king had a horse. " * 9] * 9)

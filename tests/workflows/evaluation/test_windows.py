@@ -1,6 +1,5 @@
 """Perplexity protocols: what is read, how it is cut, and what the record says."""
 
-import copy
 import json
 
 import pytest
@@ -23,19 +22,6 @@ def windows(demo_tokenizer):
         return cut(protocol, tokenizer, context)
 
     return read
-
-
-@pytest.fixture
-def llama_like(demo_tokenizer):
-    """A tokenizer that puts a beginning-of-text token before every text, as Llama's does."""
-    from tokenizers.processors import TemplateProcessing
-
-    tokenizer = copy.deepcopy(demo_tokenizer)
-    token = tokenizer.bos_token
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=f"{token} $A", pair=f"{token} $A {token} $B", special_tokens=[(token, 0)]
-    )
-    return tokenizer
 
 
 @pytest.fixture
