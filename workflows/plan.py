@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.checkpoint import DEMO, Checkpoint, find
+from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
 from prunekit.core.layer_fields import block_count
 from prunekit.core.loading import choose_adapter
@@ -79,8 +80,13 @@ def resolve(
 
 
 def with_full_model_name(settings: Settings) -> Settings:
-    """`demo` is one of the embedded models, and a folder the same one from everywhere."""
-    model = settings.model or "demo"
+    """`demo` is one of the embedded models, and a folder the same one from everywhere.
+
+    ConfigError for an empty name, as a variable of a shell gives it that was never set.
+    """
+    model = "demo" if settings.model is None else settings.model
+    if not model.strip():
+        raise ConfigError(f"--model {model!r}: expected a folder, OWNER/NAME, or demo")
     if model == "demo":
         model = DEMO + DEFAULT_DEMO
     elif (folder := Path(model).expanduser()).is_dir():

@@ -187,6 +187,7 @@ def test_flags_win_over_a_file(prunekit, tiny_model, tmp_path):
         (["--dtype", "int8"], 1, "dtype: expected auto|float32|bfloat16|float16, got 'int8'"),
         (["--device", "cuda"], 1, "--device cuda: not there"),
         (["--config", "nowhere.yaml"], 1, "cannot read nowhere.yaml"),
+        (["--model", ""], 1, "--model '': expected a folder, OWNER/NAME, or demo"),
         (["--model", "nowhere/at/all"], 1, "no such folder"),
         (["--model", "./nowhere"], 1, "no such folder"),
         (["--device", "cuda", "--dry-run"], 1, "--device cuda: not there"),
