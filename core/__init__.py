@@ -35,7 +35,7 @@ from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.proof import probe
 from prunekit.core.rebuild import rebuild
 from prunekit.core.rows import check_file, file_rows, guarded, hub_rows, is_plain_text, text_column
-from prunekit.core.trie import walk
+from prunekit.core.trie import runs_of_each, walk
 
 __all__ = [
     "DENSE",
@@ -82,5 +82,6 @@ __all__ = [
     "readable",
     "rebuild",
     "text_column",
+    "runs_of_each",
     "walk",
 ]

@@ -202,11 +202,6 @@ class Meter(Protocol):
 
     facts: ModelFacts
 
-    @property
-    def block_runs(self) -> int:
-        """Blocks run so far, each over the whole calibration set."""
-        ...
-
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """One piece for each subset in `wanted[b]`, for each batch b, in any order."""
         ...

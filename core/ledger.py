@@ -11,6 +11,7 @@ from prunekit.core.interfaces import Batch, Meter
 from prunekit.core.journal import Journal, Span, Values
 from prunekit.core.measurement import Measurement, Piece
 from prunekit.core.problem import Subset
+from prunekit.core.trie import runs_of_each
 
 SECONDS_BETWEEN_WRITES = 2.0
 
@@ -36,8 +37,19 @@ class Ledger:
         """which samples of the whole set are in each batch"""
         self._on_measured = on_measured
         self._pieces = 0
+        self._block_runs = 0
         self._complete: dict[Subset, Measurement] = {}
         self._pending: list[tuple[Subset, Span, Values]] = []
+
+    @property
+    def block_runs(self) -> int:
+        """Blocks run so far, each over the whole calibration set.
+
+        Counted for each piece that came, with the prefixes that a request has in common run once,
+        so that it is the same wherever the meter measures. Who splits a request among several
+        places runs a little more.
+        """
+        return round(self._block_runs / len(self.spans))
 
     def measure(self, subsets: Sequence[Subset]) -> list[Measurement]:
         """A measurement for each subset, in the order asked; none is made twice."""
@@ -58,11 +70,13 @@ class Ledger:
     def _measure(self, subsets: Sequence[Subset]) -> None:
         known = self.journal.known
         wanted = [[s for s in subsets if span not in known.get(s, {})] for span in self.spans]
+        runs = [runs_of_each(new, self.meter.facts.n_blocks) for new in wanted]
         written = time.monotonic()
         try:
             for piece in self.meter.measure(wanted):
                 self._pending.append(self._entry(piece))
                 self._pieces += 1
+                self._block_runs += runs[piece.batch][piece.subset]
                 self._on_measured(self._pieces / len(self.spans))
                 if time.monotonic() - written > SECONDS_BETWEEN_WRITES:
                     self._flush()

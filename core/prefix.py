@@ -33,13 +33,7 @@ class PrefixMeter:
         self.objective = objective
         self.batches = batches
         self.facts = adapter.facts
-        self._runs = 0
         self._prepared_batches: dict[int, Batch] = {}
-
-    @property
-    def block_runs(self) -> int:
-        """Blocks run so far, each over the whole calibration set."""
-        return round(self._runs / len(self.batches))
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """One piece for each subset of each batch."""
@@ -76,7 +70,6 @@ class PrefixMeter:
         return self._prepared_batches.get(number, self.batches[number])
 
     def _run(self, index: int, state: State) -> State:
-        self._runs += 1
         with _step("model", self.adapter):
             return self.adapter.block(index, state)
 

@@ -48,15 +48,25 @@ def block_runs(subsets: Iterable[Subset], n_blocks: int) -> int:
     >>> block_runs([frozenset({i}) for i in range(32)], 32)
     527
     """
+    return sum(runs_of_each(subsets, n_blocks).values())
+
+
+def runs_of_each(subsets: Iterable[Subset], n_blocks: int) -> dict[Subset, int]:
+    """The subsets in the order of `walk`, each with the blocks that run after the one before it.
+
+    >>> runs_of_each([frozenset(), frozenset({3})], 4)
+    {frozenset({3}): 3, frozenset(): 1}
+    """
+    found: dict[Subset, int] = {}
     runs = 0
 
     def count(index: int, state: None) -> None:
         nonlocal runs
         runs += 1
 
-    for _ in walk(set(subsets), n_blocks, None, count):
-        pass
-    return runs
+    for _, subset in walk(set(subsets), n_blocks, None, count):
+        found[subset], runs = runs, 0
+    return found
 
 
 def block_runs_alone(subsets: Iterable[Subset], n_blocks: int) -> int:

@@ -30,11 +30,6 @@ class WatchedMeter:
         self._meter = meter
         self.facts = meter.facts
 
-    @property
-    def block_runs(self) -> int:
-        """Blocks run so far, each over the whole calibration set."""
-        return self._meter.block_runs
-
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """One piece for each subset of each batch; PluginError where one is lost, or no piece."""
         left = {(batch, subset) for batch, subsets in enumerate(wanted) for subset in subsets}

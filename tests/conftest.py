@@ -243,10 +243,6 @@ class ToyMeter:
         self.batches = batches
         self.log: list[tuple[int, Subset]] = []
 
-    @property
-    def block_runs(self) -> int:
-        return len(self.log)
-
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         for batch, subsets in enumerate(wanted):
             for subset in subsets:

@@ -51,8 +51,10 @@ class SearchConfig:
         return {**dataclasses.asdict(self.settings), **self.options}
 
     def digest(self) -> str:
-        """Eight letters that tell this configuration from others."""
-        text = json.dumps(self.as_dict(), sort_keys=True)
+        """Eight letters that tell what is searched from other searches, wherever it is measured."""
+        where = ("backend", self.settings.backend)
+        what = {word: value for word, value in self.as_dict().items() if word not in where}
+        text = json.dumps(what, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 

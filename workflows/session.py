@@ -70,7 +70,7 @@ class SingleSession:
 
     @property
     def block_runs(self) -> int:
-        return self.meter.block_runs
+        return self.ledger.block_runs
 
     @property
     def measured(self) -> int:

@@ -8,12 +8,11 @@ share nothing, and a cut between two of them is free; a cut within a batch costs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 
-from prunekit.core import Subset, walk
+from prunekit.core import Subset, runs_of_each
 
 
 @dataclass(frozen=True)
@@ -22,37 +21,13 @@ class Part:
 
     batch: int
     subsets: tuple[Subset, ...]
-    n_blocks: int
     stretch: int
     """which stretch of the line it belongs to: neighbours are best measured by one replica"""
-
-    @cached_property
-    def runs(self) -> Mapping[Subset, int]:
-        """For each subset, in the order walked, the blocks that run after the one before it."""
-        return dict(walked(self.subsets, self.n_blocks))
 
     def without(self, done: Iterable[Subset]) -> Part:
         """What is left of it."""
         left = tuple(s for s in self.subsets if s not in set(done))
-        return Part(self.batch, left, self.n_blocks, self.stretch)
-
-
-def walked(subsets: Iterable[Subset], n_blocks: int) -> list[tuple[Subset, int]]:
-    """The subsets in the order in which `walk` yields them, each with the blocks run for it.
-
-    >>> [(sorted(s), runs) for s, runs in walked([frozenset(), frozenset({3})], 4)]
-    [([3], 3), ([], 1)]
-    """
-    found, runs = [], 0
-
-    def count(index: int, state: None) -> None:
-        nonlocal runs
-        runs += 1
-
-    for _, subset in walk(set(subsets), n_blocks, None, count):
-        found.append((subset, runs))
-        runs = 0
-    return found
+        return Part(self.batch, left, self.stretch)
 
 
 def cut(wanted: Sequence[Sequence[Subset]], n_blocks: int, stretches: int) -> list[Part]:
@@ -63,7 +38,7 @@ def cut(wanted: Sequence[Sequence[Subset]], n_blocks: int, stretches: int) -> li
     line = [
         (batch, subset, runs + 1)
         for batch, subsets in enumerate(wanted)
-        for subset, runs in walked(subsets, n_blocks)
+        for subset, runs in runs_of_each(subsets, n_blocks).items()
     ]
     total, passed = sum(work for _, _, work in line), 0
     places: list[tuple[int, int, Subset]] = []
@@ -71,7 +46,7 @@ def cut(wanted: Sequence[Sequence[Subset]], n_blocks: int, stretches: int) -> li
         places.append((batch, (2 * passed + work) * stretches // (2 * total), subset))
         passed += work
     return [
-        Part(batch, tuple(subset for *_, subset in group), n_blocks, stretch)
+        Part(batch, tuple(subset for *_, subset in group), stretch)
         for (batch, stretch), group in groupby(places, key=lambda place: place[:2])
     ]
 

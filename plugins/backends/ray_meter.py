@@ -36,8 +36,6 @@ class RayMeter:
         import ray
 
         self._fleet = fleet
-        self._batches = len(batches)
-        self._runs = 0
         self.facts = fleet.facts
         self.replicas = len(fleet.seats)
         try:
@@ -49,14 +47,6 @@ class RayMeter:
             ) from error
         self._closing = contextlib.ExitStack()
         self._closing.callback(on_close)
-
-    @property
-    def block_runs(self) -> int:
-        """Blocks run so far, each over the whole calibration set.
-
-        Not counted is what was lost with a replica.
-        """
-        return round(self._runs / self._batches)
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """One piece for each subset of each batch."""
@@ -85,7 +75,6 @@ class RayMeter:
             del begun[seat]
             return
         task.given.add(piece.subset)
-        self._runs += task.part.runs[piece.subset]
         yield piece
 
     def signal(self, name: str) -> Sequence[Sequence[float]]:

@@ -133,21 +133,20 @@ def test_two_searches_at_once_both_end_right(quick):
 
 
 def test_ctrl_c_says_the_best_so_far_and_keeps_everything(quick, monkeypatch):
-    from prunekit.plugins.models.decoder import DecoderAdapter
+    from prunekit.plugins.objectives.perplexity import Perplexity
 
-    original, calls = DecoderAdapter.block, []
+    original, moments = Perplexity.measure, iter(range(10**6))
 
-    def interrupted(self, index, state):
-        calls.append(index)
-        if len(calls) == 250:
+    def interrupted(self, output, batch):
+        if next(moments) == 40:
             raise KeyboardInterrupt
-        return original(self, index, state)
+        return original(self, output, batch)
 
-    monkeypatch.setattr(DecoderAdapter, "block", interrupted)
+    monkeypatch.setattr(Perplexity, "measure", interrupted)
     with pytest.raises(Interrupted, match=r"Best so far: blocks \d.*run the same command again"):
         prunekit.search(searcher="genetic", **quick)
     assert len(rows(quick)) > 8
-    monkeypatch.setattr(DecoderAdapter, "block", original)
+    monkeypatch.setattr(Perplexity, "measure", original)
     prunekit.search(searcher="genetic", **quick)
     assert measured_twice(quick) == 0
 

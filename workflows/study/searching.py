@@ -55,7 +55,6 @@ class _GroupSearch:
         self.unwritten = list(group.cells)
         self.effort = Effort()
         self.known: set[Subset] = set()
-        self.timing_runs = 0
         self.new_in_round = 0
         self.measured = self.measured_before_round = 0.0
 
@@ -90,7 +89,7 @@ class _GroupSearch:
             try:
                 yield session
             finally:
-                self.effort = Effort(session.measured, session.block_runs - self.timing_runs)
+                self.effort = Effort(session.measured, session.block_runs)
 
     def _check(self, session: Session, plan: Plan) -> None:
         """That the model is the one that was planned and begun with, and works."""
@@ -118,10 +117,7 @@ class _GroupSearch:
             self._write(CellFailure(cell, error))
 
     def _speed(self, session: Session, group: str) -> Speed:
-        before = session.block_runs
-        speed = speed_of(self.folder.path, group, session.speed)
-        self.timing_runs += session.block_runs - before
-        return speed
+        return speed_of(self.folder.path, group, session.speed)
 
     def _choices(self, lockstep: LockStep[Cell]) -> dict[Cell, Subset]:
         """Those not written yet; a searcher may choose what it never measured."""

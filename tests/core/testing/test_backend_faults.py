@@ -24,10 +24,6 @@ class Meter:
         self.batches = batches
         self.facts = self.inner.facts
 
-    @property
-    def block_runs(self):
-        return self.inner.block_runs
-
     def measure(self, wanted):
         return self.inner.measure(wanted)
 
@@ -145,10 +141,6 @@ class ClosesOthers(Meter):
             meter.closed = True
 
 
-class CountsNothing(Meter):
-    block_runs = 0
-
-
 class OtherFacts(Meter):
     def __init__(self, spec, objective, batches):
         super().__init__(spec, objective, batches)
@@ -204,7 +196,6 @@ FAULTS = [
     (EmptiesRequest, "changes the request"),
     (StaysBroken, "gives a piece twice"),
     (ClosesOthers, "after another meter of it was closed: RuntimeError: closed"),
-    (CountsNothing, "counts 0 block_runs"),
     (OtherFacts, "facts are not those of the model"),
     (SignalOfOneBatch, "gives another signal"),
     (Silent, "passes over an objective that fails"),

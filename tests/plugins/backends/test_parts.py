@@ -13,12 +13,12 @@ PAIRS = [frozenset(pair) for pair in itertools.combinations(range(N), 2)]
 
 
 def runs(parts):
-    return sum(sum(part.runs.values()) for part in parts)
+    return sum(block_runs(part.subsets, N) for part in parts)
 
 
 def work_of_stretches(parts, stretches):
     return [
-        sum(sum(p.runs.values()) + len(p.subsets) for p in parts if p.stretch == stretch)
+        sum(block_runs(p.subsets, N) + len(p.subsets) for p in parts if p.stretch == stretch)
         for stretch in range(stretches)
     ]
 
@@ -61,17 +61,10 @@ def test_subsets_with_common_first_blocks_stay_together():
     assert set(first.subsets) <= set(early)
 
 
-def test_the_runs_of_a_part_are_those_of_its_walk():
-    part = Part(0, tuple(PAIRS[:20]), N, 0)
-    assert sum(part.runs.values()) == block_runs(PAIRS[:20], N)
-    assert set(part.runs) == set(PAIRS[:20])
-
-
 def test_what_is_left_of_a_part_is_what_was_not_given():
-    part = Part(3, tuple(PAIRS[:5]), N, 1)
+    part = Part(3, tuple(PAIRS[:5]), 1)
     left = part.without(PAIRS[:2])
     assert (left.batch, left.stretch, left.subsets) == (3, 1, tuple(PAIRS[2:5]))
-    assert sum(left.runs.values()) == block_runs(PAIRS[2:5], N)
 
 
 def test_a_replica_takes_its_own_stretch_then_the_last_of_another():

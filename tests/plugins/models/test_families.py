@@ -93,7 +93,7 @@ def test_batch_size_changes_a_loss_by_rounding_only(tiny_model, registry, demo_t
 
 @pytest.mark.parametrize("n_blocks", [32, 36])
 def test_block_forwards_of_one_shot_are_counted(
-    n_blocks, tiny_model, registry, demo_tokenizer, tmp_path
+    n_blocks, tiny_model, registry, demo_tokenizer, tmp_path, monkeypatch
 ):
     from prunekit.core.journal import Journal
     from prunekit.core.ledger import Ledger
@@ -103,10 +103,13 @@ def test_block_forwards_of_one_shot_are_counted(
     objective = Perplexity(data="demo", samples=3, length=8)
     batches = batches_of(objective.calibration_set(demo_tokenizer), 16)
     assert len(batches) == 2
-    meter = PrefixMeter(adapter_of(folder, registry), objective, batches)
+    adapter, calls = adapter_of(folder, registry), []
+    block = adapter.block
+    monkeypatch.setattr(adapter, "block", lambda *given: (calls.append(given), block(*given))[1])
+    ledger = Ledger(PrefixMeter(adapter, objective, batches), batches, Journal(tmp_path, {}))
     request = next(OneShot().search(Problem(n_blocks, 7)))
-    Ledger(meter, batches, Journal(tmp_path, {})).measure(request)
-    assert meter.block_runs == {32: 527, 36: 665}[n_blocks]
+    ledger.measure(request)
+    assert ledger.block_runs == len(calls) / len(batches) == {32: 527, 36: 665}[n_blocks]
 
 
 @pytest.mark.parametrize(
