@@ -81,7 +81,7 @@ __all__ = [
     "probe",
     "readable",
     "rebuild",
-    "text_column",
     "runs_of_each",
+    "text_column",
     "walk",
 ]

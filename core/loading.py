@@ -82,7 +82,7 @@ def _claim(entry: Entry, config: PretrainedConfig, registry: Registry) -> int:
         with blaming("model", entry.cls):
             return int(entry.cls.handles(config))
     except PrunekitError as error:
-        registry.failures[f"{entry.source} {entry.version}"] = str(error)
+        registry.failures[entry.told] = str(error)
         return 0
 
 

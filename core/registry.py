@@ -46,6 +46,11 @@ class Entry:
     version: str
 
     @property
+    def told(self) -> str:
+        """The plugin as a failure names it, apart from all others."""
+        return f"{self.source} {self.version}, {self.kind} {self.name}"
+
+    @property
     def summary(self) -> str:
         """The first line of the docstring."""
         return (self.cls.__doc__ or "").strip().split("\n")[0]

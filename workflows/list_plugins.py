@@ -89,9 +89,9 @@ def list_plugins(name: str | None = None, registry: Registry | None = None) -> L
         try:
             cards.append(_card(entry, registry))
         except PluginError as error:
-            failures[f"{entry.source} {entry.version}"] = str(error)
+            failures[entry.told] = str(error)
     if name and not cards:
-        raise PluginError("; ".join(failures[f"{e.source} {e.version}"] for e in entries))
+        raise PluginError("; ".join(failures[e.told] for e in entries))
     return Listing(
         plugins=tuple(cards),
         failures=failures,

@@ -142,6 +142,24 @@ def test_where_no_other_family_handles_the_model_its_failure_is_told(
     assert len(err.splitlines()) == 1
 
 
+def test_two_of_one_distribution_that_fail_are_told_apart(
+    prunekit, install, tiny_model, monkeypatch
+):
+    first = PLUGIN.format(
+        kind="model",
+        module="models.llama3",
+        base="Llama3",
+        body=HANDLES.format("return config.not_there"),
+    )
+    second = 'class Other(Faulty):\n    "Another."\n    name = "other"\n@hookimpl'
+    source = first.replace("@hookimpl", second).replace("[Faulty]", "[Faulty, Other]")
+    install("prunekit-faulty", source)
+    monkeypatch.setenv("PRUNEKIT_PLUGINS", "prunekit-faulty,one-shot,ppl,local")
+    _, _, err = prunekit("search", "--model", tiny_model(), "--searcher", "one-shot")
+    assert "prunekit-faulty 1.0, model faulty: model 'faulty' " in err
+    assert "prunekit-faulty 1.0, model other: model 'other' " in err
+
+
 SEARCHER = """
 from dataclasses import dataclass
 from prunekit.core import hookimpl
@@ -174,4 +192,4 @@ def test_a_class_that_cannot_be_made(prunekit, install, tiny_model, body, reason
     status, out, err = prunekit("list-plugins")
     assert status == 0
     assert "genetic" in out
-    assert err.startswith("not loaded: prunekit-faulty 1.0: ")
+    assert err.startswith("not loaded: prunekit-faulty 1.0, searcher faulty: ")
