@@ -72,7 +72,8 @@ class Evaluator:
         self.store = ReadingStore(store, adapter.facts.fingerprint) if store else None
         self.found: dict[Subset, Evaluation] = {}
         """what was evaluated so far, complete or not"""
-        self.tasks = [(task, task.digest(wanted.limit)) for task in load_tasks(wanted)]
+        self.tokenizer = checkpoint.tokenizer()
+        self.tasks = [(t, t.digest(wanted.limit, self.tokenizer)) for t in load_tasks(wanted)]
         self.windows = self._windows()
 
     def evaluate(self, removed: Subset) -> Evaluation:
@@ -96,13 +97,12 @@ class Evaluator:
         return [self.found[subset] for subset in subsets]
 
     def _windows(self) -> list[Windows]:
-        tokenizer = self.checkpoint.tokenizer()
         config = self.checkpoint.config().get_text_config()
         context = getattr(config, "max_position_embeddings", None)
         found = []
         for protocol in protocols_of(self.wanted):
             self.watcher.stage(f"reading {protocol.name}")
-            found.append(cut(protocol, tokenizer, context))
+            found.append(cut(protocol, self.tokenizer, context))
         return found
 
     def _perplexities(self, windows: Windows, subsets: Sequence[Subset]) -> None:
@@ -134,10 +134,9 @@ class Evaluator:
             found[task.name] = kept
             return
         self.watcher.stage(f"{task.name}, {_variant(subset)}")
-        tokenizer = self.checkpoint.tokenizer()
         with self.adapter.bypassing(subset) as model:
             cached = not subset
-            reading = run_task(task, model, tokenizer, cached, self.wanted, self.watcher)
+            reading = run_task(task, model, self.tokenizer, cached, self.wanted, self.watcher)
         found[task.name] = reading
         if self.store:
             self.store.keep(subset, digest, reading)

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.checkpoint import first_line
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
 from prunekit.workflows.evaluation.documents import DEMO_DATA
 from prunekit.workflows.evaluation.wanted import DEMO, Wanted
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,15 @@ class LoadedTask:
     leaves: dict[str, Any]
     groups: dict[str, Any]
 
-    def digest(self, limit: int | None) -> str:
-        """What tells its items, its prompts and this way to score them from others."""
+    def digest(self, limit: int | None, tokenizer: PreTrainedTokenizerBase) -> str:
+        """What tells its items, prompts, tokens and this way to score them from others."""
         digest = hashlib.blake2b(digest_size=8)
         digest.update(f"{_version()} {limit}".encode())
         for name, task in self.leaves.items():
             digest.update(f"{name} {_plain(task.dump_config())}".encode())
             for _, document in task.doc_iterator(limit=limit):
-                digest.update(_plain(document).encode())
+                text = _plain(document)
+                digest.update(f"{text} {tokenizer(text)['input_ids']}".encode())
         return digest.hexdigest()
 
 

@@ -78,6 +78,17 @@ def test_changed_items_are_measured_again(again, measured, write_task):
     assert measured == [("kings", 1)] * 4
 
 
+def test_with_another_tokenizer_everything_is_measured_again(quick, measured, tmp_path):
+    model = shutil.copytree(quick["model"], tmp_path / "model")
+    settings = {"remove": [1], "workdir": quick["workdir"], **PPL, **TASK}
+    prunekit.evaluate(str(model), **settings)
+    tokenizer = json.loads((model / "tokenizer.json").read_text())
+    tokenizer["normalizer"] = {"type": "Lowercase"}
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+    prunekit.evaluate(str(model), **settings)
+    assert measured == [("demo", 2), ("demo", 1), ("demo", 1)] * 2
+
+
 def test_a_run_keeps_every_way_in_which_it_was_evaluated(again, run):
     first = again(**PPL, **TASK)
     short = again(**{**PPL, "ppl_samples": 2})
