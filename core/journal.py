@@ -58,6 +58,7 @@ class Journal:
                 lines.insert(0, json.dumps({"schema": SCHEMA, "describes": self.describes}))
             _write(self._segment, "\n".join(lines) + "\n")
         except OSError as error:
+            self._segment = None  # its last line may be torn: what follows goes into another
             raise StorageError(
                 f"cannot write to {self.folder}: {error.strerror}. All earlier measurements are "
                 "safe: make room or choose another --workdir, then run the same command again"

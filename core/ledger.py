@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from prunekit.core.errors import PluginError
 from prunekit.core.interfaces import Batch, Meter
 from prunekit.core.journal import Journal, Span, Values
 from prunekit.core.measurement import Measurement, Piece
@@ -85,15 +84,8 @@ class Ledger:
             self._flush()
 
     def _entry(self, piece: Piece) -> tuple[Subset, Span, Values]:
-        first, last = span = self.spans[piece.batch]
-        lengths = {len(piece.sums), len(piece.weights)}
-        if lengths != {last - first} or not all(map(math.isfinite, piece.weights)):
-            raise PluginError(
-                f"the objective must give {last - first} sums and finite weights, one a sample; "
-                f"it gave {len(piece.sums)} sums and the weights {piece.weights}"
-            )
         sums = tuple(x if math.isfinite(x) else math.inf for x in piece.sums)
-        return piece.subset, span, (sums, piece.weights)
+        return piece.subset, self.spans[piece.batch], (sums, piece.weights)
 
     def _flush(self) -> None:
         if self._pending:

@@ -23,6 +23,17 @@ class Piece:
     weights: tuple[float, ...]
 
 
+def check_piece(piece: Piece, samples: int) -> None:
+    """ValueError unless it has a sum and a finite weight for each of so many samples."""
+    if len(piece.sums) != samples or len(piece.weights) != samples:
+        raise ValueError(
+            f"`measure` must give {samples} sums and weights, one a sample; it gave "
+            f"{len(piece.sums)} sums and {len(piece.weights)} weights"
+        )
+    if not all(map(math.isfinite, piece.weights)):
+        raise ValueError(f"`measure` must give finite weights, not {piece.weights}")
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What one pruned variant scored on every calibration sample.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prunekit.core.blame import blaming
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Batch, ModelAdapter, Objective, State
-from prunekit.core.measurement import Piece
+from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import Subset
 from prunekit.core.signals import Table, measure_signal
 from prunekit.core.trie import walk
@@ -52,6 +52,7 @@ class PrefixMeter:
             with _step("objective", self.objective):
                 sums, weights = self.objective.measure(output, batch)
                 piece = Piece(subset, number, _numbers(sums), _numbers(weights))
+                check_piece(piece, batch.n_samples)
             yield piece
 
     def _prepared(self, number: int) -> Batch:

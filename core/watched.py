@@ -7,7 +7,7 @@ from typing import Any
 
 from prunekit.core.blame import blaming
 from prunekit.core.interfaces import Backend, Batch, Meter, ModelFacts, Objective, Spec
-from prunekit.core.measurement import Piece
+from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import Subset, words
 
 
@@ -19,15 +19,17 @@ def open_meter(
         meter = backend.open(spec, objective, batches)
         if not isinstance(getattr(meter, "facts", None), ModelFacts):
             raise TypeError(f"`open` must give a meter with `facts`, not {type(meter).__name__}")
-    return WatchedMeter(backend, meter)
+    return WatchedMeter(backend, meter, [batch.n_samples for batch in batches])
 
 
 class WatchedMeter:
     """Hands everything on to a meter, and looks at what comes back."""
 
-    def __init__(self, backend: Backend, meter: Meter) -> None:
+    def __init__(self, backend: Backend, meter: Meter, samples: Sequence[int]) -> None:
         self._backend = backend
         self._meter = meter
+        self._samples = samples
+        """in each batch"""
         self.facts = meter.facts
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
@@ -37,6 +39,7 @@ class WatchedMeter:
             for piece in self._meter.measure(wanted):
                 if not isinstance(piece, Piece) or (piece.batch, piece.subset) not in left:
                     raise ValueError(f"`measure` gives {piece!r}, which was not asked for")
+                check_piece(piece, self._samples[piece.batch])
                 left.remove((piece.batch, piece.subset))
                 yield piece
             for batch, subset in left:

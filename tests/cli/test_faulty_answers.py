@@ -67,6 +67,16 @@ def check_one_line(outcome, kind, reason):
             "        import numpy; return [numpy.array(['x'] * batch.n_samples)] * 2",
             "`measure` must give numbers, not 'x'",
         ),
+        (
+            "def measure(self, output, batch): return super().measure(output, batch)[0][:1], "
+            "super().measure(output, batch)[1]",
+            "`measure` must give 2 sums and weights, one a sample; it gave 1 sums and 2 weights",
+        ),
+        (
+            "def measure(self, output, batch): return [x / 0 for x in "
+            "super().measure(output, batch)]",
+            "`measure` must give finite weights, not (inf, inf)",
+        ),
         ("def reduce(self, sums, weights): return 'x'", "could not convert string to float"),
         ("def reduce(self, sums, weights): return {}[0]", "KeyError: 0"),
         ("def readings(self, loss): return {}[0]", "KeyError: 0"),
@@ -95,6 +105,13 @@ OPENED = "def open(self, *args):\n        meter = super().open(*args); {}; retur
         (
             OPENED.format("given = meter.measure; meter.measure = lambda w: 2 * list(given(w))"),
             "which was not asked for",
+        ),
+        (
+            OPENED.format(
+                "given = meter.measure; from dataclasses import replace; "
+                "meter.measure = lambda w: (replace(piece, sums=()) for piece in given(w))"
+            ),
+            "`measure` must give 2 sums and weights, one a sample; it gave 0 sums",
         ),
         (OPENED.format("meter.close = None"), "'NoneType' object is not callable"),
     ],

@@ -110,3 +110,26 @@ def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
     ):
         journal.append(PIECES[1:])
     assert set(Journal(tmp_path, KEY).known) == {A}
+
+
+@pytest.mark.parametrize("part", [0.0, 0.2, 0.6, 0.9])
+@pytest.mark.parametrize("before", [0, 1])
+def test_after_a_write_that_failed_half_way_a_new_segment_is_begun(
+    tmp_path, monkeypatch, part, before
+):
+    import prunekit.core.journal
+
+    journal, write = Journal(tmp_path, KEY), prunekit.core.journal._write
+    if before:
+        journal.append(PIECES[:before])
+
+    def full(path, text):
+        write(path, text[: int(part * len(text))])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prunekit.core.journal, "_write", full)
+        with pytest.raises(StorageError):
+            journal.append(PIECES[before:])
+    journal.append(PIECES[before:])
+    assert set(Journal(tmp_path, KEY).known) == {A, B}

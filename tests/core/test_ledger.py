@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from prunekit.core import PluginError
 from prunekit.core.interfaces import Batch
 from prunekit.core.journal import Journal
 from prunekit.core.ledger import Ledger
@@ -117,8 +116,3 @@ def test_two_processes_at_once_lose_and_corrupt_nothing(toy_meter, tmp_path):
     meter = toy_meter()
     assert ledger(meter, tmp_path / "both").measure(SUBSETS) == expected
     assert meter.log == []
-
-
-def test_an_objective_that_gives_the_wrong_number_of_sums_is_named(toy_meter, tmp_path):
-    with pytest.raises(PluginError, match="must give 3 sums"):
-        ledger(toy_meter(), tmp_path, sizes=(3, 2)).measure(SUBSETS)
