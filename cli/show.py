@@ -94,7 +94,8 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
     out.print(
         f"{shown.model_type}, {shown.n_blocks} blocks, {shown.parameters:,} parameters ({stored})"
     )
-    out.print(f"{shown.weight_bytes / 1e6:,.1f} MB in {shown.files} safetensors file(s)")
+    files = _counted(shown.files, "safetensors file", "safetensors files")
+    out.print(f"{shown.weight_bytes / 1e6:,.1f} MB in {files}")
     if record is None:
         out.print()
         _next("search it", f"search --model {shlex.quote(shown.folder)}")
@@ -135,12 +136,14 @@ def _journal(shown: ShownJournal) -> None:
     out.print(f"model: weights {about['weights']}{models}", soft_wrap=True)
     same = ("adapter", "dtype", "device", "attention", "torch", "transformers")
     out.print(", ".join(f"{name} {about[name]}" for name in same if name in about))
-    options = ", ".join(f"{name} {value}" for name, value in about.get("options", {}).items())
-    out.print(f"objective: {about['objective'].rpartition('.')[2]} ({options})")
-    out.print(
-        f"{shown.subsets:,} subsets of up to {shown.samples:,} samples, "
-        f"by {shown.segments} process(es)"
-    )
+    given = {k: value for k, value in about.get("options", {}).items() if value is not None}
+    options = ", ".join(f"{name} {value}" for name, value in given.items())
+    objective = about["objective"].rpartition(".")[2]
+    out.print(f"objective: {objective} ({options})" if options else f"objective: {objective}")
+    subsets = _counted(shown.subsets, "subset", "subsets")
+    samples = _counted(shown.samples, "sample", "samples")
+    processes = _counted(shown.segments, "process", "processes")
+    out.print(f"{subsets} of up to {samples}, by {processes}")
     sizes = ", ".join(f"{size}: {count:,}" for size, count in shown.by_size.items())
     out.print(f"by the number of blocks removed: {sizes}")
 
@@ -162,6 +165,10 @@ def _evaluation(row: Mapping[str, Any] | None) -> None:
 def _versions(versions: Mapping[str, str]) -> None:
     numbers = ", ".join(f"{name} {number}" for name, number in versions.items())
     out.print(f"made with {numbers}\n")
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
 
 
 def _next(what: str, command: str) -> None:

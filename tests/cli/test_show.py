@@ -89,6 +89,7 @@ def test_a_checkpoint_that_was_changed_afterwards(prunekit, tiny_model):
 def test_a_checkpoint_of_others(prunekit, tiny_model):
     out = printed(prunekit, tiny_model())
     assert "llama, 8 blocks, 205,344 parameters (F32 205,344)" in out
+    assert "0.8 MB in 1 safetensors file\n" in out
     assert commands(out) == [f"search --model {tiny_model()}"]
 
 
@@ -96,8 +97,18 @@ def test_a_journal(prunekit, run):
     (folder,) = Path("prunekit-runs", "journals").iterdir()
     out = printed(prunekit, folder)
     assert "objective: Perplexity (data demo, samples 2, length 24" in out
-    assert "10 subsets of up to 2 samples, by 1 process(es)" in out
+    assert "10 subsets of up to 2 samples, by 1 process\n" in out
     assert "by the number of blocks removed: 0: 1, 1: 8, 2: 1" in out
+
+
+def test_options_without_a_value_are_not_shown(prunekit, tmp_path):
+    from prunekit.core.journal import Journal
+
+    about = {"weights": "abc", "objective": "some.Mine", "options": {"samples": None, "seed": 0}}
+    Journal(tmp_path / "journals" / "a", about).append([(frozenset({1}), (0, 1), ((1.0,), (1.0,)))])
+    out = printed(prunekit, tmp_path / "journals" / "a")
+    assert "objective: Mine (seed 0)" in out
+    assert "1 subset of up to 1 sample, by 1 process" in out
 
 
 def test_all_runs(prunekit, run):
