@@ -79,7 +79,7 @@ def evaluate(
 ) -> None:
     """Evaluate a pruned model beside the dense one: perplexities, tasks, and a quality gate."""
     listen(verbose)
-    say_if_demo(given, run, quiet)
+    say_if_demo(run is not None or "model" in given, quiet)
     missed = None
     with counter(quiet) as show:
         try:

@@ -32,6 +32,6 @@ def export(
 ) -> None:
     """Write a model without some of its blocks, and prove that it loads and is right."""
     listen(verbose)
-    say_if_demo(given, run)
+    say_if_demo(run is not None or "model" in given)
     write(**given, to=to, run=run, remove=parse_blocks(remove), format=format, workdir=workdir)
     out.print(f"saved {to}", soft_wrap=True)

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from prunekit.core.errors import Interrupted
+from prunekit.cli.stopping import stoppable
 from prunekit.core.options import Option, flag_name, no_flag_name, options_of
 from prunekit.core.registry import Registry
+from prunekit.workflows.config import PLUGIN_KINDS
 
 SHORT = {"budget": "-k"}
-PLUGIN_KINDS = ("searcher", "objective", "backend")
 
 
 def with_flags(
@@ -29,8 +29,8 @@ def with_flags(
 ) -> Callable[..., None]:
     """`command` with flags for `settings` and, where it wants them, for the options of plugins.
 
-    It receives what was given as one mapping `given`, in the words of a configuration file. `panel`
-    is what help calls the settings.
+    It receives what was given as one mapping `given`, in the words of a configuration file, and the
+    `registry` if it asks for it. `panel` is what help calls the settings.
     """
     flags = [_flag((), option, panel) for option in settings]
     for entry in registry.entries if with_plugins else ():
@@ -38,20 +38,18 @@ def with_flags(
             label = registry.label(entry)
             title = f"{entry.kind} {label}"
             flags += [_flag((label,), option, title) for option in options_of(entry.cls)]
+    own = inspect.signature(command, eval_str=True).parameters
+    told = {"registry": registry} if "registry" in own else {}
     paths = {f"flag_{number}": path for number, (path, _) in enumerate(flags)}
 
     def run(**arguments: Any) -> None:
         values = {path: arguments.pop(name) for name, path in paths.items()}
         given = _nest({path: value for path, value in values.items() if value is not None})
-        try:
-            command(**arguments, given=given)
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped; all that was measured is kept, so the same command goes on from there"
-            ) from None
+        with stoppable():
+            command(**arguments, **told, given=given)
 
-    own = inspect.signature(command, eval_str=True).parameters.values()
-    parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "given"]
+    typed = [parameter for name, parameter in own.items() if name not in ("given", "registry")]
+    parameters = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in typed]
     for name, (_, annotation) in zip(paths, flags, strict=True):
         parameters.append(
             inspect.Parameter(

@@ -29,7 +29,7 @@ def latency(
 ) -> None:
     """Time a model without some of its blocks against all of it, in turns."""
     listen(verbose)
-    say_if_demo(given, run, quiet)
+    say_if_demo(run is not None or "model" in given, quiet)
     blocks = parse_blocks(remove)
     with counter(quiet) as watch:
         result = measure(**given, run=run, remove=blocks, workdir=workdir, watch=watch)

@@ -15,7 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from prunekit.core.rehearsal import Cost
 from prunekit.workflows.quiet import quiet_libraries
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only the result: no progress, remarks or advice.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Let other libraries talk.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")]
 Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]

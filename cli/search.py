@@ -10,16 +10,16 @@ import typer
 
 from prunekit.cli.results import show_estimate, show_next, show_result
 from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, bar, err, listen
-from prunekit.core.registry import load
-from prunekit.workflows.config import parse, parse_file
+from prunekit.cli.variant import say_if_demo
+from prunekit.core.registry import Registry
+from prunekit.workflows.config import read_config
 from prunekit.workflows.estimate import estimate
-from prunekit.workflows.export import check_target
-from prunekit.workflows.plan import resolve
-from prunekit.workflows.search import run_search, save_result
+from prunekit.workflows.search import prepare, run_search, save_result
 
 
 def search(
     given: dict[str, Any],
+    registry: Registry,
     config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
     workdir: Workdir = Path("prunekit-runs"),
     save: Annotated[Path | None, typer.Option(help="Write the pruned model here.")] = None,
@@ -33,13 +33,9 @@ def search(
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
     listen(verbose)
-    registry = load()
-    parsed = parse_file(config, given, registry) if config else parse(given, registry)
-    if parsed.settings.model is None and not quiet:
-        err.print("no --model given: taking demo, a small model that comes with prunekit")
-    if save:
-        check_target(save)
-    plan = resolve(parsed, registry)
+    told = read_config(config, given, registry)
+    say_if_demo(told.settings.model is not None, quiet)
+    plan = prepare(told, registry, save)
     if dry_run:
         costs = estimate(plan)
         if json:
@@ -53,8 +49,13 @@ def search(
         sys.stdout.write(result.to_json())
     else:
         show_result(result)
-    if save:
-        save_result(plan, result, save)
-        err.print(f"saved {save}", soft_wrap=True)
-    if not json:
-        show_next(result.run, saved=save is not None)
+    saved = False
+    try:
+        if save:
+            save_result(plan, result, save)
+            saved = True
+    finally:  # also where it cannot be saved: what was found is not lost
+        if saved and not quiet:
+            err.print(f"saved {save}", soft_wrap=True)
+        if not (json or quiet):
+            show_next(result.run, saved)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,7 +24,7 @@ def parse_blocks(text: str | None) -> list[int] | None:
         ) from None
 
 
-def say_if_demo(given: Mapping[str, Any], run: Path | None, quiet: bool = False) -> None:
-    """Tell that a demo model is taken where none was named."""
-    if run is None and "model" not in given and not quiet:
+def say_if_demo(named: bool, quiet: bool = False) -> None:
+    """Tell that a demo model is taken where nothing names one."""
+    if not named and not quiet:
         err.print("no --model given: taking demo, a small model that comes with prunekit")

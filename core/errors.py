@@ -40,6 +40,6 @@ class PluginError(PrunekitError):
 
 
 class Interrupted(PrunekitError):
-    """The user pressed Ctrl-C; the message says the best so far and how to go on."""
+    """The user pressed Ctrl-C, or sent SIGTERM; the message says the best so far and how to go on."""
 
     exit_status = 130

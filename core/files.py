@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,20 @@ from prunekit.core.errors import PrunekitError, StorageError
 def write_text(path: Path, text: str) -> None:
     """Replace the file at once; StorageError where that fails, and then the old one stands."""
     write_bytes(path, text.encode())
+
+
+def check_writable(path: Path) -> None:
+    """StorageError where nothing can be written to `path`, or made there; nothing is left behind.
+
+    It is tried, since permissions do not tell of a read-only disk.
+    """
+    above = next(p for p in (path.absolute(), *path.absolute().parents) if os.path.lexists(p))
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".prunekit-", dir=above))
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {above}: {error.strerror}; choose another place"
+        ) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -24,10 +24,12 @@ class Ledger:
         batches: Sequence[Batch],
         journal: Journal,
         on_measured: Callable[[float], None] = lambda subsets: None,
+        on_written: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_measured` is told after each piece how many subsets it makes in all.
 
-        A subset is measured batch by batch, so that is a sum of parts.
+        A subset is measured batch by batch, so that is a sum of parts. `on_written` is called
+        whenever the journal has grown.
         """
         self.meter = meter
         self.journal = journal
@@ -35,6 +37,7 @@ class Ledger:
         self.spans = _spans(batches)
         """which samples of the whole set are in each batch"""
         self._on_measured = on_measured
+        self._on_written = on_written
         self._pieces = 0
         self._block_runs = 0
         self._complete: dict[Subset, Measurement] = {}
@@ -93,6 +96,7 @@ class Ledger:
             self.journal.append(pieces)
             finished = [s for s in {p[0] for p in pieces} if self._recall(s)]
             self.measured += len(finished)
+            self._on_written()
 
 
 def _spans(batches: Sequence[Batch]) -> list[Span]:

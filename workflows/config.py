@@ -69,6 +69,11 @@ def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
     return SearchConfig(settings, options)
 
 
+def read_config(path: Path | None, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:
+    """What flags say, over a file where one is given."""
+    return parse(flags, registry) if path is None else parse_file(path, flags, registry)
+
+
 def parse_file(path: Path, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:
     """The same from a YAML file, over which flags win; errors in the file name the line."""
     data, lines = read_yaml(path)

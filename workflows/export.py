@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.checkpoint import find
 from prunekit.core.errors import CheckpointError, ConfigError, UnfitModel
-from prunekit.core.files import rename_into_place, writing
+from prunekit.core.files import check_writable, rename_into_place, writing
 from prunekit.core.interfaces import OWN_DTYPE, ModelAdapter, Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.options import suggest
@@ -132,9 +132,7 @@ def _torch_dtype(name: str | None) -> torch.dtype | None:
 
 
 def check_target(to: Path) -> None:
-    """ConfigError where `to` exists, since nothing is overwritten, or cannot be written."""
-    if to.exists():
+    """ConfigError where `to` exists, as nothing is overwritten; StorageError if it cannot be."""
+    if os.path.lexists(to):
         raise ConfigError(f"{to} exists already; choose another name, or remove it")
-    above = next(folder for folder in to.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise ConfigError(f"{to} cannot be written: {above} is no folder that you may write to")
+    check_writable(to)

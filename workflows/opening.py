@@ -24,15 +24,19 @@ from prunekit.workflows.session import Session, SingleSession
 
 @contextmanager
 def open_session(
-    plan: Plan, workdir: Path, on_measured: Callable[[float], None] = lambda subsets: None
+    plan: Plan,
+    workdir: Path,
+    on_measured: Callable[[float], None] = lambda subsets: None,
+    on_written: Callable[[], None] = lambda: None,
 ) -> Iterator[Session]:
     """Load the model and everything measured of it before; close it at the end.
 
+    `on_measured` and `on_written` are told of progress as a Ledger tells it.
     ConfigError where a calibration sample is longer than the model's context.
     """
     with ExitStack() as stack:
         sessions = [
-            stack.enter_context(_open_part(plan, objective, workdir, on_measured))
+            stack.enter_context(_open_part(plan, objective, workdir, on_measured, on_written))
             for objective, _ in plan.parts
         ]
         if sessions[0].objective is plan.objective:
@@ -43,7 +47,11 @@ def open_session(
 
 @contextmanager
 def _open_part(
-    plan: Plan, objective: Objective, workdir: Path, on_measured: Callable[[float], None]
+    plan: Plan,
+    objective: Objective,
+    workdir: Path,
+    on_measured: Callable[[float], None],
+    on_written: Callable[[], None],
 ) -> Iterator[SingleSession]:
     samples = calibration_samples(plan, objective)
     batches = batches_of(samples, plan.spec.tokens_per_forward)
@@ -51,7 +59,7 @@ def _open_part(
     try:
         describes = _describe(objective, meter, samples)
         folder = workdir / "journals" / _digest(describes)
-        ledger = Ledger(meter, batches, Journal(folder, describes), on_measured)
+        ledger = Ledger(meter, batches, Journal(folder, describes), on_measured, on_written)
         yield SingleSession(objective, meter, ledger)
     finally:
         meter.close()

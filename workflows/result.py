@@ -42,7 +42,10 @@ class RunnerUp:
 
 @dataclass(frozen=True)
 class Work:
-    """What the search cost. What was measured before makes it cheaper, but for what is asked."""
+    """What the search cost, all its sessions together, if it was stopped or given again.
+
+    What other searches measured before makes it cheaper, but for what is asked.
+    """
 
     asked: int
     measured: int

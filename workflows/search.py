@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.driver import Driver
-from prunekit.core.errors import CheckpointError, Interrupted
-from prunekit.core.files import write_text
+from prunekit.core.errors import CheckpointError, Interrupted, StorageError
+from prunekit.core.files import check_writable, write_text
 from prunekit.core.problem import DENSE, Subset, words
-from prunekit.core.registry import load
+from prunekit.core.registry import Registry, load
 from prunekit.core.rehearsal import rehearse
 from prunekit.core.signals import needs_of
 from prunekit.core.trie import block_runs_alone
-from prunekit.workflows.config import parse
+from prunekit.workflows.account import Account
+from prunekit.workflows.config import SearchConfig, parse
 from prunekit.workflows.export import check_target, export_checkpoint
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import Plan, resolve
@@ -48,21 +48,28 @@ def search(
     """
     quiet_libraries()
     registry = load()
-    target = Path(save) if save else None
-    if target:
-        check_target(target)
-    plan = resolve(parse({"model": model, **given}, registry), registry)
+    plan = prepare(parse({"model": model, **given}, registry), registry, save)
     result = run_search(plan, Path(workdir))
-    if target:
-        save_result(plan, result, target)
+    if save:
+        save_result(plan, result, Path(save))
     return result
 
 
+def prepare(config: SearchConfig, registry: Registry, save: str | Path | None = None) -> Plan:
+    """The plan of a search, refused here where its result could not be written to `save`."""
+    if save:
+        check_target(Path(save))
+    return resolve(config, registry)
+
+
 def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> SearchResult:
-    """Carry out a plan: search, and write the run's folder."""
+    """Carry out a plan: search, and write the run's folder.
+
+    The folder comes to be when model and data are there, so that a start that fails leaves none.
+    """
+    check_writable(workdir)
     folder = workdir / "runs" / plan.name
-    write_text(folder / "config.yaml", _config_text(plan))
-    result = _Search(plan, progress or Silent()).run(workdir, str(folder))
+    result = _Search(plan, folder, progress or Silent()).run(workdir)
     write_text(folder / "result.json", result.to_json())
     return result
 
@@ -70,7 +77,13 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
 def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
     """Write the checkpoint without the blocks that a search chose."""
     removed = frozenset(result.removed)
-    export_checkpoint(plan.spec, removed, to, result=result.as_dict(), config=plan.config)
+    try:
+        export_checkpoint(plan.spec, removed, to, result=result.as_dict(), config=plan.config)
+    except StorageError as error:
+        raise StorageError(
+            f"{error}. What was found is kept: `prunekit export --run {result.run} --to FOLDER` "
+            "writes it elsewhere"
+        ) from error
 
 
 def check_dense(session: Session, model: str) -> None:
@@ -86,39 +99,45 @@ def check_dense(session: Session, model: str) -> None:
 class _Search:
     """One run of a searcher, with what must be known when it is interrupted."""
 
-    def __init__(self, plan: Plan, progress: Progress) -> None:
+    def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
         self.plan = plan
+        self.folder = folder
         self.progress = progress
         self.driver: Driver | None = None
+        self.account: Account | None = None
         self.measured = 0.0
         self.measured_before_request = 0.0
 
-    def run(self, workdir: Path, folder: str) -> SearchResult:
+    def run(self, workdir: Path) -> SearchResult:
         self.progress.stage("loading the model")
+        opened = open_session(self.plan, workdir, self._on_measured, self._on_written)
         try:
-            with open_session(self.plan, workdir, self._on_measured) as session:
-                return self._search(session, folder)
+            with opened as session:
+                return self._search(session)
         except KeyboardInterrupt:
             raise Interrupted(self._farewell(workdir)) from None
 
-    def _search(self, session: Session, folder: str) -> SearchResult:
+    def _search(self, session: Session) -> SearchResult:
         self.progress.stage("measuring the dense model")
         check_dense(session, self.plan.spec.model)
-        runs, measured = session.block_runs, session.measured
-        start = time.perf_counter()
+        write_text(self.folder / "config.yaml", _config_text(self.plan))
+        account = self.account = Account(self.folder, session)
         driver = self.driver = self._start(session)
         while driver.request is not None:
             self.measured_before_request = self.measured
             driver.answer(session.losses(driver.request))
             self._tell()
+        account.keep()
+        self.account = None  # what describes the choice is no part of its cost
+        spent = account.total()
         work = Work(
             asked=driver.asked,
-            measured=session.measured - measured,
-            block_runs=session.block_runs - runs,
+            measured=spent.measured,
+            block_runs=spent.block_runs,
             block_runs_alone=block_runs_alone(driver.requests, driver.problem.n_blocks),
-            seconds=round(time.perf_counter() - start, 3),
+            seconds=round(spent.seconds, 3),
         )
-        return _result(self.plan, session, driver, work, folder)
+        return _result(self.plan, session, driver, work, str(self.folder))
 
     def _start(self, session: Session) -> Driver:
         """Measure the signals that the searcher needs, and let it begin."""
@@ -132,6 +151,10 @@ class _Search:
     def _on_measured(self, subsets: float) -> None:
         self.measured = subsets
         self._tell()
+
+    def _on_written(self) -> None:
+        if self.account:
+            self.account.keep()
 
     def _tell(self) -> None:
         if self.driver:

@@ -185,7 +185,8 @@ def test_one_that_is_chosen_all_the_same_costs_one_line(
     assert len(err.strip().splitlines()) == 1
 
 
-def test_an_endless_search_is_cut_by_ctrl_c(install, tmp_path, tiny_model):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_endless_search_is_cut_by_ctrl_c(install, tmp_path, tiny_model, stop):
     install("prunekit-endless", LOADED["prunekit-endless"])
     command = [sys.executable, "-m", "prunekit", "search", "--searcher", "endless"]
     running = subprocess.Popen(
@@ -199,9 +200,9 @@ def test_an_endless_search_is_cut_by_ctrl_c(install, tmp_path, tiny_model):
     while not list(tmp_path.glob("prunekit-runs/journals/*/*.jsonl")):
         assert running.poll() is None
         time.sleep(0.1)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(stop)
     out, err = running.communicate()
-    assert (running.returncode, out) == (130, "")
+    assert (running.returncode, out) == (128 + stop, "")
     assert err.startswith("stopped. ")
     assert len(err.strip().splitlines()) == 1
 

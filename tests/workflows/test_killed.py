@@ -91,5 +91,8 @@ def test_it_ends_with_the_identical_result_and_measures_nothing_twice(
     assert dataclasses.replace(result, work=None, run="") == dataclasses.replace(
         expected, work=None, run=""
     )
+    assert result.work.asked == expected.work.asked
+    assert result.work.measured == expected.work.measured
+    assert result.work.block_runs >= expected.work.block_runs > 0 or not expected.work.measured
     found = list(measured(quick["workdir"]))
     assert len(found) == len(set(found))

@@ -59,9 +59,9 @@ def test_the_run_folder_repeats_the_run(quick):
     assert stored == result.as_dict()
     config = yaml.safe_load(Path(result.run, "config.yaml").read_text())
     assert config["genetic"] == {"population": 4, "elite": 0.2, "mutation": 0.15, "generations": 10}
-    again = prunekit.search(**config, workdir=quick["workdir"])
-    assert same(again) == same(result)
-    assert again.work.measured == 0
+    before = rows(quick)
+    assert prunekit.search(**config, workdir=quick["workdir"]) == result
+    assert rows(quick) == before
 
 
 def test_a_second_searcher_reuses_what_the_first_measured(quick):
@@ -89,10 +89,13 @@ def test_an_objective_that_was_edited_measures_anew(quick, install, tmp_path):
     install("prunekit-mine", source)
     given = {**quick, "objective": "mine", "mine": quick["ppl"], "searcher": "one-shot"}
     del given["ppl"]
-    assert prunekit.search(**given).work.measured > 0
-    assert prunekit.search(**given).work.measured == 0
+    prunekit.search(**given)
+    before = rows(quick)
+    prunekit.search(**given)
+    assert rows(quick) == before
     (tmp_path / "site" / "prunekit_mine.py").write_text(source + "SCALE = 10\n")
-    assert prunekit.search(**given).work.measured > 0
+    prunekit.search(**given)
+    assert len(rows(quick)) == 2 * len(before)
 
 
 def test_by_default_a_quarter_of_the_blocks_goes(quick):
@@ -125,8 +128,10 @@ def test_two_searches_at_once_both_end_right(quick):
     arguments = json.dumps({**quick, "workdir": str(quick["workdir"])})
     children = [subprocess.Popen([sys.executable, "-c", code, arguments]) for _ in range(2)]
     assert [child.wait() for child in children] == [0, 0]
+    before = rows(quick)
     result = prunekit.search(searcher="greedy", **quick)
-    assert result.work.measured == 0
+    assert rows(quick) == before
+    assert result.work.measured >= result.work.asked == 21
     assert len(
         {(tuple(r["removed"]), *map(tuple, (r["sums"], r["samples"]))) for r in rows(quick)}
     ) == len({(tuple(r["removed"]), tuple(r["samples"])) for r in rows(quick)})
@@ -195,7 +200,7 @@ def test_a_searcher_named_with_its_distribution_repeats_from_its_run(quick):
 
 def test_a_workdir_that_cannot_be_written_is_one_line(quick, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(StorageError, match="cannot be written"):
         prunekit.search(**{**quick, "workdir": tmp_path / "file"})
 
 
@@ -229,3 +234,91 @@ def test_saving_over_something_is_refused_before_any_work(quick, tmp_path):
     with pytest.raises(ConfigError, match="exists already"):
         prunekit.search(save=tmp_path, **quick)
     assert not quick["workdir"].exists()
+
+
+def test_a_finished_search_given_again_gives_back_what_it_cost(quick):
+    first = prunekit.search(searcher="greedy", **quick)
+    again = prunekit.search(searcher="greedy", **quick)
+    assert again == first
+    assert json.loads(Path(first.run, "result.json").read_text()) == first.as_dict()
+
+
+def test_what_is_measured_anew_is_added_to_what_was_spent(quick):
+    first = prunekit.search(searcher="greedy", **quick)
+    for path in segments(quick):
+        path.unlink()
+    again = prunekit.search(searcher="greedy", **quick)
+    assert (again.work.measured, again.work.block_runs, again.work.asked) == (
+        2 * first.work.measured,
+        2 * first.work.block_runs,
+        first.work.asked,
+    )
+    assert again.work.seconds > first.work.seconds
+
+
+def test_what_sessions_that_were_stopped_spent_is_added_up(quick, monkeypatch):
+    from prunekit.plugins.objectives.perplexity import Perplexity
+
+    whole = prunekit.search(searcher="genetic", **{**quick, "workdir": quick["workdir"] / "whole"})
+    original, moments = Perplexity.measure, iter(range(10**6))
+
+    def interrupted(self, output, batch):
+        if next(moments) in (20, 45):
+            raise KeyboardInterrupt
+        return original(self, output, batch)
+
+    monkeypatch.setattr(Perplexity, "measure", interrupted)
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            prunekit.search(searcher="genetic", **quick)
+    result = prunekit.search(searcher="genetic", **quick)
+    assert result.work.measured == whole.work.measured
+    assert result.work.block_runs >= whole.work.block_runs
+
+
+@pytest.mark.parametrize(
+    ("data", "content"), [("nowhere.txt", None), ("short.txt", "Too short."), ("bad.jsonl", "{")]
+)
+def test_a_search_that_fails_on_its_data_leaves_nothing(quick, tmp_path, data, content):
+    if content is not None:
+        (tmp_path / data).write_text(content)
+    quick["ppl"] = {**quick["ppl"], "data": str(tmp_path / data)}
+    with pytest.raises(ConfigError):
+        prunekit.search(**quick)
+    assert not quick["workdir"].exists()
+
+
+def test_a_broken_record_of_the_cost_is_named(quick):
+    result = prunekit.search(searcher="one-shot", **quick)
+    (record,) = Path(result.run, "work").iterdir()
+    record.write_text("{")
+    with pytest.raises(ConfigError, match="is not JSON .* remove it"):
+        prunekit.search(searcher="one-shot", **quick)
+
+
+@pytest.mark.parametrize("place", ["file/pruned", "/proc/prunekit/pruned", "/dev/full/pruned"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_loaded(
+    quick, tmp_path, monkeypatch, place
+):
+    from prunekit.core.checkpoint import Checkpoint
+
+    monkeypatch.setattr(Checkpoint, "config", None)
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match=f"{place} cannot be written: .*choose another place"):
+        prunekit.search(save=place, **quick)
+
+
+def test_a_checkpoint_that_cannot_be_saved_at_the_end_does_not_lose_the_search(
+    quick, tmp_path, monkeypatch
+):
+    import prunekit.workflows.export
+
+    def full(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(prunekit.workflows.export, "write_weights", full)
+    with pytest.raises(StorageError, match="No space left.*`prunekit export --run .* writes it"):
+        prunekit.search(save=tmp_path / "pruned", **quick)
+    (run,) = (quick["workdir"] / "runs").iterdir()
+    assert (run / "result.json").is_file()

@@ -126,10 +126,10 @@ def test_a_search_ends_as_in_one_process(searcher, spec, meter, tmp_path):
 
 
 def test_a_search_goes_on_with_what_the_other_backend_measured(spec, meter, tmp_path):
-    search(spec, tmp_path, "local", searcher="one-shot")
-    assert search(spec, tmp_path, "ray", searcher="one-shot").work.measured == 0
-    search(spec, tmp_path, "ray", searcher="greedy")
-    assert search(spec, tmp_path, "local", searcher="greedy").work.measured == 0
+    for searcher, one, other in (("one-shot", "local", "ray"), ("greedy", "ray", "local")):
+        first, known = search(spec, tmp_path, one, searcher=searcher), sorted(rows(tmp_path))
+        assert search(spec, tmp_path, other, searcher=searcher) == first
+        assert sorted(rows(tmp_path)) == known
 
 
 def test_a_replica_killed_in_mid_search_changes_nothing(spec, meter, tmp_path, monkeypatch):
