@@ -34,6 +34,6 @@ def show_report(written: Report, quiet: bool = False) -> None:
             err.print(f"missing: {gap.sentence}{example}", style="yellow", soft_wrap=True)
         for figure in written.left_out:
             err.print(f"not drawn: {figure.title}: {figure.reason}", soft_wrap=True)
-    out.print(f"tables:  {written.folder / 'tables'}", soft_wrap=True)
-    out.print(f"figures: {written.folder / 'figures'}", soft_wrap=True)
-    out.print(f"page:    {written.page}", soft_wrap=True)
+        out.print(f"tables:  {written.folder / 'tables'}", soft_wrap=True)
+        out.print(f"figures: {written.folder / 'figures'}", soft_wrap=True)
+        out.print(f"page:    {written.page}", soft_wrap=True)

@@ -36,7 +36,7 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
         out.print(f"then every distinct choice and the dense models are evaluated on {names}")
 
 
-def show_outcome(outcome: StudyOutcome) -> None:
+def show_outcome(outcome: StudyOutcome, quiet: bool = False) -> None:
     """What was done, what failed, and what comes next."""
     done, failed = len(outcome.results), len(outcome.failures)
     asked = sum(result.asked for result in outcome.results)
@@ -52,8 +52,9 @@ def show_outcome(outcome: StudyOutcome) -> None:
     for missing in outcome.effort.unevaluated:
         variant = f"{missing.model} without {words(missing.removed)}"
         err.print(f"not evaluated: {variant}: {missing.error}", style="red", soft_wrap=True)
-    folder = shlex.quote(outcome.folder)
-    out.print(f"to see what came out: prunekit report {folder}", soft_wrap=True)
+    if not quiet:
+        folder = shlex.quote(outcome.folder)
+        out.print(f"to see what came out: prunekit report {folder}", soft_wrap=True)
 
 
 def _counts(estimate: StudyEstimate) -> Table:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, study_bar
+from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, listen, study_bar
 from prunekit.cli.studies import show_outcome, show_study_estimate
 from prunekit.core.registry import load
-from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.study.config import read_study
 from prunekit.workflows.study.estimate import estimate_study
 from prunekit.workflows.study.run import plan, run_study
@@ -37,9 +35,7 @@ def study(
 
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
-    if verbose:
-        os.environ["PRUNEKIT_VERBOSE"] = "1"
-    quiet_libraries()
+    listen(verbose)
     planned = plan(read_study(file, load()).overruled(given), workdir, only)
     if dry_run:
         estimate = estimate_study(planned)
@@ -53,6 +49,6 @@ def study(
     if json:
         sys.stdout.write(outcome.to_json())
     else:
-        show_outcome(outcome)
+        show_outcome(outcome, quiet)
     if outcome.failures or outcome.effort.unevaluated:
         raise typer.Exit(1)
