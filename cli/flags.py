@@ -68,11 +68,16 @@ def _flag(above: tuple[str, ...], option: Option, panel: str) -> tuple[tuple[str
         names = [f"{names[0]}/{no_flag_name(*path)}"]
     elif not above and option.name in SHORT:
         names.append(SHORT[option.name])
-    details = "; ".join(x for x in (str(option.default), option.range) if x not in ("", "None"))
+    words = [str(option.default), option.range]
+    if option.kind is not bool:
+        words.insert(0, option.kind_name)
+    elif option.default is True:
+        words.append(f"else {no_flag_name(*path)}")
+    details = "; ".join(word for word in words if word not in ("", "None"))
     shown = typer.Option(
         *names,
         help=f"{escape(option.help)} ({details})" if details else escape(option.help),
-        metavar=None if option.kind is bool else option.kind_name,
+        metavar="",  # the kind stands in the help: a column of its own would cut long flags
         rich_help_panel=panel,
     )
     return path, Annotated[(bool if option.kind is bool else str) | None, shown]

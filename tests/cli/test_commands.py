@@ -126,8 +126,20 @@ def test_a_signal_while_the_model_loads_ends_in_one_line(prunekit, monkeypatch):
 
 def test_help_shows_defaults(prunekit):
     _, out, _ = prunekit("search", "--help")
-    assert "(greedy)" in out
-    assert "(16; 2..)" in out
+    assert "(text; greedy)" in out
+    assert "(int; 16; 2..)" in out
+
+
+def test_help_has_room_for_every_flag(prunekit, registry):
+    from prunekit.core.options import flag_name, no_flag_name, options_of
+
+    _, out, _ = prunekit("search", "--help")
+    assert "…" not in out
+    for entry in registry.entries:
+        for option in options_of(entry.cls) if entry.kind != "model" else ():
+            assert f"{flag_name(entry.name, option.name)} " in out
+            if option.default is True:
+                assert no_flag_name(entry.name, option.name) in out
 
 
 def test_a_run_can_be_repeated_from_its_own_configuration(prunekit, tiny_model):
@@ -241,6 +253,7 @@ def test_a_mistake_costs_one_line(prunekit, words, status, message):
         ),
         ("seacher: genetic\n", "a.yaml:1: seacher: no such key. Did you mean 'searcher'?"),
         ("model: demo\nsearcher: gentic\n", "a.yaml:2: no searcher is called 'gentic'"),
+        ("budget: 3\nmodel: 5\n", "a.yaml:2: model: expected text, got 5"),
         ("model: demo\nbudget: many\n", "a.yaml:2: budget: expected int, got 'many'"),
         ("genetic: 3\nsearcher: genetic\n", "a.yaml:1: genetic: expected options"),
         ("a: [\n", "a.yaml:2: "),
@@ -261,7 +274,7 @@ def test_a_mistake_in_a_file_has_its_line(prunekit, tmp_path, content, message):
         (["--remove", "9,9"], "named twice: 9"),
         (["--remove", "16"], "no such block: 16"),
         (["--run", "nothing"], "no finished run"),
-        ([], "either a run or the blocks"),
+        ([], "either a run, as --run NAME, or the blocks"),
     ],
 )
 def test_a_mistake_in_an_export_costs_one_line_and_writes_nothing(
