@@ -42,12 +42,17 @@ def resolve_dtype(name: str, device: str, config: PretrainedConfig) -> torch.dty
     if name not in ("auto", OWN_DTYPE):
         return getattr(torch, name)  # type: ignore[no-any-return]
     own = own_dtype(config)
-    return own if name == OWN_DTYPE or device != "cpu" or _cpu_runs(own) else torch.float32
+    return own if name == OWN_DTYPE or _runs(own, device) else torch.float32
 
 
-def _cpu_runs(dtype: torch.dtype) -> bool:
-    """Whether this processor multiplies in `dtype`, instead of converting it at every step."""
+def _runs(dtype: torch.dtype, device: str) -> bool:
+    """Whether the device multiplies in `dtype`, instead of converting it at every step."""
     import torch
 
-    able = torch.cpu.get_capabilities()
-    return dtype is torch.bfloat16 and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    if device == "cpu":
+        able = torch.cpu.get_capabilities()
+        return dtype is torch.bfloat16 and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    if dtype is torch.bfloat16 and device.startswith("cuda"):
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return True

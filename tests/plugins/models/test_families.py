@@ -254,3 +254,21 @@ def test_bfloat16_on_request(tiny_model, registry):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_gpu_gives_the_losses_of_physically_pruned_models(folder, registry, dtype):
     load_adapter(Spec(str(folder), device="cuda", dtype=dtype), registry)  # proves itself
+
+
+@pytest.mark.parametrize(("in_hardware", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_a_gpu_that_only_emulates_bfloat16_takes_float32(monkeypatch, in_hardware, dtype):
+    import contextlib
+
+    from transformers import AutoConfig
+
+    from prunekit.plugins.models.reading import resolve_dtype
+
+    def supported(including_emulation=True):
+        return in_hardware or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    monkeypatch.setattr(torch.cuda, "device", contextlib.nullcontext)
+    config = AutoConfig.for_model("llama", dtype="bfloat16")
+    assert resolve_dtype("auto", "cuda:1", config) is getattr(torch, dtype)
+    assert resolve_dtype("own", "cuda:1", config) is torch.bfloat16
