@@ -11,8 +11,11 @@ Lines: TypeAlias = dict[tuple[str, ...], int]
 """The line of every key, by the keys that lead to it; items of lists count as keys 0, 1, ..."""
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
-    """The mapping in a file; ConfigError names the file, and the line where YAML is broken."""
+def read_yaml(path: Path, example: str) -> tuple[dict[str, Any], Lines]:
+    """The mapping in a file; ConfigError names the file, and the line where YAML is broken.
+
+    `example` is a line of such a file, for one that has none.
+    """
     import yaml
 
     try:
@@ -28,7 +31,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ConfigError(f"{where}: {getattr(error, 'problem', None) or error}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected keys and values such as `searcher: greedy`")
+        raise ConfigError(f"{path}: expected keys and values such as `{example}`")
     return data, _lines(path, node, ())
 
 

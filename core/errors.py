@@ -40,6 +40,6 @@ class PluginError(PrunekitError):
 
 
 class Interrupted(PrunekitError):
-    """The user pressed Ctrl-C, or sent SIGTERM; the message says the best so far and how to go on."""
+    """Ctrl-C or SIGTERM; the message says the best so far and how to go on."""
 
     exit_status = 130

@@ -154,6 +154,8 @@ def _as_kind(option: Option, raw: object) -> object:
         return _as_bool(raw)
     if isinstance(raw, bool) or raw is None or isinstance(raw, (list, dict)):
         raise ValueError
+    if option.kind is str and not isinstance(raw, str | Path):
+        raise ValueError  # a file's 0123 or 1e5 is a number, and no longer what was written
     if option.kind is int and isinstance(raw, float) and raw != int(raw):
         raise ValueError
     return option.kind(raw)

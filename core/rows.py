@@ -21,6 +21,14 @@ READERS = {
 }
 
 
+CURES = {
+    "text": "expected UTF-8 text",
+    "json": 'expected one JSON object a line, as {"text": "..."}',
+    "parquet": "expected a parquet file",
+}
+SHUFFLE_BUFFER = 10_000
+
+
 def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
     """The rows of a local file, also of a compressed one; plain text is one row.
 
@@ -39,7 +47,9 @@ def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
     except Exception as error:
         cause = error.__cause__ or error
         lines = str(cause).strip().splitlines() or [type(cause).__name__]
-        raise ConfigError(f"data {str(path)!r} cannot be read: {lines[-1]}") from error
+        raise ConfigError(
+            f"data {str(path)!r} cannot be read: {lines[-1]}; {CURES[READERS[kind]]}"
+        ) from error
 
 
 def check_file(path: Path, names: str) -> None:
@@ -74,15 +84,18 @@ def _ending(path: Path) -> str:
     return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 
 
-def hub_rows(name: str, subset: str | None, split: str, instead: str) -> IterableDataset:
-    """The rows of a data set on the hub, streamed.
+def hub_rows(
+    name: str, subset: str | None, split: str, instead: str, seed: int | None = None
+) -> IterableDataset:
+    """The rows of a data set on the hub, streamed; with a seed shuffled, through a buffer.
 
     ConfigError where it cannot be had; `instead` says what to do without a network.
     """
     from datasets import load_dataset
 
     try:
-        return load_dataset(name, subset, split=split, streaming=True)
+        rows = load_dataset(name, subset, split=split, streaming=True)
+        return rows if seed is None else rows.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the data set {name} cannot be fetched ({type(error).__name__}); without a network "
@@ -103,10 +116,16 @@ def guarded(rows: Iterable[dict[str, Any]], data: str) -> Iterator[dict[str, Any
 def text_column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
     """What stands in the column `text` of every row; ConfigError where a row has none."""
     for number, row in enumerate(guarded(rows, data), start=1):
-        if not isinstance(row.get("text"), str):
+        text = row.get("text")
+        if text is not None and not isinstance(text, str):
+            raise ConfigError(
+                f"data {data!r}: expected text in the column `text`, got {text!r} in row {number} "
+                "of this draw; mend the row or leave it out"
+            )
+        if text is None:
             found = ", ".join(name for name, value in row.items() if value is not None)
             raise ConfigError(
                 f"data {data!r}: expected text in a column `text`, found {found or 'nothing'} in "
                 f"row {number} of this draw"
             )
-        yield row["text"]
+        yield text

@@ -76,7 +76,7 @@ def read_config(path: Path | None, flags: Mapping[str, Any], registry: Registry)
 
 def parse_file(path: Path, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:
     """The same from a YAML file, over which flags win; errors in the file name the line."""
-    data, lines = read_yaml(path)
+    data, lines = read_yaml(path, "searcher: greedy")
     for kind in PLUGIN_KINDS:
         if kind in flags and flags[kind] != data.get(kind):
             data.pop(str(data.get(kind)), None)  # options of a plugin that a flag replaces

@@ -71,7 +71,7 @@ def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
     with blaming("objective", objective):
         samples = list(objective.calibration_set(tokenizer))
         longest = max(map(_length, samples), default=0)
-    _check_length(longest, objective.name, plan.context_length)
+    _check_length(longest, objective, plan.context_length)
     return samples
 
 
@@ -124,12 +124,14 @@ def _length(sample: Sample) -> int:
     return ids[1]
 
 
-def _check_length(longest: int, name: str, context_length: int | None) -> None:
+def _check_length(longest: int, objective: Objective, context_length: int | None) -> None:
+    name = objective.name
     if not longest:
         raise ConfigError(f"the objective {name!r} found no calibration sample; look at its data")
     if context_length is not None and longest > context_length:
+        has_length = "length" in values_of(objective)
+        cure = f"lower --{name}.length" if has_length else f"leave long ones out of --{name}.data"
         raise ConfigError(
             f"a calibration sample has {longest:,} tokens, the model's context holds "
-            f"{context_length:,}; choose shorter samples in the options of {name!r}, or leave "
-            "long ones out of its data"
+            f"{context_length:,}; {cure}"
         )

@@ -40,7 +40,9 @@ def choose_variant(
     where it is neither or both, or where a run is told what it knows itself.
     """
     if (run is None) == (remove is None):
-        raise ConfigError("give either a run or the blocks to remove, one of the two")
+        raise ConfigError(
+            "give either a run, as --run NAME, or the blocks to remove, as --remove 9,12"
+        )
     if run is None:
         settings = parse({"model": model, **given}, load()).settings
         return Variant(spec_of(settings), as_subset(remove or ()))

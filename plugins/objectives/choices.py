@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from prunekit.core import IGNORE, Batch, ConfigError, Output, Sample, option
-from prunekit.plugins.objectives.items import Item, check_items, load_items
+from prunekit.plugins.objectives.items import NAMES, Item, load_items
+from prunekit.plugins.objectives.rows import check_data
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,15 +40,12 @@ class MultipleChoice:
 
     def check_data(self) -> None:
         """ConfigError where `data` is neither a known name nor a file; nothing is read."""
-        try:
-            check_items(self.data)
-        except ConfigError as error:
-            raise ConfigError(str(error), (self.name, "data")) from error
+        check_data(self.data, NAMES, self.name)
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """One sample an item, one row a choice; ConfigError where an item cannot be scored."""
         samples = self.samples or (DEMO_SAMPLES if self.data == "demo" else STUDY_SAMPLES)
-        items = load_items(self.data, self.seed, samples)
+        items = load_items(self.data, self.seed, samples, self.name)
         return [self._sample(item, tokenizer) for item in items]
 
     def likelihoods(self, output: Output, batch: Batch) -> Tensor:

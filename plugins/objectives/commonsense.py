@@ -48,7 +48,8 @@ def parse_commonsense(instruction: str) -> Question:
     format_line = FORMAT.search(instruction)
     if not format_line:
         raise ConfigError(
-            f"not an item of Commonsense-170k: {instruction[:60]!r} ends in no format"
+            f"not an item of Commonsense-170k: {instruction[:60]!r} ends in no format; "
+            "mend it or leave it out"
         )
     labels = tuple(format_line[1].split("/"))
     body = instruction[: format_line.start()]
@@ -70,6 +71,7 @@ def _cut(body: str, label: str, instruction: str) -> tuple[str, str]:
     place = body.rfind(marker)
     if place < 0:
         raise ConfigError(
-            f"not an item of Commonsense-170k: {instruction[:60]!r} has no choice {marker!r}"
+            f"not an item of Commonsense-170k: {instruction[:60]!r} has no choice {marker!r}; "
+            "mend it or leave it out"
         )
     return body[:place], body[place + len(marker) :].strip()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunekit.core import ConfigError, check_file, file_rows, guarded, hub_rows
+from prunekit.core import ConfigError, file_rows, guarded, hub_rows
 from prunekit.plugins.objectives.commonsense import is_commonsense, parse_commonsense
-from prunekit.plugins.objectives.rows import NO_HUB, demo_rows, draw, shuffled
+from prunekit.plugins.objectives.rows import demo_rows, draw, instead_of_hub, shuffled
 
 COMMONSENSE = "zwhe99/commonsense_170k"
 LABEL = "the correct answer is"
@@ -41,29 +41,27 @@ class Item:
         return [(f"{self.instruction}\n\n{LABEL}", f" {label}") for label in self.labels]
 
 
-def check_items(data: str) -> None:
-    """ConfigError where `data` is neither a known name nor a file; nothing is read."""
-    if data not in NAMES.split(", "):
-        check_file(Path(data).expanduser(), NAMES)
+def load_items(data: str, seed: int, samples: int, objective: str) -> list[Item]:
+    """`samples` items for an objective, draw `seed`.
 
-
-def load_items(data: str, seed: int, samples: int) -> list[Item]:
-    """`samples` items, draw `seed`; ConfigError where there are too few or one is wrong."""
+    ConfigError where there are too few or one is wrong.
+    """
     if data == "demo":
         items = _parsed(draw(demo_rows("calibration-items"), seed, samples), data)
     else:
-        rows = _of_hub() if data == "commonsense_170k" else _of_file(data)
+        rows = _of_hub(objective) if data == "commonsense_170k" else _of_file(data)
         items = _first(_parsed(shuffled(guarded(rows, data), seed), data), samples)
     found = list(items)
     if len(found) < samples:
         raise ConfigError(
-            f"data {data!r} has {len(found)} usable items, asked for were {samples}: lower samples"
+            f"data {data!r} has {len(found)} usable items, asked for were {samples}: lower "
+            f"--{objective}.samples"
         )
     return found
 
 
-def _of_hub() -> Iterable[dict[str, Any]]:
-    rows: Iterable[dict[str, Any]] = hub_rows(COMMONSENSE, None, "train", NO_HUB)
+def _of_hub(objective: str) -> Iterable[dict[str, Any]]:
+    rows: Iterable[dict[str, Any]] = hub_rows(COMMONSENSE, None, "train", instead_of_hub(objective))
     return rows
 
 
@@ -100,20 +98,31 @@ def _commonsense(row: Mapping[str, Any], data: str) -> Item | None:
     )
 
 
+def _wrong(data: str, expected: str, got: Any) -> ConfigError:
+    return ConfigError(
+        f"data {data!r}: an item needs {expected}, not {got!r}; mend it or leave it out"
+    )
+
+
 def _general(row: Mapping[str, Any], data: str) -> Item:
     """An item of `question` or `context`, `choices`, and `answer`: a choice, or its index."""
     stem = row.get("question") or row.get("context")
     choices, answer = row.get("choices"), row.get("answer")
-    if not isinstance(stem, str) or not isinstance(choices, list) or answer is None:
+    if stem is None or choices is None or answer is None:
+        found = ", ".join(name for name, value in row.items() if value is not None)
         raise ConfigError(
             f"data {data!r}: expected the columns `question`, `choices` and `answer`, found "
-            f"{', '.join(row)}"
+            f"{found or 'nothing'}"
         )
+    if not isinstance(stem, str):
+        raise _wrong(data, "text as its question", stem)
+    if not isinstance(choices, list) or not all(isinstance(c, str | int | float) for c in choices):
+        raise _wrong(data, "a list of texts as `choices`", choices)
     texts = tuple(map(str, choices))
     if answer in texts:
         answer = texts.index(answer)
     where = f"data {data!r}, item {stem[:40]!r}"
-    if not isinstance(answer, int) or not 0 <= answer < len(texts):
+    if type(answer) is not int or not 0 <= answer < len(texts):
         raise ConfigError(
             f"{where}: the answer {answer!r} is none of its {len(texts)} choices; give the text "
             "of the right one, or its index from 0"

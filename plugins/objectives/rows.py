@@ -7,10 +7,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from prunekit.core import file_rows
+from prunekit.core import ConfigError, check_file, file_rows
 
 DEMO_DATA = Path(__file__).parent / "demo-data"
-NO_HUB = "name a local file in the option `data`"
+
+
+def check_data(data: str, names: str, objective: str) -> None:
+    """ConfigError where `data` is none of the names and no file either; nothing is read."""
+    if data not in names.split(", "):
+        try:
+            check_file(Path(data).expanduser(), names)
+        except ConfigError as error:
+            raise ConfigError(str(error), (objective, "data")) from error
+
+
+def instead_of_hub(objective: str) -> str:
+    """What to do without a network."""
+    return f"name a local file with --{objective}.data"
 
 
 def demo_rows(name: str) -> list[dict[str, Any]]:

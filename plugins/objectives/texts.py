@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from prunekit.core import check_file, file_rows, hub_rows, is_plain_text, text_column
-from prunekit.plugins.objectives.rows import NO_HUB, demo_rows, draw, shuffled
+from prunekit.core import file_rows, hub_rows, is_plain_text, text_column
+from prunekit.plugins.objectives.rows import demo_rows, draw, instead_of_hub, shuffled
 
-SHUFFLE_BUFFER = 10_000
 NAMES = "demo, c4, wikitext2"
 
 
@@ -27,14 +26,8 @@ class Texts:
     """what stands between joined documents"""
 
 
-def check_texts(data: str) -> None:
-    """ConfigError where `data` is neither a known name nor a file; nothing is read."""
-    if data not in NAMES.split(", "):
-        check_file(Path(data).expanduser(), NAMES)
-
-
-def open_texts(data: str, seed: int, draw_size: int) -> Texts:
-    """The documents that `data` names; shuffled ones in the order of draw `seed`.
+def open_texts(data: str, seed: int, draw_size: int, objective: str) -> Texts:
+    """The documents that an objective's `data` names; shuffled ones in the order of draw `seed`.
 
     `demo` holds several disjoint draws of `draw_size` documents. ConfigError where `data` is
     neither `demo`, `c4` nor `wikitext2` nor a file that can be read.
@@ -43,11 +36,11 @@ def open_texts(data: str, seed: int, draw_size: int) -> Texts:
         rows = draw(demo_rows("calibration-passages"), seed, draw_size)
         return Texts(text_column(rows, data), long=True)
     if data == "c4":
-        stream = hub_rows("allenai/c4", "en", "train", NO_HUB)
-        stream = stream.shuffle(seed=seed, buffer_size=SHUFFLE_BUFFER)
+        stream = hub_rows("allenai/c4", "en", "train", instead_of_hub(objective), seed)
         return Texts(text_column(stream, data), long=True)
     if data == "wikitext2":
-        lines = hub_rows("Salesforce/wikitext", "wikitext-2-raw-v1", "train", NO_HUB)
+        instead = instead_of_hub(objective)
+        lines = hub_rows("Salesforce/wikitext", "wikitext-2-raw-v1", "train", instead)
         return Texts(text_column(lines, data), long=False, shuffled=False)
     path = Path(data).expanduser()
     rows = file_rows(path, NAMES)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from prunekit.core import IGNORE, ConfigError, Sample, option
-from prunekit.plugins.objectives.texts import Texts, check_texts, open_texts
+from prunekit.plugins.objectives.rows import check_data
+from prunekit.plugins.objectives.texts import NAMES, Texts, open_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,14 +37,11 @@ class TextWindows:
 
     def check_data(self) -> None:
         """ConfigError where `data` is neither a known name nor a file; nothing is read."""
-        try:
-            check_texts(self.data)
-        except ConfigError as error:
-            raise ConfigError(str(error), (self.name, "data")) from error
+        check_data(self.data, NAMES, self.name)
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """`samples` sequences of `length` tokens; ConfigError where the text is too short."""
-        texts = open_texts(self.data, self.seed, self._size[0])
+        texts = open_texts(self.data, self.seed, self._size[0], self.name)
         documents = self.packing == "documents" or (self.packing == "auto" and texts.long)
         windows = self._cut_documents if documents else self._cut_stream
         return [_sample(row) for row in windows(texts, tokenizer)]
@@ -87,8 +85,10 @@ class TextWindows:
         passed_over = 0 if texts.shuffled else self.seed * samples * width
         ids = _tokens_of_stream(texts, tokenizer, passed_over + samples * width)[passed_over:]
         if len(ids) < samples * width:
-            left = f" after {passed_over:,} of earlier draws" if passed_over else ""
-            self._too_little(f"{len(ids):,} tokens{left}")
+            if passed_over:
+                left = f"{len(ids):,} tokens after {passed_over:,} of earlier draws"
+                self._too_little(left, f"--{self.name}.seed, ")
+            self._too_little(f"{len(ids):,} tokens")
         for start in range(0, samples * width, width):
             yield first + ids[start : start + width]
 
@@ -98,15 +98,18 @@ class TextWindows:
         if not self.add_bos:
             return [], length
         if tokenizer.bos_token_id is None:
-            raise ConfigError(f"{self.name}.add_bos: this tokenizer has no beginning-of-text token")
+            raise ConfigError(
+                f"{self.name}.add_bos: this tokenizer has no beginning-of-text token; leave "
+                f"--{self.name}.add-bos out"
+            )
         return [tokenizer.bos_token_id], length - 1
 
-    def _too_little(self, found: str) -> NoReturn:
+    def _too_little(self, found: str, lower: str = "") -> NoReturn:
         samples, length = self._size
         raise ConfigError(
             f"data {self.data!r} has {found}; asked for were {samples} sequences of {length:,} "
-            f"tokens ({samples * length:,} in all): lower --{self.name}.samples or "
-            f"--{self.name}.length"
+            f"tokens ({samples * length:,} in all): lower {lower}--{self.name}.samples "
+            f"or --{self.name}.length"
         )
 
 

@@ -9,15 +9,22 @@ from prunekit.core.config_file import read_yaml
 def test_keys_know_their_lines(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("# a comment\nsearcher: genetic\n\ngenetic:\n  population: 8\n")
-    data, lines = read_yaml(path)
+    data, lines = read_yaml(path, "searcher: greedy")
     assert data == {"searcher": "genetic", "genetic": {"population": 8}}
     assert lines == {("searcher",): 2, ("genetic",): 4, ("genetic", "population"): 5}
+
+
+def test_a_file_without_keys_is_told_what_one_is_like(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("")
+    with pytest.raises(ConfigError, match="such as `searchers: "):
+        read_yaml(path, "searchers: [greedy]")
 
 
 def test_items_of_lists_know_their_lines(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("budgets: [3, 4]\nmodels:\n  - demo\n  - of: demo\n")
-    _, lines = read_yaml(path)
+    _, lines = read_yaml(path, "searcher: greedy")
     assert lines["budgets", "1"] == 1
     assert (lines["models", "0"], lines["models", "1"], lines["models", "1", "of"]) == (3, 4, 4)
 
@@ -41,9 +48,9 @@ def test_a_file_that_is_no_mapping_is_named(tmp_path, content, message):
     path = tmp_path / "a.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
-        read_yaml(path)
+        read_yaml(path, "searcher: greedy")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="cannot read .*nowhere.yaml: No such file"):
-        read_yaml(tmp_path / "nowhere.yaml")
+        read_yaml(tmp_path / "nowhere.yaml", "searcher: greedy")

@@ -141,7 +141,7 @@ def test_an_existing_folder_is_never_overwritten(tiny_model, tmp_path):
 
 def test_run_or_blocks_but_not_both_and_not_neither(tmp_path):
     for given in ({}, {"run": "x", "remove": [1]}):
-        with pytest.raises(ConfigError, match="either a run or the blocks"):
+        with pytest.raises(ConfigError, match="either a run, as --run NAME, or the blocks"):
             prunekit.export(**given, to=tmp_path / "pruned")
 
 

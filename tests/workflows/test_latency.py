@@ -204,7 +204,7 @@ def test_progress_is_told(tiny_model):
         ({"remove": [1], "repeats": 0}, "repeats: 0 is outside 1.."),
         ({"remove": [1], "batch_size": "many"}, "batch_size: expected int, got 'many'"),
         ({"remove": [8]}, "no such block: 8"),
-        ({}, "either a run or the blocks"),
+        ({}, "either a run, as --run NAME, or the blocks"),
     ],
 )
 def test_mistakes_are_named(tiny_model, given, message):

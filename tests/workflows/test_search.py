@@ -226,7 +226,7 @@ def test_a_disk_that_fills_up_loses_nothing(quick):
 
 def test_a_sample_longer_than_the_context_is_refused_before_the_model_is_read(quick):
     quick["ppl"] = {"data": "demo", "samples": 2, "length": 200}
-    with pytest.raises(ConfigError, match="has 200 tokens, the model's context holds 128"):
+    with pytest.raises(ConfigError, match="context holds 128; lower --ppl.length"):
         prunekit.search(**quick)
 
 

@@ -13,7 +13,6 @@ from prunekit.workflows.evaluation.protocols import PROTOCOLS, PerplexityProtoco
 from prunekit.workflows.evaluation.wanted import DEMO
 
 DEMO_DATA = Path(__file__).parent / "demo-data"
-SHUFFLE_BUFFER = 10_000
 
 
 def documents_of(protocol: PerplexityProtocol) -> Iterator[str]:
@@ -37,9 +36,8 @@ def check_documents(protocol: PerplexityProtocol) -> None:
 def _of_hub(protocol: PerplexityProtocol, shuffle: bool) -> Iterator[str]:
     assert protocol.split is not None
     instead = f"give a file: {protocol.name}=FILE"
-    rows = hub_rows(protocol.source, protocol.subset, protocol.split, instead)
-    if shuffle:
-        rows = rows.shuffle(seed=protocol.seed, buffer_size=SHUFFLE_BUFFER)
+    seed = protocol.seed if shuffle else None
+    rows = hub_rows(protocol.source, protocol.subset, protocol.split, instead, seed)
     return text_column(rows, protocol.source)
 
 

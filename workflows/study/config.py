@@ -111,7 +111,7 @@ class StudyConfig:
 
 def read_study(path: Path, registry: Registry) -> StudyConfig:
     """Read and check a study's file; ConfigError names the line of what is wrong."""
-    data, lines = read_yaml(path)
+    data, lines = read_yaml(path, "searchers: [greedy]")
     file = StudyFile(path, lines)
     with file.locating():
         config = parse_study({"name": path.stem, **data}, registry, path.parent)

@@ -86,7 +86,7 @@ def item(task, answer, tmp_path):
     row = {"instruction": TASKS[task][0], "input": "", "output": f"the correct answer is {answer}"}
     path = tmp_path / "commonsense.json"
     path.write_text(json.dumps([{**row, "answer": answer}]))
-    (found,) = load_items(str(path), 0, 1)
+    (found,) = load_items(str(path), 0, 1, "margin")
     return found
 
 
@@ -114,9 +114,9 @@ def test_an_item_whose_right_choice_stands_twice_is_dropped(tmp_path):
     ]
     path = tmp_path / "commonsense.json"
     path.write_text(json.dumps(rows))
-    assert len(load_items(str(path), 0, 1)) == 1
+    assert len(load_items(str(path), 0, 1, "margin")) == 1
     with pytest.raises(ConfigError, match="has 1 usable items"):
-        load_items(str(path), 0, 2)
+        load_items(str(path), 0, 2, "margin")
 
 
 def test_an_item_without_a_correct_choice_is_named(tmp_path):

@@ -119,7 +119,7 @@ def loss(adapter, samples, objective, removed=DENSE):
 @pytest.mark.parametrize("removed", [DENSE, frozenset({1, 4})])
 def test_it_equals_one_forward_per_choice(adapter, demo_tokenizer, removed):
     objective = Margin(data="demo", samples=6)
-    items = load_items("demo", 0, 6)
+    items = load_items("demo", 0, 6, "margin")
     found = loss(adapter, objective.calibration_set(demo_tokenizer), objective, removed)
     assert found == pytest.approx(naive_margin(adapter, items, demo_tokenizer, removed), abs=1e-5)
 
@@ -143,7 +143,7 @@ def test_the_pudding_sum_counts_pairs(adapter, demo_tokenizer):
 
 def test_only_the_answer_is_scored(demo_tokenizer):
     (sample, *_) = Margin(data="demo", samples=1).calibration_set(demo_tokenizer)
-    (item, *_) = load_items("demo", 0, 1)
+    (item, *_) = load_items("demo", 0, 1, "margin")
     for row, choice in enumerate(item.choices):
         scored = sample["targets"][row]
         assert demo_tokenizer.decode(scored[scored != IGNORE]) == f" {choice}"
@@ -162,14 +162,14 @@ def test_by_label_all_choices_are_listed_and_labels_are_scored(demo_tokenizer, t
 
 
 def test_demo_items_come_in_disjoint_draws():
-    draws = [{item.stem for item in load_items("demo", seed, 64)} for seed in range(4)]
+    draws = [{item.stem for item in load_items("demo", seed, 64, "margin")} for seed in range(4)]
     assert len(set().union(*draws)) == 256
 
 
 def test_files_are_shuffled_by_the_seed(tmp_path):
     rows = [{"question": f"Number {n}?", "choices": ["a", "b"], "answer": 0} for n in range(50)]
     data = items_file(tmp_path, rows)
-    first, again, other = (load_items(data, seed, 10) for seed in (0, 0, 1))
+    first, again, other = (load_items(data, seed, 10, "margin") for seed in (0, 0, 1))
     assert first == again != other
 
 
@@ -188,21 +188,25 @@ def test_files_are_shuffled_by_the_seed(tmp_path):
             {"question": "Q?", "answer": 0},
             "expected the columns `question`, `choices` and `answer`",
         ),
+        ({"question": 5, "choices": ["a", "b"], "answer": 0}, "needs text as its question, not 5"),
+        ({"question": "Q?", "choices": "a, b", "answer": 0}, "needs a list of texts .* not 'a, b'"),
+        ({"question": "Q?", "choices": ["a", None], "answer": 0}, "needs a list of texts"),
+        ({"question": "Q?", "choices": ["a", "b"], "answer": True}, "the answer True is none"),
         ({"instruction": "What?", "answer": "a"}, "not an item of Commonsense-170k"),
     ],
 )
 def test_an_item_that_cannot_be_scored_is_named(tmp_path, row, message):
     with pytest.raises(ConfigError, match=message):
-        load_items(items_file(tmp_path, [row]), 0, 1)
+        load_items(items_file(tmp_path, [row]), 0, 1, "margin")
 
 
 def test_too_few_items_say_how_many_there_are(tmp_path, demo_tokenizer):
-    with pytest.raises(ConfigError, match="has 2 usable items, asked for were 128"):
+    with pytest.raises(ConfigError, match=r"has 2 usable .* were 128: lower --margin\.samples"):
         Margin(data=items_file(tmp_path, TWO_ITEMS)).calibration_set(demo_tokenizer)
     with pytest.raises(ConfigError, match="256 usable items, asked for were 999"):
-        load_items("demo", 0, 999)
+        load_items("demo", 0, 999, "margin")
 
 
 def test_an_empty_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="empty.jsonl': the file is empty"):
-        load_items(items_file(tmp_path, [], "empty.jsonl"), 0, 1)
+        load_items(items_file(tmp_path, [], "empty.jsonl"), 0, 1, "margin")

@@ -150,6 +150,8 @@ def test_too_little_text_says_how_much_there_was(tmp_path, demo_tokenizer, packi
         ("empty.jsonl", b"", "the file is empty"),
         ("broken.jsonl", b'{"text": "a"}\n{"text\n', "cannot be read"),
         ("other.jsonl", b'{"body": "a"}\n', "found body in row 1"),
+        ("number.jsonl", b'{"text": 5}\n', "in the column `text`, got 5 in row 1 .* mend the row"),
+        ("binary.txt", b"\x80\x81", "cannot be read: .* expected UTF-8 text"),
         ("broken.parquet", b"no parquet", "cannot be read"),
         ("texts.doc", b"x", "expected demo, c4, wikitext2 or a file that ends in"),
     ],
@@ -160,6 +162,14 @@ def test_a_file_that_cannot_serve_is_named(tmp_path, demo_tokenizer, name, conte
         Perplexity(data=str(tmp_path / name)).calibration_set(demo_tokenizer)
 
 
+def test_a_draw_past_the_end_of_the_text_asks_for_an_earlier_one(tmp_path, demo_tokenizer):
+    path = tmp_path / "a.txt"
+    path.write_text(" ".join(str(n) for n in range(300)))
+    objective = Perplexity(data=str(path), samples=3, length=10, seed=99)
+    with pytest.raises(ConfigError, match=r"after 2,970 of earlier .* lower --ppl\.seed, --ppl\."):
+        objective.calibration_set(demo_tokenizer)
+
+
 def test_a_missing_file_is_named(demo_tokenizer):
     with pytest.raises(ConfigError, match="'nowhere.txt': no such file"):
         Perplexity(data="nowhere.txt").calibration_set(demo_tokenizer)
@@ -167,5 +177,7 @@ def test_a_missing_file_is_named(demo_tokenizer):
 
 @pytest.mark.parametrize("name", ["c4", "wikitext2"])
 def test_without_a_network_the_hub_is_an_error_that_offers_files(demo_tokenizer, name):
-    with pytest.raises(ConfigError, match="cannot be fetched .* name a local"):
+    with pytest.raises(
+        ConfigError, match=r"cannot be fetched .* name a local file with --ppl\.data"
+    ):
         Perplexity(data=name).calibration_set(demo_tokenizer)
