@@ -13,6 +13,7 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from prunekit.core.problem import DENSE, Subset, words
+from prunekit.workflows.report.overlap import jaccard
 from prunekit.workflows.versions import versions
 
 MODELS = ("demo:llama3", "demo:llama31", "demo:qwen3")
@@ -177,7 +178,3 @@ def claims(
 
 def best_of(subsets: list[Subset], losses: dict[Subset, float]) -> Subset:
     return min(subsets, key=lambda subset: (losses[subset], sorted(subset)))
-
-
-def jaccard(a: Subset, b: Subset) -> float:
-    return len(a & b) / len(a | b)

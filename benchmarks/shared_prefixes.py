@@ -9,23 +9,27 @@ printed: how the choice compares with random subsets of the same size.
 from __future__ import annotations
 
 import random
+import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from prunekit.core.driver import Driver
+from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
 from prunekit.workflows.config import parse
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import resolve
+from prunekit.workflows.quiet import quiet_libraries
 from prunekit.workflows.session import Session
 
-RANDOM_SUBSETS = 20
+RANDOM_SUBSETS = 100
 
 
 def main() -> None:
     model, searcher = (sys.argv[1:] + ["demo", "greedy"][len(sys.argv) - 1 :])[:2]
+    quiet_libraries()
     registry = load()
     plan = resolve(parse({"model": model, "searcher": searcher}, registry), registry)
     driver = Driver(plan.searcher, plan.problem)
@@ -62,10 +66,10 @@ def compare_with_random(driver: Driver, session: Session) -> None:
         frozenset(rng.sample(problem.removable, problem.budget)) for _ in range(RANDOM_SUBSETS)
     ]
     losses = sorted(session.losses(draws))
-    (chosen,) = session.losses([driver.removed or frozenset()])
+    dense, chosen = session.losses([DENSE, driver.removed or DENSE])
     print(
-        f"chosen {chosen:.4f}; {RANDOM_SUBSETS} random subsets: best {losses[0]:.4f}, "
-        f"median {losses[len(losses) // 2]:.4f}"
+        f"dense {dense:.4f}, chosen {chosen:.4f}; {RANDOM_SUBSETS} random subsets: "
+        f"best {losses[0]:.4f}, median {statistics.median(losses):.4f}, worst {losses[-1]:.4f}"
     )
 
 
