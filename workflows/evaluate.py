@@ -24,10 +24,11 @@ from prunekit.workflows.evaluation.target import Target, target_of
 from prunekit.workflows.evaluation.tasks import load_tasks
 from prunekit.workflows.evaluation.wanted import DEMO, names_of
 from prunekit.workflows.evaluation.watching import Nobody, Watcher
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.quiet import quietly
 from prunekit.workflows.versions import versions
 
 
+@quietly()
 def evaluate(
     model: str | None = None,
     *,
@@ -51,7 +52,6 @@ def evaluate(
     Raises PrunekitError: a GateMissed where a bound is missed, which holds the result, and what
     was evaluated is kept all the same.
     """
-    quiet_libraries()
     gate = Gate.of(max_ppl_ratio, min_accuracy)
     fields = {f.name for f in dataclasses.fields(Wanted)} - {"perplexities", "tasks"}
     how = {k: given.pop(k) for k in list(given) if k in fields}

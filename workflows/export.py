@@ -23,7 +23,7 @@ from prunekit.workflows.evaluation.record import read_record
 from prunekit.workflows.model_card import FILE as CARD
 from prunekit.workflows.model_card import model_card
 from prunekit.workflows.provenance import FILE, provenance
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.quiet import quietly
 from prunekit.workflows.recipes import RECIPES, write_recipe
 from prunekit.workflows.variant import check_blocks, check_weights, choose_variant
 from prunekit.workflows.weights import write_weights
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FORMATS = ("hf", *RECIPES)
 
 
+@quietly()
 def export(
     model: str | None = None,
     *,
@@ -55,7 +56,6 @@ def export(
 
     Raises PrunekitError, and then nothing stands at `to`.
     """
-    quiet_libraries()
     target = Path(to)
     check_target(target)
     if format not in FORMATS:

@@ -17,7 +17,7 @@ from prunekit.core.interfaces import Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.options import build, options_of
 from prunekit.core.registry import load
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.quiet import quietly
 from prunekit.workflows.sharing import dense_and_pruned
 from prunekit.workflows.stored import read_stored
 from prunekit.workflows.turns import Spread, Timed, Watch, Workload, time_in_turns
@@ -66,6 +66,7 @@ class LatencyResult:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
+@quietly()
 def latency(
     model: str | None = None,
     *,
@@ -84,7 +85,6 @@ def latency(
 
     Raises PrunekitError, whose message says what to do.
     """
-    quiet_libraries()
     given = {k: v for k, v in given.items() if v is not None}
     names = {o.name for o in options_of(Workload)}
     workload = build(Workload, {k: given.pop(k) for k in names & set(given)})

@@ -5,6 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from typing import Any, cast
 
 QUIET = {
     "DATASETS_VERBOSITY": "critical",
@@ -14,17 +18,58 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
 }
+VERBOSE = "PRUNEKIT_VERBOSE"
+TALKERS = ("transformers", "torch", "datasets", "huggingface_hub", "lm_eval")
 
 
 def quiet_libraries() -> None:
-    """Silence progress bars and advice, but for what the user's own environment asks for.
+    """Silence progress bars and advice in a process of prunekit's own, until it ends.
 
-    PRUNEKIT_VERBOSE=1 leaves everything as it is. Works before the libraries are imported.
+    What the user's own environment asks for stays, and PRUNEKIT_VERBOSE=1 leaves everything as it
+    is. Works before the libraries are imported.
     """
-    if os.environ.get("PRUNEKIT_VERBOSE"):
+    if os.environ.get(VERBOSE):
         return
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    warnings.filterwarnings("ignore", module="transformers|torch|datasets|huggingface_hub")
-    for library in ("transformers", "torch", "datasets", "huggingface_hub", "lm_eval"):
+    _ignore_warnings()
+    for library in TALKERS:
         logging.getLogger(library).setLevel(logging.ERROR)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """The same in a process of the user's, for the time of one call."""
+    is_quiet = all(name in os.environ for name in QUIET)
+    if is_quiet or os.environ.get(VERBOSE):
+        yield
+        return
+    with ExitStack() as undo:
+        undo.enter_context(warnings.catch_warnings())
+        _ignore_warnings()
+        _hide_bars(undo)
+        for library in TALKERS:
+            logger = logging.getLogger(library)
+            undo.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.ERROR)
+        yield
+
+
+def _ignore_warnings() -> None:
+    warnings.filterwarnings("ignore", module="transformers|torch|datasets|huggingface_hub")
+
+
+def _hide_bars(undo: ExitStack) -> None:
+    """Those that are shown; transformers turns those of huggingface_hub on and off with its own."""
+    names = ("huggingface_hub.utils", "transformers.utils.logging", "datasets")
+    hub, transformers, datasets = (cast(Any, import_module(name)) for name in names)
+    if "HF_HUB_DISABLE_PROGRESS_BARS" not in os.environ:
+        hidden = hub.are_progress_bars_disabled()
+        undo.callback(hub.disable_progress_bars if hidden else hub.enable_progress_bars)
+        if transformers.is_progress_bar_enabled():
+            undo.callback(transformers.enable_progress_bar)
+        transformers.disable_progress_bar()
+    ours = "HF_DATASETS_DISABLE_PROGRESS_BARS" not in os.environ
+    if ours and not datasets.are_progress_bars_disabled():
+        undo.callback(datasets.enable_progress_bars)
+        datasets.disable_progress_bars()

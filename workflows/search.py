@@ -21,7 +21,7 @@ from prunekit.workflows.export import check_target, export_checkpoint
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import Plan, resolve
 from prunekit.workflows.progress import Progress, Silent
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.quiet import quietly
 from prunekit.workflows.result import RunnerUp, SearchResult, Work
 from prunekit.workflows.session import Session
 from prunekit.workflows.versions import versions
@@ -29,6 +29,7 @@ from prunekit.workflows.versions import versions
 REHEARSAL_SECONDS = 3.0
 
 
+@quietly()
 def search(
     model: str | None = None,
     *,
@@ -46,7 +47,6 @@ def search(
 
     Raises PrunekitError, whose message says what to do.
     """
-    quiet_libraries()
     registry = load()
     plan = prepare(parse({"model": model, **given}, registry), registry, save)
     result = run_search(plan, Path(workdir))

@@ -21,7 +21,7 @@ from prunekit.workflows.evaluation.record import read_record
 from prunekit.workflows.latency import read_latency
 from prunekit.workflows.plan import DEFAULT_DEMO
 from prunekit.workflows.provenance import read_provenance
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.quiet import quietly
 from prunekit.workflows.result import SearchResult, finite, read_result, result_of
 from prunekit.workflows.runs import folder_of
 
@@ -103,7 +103,6 @@ def show(path: str | Path, *, workdir: str | Path = "prunekit-runs") -> Shown:
 
     ConfigError where it is none of these, CheckpointError where a checkpoint is broken.
     """
-    quiet_libraries()
     folder = folder_of(Path(path).expanduser(), Path(workdir))
     for read in (_run, _unfinished_run, _journal, _workdir):
         if (shown := read(folder)) is not None:
@@ -159,6 +158,7 @@ def _workdir(folder: Path) -> ShownWorkdir | None:
     return ShownWorkdir(str(folder), results, others)
 
 
+@quietly()
 def _checkpoint(checkpoint: Checkpoint) -> ShownCheckpoint:
     folder, config = Path(checkpoint.source), checkpoint.config()
     files = sorted(folder.glob("*.safetensors"))

@@ -13,7 +13,7 @@ from typing import Any
 from prunekit.core.errors import Interrupted
 from prunekit.core.files import write_text
 from prunekit.core.registry import load
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.quiet import quietly
 from prunekit.workflows.study.agreement import agree
 from prunekit.workflows.study.config import StudyConfig, parse_study, read_study
 from prunekit.workflows.study.evaluating import EvaluationTask, evaluation_tasks
@@ -61,6 +61,7 @@ class Study:
         return self.workdir / "studies" / slug(self.config.name)
 
 
+@quietly()
 def study(
     file: str | Path | Mapping[str, Any],
     *,
@@ -78,7 +79,6 @@ def study(
     Raises PrunekitError where the study as a whole is wrong. A cell that fails does not stop the
     others: look at `failures`.
     """
-    quiet_libraries()
     registry = load()
     if isinstance(file, Mapping):
         config = parse_study(file, registry, Path())
