@@ -70,6 +70,8 @@ def _runs(shown: ShownWorkdir) -> None:
     for name, why in shown.others.items():
         table.add_row(name, "", why, "")
     out.print(table)
+    for config in shown.unfinished:
+        _next("go on", f"search --config {shlex.quote(config)}")
 
 
 def short_name(model: str) -> str:

@@ -90,6 +90,8 @@ class ShownWorkdir:
     results: Sequence[SearchResult]
     others: Mapping[str, str]
     """names of runs that have no result to read, and why"""
+    unfinished: Sequence[str]
+    """the configurations with which those that are not over go on"""
 
 
 Shown: TypeAlias = ShownRun | ShownUnfinishedRun | ShownCheckpoint | ShownJournal | ShownWorkdir
@@ -144,7 +146,7 @@ def _unfinished_run(folder: Path) -> ShownUnfinishedRun | None:
 def _workdir(folder: Path) -> ShownWorkdir | None:
     if not (folder / "runs").is_dir():
         return None
-    results, others = [], {}
+    results, others, unfinished = [], {}, []
     for run in sorted(path for path in (folder / "runs").iterdir() if path.is_dir()):
         try:
             shown = _run(run)
@@ -153,9 +155,11 @@ def _workdir(folder: Path) -> ShownWorkdir | None:
         else:
             if shown is None:
                 others[run.name] = "not over"
+                if (begun := _unfinished_run(run)) is not None:
+                    unfinished.append(begun.config)
             else:
                 results.append(replace(shown.result, run=str(run)))
-    return ShownWorkdir(str(folder), results, others)
+    return ShownWorkdir(str(folder), results, others, unfinished)
 
 
 @quietly()

@@ -57,6 +57,7 @@ def test_a_run_that_is_not_over(prunekit, run):
     folder = Path("prunekit-runs", "runs", run)
     (folder / "result.json").unlink()
     out = printed(prunekit, run)
+    assert commands(out) == commands(printed(prunekit))
     assert commands(out) == [f"search --config {folder}/config.yaml"]
     words = commands(out)[0].split()
     assert prunekit(*words, "--json")[0] == 0

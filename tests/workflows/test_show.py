@@ -111,6 +111,7 @@ def test_all_runs_are_listed(result, workdir, quick):
     shown = prunekit.show(workdir)
     assert shown.results == [result]
     assert shown.others == {stopped.name: "not over", "torn": "cannot be read"}
+    assert shown.unfinished == [f"{stopped}/config.yaml"]
 
 
 def test_what_is_none_of_these_is_named(tmp_path, workdir):
