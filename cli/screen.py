@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -113,7 +114,14 @@ def counter(quiet: bool) -> Iterator[Show]:
         yield show
 
 
-def _progress(quiet: bool) -> Progress:
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Progress]:
+    """A bar; what plugins print meanwhile goes where it does, as results alone are for pipes."""
+    with redirect_stdout(sys.stderr), _columns(quiet) as progress:
+        yield progress
+
+
+def _columns(quiet: bool) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

@@ -72,7 +72,7 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
     reason = "more than one model family handles" if found else "no model family handles"
     raise CheckpointError(
         f"{reason} model type {config.model_type!r}; choose with --adapter from: {names}"
-        f"{registry.told_failures()}"
+        f"{registry.told_failures(', model ')}"
     )
 
 

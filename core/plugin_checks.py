@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from prunekit.core import hookspecs
 from prunekit.core.errors import PluginError
 from prunekit.core.interfaces import Backend, ModelAdapter, Objective, Searcher
-from prunekit.core.options import options_of
+from prunekit.core.options import options_of, suggest
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RESERVED = {
@@ -38,12 +39,39 @@ def check_api(module: object) -> None:
         )
 
 
-def check_class(cls: Any, kind: str) -> str:
+def check_hooks(module: object, marked: Sequence[str], hooks: Collection[str]) -> None:
+    """PluginError where one of the functions `marked` with `@hookimpl` is no hook, or all are not.
+
+    `hooks` are the names of those that there are.
+    """
+    for name in marked:
+        if name not in hooks:
+            raise PluginError(f"unknown hook {name!r}.{suggest(name, hooks)}")
+        if inspect.signature(getattr(module, name)).parameters:
+            raise PluginError(f"the hook {name!r} must take no arguments")
+    if not marked:
+        raise PluginError(
+            f"offers nothing: none of {', '.join(hooks)} is there and marked with `@hookimpl`"
+        )
+
+
+def check_classes(classes: Any, hook: str) -> list[type[Any]]:
+    """What a hook returned; PluginError where that is no list of classes."""
+    if not isinstance(classes, list | tuple):
+        raise PluginError(f"the hook {hook!r} must return a list of classes, not {classes!r}")
+    for cls in classes:
+        if not isinstance(cls, type):
+            raise PluginError(f"the hook {hook!r} must return classes, not {cls!r}")
+    return list(classes)
+
+
+def check_class(cls: type[Any], kind: str) -> str:
     """The name of a plugin class; PluginError where something that its kind needs is missing."""
     name = getattr(cls, "name", None)
-    if not isinstance(cls, type) or not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginError(
-            f"{cls!r} needs a class attribute `name` of lower-case words joined by hyphens"
+            f"{cls.__name__} needs a class attribute `name` of lower-case words joined by hyphens, "
+            f"not {name!r}"
         )
     if name in RESERVED:
         raise PluginError(f"{kind} {name!r} is called like a setting of a search; rename it")

@@ -20,9 +20,11 @@ from prunekit.core import hookspecs
 from prunekit.core.blame import one_line
 from prunekit.core.errors import ConfigError, PluginError
 from prunekit.core.options import nearest, suggest
-from prunekit.core.plugin_checks import check_api, check_class
+from prunekit.core.plugin_checks import check_api, check_class, check_classes, check_hooks
 
 GROUP = "prunekit"
+OWN = "prunekit"
+"""The distribution whose names nobody can take: a plain name goes on to mean what it meant."""
 KINDS = {
     "searcher": "prunekit_searchers",
     "objective": "prunekit_objectives",
@@ -31,6 +33,8 @@ KINDS = {
 }
 ONLY = "PRUNEKIT_PLUGINS"
 """The environment variable that names the distributions or entry points to load, and no others."""
+FEW = 3
+"""Failures that are told in full to who asks for something else."""
 HEAVY = ("torch", "transformers", "datasets", "lm_eval", "ray", "sklearn", "scipy", "matplotlib")
 """Modules that a plugin should import where it uses them, not when it is listed."""
 
@@ -81,38 +85,57 @@ class Registry:
         if len(found) == 1:
             return found[0]
         if found:
-            choices = " or ".join(f"{e.source}:{e.name}" for e in found)
+            choices = " or ".join(map(self.label, found))
             raise ConfigError(f"more than one {kind} is called {name!r}; write {choices}")
-        known = [e.name for e in self.entries if e.kind == kind]
+        known = [self.label(e) for e in self.entries if e.kind == kind]
         raise ConfigError(f"no {kind} is called {name!r}.{self.advice(name, known)}")
 
     def named(self, name: str, kind: str | None = None) -> list[Entry]:
-        """Every plugin called `name` or, to tell twins apart, `distribution:name`."""
+        """Every plugin that `name` may mean.
+
+        A plain name means that of prunekit itself, if it has one; `distribution:name` means that
+        of the distribution.
+        """
+        found = [e for e in self.called(name) if kind in (None, e.kind)]
+        own = [e for e in found if e.source == OWN]
+        return own or found
+
+    def called(self, name: str) -> list[Entry]:
+        """Every plugin called `name`, of whatever kind, or `distribution:name`."""
         source, _, short = name.rpartition(":")
-        return [
-            e
-            for e in self.entries
-            if e.name == short and source in ("", e.source) and kind in (None, e.kind)
-        ]
+        return [e for e in self.entries if e.name == short and source in ("", e.source)]
 
     def label(self, entry: Entry) -> str:
         """The shortest name that means this plugin alone."""
-        alone = len(self.named(entry.name)) == 1
+        alone = self.named(entry.name) == [entry]
         return entry.name if alone else f"{entry.source}:{entry.name}"
 
     def advice(self, name: str, known: Iterable[str]) -> str:
         """Where a plugin that is not there may be: misspelt, not installed, left out, broken."""
+        if self._failures_of(name):
+            return self.told_failures(name)
         known = list(known)
         sentences = [suggest(name, known)]
         if not nearest(name, known):
-            sentences.append(" One of another distribution must be installed beside prunekit.")
+            sentences.append(" If it is of another distribution, pip install that.")
         if self.left_out:
             sentences.append(f" {ONLY} leaves out {len(self.left_out)} entry points.")
-        return "".join([*sentences, self.told_failures()])
+        return "".join([*sentences, self.told_failures(name)])
 
-    def told_failures(self) -> str:
-        """Why plugins that are installed cannot be had, in closing sentences."""
-        return "".join(f" Not loaded: {k}: {v}." for k, v in self.failures.items())
+    def told_failures(self, name: str) -> str:
+        """Why plugins that are installed cannot be had, in closing sentences.
+
+        Where many failed, those that `name` speaks of, or else how many.
+        """
+        few = self.failures if len(self.failures) <= FEW else {}
+        told = "".join(
+            f" Not loaded: {k}: {v}." for k, v in (self._failures_of(name) or few).items()
+        )
+        many = f" {len(self.failures)} plugins did not load; `prunekit list-plugins` says why."
+        return told or (many if self.failures else "")
+
+    def _failures_of(self, name: str) -> dict[str, str]:
+        return {label: reason for label, reason in self.failures.items() if name in label}
 
 
 def load() -> Registry:
@@ -201,17 +224,17 @@ def _register(
     manager: pluggy.PluginManager, module: Any, source: str, version: str, others: list[Entry]
 ) -> list[Entry]:
     check_api(module)
+    check_hooks(module, _marked(manager, module), KINDS.values())
     manager.register(module)
     try:
-        manager.check_pending()
         entries = [
             Entry(kind, check_class(cls, kind), cls, source, version)
             for kind, hook in KINDS.items()
             for classes in _caller(manager, hook, module)()
-            for cls in classes
+            for cls in check_classes(classes, hook)
         ]
         if not entries:
-            raise PluginError("offers nothing: no hook returned a class")
+            raise PluginError("offers nothing: its hooks return no class")
         taken = [e.name for e in others if e.source == source] + [e.name for e in entries]
         if twice := sorted({name for name in taken if taken.count(name) > 1}):
             raise PluginError(f"{source} offers {', '.join(twice)} twice; names must differ")
@@ -219,6 +242,11 @@ def _register(
     except BaseException:
         manager.unregister(module)
         raise
+
+
+def _marked(manager: pluggy.PluginManager, module: object) -> list[str]:
+    """The functions marked with `@hookimpl`."""
+    return [name for name in dir(module) if manager.parse_hookimpl_opts(module, name) is not None]
 
 
 def _caller(manager: pluggy.PluginManager, hook: str, module: object) -> pluggy.HookCaller:

@@ -78,7 +78,7 @@ def list_plugins(name: str | None = None, registry: Registry | None = None) -> L
     `registry` is what was loaded already, if anything was.
     """
     registry = registry or load()
-    entries = registry.named(name) if name else registry.entries
+    entries = registry.called(name) if name else registry.entries
     if name and not entries:
         advice = registry.advice(name, [e.name for e in registry.entries])
         raise ConfigError(f"no plugin is called {name!r}.{advice}")
@@ -155,10 +155,11 @@ def _needs(cls: type[Any]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _twins(registry: Registry) -> Iterator[tuple[str, str]]:
-    names = {(e.kind, e.name) for e in registry.entries if len(registry.named(e.name, e.kind)) > 1}
-    for kind, name in sorted(names):
-        choices = (f"{e.source}:{name}" for e in registry.named(name, kind))
-        yield f"{kind} {name!r}", "write " + " or ".join(choices)
+    for name in sorted({e.name for e in registry.entries}):
+        twins = registry.called(name)
+        if len(twins) > 1:
+            kinds = " and ".join(sorted({e.kind for e in twins}))
+            yield f"{kinds} {name!r}", "write " + " or ".join(sorted(map(registry.label, twins)))
 
 
 def _slow(registry: Registry) -> Iterator[tuple[str, str]]:

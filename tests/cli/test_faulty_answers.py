@@ -177,6 +177,13 @@ def test_two_of_one_distribution_that_fail_are_told_apart(
     assert "prunekit-faulty 1.0, model other: model 'other' " in err
 
 
+def test_what_a_plugin_prints_while_it_works_is_no_part_of_the_result(search):
+    body = "def measure(self, o, b):\n        print('!')\n        return super().measure(o, b)"
+    status, out, err = search("objective", body, "--json")
+    assert (status, set(err.split())) == (0, {"!"})
+    assert len(json.loads(out)["removed"]) == 2
+
+
 SEARCHER = """
 from dataclasses import dataclass
 from prunekit.core import hookimpl

@@ -77,16 +77,16 @@ def test_json_holds_everything(prunekit, install):
         "options": [],
     }
     assert plugins["plain"]["file"].endswith("prunekit_plain.py")
-    assert plugins["prunekit:genetic"]["options"][0] == {
+    assert plugins["genetic"]["options"][0] == {
         "name": "population",
-        "flag": "--prunekit:genetic.population",
+        "flag": "--genetic.population",
         "type": "int",
         "default": 16,
         "range": "2..",
         "help": "subsets a generation",
     }
     assert list(found["failures"]) == ["prunekit-broken 1.0, entry point prunekit_broken"]
-    assert "prunekit-twin:genetic" in found["twins"]["searcher 'genetic'"]
+    assert found["twins"] == {"searcher 'genetic'": "write genetic or prunekit-twin:genetic"}
 
 
 def test_json_of_one_plugin_is_that_plugin_alone(prunekit):
@@ -98,7 +98,7 @@ def test_a_plugin_that_is_not_there_brings_the_nearest_or_says_what_to_do(prunek
     status, _, err = prunekit("list-plugins", "gentic")
     assert (status, "Did you mean 'genetic'?" in err) == (1, True)
     _, _, err = prunekit("list-plugins", "optuna-tpe")
-    assert "must be installed beside prunekit" in err
+    assert "If it is of another distribution, pip install that." in err
 
 
 def test_what_is_left_out_is_told_when_asked(prunekit, install, monkeypatch):

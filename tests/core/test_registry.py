@@ -47,21 +47,21 @@ def test_a_foreign_searcher_is_found_beside_the_built_in_ones(install):
         ("import not_there", "ModuleNotFoundError: No module named 'not_there'"),
         ("def broken(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
-        ("from prunekit.core import hookimpl", "offers nothing: no hook returned a class"),
+        ("from prunekit.core import hookimpl", "marked with `@hookimpl`"),
         ("PRUNEKIT_API = 2", "upgrade prunekit"),
         ("PRUNEKIT_API = 0", "upgrade the plugin"),
-        (SEARCHER.format(name="Two Words"), "needs a class attribute `name`"),
+        (SEARCHER.format(name="Two Words"), "not 'Two Words'"),
         (
             SEARCHER.replace("prunekit_searchers", "prunekit_searcher"),
             "unknown hook 'prunekit_searcher'",
         ),
         (
             SEARCHER.replace("prunekit_searchers()", "prunekit_searchers(a)"),
-            "PluginValidationError",
+            "the hook 'prunekit_searchers' must take no arguments",
         ),
-        (SEARCHER.replace("[Mine]", "3"), "TypeError"),
-        (SEARCHER.replace("[Mine]", "None"), "offers nothing: no hook returned a class"),
-        (SEARCHER.replace("[Mine]", "[Mine(), 3]"), "needs a class attribute `name`"),
+        (SEARCHER.replace("[Mine]", "3"), "must return a list of classes, not 3"),
+        (SEARCHER.replace("[Mine]", "None"), "offers nothing: its hooks return no class"),
+        (SEARCHER.replace("[Mine]", "[Mine(), 3]"), "must return classes, not <"),
         (FOO.replace("def search(", "def find("), "searcher 'foo' has no method `search`"),
         (
             FOO.replace("prunekit_searchers", "prunekit_backends"),
@@ -130,12 +130,26 @@ def test_a_plugin_that_prints_at_import_is_silenced(install, capfd):
 
 
 def test_two_plugins_of_one_name_are_told_apart_by_distribution(install):
-    install("prunekit-twin", SEARCHER.format(name="genetic"))
+    for twin in ("prunekit-one", "prunekit-other"):
+        install(twin, SEARCHER.format(name="lucky"))
     registry = load()
-    with pytest.raises(ConfigError, match="write prunekit.*:genetic or prunekit.*:genetic"):
-        registry.get("searcher", "genetic")
+    with pytest.raises(ConfigError, match="write prunekit-o.*:lucky or prunekit-o.*:lucky"):
+        registry.get("searcher", "lucky")
+    assert registry.get("searcher", "prunekit-one:lucky").source == "prunekit-one"
+    assert registry.get("searcher", "prunekit-other:lucky").source == "prunekit-other"
+
+
+def test_a_plain_name_means_the_built_in_plugin_whoever_else_takes_it(install):
+    install("prunekit-twin", SEARCHER.format(name="genetic"))
+    install("prunekit-namesake", SEARCHER.format(name="ppl"))
+    registry = load()
+    for name in ("genetic", "prunekit:genetic"):
+        assert registry.get("searcher", name).source == "prunekit"
     assert registry.get("searcher", "prunekit-twin:genetic").source == "prunekit-twin"
-    assert registry.get("searcher", "prunekit:genetic").source == "prunekit"
+    labels = {entry.source: registry.label(entry) for entry in registry.called("genetic")}
+    assert labels == {"prunekit": "genetic", "prunekit-twin": "prunekit-twin:genetic"}
+    assert [e.kind for e in registry.named("ppl")] == ["objective"]
+    assert registry.label(registry.get("searcher", "ppl")) == "prunekit-namesake:ppl"
 
 
 def test_an_unknown_name_brings_the_nearest_one():
