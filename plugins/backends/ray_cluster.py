@@ -11,8 +11,10 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
+from types import FrameType
 from typing import Any
 
 from prunekit.core import ConfigError, PrunekitError, first_line
@@ -27,6 +29,7 @@ QUIET = {
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray listen on the loopback interface alone, as it does on Windows and macOS."""
 SECONDS_TO_ANSWER = 5.0
+SECONDS_TO_END = 10.0
 
 
 class Connection:
@@ -102,8 +105,9 @@ def _started(ray: Any) -> Iterator[None]:
             _init(ray, address=LOCAL, include_dashboard=False, _temp_dir=folder)
         yield
     finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+        with _uninterrupted():
+            ray.shutdown()
+            _remove(folder)
 
 
 @contextlib.contextmanager
@@ -153,20 +157,37 @@ def _init(ray: Any, **where: Any) -> None:
     ray.init(log_to_driver=_talks(), logging_level=level, **where)
 
 
+def _remove(folder: str) -> None:
+    """Remove a folder in which processes that are ending may still write for a moment."""
+    end = time.monotonic() + SECONDS_TO_END
+    while os.path.exists(folder) and time.monotonic() < end:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back: what is only half started would outlive this process for a minute."""
+    """Hold Ctrl-C and SIGTERM back: what is only half done would outlive this process.
+
+    Ray answers SIGTERM itself once it is connected; who asked for it before is asked again.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     held: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        held.append(number)
+
+    before = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if held:
-        raise KeyboardInterrupt
+        for number, handler in before.items():
+            if handler != signal.SIG_DFL or signal.getsignal(number) is hold:
+                signal.signal(number, handler)
+    for held_back in held:
+        signal.raise_signal(held_back)
 
 
 def _talks() -> bool:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -236,7 +237,18 @@ def listening(processes):
     return {address.removeprefix("::ffff:") for address in addresses}
 
 
-def test_ctrl_c_ends_a_search_with_all_its_processes(tiny_model, tmp_path):
+@pytest.fixture
+def ray_folder(monkeypatch):
+    """Where Ray puts its files; the usual one for a test has too long a path for sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_search_that_is_stopped_ends_with_all_its_processes_and_files(
+    how, tiny_model, tmp_path, ray_folder
+):
     model = str(tiny_model("llama3", n_blocks=16))
     flags = f"--model {model} --searcher exhaustive --budget 8 --backend ray --ray.replicas 1"
     command = [sys.executable, "-m", "prunekit", "search", *flags.split(), "--ppl.data", "demo"]
@@ -251,11 +263,13 @@ def test_ctrl_c_ends_a_search_with_all_its_processes(tiny_model, tmp_path):
         time.sleep(0.1)
     started = psutil.Process(child.pid).children(recursive=True)
     assert listening(started) == {"127.0.0.1"}
-    os.killpg(child.pid, signal.SIGINT)
+    assert list(ray_folder.iterdir())
+    os.killpg(child.pid, signal.SIGINT) if how == signal.SIGINT else child.terminate()
     out, err = child.communicate()
     assert len(started) > 3
-    assert (child.returncode, out) == (130, "")
+    assert (child.returncode, out) == (128 + how, "")
     assert err.startswith("stopped. ")
     assert err.count("\n") == 1
     _, left = psutil.wait_procs(started, timeout=10)
     assert not left
+    assert not list(ray_folder.iterdir())
