@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from prunekit.cli.command import RoomyCommand
+from prunekit.cli.command import PluginFlagsCommand
 from prunekit.cli.evaluate import SETTINGS as EVALUATE_SETTINGS
 from prunekit.cli.evaluate import evaluate
 from prunekit.cli.export import SETTINGS, export
@@ -78,24 +78,26 @@ def make_app(registry: Registry) -> typer.Typer:
         list_plugins(registry, name, json, verbose)
 
     settings = options_of(Settings)
-    app.command("search", cls=RoomyCommand)(
+    app.command("search", cls=PluginFlagsCommand)(
         with_flags(search, settings, registry, with_plugins=True)
     )
     of_model = [o for o in settings if o.name in SETTINGS]
-    app.command("export", cls=RoomyCommand)(with_flags(export, of_model, registry, panel="Model"))
+    app.command("export", cls=PluginFlagsCommand)(
+        with_flags(export, of_model, registry, panel="Model")
+    )
     evaluated = [o for o in settings if o.name in EVALUATE_SETTINGS]
-    app.command("evaluate", cls=RoomyCommand)(
+    app.command("evaluate", cls=PluginFlagsCommand)(
         with_flags(evaluate, evaluated, registry, panel="Model")
     )
     timed = [*of_model, *options_of(Workload)]
-    app.command("latency", cls=RoomyCommand)(
+    app.command("latency", cls=PluginFlagsCommand)(
         with_flags(latency, timed, registry, panel="Model and workload")
     )
     app.command("new-plugin")(new_plugin)
     app.command("report")(report)
     app.command("show")(show)
     overruling = [o for o in settings if o.name in STUDY_SETTINGS]
-    app.command("study", cls=RoomyCommand)(with_flags(study, overruling, registry))
+    app.command("study", cls=PluginFlagsCommand)(with_flags(study, overruling, registry))
     return app
 
 
