@@ -22,6 +22,8 @@ from prunekit.core.testing.toys import toy_loss
 Loss: TypeAlias = Callable[[Subset], float]
 Told: TypeAlias = list[list[tuple[list[int], float]]]
 """Every request with the losses that answered it."""
+Plain: TypeAlias = list[dict[str, Any]]
+"""The requests and the choice of each search that is repeated."""
 
 ENOUGH = 50_000
 """Subsets asked for on a toy problem after which a search is taken to be endless."""
@@ -37,7 +39,14 @@ class Case:
     loss: Loss
 
 
-REPEATED = Case("with three of eight blocks to go", Problem(8, 3, seed=3), toy_loss)
+PLAIN = Case("with three of eight blocks to go", Problem(8, 3, seed=3), toy_loss)
+TIED = (
+    Case("with losses that are all equal", Problem(8, 2), lambda subset: 1.0),
+    Case("with losses that are all equal", Problem(7, 5), lambda subset: 1.0),
+    Case("with many equal losses", Problem(7, 3), lambda subset: float(len(subset & {1, 2}))),
+)
+REPEATED = (PLAIN, *TIED)
+"""Where a search is run again: of equal losses it must choose the same every time."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +61,10 @@ class Record:
         """The losses it was told."""
         return {frozenset(blocks): loss for request in self.told for blocks, loss in request}
 
-    def as_plain(self) -> Any:
+    def as_plain(self) -> dict[str, Any]:
         """Lists and numbers, as another process can write them."""
-        return [[blocks for blocks, _ in request] for request in self.told], sorted(self.removed)
+        requests = [[blocks for blocks, _ in request] for request in self.told]
+        return {"requests": requests, "choice": sorted(self.removed)}
 
 
 def check_searcher(searcher: Searcher) -> None:
@@ -62,7 +72,7 @@ def check_searcher(searcher: Searcher) -> None:
 
     It must choose `budget` removable blocks on each: with protected blocks, with one block to go
     and with all but one, with equal, negative and infinite losses. It must ask for the same subsets
-    again under the same seed, also in another process; take chance from `problem.rng()` alone; end,
+    again, and choose the same, under the same seed, also in another process; take chance from `problem.rng()` alone; end,
     also when it is closed early; and change neither itself nor the signals that it is given.
     """
     judge = Judge("searcher", searcher)
@@ -85,9 +95,7 @@ def _cases() -> list[Case]:
         Case("with all but one block to go", Problem(5, 4), toy_loss),
         Case("with no choice at all", Problem(6, 3, protected=frozenset({0, 2, 5})), toy_loss),
         Case("with two blocks", Problem(2, 1), toy_loss),
-        Case("with losses that are all equal", Problem(8, 2), lambda subset: 1.0),
-        Case("with losses that are all equal", Problem(7, 5), lambda subset: 1.0),
-        Case("with many equal losses", Problem(7, 3), lambda subset: float(len(subset & {1, 2}))),
+        *TIED,
         Case("with negative losses", Problem(7, 3), lambda subset: toy_loss(subset) - 10),
         Case("with blocks that are fatal", Problem(8, 3), _fatal),
         Case("with losses that are all infinite", Problem(7, 3), lambda subset: math.inf),
@@ -100,37 +108,45 @@ def _fatal(subset: Subset) -> float:
 
 def _check_same_again(judge: Judge, searcher: Searcher) -> None:
     with judge.unchanged():
-        first = _run(judge, searcher, REPEATED).as_plain()  # imports libraries, which may draw too
+        first = _repeated(judge, searcher)  # imports libraries, which may draw too
     with no_outside_chance(judge, "problem.rng()"):
-        again = _run(judge, searcher, REPEATED).as_plain()
-    judge.require(
-        first == again,
-        "asks for other subsets when the same search is run again, so a stopped one could not go "
-        "on: take chance from problem.rng() alone, and remember nothing between searches",
+        again = _repeated(judge, searcher)
+    _require_same(
+        judge,
+        (first, again),
+        "when the same search is run again, so a stopped one could not go on: take chance from "
+        "problem.rng() alone, and remember nothing between searches",
     )
     with other_circumstances(seed=17):
-        hastily = _run(judge, searcher, REPEATED).as_plain()
-    judge.require(
-        first == hastily,
-        "asks for other subsets when the clock runs faster: bound a search by subsets or rounds, "
-        "not by time",
+        hastily = _repeated(judge, searcher)
+    _require_same(
+        judge,
+        (first, hastily),
+        "when the clock runs faster: bound a search by subsets or rounds, not by time",
     )
     with judge.doing("running in another process"):
         there = elsewhere(run_plainly, searcher)
-    judge.require(
-        there in (None, _as_json(first)),
-        "asks for other subsets in another process: go through sets in sorted order, and derive "
-        "nothing from hash() or id()",
+    _require_same(
+        judge,
+        (first, there or first),
+        "in another process: go through sets in sorted order, and derive nothing from hash() or "
+        "id()",
     )
 
 
-def run_plainly(searcher: Searcher) -> Any:
-    """The requests and the choice on the problem that is repeated in another process."""
-    return _as_json(_run(Judge("searcher", searcher), searcher, REPEATED).as_plain())
+def _require_same(judge: Judge, runs: tuple[Plain, Plain], when: str) -> None:
+    asked, chosen = ([[r[part] for r in run] for run in runs] for part in ("requests", "choice"))
+    judge.require(asked[0] == asked[1], f"asks for other subsets {when}")
+    judge.require(chosen[0] == chosen[1], f"chooses other blocks of equal losses {when}")
 
 
-def _as_json(plain: Any) -> Any:
-    return [list(part) for part in plain]
+def run_plainly(searcher: Searcher) -> Plain:
+    """The requests and the choices on the problems that are repeated in another process."""
+    return _repeated(Judge("searcher", searcher), searcher)
+
+
+def _repeated(judge: Judge, searcher: Searcher) -> Plain:
+    return [_run(judge, searcher, case).as_plain() for case in REPEATED]
 
 
 def _run(judge: Judge, searcher: Searcher, case: Case) -> Record:
@@ -208,7 +224,7 @@ def _check_infinite(judge: Judge, case: Case, record: Record) -> None:
 
 def _check_closes(judge: Judge, searcher: Searcher) -> None:
     """Ctrl-C and rehearsals close a search that is not at its end."""
-    problem = REPEATED.problem
+    problem = PLAIN.problem
     signals = made_up_signals(needs_of(searcher), problem.n_blocks)
     steps = searcher.search(replace(problem, signals=signals))
     for request in itertools.islice(steps, 1):

@@ -121,6 +121,14 @@ class Hurried(Sound):
         return min(seen, key=lambda s: (seen[s], sorted(s)), default=draw)
 
 
+class TiesByChance(Sound):
+    """Of equal losses takes any, from a generator that the system seeds."""
+
+    def best(self, losses, draws):
+        pairs = zip(draws, losses, strict=True)
+        return random.Random().choice([s for s, loss in pairs if loss == min(losses)])
+
+
 class Remembers(Sound):
     """Passes over what an earlier search has measured."""
 
@@ -285,6 +293,7 @@ FAULTS = [
     (GlobalChance, "draws from the global generator of random"),
     (SeedsNumpy, "global generator of numpy.random, or seeds it.*problem.rng"),
     (OwnEntropy, "other subsets when the same search is run again"),
+    (TiesByChance, "chooses other blocks of equal losses when the same search is run again"),
     (Hurried, "when the clock runs faster: bound a search by subsets"),
     (Remembers, "other subsets when the same search is run again.*remember nothing"),
     (Grows, "changes itself while it works"),
@@ -314,6 +323,55 @@ def test_a_planted_fault_is_found(faulty, message, monkeypatch):
     monkeypatch.setattr("prunekit.core.testing.searchers.elsewhere", lambda *args: None)
     with pytest.raises(ContractError, match=f"(?s)searcher '.*{message}"):
         check_searcher(faulty())
+
+
+SEARCH = """
+from dataclasses import dataclass
+from prunekit.core import hookimpl
+{top}
+@dataclass(frozen=True)
+class Elsewhere:
+    "Takes the cheapest blocks."
+    name = "elsewhere"
+    def search(self, problem):
+        blocks = {blocks}
+        losses = yield [frozenset({{i}}) for i in sorted(blocks)]
+        price = dict(zip(sorted(blocks), losses))
+        return frozenset(sorted(blocks, key={key})[:problem.budget])
+@hookimpl
+def prunekit_searchers(): return [Elsewhere]
+"""
+SOUND = {"top": "", "blocks": "problem.removable", "key": "lambda i: (price[i], i)"}
+
+
+@pytest.fixture
+def installed(install):
+    """A searcher of another distribution, which another process can import too."""
+
+    def write(**changed):
+        install("prunekit-elsewhere", SEARCH.format(**{**SOUND, **changed}))
+        return load().get("searcher", "elsewhere").cls()
+
+    return write
+
+
+def test_a_sound_searcher_passes_in_another_process(installed):
+    check_searcher(installed())
+
+
+@pytest.mark.parametrize(
+    ("blocks", "key"),
+    [
+        ("problem.removable", "lambda i: (price[i], hash(str(i)))"),
+        ("[int(word) for word in {str(i) for i in problem.removable}]", "price.get"),
+    ],
+    ids=["hash", "set of words"],
+)
+def test_ties_that_depend_on_the_process_are_found(installed, blocks, key):
+    with pytest.raises(
+        ContractError, match="chooses other blocks of equal losses in another process.*hash"
+    ):
+        check_searcher(installed(blocks=blocks, key=key))
 
 
 def test_what_depends_on_the_process_is_found(install):
