@@ -15,6 +15,8 @@ from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.testing.blocks import check_blocks, check_export
 from prunekit.core.testing.contract import ContractError, Judge
+from prunekit.core.testing.elsewhere import check_import
+from prunekit.core.testing.output import silent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +28,8 @@ def check_adapter(adapter: type[ModelAdapter], checkpoint: str | Path | None = N
     Block by block it must give what stock transformers gives, dense and with blocks gone, also on
     padded rows and with several batches under way; `block` must leave its input as it is, a gate of
     1 and 0 must run a block and pass it by, and what is exported must load again whole and predict
-    the same. Weights that do not fit must be refused, and other weights told apart.
+    the same. Weights that do not fit must be refused, and other weights told apart. Nothing may be
+    written to standard output, and nothing heavy be imported with the module.
 
     `checkpoint` is a folder with config.json and safetensors of a model of 3 blocks or more, such
     as a tiny random one; without it the family's own `demo` is taken. No tokenizer is needed.
@@ -35,7 +38,12 @@ def check_adapter(adapter: type[ModelAdapter], checkpoint: str | Path | None = N
     judge.check_class()
     place = checkpoint or getattr(adapter, "demo", None)
     judge.require(place, "brings no demo; give check_adapter a folder with a tiny checkpoint")
-    folder = Path(str(place))
+    with silent(judge):
+        _check_on_checkpoint(judge, adapter, Path(str(place)))
+    check_import(judge)
+
+
+def _check_on_checkpoint(judge: Judge, adapter: type[ModelAdapter], folder: Path) -> None:
     _check_handles(judge, adapter, folder)
     made = _load(judge, adapter, folder)
     stock = _stock(folder)

@@ -19,6 +19,8 @@ from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.signals import SIGNALS
 from prunekit.core.testing.contract import ContractError, Judge
+from prunekit.core.testing.elsewhere import check_import
+from prunekit.core.testing.output import silent
 from prunekit.core.testing.toys import demo_adapter, demo_spec
 
 if TYPE_CHECKING:
@@ -76,10 +78,17 @@ def check_backend(backend: Backend) -> None:
     its batch's number and one value a sample, equal to what a PrefixMeter gives; also after a
     request was broken off, and with two meters open at once. Signals must be the same. An objective
     that fails must not be passed over in silence, and after `close` no process may be left.
+    Nothing may be written to standard output, and nothing heavy be imported with the module.
     """
     judge = Judge("backend", backend)
     judge.check_class()
     judge.check_copies()
+    with silent(judge):
+        _check_meters(judge, backend)
+    check_import(judge)
+
+
+def _check_meters(judge: Judge, backend: Backend) -> None:
     objective = RiseOverDense()
     batches = batches_of(objective.calibration_set(None), 24)  # type: ignore[arg-type]
     expected = PrefixMeter(demo_adapter(), objective, batches)

@@ -23,6 +23,7 @@ class Judge:
     def __init__(self, kind: str, plugin: object) -> None:
         self.kind = kind
         self.plugin = plugin
+        self.cls: type[Any] = plugin if isinstance(plugin, type) else type(plugin)
         self.who = described(kind, plugin)
 
     def require(self, kept: object, fault: str) -> None:
@@ -53,7 +54,7 @@ class Judge:
 
     def check_class(self) -> None:
         """Name, docstring, methods, options: what is read when plugins are listed."""
-        cls: Any = type(self.plugin) if not isinstance(self.plugin, type) else self.plugin
+        cls = self.cls
         try:
             check_class(cls, self.kind)
         except PluginError as error:

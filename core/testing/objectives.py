@@ -16,8 +16,9 @@ from prunekit.core.options import build, values_of
 from prunekit.core.registry import load
 from prunekit.core.testing.chance import no_outside_chance, other_circumstances
 from prunekit.core.testing.contract import ContractError, Judge
-from prunekit.core.testing.elsewhere import elsewhere
+from prunekit.core.testing.elsewhere import check_import, elsewhere
 from prunekit.core.testing.measures import check_measure
+from prunekit.core.testing.output import silent
 from prunekit.core.testing.toys import demo_adapter, demo_spec
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def check_objective(objective: Objective, model: str | Path | None = None) -> No
     Its calibration set must be well formed and the same at every call. What it measures must be one
     finite sum and one positive weight for each sample, whichever samples share a batch and however
     they are padded; must tell pruned models from the dense one; must not hide predictions that are
-    not finite; must change nothing that it is given; and can be differentiated, unless the class
+    not finite; must change nothing that it is given; must write nothing to standard output, nor
+    import anything heavy with its module; and can be differentiated, unless the class
     says `differentiable = False`. Give it data that needs no network: `check_objective(Mine(data=
     "demo"))`. `model` is a folder with a checkpoint; without it a demo model is taken.
     """
@@ -42,9 +44,15 @@ def check_objective(objective: Objective, model: str | Path | None = None) -> No
     judge.check_class()
     judge.check_copies()
     _check_demo_options(judge, objective)
-    if hasattr(objective, "parts_by_name"):
-        _check_parts(judge, objective)
-        return
+    with silent(judge):
+        if hasattr(objective, "parts_by_name"):
+            _check_parts(judge, objective)
+            check_import(judge)
+        else:
+            _check_on_model(judge, objective, model)
+
+
+def _check_on_model(judge: Judge, objective: Objective, model: str | Path | None) -> None:
     spec = demo_spec() if model is None else Spec(str(model), device="cpu", dtype="float32")
     adapter = demo_adapter() if model is None else load_adapter(spec)
     tokenizer = find(spec, load()).tokenizer()
@@ -82,7 +90,7 @@ def _check_calibration_set(
             "as random.Random(self.seed)",
         )
     with judge.doing("making its calibration set in another process"):
-        there = elsewhere(digest_of_set, objective, spec.model)
+        there = elsewhere(judge, digest_of_set, spec.model)
     judge.require(
         there in (None, _digest(samples)),
         "gives another calibration set in another process: go through sets in sorted order",

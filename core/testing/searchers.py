@@ -17,6 +17,7 @@ from prunekit.core.signals import made_up_signals, needs_of
 from prunekit.core.testing.chance import no_outside_chance, other_circumstances
 from prunekit.core.testing.contract import ContractError, Judge
 from prunekit.core.testing.elsewhere import elsewhere
+from prunekit.core.testing.output import silent
 from prunekit.core.testing.toys import toy_loss
 
 Loss: TypeAlias = Callable[[Subset], float]
@@ -72,12 +73,19 @@ def check_searcher(searcher: Searcher) -> None:
 
     It must choose `budget` removable blocks on each: with protected blocks, with one block to go
     and with all but one, with equal, negative and infinite losses. It must ask for the same subsets
-    again, and choose the same, under the same seed, also in another process; take chance from `problem.rng()` alone; end,
-    also when it is closed early; and change neither itself nor the signals that it is given.
+    again under the same seed, also in another process, and choose the same, ties included; take
+    chance from `problem.rng()` alone; end, also when it is closed early; write nothing to standard
+    output; and change neither itself nor the signals that it is given. Its module must import
+    nothing heavy.
     """
     judge = Judge("searcher", searcher)
     judge.check_class()
     judge.check_copies()
+    with silent(judge):
+        _check_searches(judge, searcher)
+
+
+def _check_searches(judge: Judge, searcher: Searcher) -> None:
     with judge.doing("naming the signals that it needs"):
         needs_of(searcher)
     with judge.unchanged():
@@ -125,7 +133,7 @@ def _check_same_again(judge: Judge, searcher: Searcher) -> None:
         "when the clock runs faster: bound a search by subsets or rounds, not by time",
     )
     with judge.doing("running in another process"):
-        there = elsewhere(run_plainly, searcher)
+        there = elsewhere(judge, run_plainly)
     _require_same(
         judge,
         (first, there or first),

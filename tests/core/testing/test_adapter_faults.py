@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from prunekit.core.registry import load
 from prunekit.core.testing import ContractError, check_adapter
 from prunekit.plugins.models.decoder import DecoderAdapter
 
@@ -252,6 +253,14 @@ class KeepsLayerTypes(Sound):
         return model
 
 
+class Prints(Sound):
+    """Says which block runs."""
+
+    def block(self, index, state):
+        print("block", index)
+        return super().block(index, state)
+
+
 class FillsIn(Sound):
     """Takes what weights there are."""
 
@@ -312,6 +321,7 @@ FAULTS = [
     (KeepsCount, "exports a model without blocks .* does not load whole"),
     (RemovesOthers, "exports a model without blocks .* predicts something else"),
     (KeepsLayerTypes, "exports a model without blocks .* predicts something else"),
+    (Prints, "writes to standard output.*'block 0'"),
     (FillsIn, "loads a checkpoint in which a weight is missing"),
     (RaisesAnything, "answers a missing weight with KeyError"),
     (OwnDtype, "same fingerprint in bfloat16"),
@@ -322,3 +332,21 @@ FAULTS = [
 def test_a_planted_fault_is_found(faulty, message, folder):
     with pytest.raises(ContractError, match=f"(?s)model 'sound'.*({message})"):
         check_adapter(faulty, folder)
+
+
+def test_what_is_heavy_to_import_is_found(folder, install):
+    install(
+        "prunekit-heavy",
+        "import scipy\n"
+        "from prunekit.core import hookimpl\n"
+        "from prunekit.plugins.models.decoder import DecoderAdapter\n"
+        "class Heavy(DecoderAdapter):\n"
+        "    'Qwen3 checkpoints.'\n"
+        "    name = 'heavy'\n"
+        "    @classmethod\n"
+        "    def handles(cls, config): return 2 * (config.model_type == 'qwen3')\n"
+        "@hookimpl\n"
+        "def prunekit_models(): return [Heavy]\n",
+    )
+    with pytest.raises(ContractError, match="import scipy.*inside the methods that use it"):
+        check_adapter(load().get("model", "heavy").cls, folder)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 
 from prunekit.core import PrefixMeter, load_adapter
+from prunekit.core.registry import load
 from prunekit.core.testing import ContractError, check_backend
 
 LOADED = {}
@@ -181,6 +182,12 @@ class LeavesProcess(Meter):
         self.started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]))
 
 
+class Prints(Meter):
+    def measure(self, wanted):
+        print("measuring")
+        return self.inner.measure(wanted)
+
+
 class NoClose(Meter):
     close = property()
 
@@ -202,6 +209,7 @@ FAULTS = [
     (Vague, "does not pass on what an objective says .* RuntimeError: a worker died"),
     (ClosesOnce, "closing a meter twice: AttributeError"),
     (LeavesProcess, "leaves 3 processes behind"),
+    (Prints, "writes to standard output.*'measuring'"),
     (NoClose, "opens a meter without close"),
 ]
 
@@ -215,3 +223,20 @@ def test_a_planted_fault_is_found(faulty, message, monkeypatch):
     for process in LeavesProcess.started:
         process.kill()
         process.wait()
+
+
+def test_what_is_heavy_to_import_is_found(install, monkeypatch):
+    install(
+        "prunekit-heavy",
+        "import scipy\n"
+        "from prunekit.core import hookimpl\n"
+        "from prunekit.plugins.backends.local import Local\n"
+        "class Heavy(Local):\n"
+        "    'Measures here.'\n"
+        "    name = 'heavy'\n"
+        "@hookimpl\n"
+        "def prunekit_backends(): return [Heavy]\n",
+    )
+    monkeypatch.setattr("prunekit.core.testing.backends.SIGNALS", ["block_similarity"])
+    with pytest.raises(ContractError, match="import scipy.*inside the methods that use it"):
+        check_backend(load().get("backend", "heavy").cls())

@@ -261,6 +261,14 @@ class WrongDemoOptions(Sound):
     demo_options: ClassVar[dict[str, object]] = {"data": "demo"}
 
 
+class Prints(Sound):
+    """Says what it measures."""
+
+    def measure(self, output, batch):
+        print("batch", batch.n_samples)
+        return super().measure(output, batch)
+
+
 class Grows(Sound):
     """Raises its own seed."""
 
@@ -301,6 +309,7 @@ FAULTS = [
     (ReducesByOrder, "in another order to another loss"),
     (TakesAName, "keeps characters, a name that the batch has already"),
     (WrongDemoOptions, "demo_options that are none of its options"),
+    (Prints, "standard output, where prunekit prints results: 'batch 4'; use logging"),
     (Grows, "changes itself"),
 ]
 

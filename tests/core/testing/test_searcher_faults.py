@@ -251,6 +251,14 @@ class ChangesSignals(Sound):
         return super().draws(problem)
 
 
+class Prints(Sound):
+    """Says how far it is."""
+
+    def best(self, losses, draws):
+        print("halfway there")
+        return super().best(losses, draws)
+
+
 class Exits(Sound):
     """Leaves the program."""
 
@@ -309,6 +317,7 @@ FAULTS = [
     (Signals, "reads the signal 'block_similarity', which its `needs` does not name"),
     (NoSuchSignal, "Did you mean 'gate_gradients'"),
     (ChangesSignals, "changes the signals"),
+    (Prints, "standard output, where prunekit prints results: 'halfway there'; use logging"),
     (Exits, "SystemExit"),
     (WildDefault, "a default that it would not take from a user: width: 0 is outside 1.."),
     (NoHelp, "needs a help text for `width`"),
@@ -372,6 +381,19 @@ def test_ties_that_depend_on_the_process_are_found(installed, blocks, key):
         ContractError, match="chooses other blocks of equal losses in another process.*hash"
     ):
         check_searcher(installed(blocks=blocks, key=key))
+
+
+@pytest.mark.parametrize(
+    ("top", "message"),
+    [
+        ("print('I am here')", "writes to standard output.*'I am here'"),
+        ("import os; os.system('echo I am here')", "writes to standard output.*'I am here'"),
+        ("import scipy", "seconds to import scipy.*prunekit_elsewhere is imported.*inside the"),
+    ],
+)
+def test_what_happens_at_import_is_found(installed, top, message):
+    with pytest.raises(ContractError, match=message):
+        check_searcher(installed(top=top))
 
 
 def test_what_depends_on_the_process_is_found(install):
