@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+import time
+import warnings
+from dataclasses import replace
 
-from prunekit.core.driver import Driver
-from prunekit.core.errors import PluginError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset, words
 from prunekit.core.signals import made_up_signals, needs_of
@@ -19,27 +16,11 @@ from prunekit.core.testing.contract import ContractError, Judge
 from prunekit.core.testing.elsewhere import elsewhere
 from prunekit.core.testing.output import silent
 from prunekit.core.testing.toys import toy_loss
+from prunekit.core.testing.trials import Case, Plain, Record, run
 
-Loss: TypeAlias = Callable[[Subset], float]
-Told: TypeAlias = list[list[tuple[list[int], float]]]
-"""Every request with the losses that answered it."""
-Plain: TypeAlias = list[dict[str, Any]]
-"""The requests and the choice of each search that is repeated."""
-
-ENOUGH = 50_000
-"""Subsets asked for on a toy problem after which a search is taken to be endless."""
+SLOW = 2.0
+"""Seconds for one toy problem after which a searcher is called slow."""
 FATAL = frozenset({0, 7})
-
-
-@dataclass(frozen=True)
-class Case:
-    """A problem with made-up losses."""
-
-    what: str
-    problem: Problem
-    loss: Loss
-
-
 PLAIN = Case("with three of eight blocks to go", Problem(8, 3, seed=3), toy_loss)
 TIED = (
     Case("with losses that are all equal", Problem(8, 2), lambda subset: 1.0),
@@ -50,24 +31,6 @@ REPEATED = (PLAIN, *TIED)
 """Where a search is run again: of equal losses it must choose the same every time."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a searcher asked for, was told, and chose."""
-
-    told: Told
-    removed: Subset
-
-    @property
-    def losses(self) -> dict[Subset, float]:
-        """The losses it was told."""
-        return {frozenset(blocks): loss for request in self.told for blocks, loss in request}
-
-    def as_plain(self) -> dict[str, Any]:
-        """Lists and numbers, as another process can write them."""
-        requests = [[blocks for blocks, _ in request] for request in self.told]
-        return {"requests": requests, "choice": sorted(self.removed)}
-
-
 def check_searcher(searcher: Searcher) -> None:
     """Raise ContractError unless the searcher keeps its contract on problems with made-up losses.
 
@@ -76,7 +39,7 @@ def check_searcher(searcher: Searcher) -> None:
     again under the same seed, also in another process, and choose the same, ties included; take
     chance from `problem.rng()` alone; end, also when it is closed early; write nothing to standard
     output; and change neither itself nor the signals that it is given. Its module must import
-    nothing heavy.
+    nothing heavy. A searcher that is slow by itself is only warned of.
     """
     judge = Judge("searcher", searcher)
     judge.check_class()
@@ -90,10 +53,28 @@ def _check_searches(judge: Judge, searcher: Searcher) -> None:
         needs_of(searcher)
     with judge.unchanged():
         _check_same_again(judge, searcher)
-        for case in _cases():
-            record = _run(judge, searcher, case)
-            _check_infinite(judge, case, record)
+        slowest = max(_check_case(judge, searcher, case) for case in _cases())
     _check_closes(judge, searcher)
+    _warn_if_slow(judge, slowest)
+
+
+def _check_case(judge: Judge, searcher: Searcher, case: Case) -> float:
+    """The seconds it took."""
+    start = time.perf_counter()
+    record = run(judge, searcher, case)
+    seconds = time.perf_counter() - start
+    _check_infinite(judge, case, record)
+    return seconds
+
+
+def _warn_if_slow(judge: Judge, seconds: float) -> None:
+    """No fault, as it depends on the machine."""
+    if seconds > SLOW:
+        warnings.warn(
+            f"{judge.who} took {seconds:.1f} s for a search of a few blocks with made-up losses, "
+            "all of them outside of measuring: speed up what it does between requests",
+            stacklevel=2,
+        )
 
 
 def _cases() -> list[Case]:
@@ -154,62 +135,7 @@ def run_plainly(searcher: Searcher) -> Plain:
 
 
 def _repeated(judge: Judge, searcher: Searcher) -> Plain:
-    return [_run(judge, searcher, case).as_plain() for case in REPEATED]
-
-
-def _run(judge: Judge, searcher: Searcher, case: Case) -> Record:
-    """Drive the searcher to its end; whatever goes wrong on the way is its fault."""
-    signals = _Signals(judge, made_up_signals(needs_of(searcher), case.problem.n_blocks))
-    before = copy.deepcopy(dict(signals))
-    told: Told = []
-    try:
-        driver = Driver(searcher, replace(case.problem, signals=signals))
-        while driver.request is not None:
-            request = list(driver.request)
-            losses = [case.loss(subset) for subset in request]
-            told.append([(sorted(s), loss) for s, loss in zip(request, losses, strict=True)])
-            driver.answer(losses)
-            _check_end(judge, driver, case)
-    except PluginError as error:
-        cause = error.__cause__
-        raise cause if isinstance(cause, ContractError) else _fault(error, case) from cause
-    judge.require(before == dict(signals), "changes the signals that it is given; copy them first")
-    assert driver.removed is not None
-    return Record(told, driver.removed)
-
-
-def _fault(error: PluginError, case: Case) -> ContractError:
-    reason = str(error).replace("; PRUNEKIT_DEBUG=1 shows where", "")
-    hint = ""
-    if "TypeError: '<' not supported" in reason and "equal" in case.what:
-        hint = (
-            "; of equal losses take the first subset in order: key=lambda s: (loss[s], sorted(s))"
-        )
-    return ContractError(f"{reason} ({case.what}: {_shown(case.problem)}){hint}")
-
-
-def _shown(problem: Problem) -> str:
-    protected = f", protected {words(problem.protected)}" if problem.protected else ""
-    return f"{problem.n_blocks} blocks, budget {problem.budget}{protected}"
-
-
-class _Signals(dict[str, Sequence[Sequence[float]]]):
-    """The signals that were asked for; any other is a fault that says so."""
-
-    def __init__(self, judge: Judge, tables: Mapping[str, Sequence[Sequence[float]]]) -> None:
-        super().__init__({name: [list(row) for row in table] for name, table in tables.items()})
-        self.judge = judge
-
-    def __missing__(self, name: str) -> Any:
-        self.judge.require(False, f"reads the signal {name!r}, which its `needs` does not name")
-
-
-def _check_end(judge: Judge, driver: Driver, case: Case) -> None:
-    judge.require(
-        driver.asked < ENOUGH,
-        f"does not end: it asked for {driver.asked:,} subsets {case.what} "
-        f"({_shown(case.problem)}); return a choice once nothing new is asked for",
-    )
+    return [run(judge, searcher, case).as_plain() for case in REPEATED]
 
 
 def _check_infinite(judge: Judge, case: Case, record: Record) -> None:

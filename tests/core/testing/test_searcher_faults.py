@@ -43,6 +43,12 @@ def test_a_sound_searcher_passes():
     check_searcher(Sound())
 
 
+def test_a_slow_searcher_is_warned_of(monkeypatch):
+    monkeypatch.setattr("prunekit.core.testing.searchers.SLOW", 0.0)
+    with pytest.warns(UserWarning, match=r"sound.* took .* s for a search .* outside of measuring"):
+        check_searcher(Sound())
+
+
 class NoDocstring(Sound):
     name = "no-docstring"
 
