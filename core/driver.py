@@ -86,8 +86,11 @@ class Driver:
 
     def _checked_choice(self, removed: object) -> Subset:
         subset = self._check(removed)
-        if len(subset) != self.problem.budget:
-            raise self._broke(f"returned {words(subset)}, but the budget is {self.problem.budget}")
+        if (found := len(subset)) != self.problem.budget:
+            raise self._broke(
+                f"returned {words(subset)} ({found} {'block' if found == 1 else 'blocks'}), "
+                f"but the budget is {self.problem.budget}"
+            )
         return subset
 
     def _check(self, subset: object) -> Subset:

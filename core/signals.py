@@ -35,7 +35,10 @@ LARGEST_CORRELATION = 1 - 1e-4
 def needs_of(searcher: Searcher) -> tuple[str, ...]:
     """The signals that a searcher needs; PluginError where one of them does not exist."""
     with blaming("searcher", searcher):
-        names = tuple(getattr(searcher, "needs", ()))
+        needs = getattr(searcher, "needs", ())
+        if isinstance(needs, str):
+            raise TypeError(f"`needs` is a tuple of names, {(needs,)}, not {needs!r}")
+        names = tuple(needs)
     for name in names:
         if name not in SIGNALS:
             raise PluginError(

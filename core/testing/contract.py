@@ -54,6 +54,7 @@ class Judge:
 
     def check_class(self) -> None:
         """Name, docstring, methods, options: what is read when plugins are listed."""
+        self._check_given()
         cls = self.cls
         try:
             check_class(cls, self.kind)
@@ -65,6 +66,17 @@ class Judge:
             "needs a docstring: its first line is what `prunekit list-plugins` shows",
         )
         self._check_options(cls)
+
+    def _check_given(self) -> None:
+        """A model family is looked at as a class, which loads checkpoints of its own."""
+        name, check = self.cls.__name__, f"check_{'adapter' if self.kind == 'model' else self.kind}"
+        wanted = ("the class", name, "an instance")
+        if self.kind != "model":
+            wanted = ("an instance", f"{name}()", "the class")
+        self.require(
+            isinstance(self.plugin, type) == (self.kind == "model"),
+            "cannot be checked so: give {} {}, `{}`, not {}".format(check, *wanted),
+        )
 
     def _check_options(self, cls: type[Any]) -> None:
         for option in options_of(cls):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from prunekit.core.batching import batches_of
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
 from prunekit.core.measurement import mean_loss
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.testing.contract import Judge
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from prunekit.core.testing.predictions import Broken, Only
 
 ROUNDING = 1e-3
 """Allowed difference of a sum in another batch, as a share of the largest."""
@@ -41,15 +39,21 @@ class Bench:
             output = self.output(batch, removed)
             before = _copied(batch)
             with self.judge.doing("measuring a batch"):
-                sums, weights = self.objective.measure(Only(self.judge, output), batch)
+                given = self.objective.measure(Only(self.judge, output), batch)
+            self.judge.require(
+                isinstance(given, tuple | list) and len(given) == 2,
+                f"gives {_kind(given)}, but `measure` must give (sums, weights), one of each a "
+                "sample",
+            )
+            sums, weights = given
             self._check_form(sums, weights, batch.n_samples)
             self.judge.require(_equal(before, _copied(batch)), CHANGES_BATCH)
             with self.judge.doing("measuring the same again"):
                 again, _ = self.objective.measure(Only(self.judge, output), batch)
             self.judge.require(
                 torch.equal(again.nan_to_num(), sums.nan_to_num()),
-                "gives other sums for the same predictions: change no tensor in place, and draw no "
-                "chance",
+                "gives other sums for the same predictions: change no tensor in place, draw no "
+                "chance, and read no clock",
             )
         return sums.tolist(), weights.tolist()
 
@@ -78,54 +82,15 @@ class Bench:
         import torch
 
         for name, values in (("sums", sums), ("weights", weights)):
-            tensor = isinstance(values, torch.Tensor)
-            shape = f"a tensor {list(values.shape)}" if tensor else type(values).__name__
             self.judge.require(
-                tensor and values.shape == (samples,),
-                f"gives {shape} as {name} of {samples} samples; expected a tensor of one number a "
-                "sample: the rows of a sample are added up by `batch.sample`",
+                isinstance(values, torch.Tensor) and values.shape == (samples,),
+                f"gives {_kind(values)} as {name} of {samples} samples; expected a tensor of one "
+                "number a sample: the rows of a sample are added up by `batch.sample`",
             )
         self.judge.require(
             weights.isfinite().all() and (weights > 0).all(),
             f"gives the weights {weights.tolist()}; each must be finite and above 0",
         )
-
-
-class Only:
-    """An Output with the methods of the protocol and nothing else."""
-
-    def __init__(self, judge: Judge, output: Output) -> None:
-        self._judge = judge
-        self._output = output
-
-    def token_logprobs(self, targets: Tensor) -> Tensor:
-        """As the model's own."""
-        return self._output.token_logprobs(targets)
-
-    def logits(self, where: Tensor) -> Iterator[Tensor]:
-        """As the model's own."""
-        return self._output.logits(where)
-
-    def __getattr__(self, name: str) -> Any:
-        self._judge.require(
-            False, f"reads `output.{name}`; an Output has only token_logprobs and logits"
-        )
-
-
-class Broken:
-    """What a model predicts whose numbers ran over."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
-    def token_logprobs(self, targets: Tensor) -> Tensor:
-        """Nothing is a number."""
-        return self._output.token_logprobs(targets).masked_fill(targets != IGNORE, math.nan)
-
-    def logits(self, where: Tensor) -> Iterator[Tensor]:
-        """Nothing is a number."""
-        for part in self._output.logits(where):
-            yield part * math.nan
 
 
 def check_measure(
@@ -249,6 +214,14 @@ def _check_gradients(bench: Bench, batch: Batch) -> None:
         ".item() or .detach(); an objective that counts says `differentiable: ClassVar[bool] = "
         "False`",
     )
+
+
+def _kind(given: Any) -> str:
+    """What something is: a tensor with its shape, or a type."""
+    if isinstance(given, tuple | list):
+        return f"{len(given)} values"
+    shape = getattr(given, "shape", None)
+    return type(given).__name__ if shape is None else f"a tensor {list(shape)}"
 
 
 def _copied(batch: Batch) -> dict[str, Any]:

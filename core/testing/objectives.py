@@ -72,9 +72,9 @@ def _check_calibration_set(
         with other_circumstances(seed=17):
             hastily = objective.calibration_set(tokenizer)
     judge.require(
-        isinstance(samples, Sequence) and len(samples) > 0,
-        f"must give a list of at least one sample, not {type(samples).__name__}",
+        isinstance(samples, Sequence), f"must give a list of samples, not {type(samples).__name__}"
     )
+    judge.require(samples, "gives no sample: the calibration set is empty; expected at least one")
     for number, sample in enumerate(samples):
         _check_sample(judge, number, sample, set(samples[0]), len(tokenizer))
     judge.require(

@@ -169,7 +169,7 @@ def test_a_search_with_built_in_plugins_works_beside_all_of_them(prunekit, all_o
     [
         ("crashes", "failed: KeyError: 3; PRUNEKIT_DEBUG=1 shows where"),
         ("leaves", "failed: SystemExit; PRUNEKIT_DEBUG=1 shows where"),
-        ("wrong-size", "returned none, but the budget is 2"),
+        ("wrong-size", "returned none (0 blocks), but the budget is 2"),
         ("no-generator", "`search` must be a generator"),
         ("lists", "must give subsets as frozensets of int, not [1, 2]"),
         ("slow-needs", "failed: TypeError: 'int' object is not iterable"),

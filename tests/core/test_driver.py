@@ -59,7 +59,7 @@ def test_the_best_so_far_is_known_at_every_moment():
         (searcher([frozenset({"1"})]), "must give subsets as frozensets of int"),
         (searcher([frozenset({0, 1})]), "may not remove blocks 0"),
         (searcher([frozenset({6})]), "may not remove blocks 6"),
-        (searcher(returns=frozenset({1})), "returned 1, but the budget is 2"),
+        (searcher(returns=frozenset({1})), "returned 1 (1 block), but the budget is 2"),
         (searcher(returns=None), "must give subsets as frozensets of int, not None"),
         (searcher(returns=frozenset({0, 1})), "may not remove blocks 0"),
     ],

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from prunekit.core import Checkpoint
 from prunekit.core.registry import load
 from prunekit.core.testing import ContractError, check_adapter
 from prunekit.plugins.models.decoder import DecoderAdapter
@@ -35,6 +36,11 @@ def test_a_sound_family_passes(folder):
 def test_without_a_demo_a_checkpoint_must_be_given():
     with pytest.raises(ContractError, match="brings no demo; give check_adapter a folder"):
         check_adapter(Sound)
+
+
+def test_a_class_is_asked_for(folder):
+    with pytest.raises(ContractError, match="give check_adapter the class, `Sound`, not an inst"):
+        check_adapter(Sound.load(Checkpoint(str(folder)), "cpu", "float32"), folder)
 
 
 class HandlesNothing(Sound):

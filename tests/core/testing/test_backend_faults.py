@@ -55,6 +55,12 @@ def test_a_sound_backend_passes(monkeypatch):
     check_backend(backend(Meter))
 
 
+def test_an_instance_is_asked_for():
+    opens = backend(Meter)
+    with pytest.raises(ContractError, match=r"give check_backend an instance, `Opens\(\)`"):
+        check_backend(type(opens))
+
+
 class LosesLast(Meter):
     def measure(self, wanted):
         return iter(list(self.inner.measure(wanted))[:-1])

@@ -1,6 +1,7 @@
 """Planted faults of objectives: each is found, and told in words that help."""
 
 import random
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -124,6 +125,21 @@ class OwnEntropy(Sound):
     def calibration_set(self, tokenizer):
         texts = random.Random().choices(TEXTS, k=12)
         return [self.sample(tokenizer(text).input_ids) for text in texts]
+
+
+class SumsAlone(Sound):
+    """Forgets the weights."""
+
+    def measure(self, output, batch):
+        return super().measure(output, batch)[0]
+
+
+class ReadsTheClock(Sound):
+    """Adds the time of day."""
+
+    def measure(self, output, batch):
+        sums, weights = super().measure(output, batch)
+        return sums + time.time(), weights
 
 
 class Empty(Sound):
@@ -291,8 +307,10 @@ FAULTS = [
     (Unshifted, "its own input as targets.*shift them by one"),
     (GlobalChance, "draws from the global generator of random"),
     (OwnEntropy, "another calibration set at another call"),
-    (Empty, "must give a list of at least one sample"),
-    (Lazy, "must give a list of at least one sample, not generator"),
+    (SumsAlone, r"gives a tensor \[4\], but `measure` must give \(sums, weights\)"),
+    (ReadsTheClock, "other sums for the same predictions: .* no clock"),
+    (Empty, "gives no sample: the calibration set is empty"),
+    (Lazy, "must give a list of samples, not generator"),
     (Flat, r"number 0, that .*"),
     (Floating, "tokens that are no whole numbers"),
     (BeyondVocabulary, "ids outside the vocabulary"),
@@ -320,6 +338,11 @@ def test_a_planted_fault_is_found(faulty, message, monkeypatch):
     monkeypatch.setattr("prunekit.core.testing.objectives.elsewhere", lambda *args: None)
     with pytest.raises(ContractError, match=f"(?s)objective '.*{message}"):
         check_objective(faulty())
+
+
+def test_an_instance_is_asked_for():
+    with pytest.raises(ContractError, match=r"give check_objective an instance, `Sound\(\)`"):
+        check_objective(Sound)
 
 
 def test_what_depends_on_the_process_is_found(install):

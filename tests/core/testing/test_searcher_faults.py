@@ -247,6 +247,12 @@ class NoSuchSignal(Sound):
     needs = ("gate_gradient",)
 
 
+class OneSignal(Sound):
+    """Forgets that a tuple of one name has a comma."""
+
+    needs = "gate_gradients"
+
+
 class ChangesSignals(Sound):
     """Sets a number in a signal."""
 
@@ -296,7 +302,7 @@ class HoldsALock(Sound):
 
 FAULTS = [
     (NoDocstring, "needs a docstring"),
-    (OneTooFew, "but the budget is 3"),
+    (OneTooFew, r"returned \d,\d \(2 blocks\), but the budget is 3"),
     (NothingAtAll, "must give subsets as frozensets of int, not None"),
     (Lists, "must give subsets as frozensets of int"),
     (NoGenerator, "`search` must be a generator"),
@@ -322,6 +328,7 @@ FAULTS = [
     (EmptyRequest, "must yield a list of at least one subset"),
     (Signals, "reads the signal 'block_similarity', which its `needs` does not name"),
     (NoSuchSignal, "Did you mean 'gate_gradients'"),
+    (OneSignal, r"`needs` is a tuple of names, \('gate_gradients',\), not 'gate_gradients'"),
     (ChangesSignals, "changes the signals"),
     (Prints, "standard output, where prunekit prints results: 'halfway there'; use logging"),
     (Exits, "SystemExit"),
@@ -338,6 +345,11 @@ def test_a_planted_fault_is_found(faulty, message, monkeypatch):
     monkeypatch.setattr("prunekit.core.testing.searchers.elsewhere", lambda *args: None)
     with pytest.raises(ContractError, match=f"(?s)searcher '.*{message}"):
         check_searcher(faulty())
+
+
+def test_an_instance_is_asked_for():
+    with pytest.raises(ContractError, match=r"give check_searcher an instance, `Sound\(\)`"):
+        check_searcher(Sound)
 
 
 SEARCH = """
