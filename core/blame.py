@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 from prunekit.core.errors import PluginError, PrunekitError
+
+WHERE = "; PRUNEKIT_DEBUG=1 shows where"
+"""How a message ends whose traceback is not shown."""
 
 
 @contextlib.contextmanager
@@ -20,9 +24,8 @@ def blaming(kind: str, plugin: object, but: type[Exception] = PrunekitError) -> 
     except (StopIteration, PrunekitError, but):
         raise
     except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{described(kind, plugin)} failed: {one_line(error)}; PRUNEKIT_DEBUG=1 shows where"
-        ) from error
+        where = "" if os.environ.get("PRUNEKIT_DEBUG") else WHERE  # it is being shown
+        raise PluginError(f"{described(kind, plugin)} failed: {one_line(error)}{where}") from error
 
 
 def described(kind: str, plugin: object) -> str:

@@ -219,7 +219,7 @@ def _check_gradients(bench: Bench, batch: Batch) -> None:
 def _kind(given: Any) -> str:
     """What something is: a tensor with its shape, or a type."""
     if isinstance(given, tuple | list):
-        return f"{len(given)} values"
+        return f"a {type(given).__name__} of {len(given)}"
     shape = getattr(given, "shape", None)
     return type(given).__name__ if shape is None else f"a tensor {list(shape)}"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from prunekit.core.blame import WHERE
 from prunekit.core.driver import Driver
 from prunekit.core.errors import PluginError
 from prunekit.core.interfaces import Searcher
@@ -73,7 +74,7 @@ def run(judge: Judge, searcher: Searcher, case: Case) -> Record:
 
 
 def _fault(error: PluginError, case: Case) -> ContractError:
-    reason = str(error).replace("; PRUNEKIT_DEBUG=1 shows where", "")
+    reason = str(error).removesuffix(WHERE)
     hint = ""
     if "TypeError: '<' not supported" in reason and "equal" in case.what:
         hint = (

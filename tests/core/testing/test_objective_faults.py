@@ -300,7 +300,7 @@ FAULTS = [
         OneNumber,
         r"gives a tensor \[\] as sums of 4 samples; expected a tensor of one number a sample",
     ),
-    (Floats, "gives list as sums"),
+    (Floats, "gives a list of 4 as sums"),
     (MeanOfBatch, "other numbers when each sample is a batch by itself"),
     (CountsPadding, "other numbers when each sample is a batch by itself"),
     (ReadsPadding, "measures other numbers .*read neither padding"),
