@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import shlex
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -17,6 +19,12 @@ from prunekit.core.registry import KINDS, load
 from prunekit.workflows.export import check_target
 
 PREFIX = "prunekit-"
+SAID = {
+    "searcher": "a searcher",
+    "objective": "an objective",
+    "model": "a model family",
+    "backend": "a backend",
+}
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 COMMANDS = {
     "searcher": "prunekit search --searcher {name}",
@@ -35,9 +43,9 @@ def new_plugin(name: str, kind: str, to: str | Path | None = None) -> Path:
     """
     if kind not in KINDS:
         raise ConfigError(f"--kind {kind!r}: no such kind of plugin.{suggest(kind, KINDS)}")
-    name = _checked(name.removeprefix(PREFIX), kind)
+    name = _checked(name.removeprefix(PREFIX))
     folder = Path(to or f"{PREFIX}{name}")
-    check_target(folder)
+    _check_place(folder, name)
     texts = _texts(name, kind)
     with rename_into_place(folder) as partial, writing(folder):
         for path, text in texts.items():
@@ -46,22 +54,48 @@ def new_plugin(name: str, kind: str, to: str | Path | None = None) -> Path:
     return folder
 
 
-def _checked(name: str, kind: str) -> str:
+def _check_place(folder: Path, name: str) -> None:
+    if folder.is_dir():
+        new = shlex.quote(str(folder / f"{PREFIX}{name}"))
+        raise ConfigError(
+            f"{folder} exists already, and only a new folder is written; name one, as --to {new}"
+        )
+    check_target(folder)
+
+
+def _checked(name: str) -> str:
     if not NAME.fullmatch(name):
         raise ConfigError(
             f"{name!r} cannot be the name of a plugin: expected lower-case words joined by "
             "hyphens, beginning with a letter, as `random-swaps`"
         )
-    if name in RESERVED:
-        raise ConfigError(
-            f"{name!r} is a setting of a search; choose another name for the {kind}, as `my-{name}`"
-        )
+    if reason := _meaning(name):
+        raise ConfigError(f"{name!r} is {reason}; choose another name, as `my-{name}`")
     for entry in load().named(name):
         raise ConfigError(
-            f"a {entry.kind} called {name!r} is installed already, from {entry.source} "
-            f"{entry.version}; choose another name for the {kind}"
+            f"{SAID[entry.kind]} called {name!r} is installed already, from {entry.source} "
+            f"{entry.version}; choose another name"
         )
     return name
+
+
+def _meaning(name: str) -> str | None:
+    """What a word means already where names of plugins are written."""
+    if name in RESERVED:
+        return "a setting of a search"
+    if keyword.iskeyword(name):
+        return f"a word of Python, where options are given as prunekit.search({name}={{...}})"
+    return "prunekit itself" if name == PREFIX.rstrip("-") else None
+
+
+def _class_name(name: str, kind: str) -> str:
+    """In words of the name, and of the kind where the name does not end in it.
+
+    >>> _class_name("random-swaps", "searcher"), _class_name("my-searcher", "searcher")
+    ('RandomSwapsSearcher', 'MySearcher')
+    """
+    words = name.removesuffix(f"-{kind}").split("-")
+    return "".join(map(str.capitalize, [*words, kind]))
 
 
 def _texts(name: str, kind: str) -> dict[str, str]:
@@ -69,10 +103,10 @@ def _texts(name: str, kind: str) -> dict[str, str]:
     words = {
         "name": name,
         "kind": kind,
-        "a_kind": f"an {kind}" if kind == "objective" else f"a {kind}",
+        "a_kind": SAID[kind],
         "distribution": f"{PREFIX}{name}",
         "module": f"prunekit_{name}".replace("-", "_"),
-        "class_name": "".join(map(str.capitalize, [*name.split("-"), kind])),
+        "class_name": _class_name(name, kind),
         "requires": _requirement(),
         "command": COMMANDS[kind].format(name=name),
     }

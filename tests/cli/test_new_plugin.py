@@ -1,5 +1,8 @@
 """`new-plugin`: what it writes, and what it refuses. tests/test_distributions.py installs it."""
 
+import re
+import tomllib
+
 import pytest
 
 from prunekit.core.options import options_of
@@ -22,10 +25,32 @@ def test_a_distribution_is_written(prunekit, tmp_path, kind):
     ]
     assert f"class MyOwn{kind.capitalize()}" in (folder / "prunekit_my_own.py").read_text()
     assert "cd prunekit-my-own && pip install" in out
-    article = "an" if kind == "objective" else "a"
-    assert f"`my-own` is {article} {kind} for prunekit." in (folder / "README.md").read_text()
+    a_kind = {"objective": "an objective", "model": "a model family"}.get(kind, f"a {kind}")
+    assert f"`my-own` is {a_kind} for prunekit." in (folder / "README.md").read_text()
+    description = f'description = "my-own, {a_kind} for prunekit"'
+    assert description in (folder / "pyproject.toml").read_text()
     for path in written:
         assert "$" not in (folder / path).read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_name_that_ends_in_its_kind_does_not_say_it_twice(prunekit, tmp_path, kind):
+    prunekit("new-plugin", f"my-{kind}", "--kind", kind)
+    module = (tmp_path / f"prunekit-my-{kind}" / f"prunekit_my_{kind}.py").read_text()
+    assert f"class My{kind.capitalize()}" in module
+    assert 2 * kind.capitalize() not in module
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_imports_are_sorted_with_the_own_module_last(prunekit, tmp_path, kind):
+    prunekit("new-plugin", "my-own", "--kind", kind)
+    folder = tmp_path / "prunekit-my-own"
+    text = (folder / "tests" / "test_prunekit_my_own.py").read_text()
+    above, *_ = re.split(r"\n\n(from prunekit_my_own import .*)\n\n\n", text)
+    lines = above.splitlines()[2:]
+    assert lines == sorted(lines, key=lambda line: (line.startswith("from"), line))
+    rules = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+    assert rules == {"extend-select": ["I"], "isort": {"known-first-party": ["prunekit_my_own"]}}
 
 
 def test_it_needs_this_release_or_one_that_keeps_its_promises(prunekit, tmp_path):
@@ -52,6 +77,22 @@ def test_a_name_that_is_taken_is_refused(prunekit):
     status, _, err = prunekit("new-plugin", "genetic", "--kind", "objective")
     assert status == 1
     assert "a searcher called 'genetic' is installed already, from prunekit 0.1.0" in err
+    status, _, err = prunekit("new-plugin", "ppl", "--kind", "searcher")
+    assert status == 1
+    assert "an objective called 'ppl' is installed already, from prunekit 0.1.0" in err
+    assert err.endswith("; choose another name\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("class", "a word of Python"), ("lambda", "a word of Python"), ("prunekit", "itself")],
+)
+def test_a_name_that_would_be_mistaken_is_refused(prunekit, tmp_path, name, reason):
+    status, _, err = prunekit("new-plugin", name, "--kind", "searcher")
+    assert status == 1
+    assert reason in err
+    assert f"choose another name, as `my-{name}`" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_name_that_is_a_setting_is_refused(prunekit, tmp_path):
@@ -66,7 +107,15 @@ def test_nothing_is_overwritten(prunekit, tmp_path):
     (tmp_path / "there").mkdir()
     status, _, err = prunekit("new-plugin", "mine", "--kind", "searcher", "--to", "there")
     assert (status, "there exists already" in err) == (1, True)
+    assert "as --to there/prunekit-mine" in err
     assert not list((tmp_path / "there").iterdir())
+
+
+def test_the_folder_that_one_is_in_cannot_be_written(prunekit, tmp_path):
+    status, _, err = prunekit("new-plugin", "mine", "--kind", "searcher", "--to", ".")
+    assert (status, "as --to prunekit-mine" in err) == (1, True)
+    assert "remove it" not in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_from_python(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""A plugin that fails is named, and where the traceback is to be had is said while it is not shown."""
+"""A plugin that fails is named, and how to see its traceback is told."""
 
 import pytest
 
