@@ -73,7 +73,7 @@ def _warn_if_slow(judge: Judge, seconds: float) -> None:
         warnings.warn(
             f"{judge.who} took {seconds:.1f} s for a search of a few blocks with made-up losses, "
             "all of them outside of measuring: speed up what it does between requests",
-            stacklevel=2,
+            stacklevel=4,  # where the check is called
         )
 
 
