@@ -113,10 +113,11 @@ class Objective(Protocol):
     sums over the sum of weights; `readings(loss) -> dict[str, float]`, other numbers that say the
     same, such as a perplexity; `prepare(batch, output) -> dict[str, Tensor]`, what it wants to keep
     of the dense model's output, found again in `batch.extra`; `check_data() -> None`, which raises
-    ConfigError where its options name data that cannot be there; `demo_options`, defaults that hold
-    with a demo model; and `differentiable = False`, where it counts and has no derivative. One that
-    is made of others has `parts_by_name() -> dict[str, float]`, their names and weights, and then
-    needs no methods of its own.
+    ConfigError where its options name data that cannot be there; `disjoint_draws() -> int | None`,
+    how many first values of its option `seed` give samples in common with no other; `demo_options`,
+    defaults that hold with a demo model; and `differentiable = False`, where it counts and has no
+    derivative. One that is made of others has `parts_by_name() -> dict[str, float]`, their names
+    and weights, and then needs no methods of its own.
     """
 
     name: ClassVar[str]

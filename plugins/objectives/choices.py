@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from prunekit.core import IGNORE, Batch, ConfigError, Output, Sample, option
-from prunekit.plugins.objectives.items import NAMES, Item, load_items
+from prunekit.plugins.objectives.items import NAMES, Item, disjoint_draws_of_items, load_items
 from prunekit.plugins.objectives.rows import check_data
 
 if TYPE_CHECKING:
@@ -42,11 +42,18 @@ class MultipleChoice:
         """ConfigError where `data` is neither a known name nor a file; nothing is read."""
         check_data(self.data, NAMES, self.name)
 
+    def disjoint_draws(self) -> int | None:
+        """How many draws share no item; None where that is not known."""
+        return disjoint_draws_of_items(self.data, self._n_samples)
+
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """One sample an item, one row a choice; ConfigError where an item cannot be scored."""
-        samples = self.samples or (DEMO_SAMPLES if self.data == "demo" else STUDY_SAMPLES)
-        items = load_items(self.data, self.seed, samples, self.name)
+        items = load_items(self.data, self.seed, self._n_samples, self.name)
         return [self._sample(item, tokenizer) for item in items]
+
+    @property
+    def _n_samples(self) -> int:
+        return self.samples or (DEMO_SAMPLES if self.data == "demo" else STUDY_SAMPLES)
 
     def likelihoods(self, output: Output, batch: Batch) -> Tensor:
         """The log-likelihood of every answer, joined as `norm` says, `[rows]` in float64."""

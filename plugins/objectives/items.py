@@ -9,10 +9,17 @@ from typing import Any
 
 from prunekit.core import ConfigError, file_rows, guarded, hub_rows
 from prunekit.plugins.objectives.commonsense import is_commonsense, parse_commonsense
-from prunekit.plugins.objectives.rows import demo_rows, draw, instead_of_hub, shuffled
+from prunekit.plugins.objectives.rows import (
+    demo_rows,
+    disjoint_draws,
+    draw,
+    instead_of_hub,
+    shuffled,
+)
 
 COMMONSENSE = "zwhe99/commonsense_170k"
 LABEL = "the correct answer is"
+DEMO_ITEMS = "calibration-items"
 NAMES = "demo, commonsense_170k"
 
 
@@ -41,13 +48,18 @@ class Item:
         return [(f"{self.instruction}\n\n{LABEL}", f" {label}") for label in self.labels]
 
 
+def disjoint_draws_of_items(data: str, samples: int) -> int | None:
+    """How many draws of `data` share no item; None where that is not known."""
+    return disjoint_draws(demo_rows(DEMO_ITEMS), samples) if data == "demo" else None
+
+
 def load_items(data: str, seed: int, samples: int, objective: str) -> list[Item]:
     """`samples` items for an objective, draw `seed`.
 
     ConfigError where there are too few or one is wrong.
     """
     if data == "demo":
-        items = _parsed(draw(demo_rows("calibration-items"), seed, samples), data)
+        items = _parsed(draw(demo_rows(DEMO_ITEMS), seed, samples), data)
     else:
         rows = _of_hub(objective) if data == "commonsense_170k" else _of_file(data)
         items = _first(_parsed(shuffled(guarded(rows, data), seed), data), samples)

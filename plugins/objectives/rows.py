@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def instead_of_hub(objective: str) -> str:
     return f"name a local file with --{objective}.data"
 
 
+@cache
 def demo_rows(name: str) -> list[dict[str, Any]]:
     """The rows of an embedded file."""
     return file_rows(DEMO_DATA / f"{name}.jsonl", "demo")
@@ -37,8 +39,13 @@ def shuffled(rows: Iterable[Any], seed: int) -> list[Any]:
     return random.Random(seed).sample(listed, len(listed))
 
 
+def disjoint_draws(rows: list[Any], size: int) -> int:
+    """How many draws of that size share no row; they are the first ones."""
+    return max(1, len(rows) // size)
+
+
 def draw(rows: list[Any], seed: int, size: int) -> list[Any]:
     """`size` rows; the seeds that fit into the rows give disjoint draws, further ones mix anew."""
-    draws = max(1, len(rows) // size)
+    draws = disjoint_draws(rows, size)
     start = seed % draws * size
     return shuffled(rows, seed // draws)[start : start + size]

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunekit.core import file_rows, hub_rows, is_plain_text, text_column
-from prunekit.plugins.objectives.rows import demo_rows, draw, instead_of_hub, shuffled
+from prunekit.plugins.objectives.rows import (
+    demo_rows,
+    disjoint_draws,
+    draw,
+    instead_of_hub,
+    shuffled,
+)
 
+DEMO_TEXTS = "calibration-passages"
 NAMES = "demo, c4, wikitext2"
 
 
@@ -26,6 +33,11 @@ class Texts:
     """what stands between joined documents"""
 
 
+def disjoint_draws_of_texts(data: str, draw_size: int) -> int | None:
+    """How many draws of `data` share no document; None where that is not known."""
+    return disjoint_draws(demo_rows(DEMO_TEXTS), draw_size) if data == "demo" else None
+
+
 def open_texts(data: str, seed: int, draw_size: int, objective: str) -> Texts:
     """The documents that an objective's `data` names; shuffled ones in the order of draw `seed`.
 
@@ -33,7 +45,7 @@ def open_texts(data: str, seed: int, draw_size: int, objective: str) -> Texts:
     neither `demo`, `c4` nor `wikitext2` nor a file that can be read.
     """
     if data == "demo":
-        rows = draw(demo_rows("calibration-passages"), seed, draw_size)
+        rows = draw(demo_rows(DEMO_TEXTS), seed, draw_size)
         return Texts(text_column(rows, data), long=True)
     if data == "c4":
         stream = hub_rows("allenai/c4", "en", "train", instead_of_hub(objective), seed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from prunekit.core import IGNORE, ConfigError, Sample, option
 from prunekit.plugins.objectives.rows import check_data
-from prunekit.plugins.objectives.texts import NAMES, Texts, open_texts
+from prunekit.plugins.objectives.texts import NAMES, Texts, disjoint_draws_of_texts, open_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,6 +38,10 @@ class TextWindows:
     def check_data(self) -> None:
         """ConfigError where `data` is neither a known name nor a file; nothing is read."""
         check_data(self.data, NAMES, self.name)
+
+    def disjoint_draws(self) -> int | None:
+        """How many draws share no document; None where that is not known."""
+        return disjoint_draws_of_texts(self.data, self._size[0])
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """`samples` sequences of `length` tokens; ConfigError where the text is too short."""
