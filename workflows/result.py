@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError
-from prunekit.workflows.stored import read_stored
+from prunekit.workflows.stored import finite, read_stored
 
 SCHEMA = 1
 
@@ -127,12 +127,3 @@ def _reading(row: Mapping[str, Any]) -> Reading:
 
 def _number(value: float | None) -> float:
     return math.inf if value is None else value
-
-
-def finite(value: Any) -> Any:
-    """Plain data as JSON can hold it: a number that is not finite is None."""
-    if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

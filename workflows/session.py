@@ -15,6 +15,7 @@ from prunekit.core.measurement import difference_error, loss_of, mean_loss
 from prunekit.core.problem import Subset
 from prunekit.workflows.result import Difference, Reading
 from prunekit.workflows.speed import Speed, measure_speed
+from prunekit.workflows.stored import read_json
 
 
 class Session(Protocol):
@@ -100,7 +101,7 @@ class SingleSession:
     def signal(self, name: str) -> Any:
         path = self.ledger.journal.folder / f"{name}.json"
         if path.is_file():
-            return json.loads(path.read_text(encoding="utf-8"))
+            return read_json(path, "remove it and search again")
         signal = self.meter.signal(name)
         write_text(path, json.dumps(signal))
         return signal

@@ -22,8 +22,9 @@ from prunekit.workflows.latency import read_latency
 from prunekit.workflows.plan import DEFAULT_DEMO
 from prunekit.workflows.provenance import read_provenance
 from prunekit.workflows.quiet import quietly
-from prunekit.workflows.result import SearchResult, finite, read_result, result_of
+from prunekit.workflows.result import SearchResult, read_result, result_of
 from prunekit.workflows.runs import folder_of
+from prunekit.workflows.stored import finite
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from prunekit.core.likelihood import perplexity
 from prunekit.core.measurement import Measurement, ratio_difference_error
 from prunekit.workflows.evaluation.readings import Evaluation, PerplexityReading, TaskReading
+from prunekit.workflows.stored import finite
 
 SCHEMA = 1
 MEAN = "mean"
@@ -98,7 +99,7 @@ def _perplexity(dense: PerplexityReading | None, pruned: PerplexityReading | Non
     error = None
     if dense and pruned and dense.record["digest"] == pruned.record["digest"]:
         error = ratio_difference_error(pruned.measurement, dense.measurement, perplexity)
-    values = {who: _finite(r.perplexity) for who, r in (("dense", dense), ("pruned", pruned)) if r}
+    values = {who: finite(r.perplexity) for who, r in (("dense", dense), ("pruned", pruned)) if r}
     return _row(reading.name, "perplexity", values, error, False, reading.record)
 
 
@@ -124,7 +125,7 @@ def _row(
 ) -> Row:
     dense, pruned = values.get("dense"), values.get("pruned")
     gap = None if dense is None or pruned is None else pruned - dense
-    error = None if error is None else _finite(error)
+    error = None if error is None else finite(error)
     of = tuple(values)
     return Row(name, metric, dense, pruned, gap, error, higher_is_better, of, record)
 
@@ -149,7 +150,3 @@ def _mean_value(values: list[float | None]) -> float | None:
 
 def _mean_of(reading: TaskReading) -> Measurement:
     return Measurement(reading.items, (1.0,) * len(reading.items))
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -16,6 +16,7 @@ from prunekit.workflows.evaluation.readings import PREFERRED, TaskReading
 from prunekit.workflows.evaluation.tasks import LoadedTask
 from prunekit.workflows.evaluation.wanted import Wanted
 from prunekit.workflows.evaluation.watching import Watcher
+from prunekit.workflows.stored import finite
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -185,7 +186,7 @@ def _scores(row: Mapping[str, Any]) -> dict[str, float | None]:
     """lm-eval's `metric,filter` with their values, None where one is not finite."""
     found = {k: v for k, v in row.items() if "," in k and "_stderr," not in k}
     numbers = {k: float(v) for k, v in found.items() if isinstance(v, (int, float))}
-    return {k: v if math.isfinite(v) else None for k, v in numbers.items()}
+    return dict(finite(numbers))
 
 
 def _headline(scores: Mapping[str, Any]) -> str:

@@ -11,17 +11,18 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
 from prunekit.core.measurement import Measurement
 from prunekit.core.problem import Subset
 from prunekit.workflows.evaluation.readings import PerplexityReading, TaskReading
+from prunekit.workflows.stored import finite, read_stored, subset_name
 
 SCHEMA = 1
+AGAIN = "remove it and evaluate again"
 
 
 class ReadingStore:
@@ -33,7 +34,7 @@ class ReadingStore:
 
     def perplexity(self, removed: Subset, name: str, digest: str) -> PerplexityReading | None:
         """What was kept of this protocol on these tokens, None where it was not measured."""
-        row = self._read(self._path(removed, name, digest))
+        row = self._read(self._path(removed, name, digest), ("sums", "weights", "record"))
         if row is None:
             return None
         sums = tuple(math.inf if x is None else x for x in row["sums"])
@@ -41,10 +42,10 @@ class ReadingStore:
 
     def task(self, removed: Subset, name: str, digest: str) -> TaskReading | None:
         """What was kept of this task on these items."""
-        row = self._read(self._path(removed, name, digest))
+        names = [field.name for field in dataclasses.fields(TaskReading)]
+        row = self._read(self._path(removed, name, digest), names)
         if row is None:
             return None
-        names = (field.name for field in dataclasses.fields(TaskReading))
         values = {name: row[name] for name in names}
         return TaskReading(**{**values, "items": tuple(values["items"])})
 
@@ -52,7 +53,7 @@ class ReadingStore:
         """Write a reading; StorageError where that fails."""
         if isinstance(reading, PerplexityReading):
             m = reading.measurement
-            values = {"sums": _finite(m.sums), "weights": m.weights, "record": reading.record}
+            values = {"sums": finite(m.sums), "weights": m.weights, "record": reading.record}
         else:
             values = {f.name: getattr(reading, f.name) for f in dataclasses.fields(reading)}
         row = {
@@ -66,23 +67,12 @@ class ReadingStore:
         write_text(self._path(removed, reading.name, digest), text + "\n")
 
     def _path(self, removed: Subset, name: str, digest: str) -> Path:
-        blocks = "-".join(map(str, sorted(removed))) or "dense"
         word = re.sub(r"[^\w.]+", "-", name)[-40:].strip("-.")
-        return self.folder / blocks / f"{word}-{_digest(name, digest)}.json"
+        return self.folder / subset_name(removed) / f"{word}-{_digest(name, digest)}.json"
 
-    def _read(self, path: Path) -> dict[str, Any] | None:
-        if not path.is_file():
-            return None
-        try:
-            row = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{path} cannot be read ({error}); remove it") from error
-        return row if isinstance(row, dict) and row.get("schema") == SCHEMA else None
+    def _read(self, path: Path, needed: Collection[str]) -> dict[str, Any] | None:
+        return read_stored(path, SCHEMA, needed, AGAIN) if path.is_file() else None
 
 
 def _digest(*parts: Any) -> str:
     return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
-
-
-def _finite(values: Sequence[float]) -> list[float | None]:
-    return [x if math.isfinite(x) else None for x in values]

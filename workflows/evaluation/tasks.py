@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunekit.core.checkpoint import first_line
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
 from prunekit.workflows.evaluation.documents import DEMO_DATA
-from prunekit.workflows.evaluation.wanted import DEMO, Wanted
+from prunekit.workflows.evaluation.wanted import COMMONSENSE, DEMO, Wanted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,26 +48,20 @@ def load_tasks(wanted: Wanted) -> list[LoadedTask]:
     return _load(wanted.task_names, wanted.include_path, wanted.num_fewshot)
 
 
+def check_names(wanted: Wanted) -> None:
+    """ConfigError naming all that are no tasks; whether their data can be had is not looked at."""
+    if names := [name for name in wanted.task_names if name not in (DEMO, *COMMONSENSE)]:
+        manager = _manager(names, wanted.include_path)
+        _each(names, lambda name: _check_name(name, manager))
+
+
 @lru_cache(maxsize=1)
 def _load(
     names: tuple[str, ...], include_path: Path | None, num_fewshot: int | None
 ) -> list[LoadedTask]:
-    if include_path is not None and not include_path.is_dir():
-        raise ConfigError(f"--include-path {include_path}: no such folder")
     manager = _manager(names, include_path)
-    loaded: dict[str, LoadedTask] = {}
-    missing: list[str] = []
-    for name in names:
-        try:
-            loaded |= {task.name: task for task in _load_one(name, manager)}
-        except ConfigError as error:
-            missing.append(str(error))
-    if missing:
-        named = "; ".join(missing)
-        raise ConfigError(
-            f"tasks that cannot be evaluated: {named}{' ' if named.endswith('?') else '. '}Leave "
-            "them out, or describe them on local files with --include-path (docs/evaluation.md)"
-        )
+    units = _each(names, lambda name: _load_one(name, manager))
+    loaded = {task.name: task for of_name in units for task in of_name}
     for task in loaded.values():
         for leaf in task.leaves.values():
             _set_fewshot(leaf, num_fewshot)
@@ -81,21 +77,52 @@ def _set_fewshot(task: Any, num_fewshot: int | None) -> None:
 
 def _manager(names: Sequence[str], include_path: Path | None) -> Any:
     """lm-eval's own tasks are thousands of files: they are read only where one of them is meant."""
+    if include_path is not None and not include_path.is_dir():
+        raise ConfigError(f"--include-path {include_path}: no such folder")
     from lm_eval.tasks import TaskManager
 
     own = TaskManager(include_path=include_path, include_defaults=False)
     if set(names) <= {DEMO, *own.all_subtasks}:
         return own
-    return TaskManager(include_path=include_path)
+    return TaskManager(include_path=include_path) if include_path else _all_of_lm_eval()
+
+
+@cache
+def _all_of_lm_eval() -> Any:
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager()
+
+
+def _check_name(name: str, manager: Any) -> None:
+    if name not in manager.task_index and not Path(name).is_file():
+        near = suggest(name, [*manager.all_tasks, DEMO, "commonsense"])
+        raise ConfigError(f"{name} is no task of lm-eval {_version()}.{_short(near)}")
+
+
+def _each(names: Sequence[str], work: Callable[[str], T]) -> list[T]:
+    """What the work makes of every name; ConfigError names all that it cannot be done for."""
+    made: list[T] = []
+    missing: list[str] = []
+    for name in names:
+        try:
+            made.append(work(name))
+        except ConfigError as error:
+            missing.append(str(error))
+    if missing:
+        named = "; ".join(missing)
+        raise ConfigError(
+            f"tasks that cannot be evaluated: {named}{' ' if named.endswith('?') else '. '}Leave "
+            "them out, or describe them on local files with --include-path (docs/evaluation.md)"
+        )
+    return made
 
 
 def _load_one(name: str, manager: Any) -> list[LoadedTask]:
     if name == DEMO:
         loaded = manager.load([demo_task()])
     else:
-        if name not in manager.task_index and not Path(name).is_file():
-            near = suggest(name, [*manager.all_tasks, DEMO, "commonsense"])
-            raise ConfigError(f"{name} is no task of lm-eval {_version()}.{_short(near)}")
+        _check_name(name, manager)
         with _having_data(name):
             loaded = manager.load([name])
     return list(_units(name, loaded))

@@ -9,7 +9,9 @@ from typing import Any
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
+from prunekit.workflows.stored import read_stored
 from prunekit.workflows.study.config import KINDS, StudyConfig
+from prunekit.workflows.study.files import AGAIN
 
 FILE = "labels.json"
 HOW_ONLY = ("device", "tokens_per_forward", "trust_remote_code", "config")
@@ -23,8 +25,10 @@ def agree(folder: Path, config: StudyConfig) -> None:
     """
     path = folder / FILE
     now = _meanings(config)
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    before = read_stored(path, None, now, AGAIN) if path.is_file() else {}
     for kind, meanings in now.items():
+        if not isinstance(before.get(kind, {}), dict):
+            raise ConfigError(f"{path}: {kind}: expected labels with options; {AGAIN}")
         for label, meaning in meanings.items():
             if (old := before.get(kind, {}).get(label, meaning)) != meaning:
                 raise ConfigError(

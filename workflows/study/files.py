@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
 from prunekit.core.problem import Subset
+from prunekit.workflows.stored import finite, read_stored, subset_name
 
 SCHEMA = 1
+AGAIN = "remove it and run the study again"
 T = TypeVar("T")
 
 
@@ -133,15 +134,6 @@ def slug(words: str) -> str:
     return re.sub(r"[^\w.]+", "-", words).strip("-")
 
 
-def subset_name(removed: Subset | Sequence[int]) -> str:
-    """A subset as a file name.
-
-    >>> subset_name(frozenset({5, 2})), subset_name(frozenset())
-    ('2-5', 'dense')
-    """
-    return "-".join(map(str, sorted(removed))) or "dense"
-
-
 class StudyFolder:
     """Reads and writes the files of one study."""
 
@@ -155,7 +147,17 @@ class StudyFolder:
 
     def cells(self) -> list[Cell]:
         """The planned cells; ConfigError where this is no study."""
-        return [Cell(**row) for row in self._read(self.path / "cells.json")["cells"]]
+        path = self.path / "cells.json"
+        if not path.is_file():
+            raise ConfigError(
+                f"{self.path}: not the folder of a study ({path.name} is missing); give a folder "
+                "that `prunekit study` wrote"
+            )
+        rows = read_stored(path, SCHEMA, ("cells",), AGAIN)["cells"]
+        try:
+            return [Cell(**row) for row in rows]
+        except TypeError as error:
+            raise ConfigError(f"{path}: {error}; {AGAIN}") from error
 
     def write_cell(self, outcome: CellResult | CellFailure) -> None:
         """Keep what came out of a cell."""
@@ -166,11 +168,8 @@ class StudyFolder:
         path = self.path / "cells" / f"{cell.id}.json"
         if not path.is_file():
             return None
-        row = self._read(path)
-        row["cell"] = Cell(**row["cell"])
-        if "error" in row:
-            return _made(CellFailure, row, path)
-        return _made(CellResult, row, path)
+        failed = "error" in read_stored(path, SCHEMA, ("cell",), AGAIN)
+        return _read(CellFailure, path) if failed else _read(CellResult, path)
 
     def write_importance(self, importance: Importance) -> None:
         """Keep the losses of single removals."""
@@ -188,41 +187,32 @@ class StudyFolder:
     def evaluation(self, model: str, removed: Subset) -> VariantEvaluation | None:
         """A variant's evaluation, None where there is none yet."""
         path = self.path / "evaluations" / slug(model) / f"{subset_name(removed)}.json"
-        return _made(VariantEvaluation, self._read(path), path) if path.is_file() else None
+        return _read(VariantEvaluation, path) if path.is_file() else None
 
     def _all(self, folder: str, cls: type[T]) -> Iterator[T]:
         for path in sorted((self.path / folder).glob("*.json")):
-            yield _made(cls, self._read(path), path)
+            yield _read(cls, path)
 
     def _write(self, path: Path, row: Any) -> None:
-        text = json.dumps(_finite(dataclasses.asdict(row)), indent=1, allow_nan=False)
+        text = json.dumps(finite(dataclasses.asdict(row)), indent=1, allow_nan=False)
         write_text(path, text + "\n")
 
-    def _read(self, path: Path) -> dict[str, Any]:
-        try:
-            row = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(
-                f"{self.path}: not the folder of a study ({path.name} is missing); give a folder "
-                "that `prunekit study` wrote"
-            ) from error
-        except ValueError as error:
-            raise ConfigError(f"{path} is not JSON ({error}); remove it and run again") from error
-        if not isinstance(row, dict) or row.get("schema") != SCHEMA:
-            raise ConfigError(f"{path}: expected schema {SCHEMA}; run the study again")
-        return row
 
-
-def _made(cls: type[T], row: Mapping[str, Any], path: Path) -> T:
+def _read(cls: type[T], path: Path) -> T:
+    needed = [f.name for f in dataclasses.fields(cls) if _is_needed(f)]  # type: ignore[arg-type]
+    row = read_stored(path, SCHEMA, needed, AGAIN)
     try:
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+        return _made(cls, row)
     except TypeError as error:
-        raise ConfigError(f"{path}: {error}; remove it and run the study again") from error
+        raise ConfigError(f"{path}: {error}; {AGAIN}") from error
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _made(cls: type[T], row: Mapping[str, Any]) -> T:
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    if "cell" in values:
+        values["cell"] = Cell(**row["cell"])
+    return cls(**values)
+
+
+def _is_needed(f: dataclasses.Field[Any]) -> bool:
+    return f.default is MISSING and f.default_factory is MISSING

@@ -12,7 +12,8 @@ from prunekit.core.errors import CheckpointError
 from prunekit.core.files import write_text
 from prunekit.core.interfaces import ModelFacts
 from prunekit.workflows.speed import Speed
-from prunekit.workflows.study.files import slug
+from prunekit.workflows.stored import read_stored
+from prunekit.workflows.study.files import AGAIN, slug
 
 LIBRARIES = ("torch", "transformers")
 
@@ -37,7 +38,7 @@ def check_origin(folder: Path, model: str, facts: ModelFacts) -> None:
     if not path.is_file():
         write_text(path, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
         return
-    before = json.loads(path.read_text(encoding="utf-8"))["fingerprint"]
+    before = dict(read_stored(path, None, ("fingerprint",), AGAIN)["fingerprint"])
     changed = [
         f"{name} was {before.get(name)}, is {value}"
         for name, value in facts.fingerprint.items()
@@ -54,7 +55,8 @@ def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
     """The speed of a group, measured when it is first asked for."""
     path = folder / "speeds" / f"{group}.json"
     if path.is_file():
-        return Speed(**json.loads(path.read_text(encoding="utf-8")))
+        kept = read_stored(path, None, ("block", "subset"), AGAIN)
+        return Speed(kept["block"], kept["subset"])
     speed = measure()
     write_text(path, json.dumps(dataclasses.asdict(speed)) + "\n")
     return speed

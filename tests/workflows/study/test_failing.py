@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prunekit.core.errors import StorageError
+from prunekit.core.errors import ConfigError, StorageError
 
 
 def test_a_search_that_fails_fails_alone_and_is_tried_again(study, install):
@@ -98,3 +98,49 @@ def test_a_full_disk_stops_the_study(study, monkeypatch):
     monkeypatch.setattr(Journal, "append", full)
     with pytest.raises(StorageError, match="no room"):
         study()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"schema": 1}'])
+@pytest.mark.parametrize("name", ["labels.json", "cells/tiny_ppl_greedy_k2_s0_d0.json"])
+def test_a_broken_file_that_the_study_begins_with_is_named(study, name, content):
+    def run():
+        return study(searchers=["greedy"], budgets=2, only="objective=ppl")
+
+    path = Path(run().folder, name)
+    path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        run()
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert message.endswith("remove it and run the study again")
+    assert len(message.splitlines()) == 1
+    path.unlink()
+    assert len(run().results) == 1
+
+
+@pytest.mark.parametrize("name", ["models/tiny.json", "speeds/tiny_ppl_d0.json"])
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_a_broken_file_fails_what_needs_it_and_is_named(study, name, content):
+    def run(searcher):
+        return study(searchers=[searcher], budgets=2, only="objective=ppl")
+
+    path = Path(run("greedy").folder, name)
+    path.write_text(content)
+    (failure,) = run("one-shot").failures
+    assert failure.error.startswith(str(path))
+    assert failure.error.endswith("remove it and run the study again")
+    path.unlink()
+    assert not run("one-shot").failures
+
+
+def test_a_broken_signal_fails_what_needs_it_and_is_named(study, tmp_path):
+    fisher = {"searcher": "cbo", "hessian": "fisher"}
+    first = study(searchers={"fisher": fisher}, budgets=2, only="objective=ppl")
+    assert not first.failures
+    (path,) = tmp_path.glob("work/journals/*/gate_gradients.json")
+    path.write_text("[[1.0, ")
+    outcome = study(searchers={"fisher": fisher, "greedy": None}, budgets=3, only="objective=ppl")
+    (failure,) = outcome.failures
+    assert failure.error.startswith(f"{path} is not JSON")
+    assert failure.error.endswith("remove it and search again")
+    assert [r.cell.searcher for r in outcome.results] == ["greedy"]
