@@ -29,6 +29,8 @@ from prunekit.workflows.report.tables import overview
 FIGURES = (masks, importance, overlap, agreement, variance, ranks, spread, cost, budgets)
 NAMES = tuple(draw.__name__ for draw in FIGURES)
 PAGE = "report.html"
+SIGN = "Made by prunekit"
+"""Stands on every page, so that a folder is known as that of an earlier report."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,12 @@ def report(
     The same study gives the same files. A study that is not finished gives a report on what is
     there. `advance` is told how many figures are made, and of how many.
 
-    Raises ConfigError where `study` is no study or has nothing to show, and StorageError where a
-    file cannot be written; files that stood there before are replaced one by one, the page last.
+    Raises ConfigError where `study` is no study or has nothing to show, or where `to` holds other
+    things than an earlier report, and StorageError where a file cannot be written; files that stood
+    there before are replaced one by one, the page last.
     """
+    if to is not None:
+        _check_room(Path(to))
     found = read_study(Path(study))
     if not found.runs and not found.importances:
         raise ConfigError(
@@ -85,6 +90,16 @@ def report(
     page = render(found, figures, left_out, tables)
     write_text(folder / PAGE, page)
     return Report(folder, drawn, left_out, tuple(gaps(found)), short)
+
+
+def _check_room(folder: Path) -> None:
+    page = folder / PAGE
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not page.is_file() or SIGN not in page.read_text(encoding="utf-8", errors="replace"):
+        raise ConfigError(
+            f"{folder}: neither empty nor an earlier report of prunekit; name another folder"
+        )
 
 
 def _write_sheets(folder: Path, of_study: Sequence[Sheet]) -> list[Path]:

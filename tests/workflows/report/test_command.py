@@ -2,6 +2,14 @@
 
 import pytest
 
+SMALL = {
+    "models": ("demo:qwen3",),
+    "searchers": ("greedy",),
+    "budgets": (3,),
+    "seeds": (0,),
+    "draws": (0,),
+}
+
 
 def test_it_prints_the_main_table_and_where_things_are(make_study, tmp_path, prunekit):
     study = make_study(
@@ -32,7 +40,7 @@ def test_quiet_says_only_what_was_asked_for(make_study, tmp_path, prunekit):
     [
         (None, "not the folder of a study (cells.json is missing)"),
         ("{", "cells.json is not JSON"),
-        ('{"schema": 99}', "expected schema 1"),
+        ('{"schema": 99}', "expected a record of schema 1"),
         ('{"schema": 1, "cells": []}', "nothing to report yet: of 0 cells none has finished"),
     ],
 )
@@ -43,6 +51,23 @@ def test_what_is_no_study_costs_one_line(tmp_path, prunekit, content, message):
     assert (status, out) == (1, "")
     assert message in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_folder_of_other_things_is_left_alone(make_study, tmp_path, prunekit):
+    study = make_study(tmp_path / "study", **SMALL)
+    to = tmp_path / "thesis"
+    (to / "figures").mkdir(parents=True)
+    (to / "report.html").write_text("<h1>My own</h1>")
+    (to / "figures" / "masks.png").write_text("my own")
+    status, out, err = prunekit("report", study.path, "--to", to)
+    assert (status, out) == (1, "")
+    said = "neither empty nor an earlier report of prunekit; name another folder"
+    assert err == f"error: {to}: {said}\n"
+    assert (to / "figures" / "masks.png").read_text() == "my own"
+    assert len(list(to.iterdir())) == 2
+    for _ in range(2):  # into an empty folder, and over an earlier report
+        (tmp_path / "new").mkdir(exist_ok=True)
+        assert prunekit("report", study.path, "--to", tmp_path / "new")[0] == 0
 
 
 def test_a_place_that_cannot_be_written_costs_one_line(make_study, tmp_path, prunekit):

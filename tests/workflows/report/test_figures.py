@@ -1,6 +1,7 @@
 """What each figure says is told from the data, and left out where it would make no sense."""
 
 import importlib
+import itertools
 import re
 from dataclasses import replace
 
@@ -168,3 +169,25 @@ def test_a_figure_that_makes_no_sense_is_left_out_with_the_reason(
     found = draw(read_study(make_study(tmp_path, **how).path))
     assert isinstance(found, LeftOut)
     assert reason in found.reason
+
+
+@pytest.mark.parametrize("n_searchers", [1, 2, 3, 7])
+def test_words_of_who_chooses_alike_do_not_lie_on_each_other(make_study, tmp_path, n_searchers):
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    names = ("one-shot", "greedy", "beam", "genetic", "bayesian", "cbo", "fast-block-select")
+    study = make_study(tmp_path, searchers=names[:n_searchers])
+    picture = agreement(read_study(study.path))
+    figure = Figure(figsize=picture.size, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(picture.panels[0].title, loc="left")
+    picture.panels[0].draw(axes)
+    figure.draw_without_rendering()
+    words = [t for t in axes.findobj(Text) if t.get_visible() and t.get_text()]
+    boxes = {f"{i} {t.get_text()}": t.get_window_extent() for i, t in enumerate(words)}
+    assert len(boxes) >= 3 + 4 * n_searchers
+    overlapping = [
+        (a, b) for a, b in itertools.combinations(boxes, 2) if boxes[a].overlaps(boxes[b])
+    ]
+    assert overlapping == []

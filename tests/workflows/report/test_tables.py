@@ -188,3 +188,20 @@ def test_a_cost_that_leaves_out_signals_says_so(by_hand):
     assert table.title.endswith("; not counted: the signals of cbo (gate_gradients)")
     assert "the signals of cbo (gate_gradients)" in cost(study).reading
     assert [row["signals"] for row in rows(study, "cost")] == ["", "gate_gradients"]
+
+
+def test_the_deviation_says_where_seeds_repeat_a_choice(by_hand):
+    def runs(searcher, *choices):
+        cells = [Cell("m", "ppl", searcher, 2, seed, draw) for draw in (0, 1) for seed in (0, 1, 2)]
+        return [(c, choice, 0.1) for c, choice in zip(cells, choices, strict=True)]
+
+    alike = runs("genetic", *[(1, 2)] * 3, *[(1, 3)] * 3)
+    partly = runs("bayesian", *[(1, 2)] * 3, (1, 3), (1, 4), (1, 3))
+    greedy = [(Cell("m", "ppl", "greedy", 2, 0, draw), (1, 2), 0.1) for draw in (0, 1)]
+    (table,) = cost_tables(read_study(by_hand([*alike, *partly, *greedy]).path))
+    assert table.title.endswith(
+        "over 2 to 6 runs (seeds and calibration draws); in 3 of 4 cases all seeds on a draw chose "
+        "the same blocks, and there seeds add nothing to ±"
+    )
+    (table,) = cost_tables(read_study(by_hand(greedy).path))
+    assert table.title.endswith("over 2 runs (seeds and calibration draws)")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME, TITLE = "agreement", "Who chooses alike"
+LETTER = 0.062
+"""Inches of a letter of an objective's name, which stands at the right of its rows."""
 
 
 def agreement(study: Study) -> Picture | LeftOut:
@@ -34,6 +36,7 @@ def agreement(study: Study) -> Picture | LeftOut:
         [_panel(study, m, k, found[k, m]) if (k, m) in found else None for m in study.models]
         for k in study.budgets
     ]
+    names = LETTER * (len("under ") + max(map(len, study.objectives)))
     side = 0.13 * max(map(len, found.values()))
     return Picture(
         NAME,
@@ -42,7 +45,7 @@ def agreement(study: Study) -> Picture | LeftOut:
         "The fuller the colour, the larger the Jaccard index. On the diagonal, runs are compared "
         "that differ in seed or draw; a cross stands where there are no two.",
         [row for row in rows if any(row)],
-        (max(2.6, 1.25 + side), 1.55 + side),
+        (max(2.6, 1.25 + names + side), 1.4 + side),
         [Mark(f"Jaccard {x:g}", _look(x), is_patch=True) for x in (0.0, 0.25, 0.5, 0.75, 1.0)],
     )
 
@@ -98,13 +101,12 @@ def _draw(matrix: Matrix, axes: Axes) -> None:
     starts = [0, *(end + 1 for end in ends)]
     for start, end in zip(starts, [*ends, len(corners) - 1], strict=True):
         name = f"under {corners[start][0]}"
-        axes.text((start + end) / 2, -0.7, name, ha="center", va="bottom", style="italic")
+        axes.text(len(corners) - 0.3, (start + end) / 2, name, va="center", style="italic")
     axes.set(xlim=(-0.55, len(corners) - 0.45), ylim=(len(corners) - 0.45, -0.55), aspect="equal")
     axes.set_xticks(range(len(corners)), searchers, rotation=90, size=6.5)
     axes.set_yticks(range(len(corners)), searchers, size=6.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(axes.get_title(loc="left"), loc="left", pad=16)
 
 
 def _look(value: float) -> dict[str, Any]:
