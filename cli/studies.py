@@ -11,8 +11,9 @@ from rich.table import Column, Table
 from prunekit.cli.results import duration
 from prunekit.cli.screen import err, out
 from prunekit.core.problem import words
-from prunekit.workflows.study.estimate import ModelEstimate, StudyEstimate
+from prunekit.workflows.study.estimate import StudyEstimate
 from prunekit.workflows.study.files import Cell, CellFailure
+from prunekit.workflows.study.pool import threads_of
 from prunekit.workflows.study.run import Study, StudyOutcome
 from prunekit.workflows.study.selection import coordinates
 
@@ -25,30 +26,43 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
         out.print(f"{key:9} {', '.join(values)}")
     out.print(_counts(estimate))
     out.print(
-        "subsets asked for and how many of them differ; block forwards of all searches together, "
-        "of each alone, and of every subset by itself\n"
+        "subsets asked for, and those that differ with the dense model and each single removal; "
+        "block forwards of all these together, of each search alone, and of every subset asked for "
+        "by itself\n"
     )
-    for model in estimate.models:
-        _show_needs(model)
+    out.print(_needs(estimate))
+    out.print(
+        "bytes of a process, and what all searches of a model take in one process if nothing was "
+        f"measured before; processes at once: {estimate.jobs} (--jobs)\n"
+    )
+    for why, models in _by_reason_unknown(estimate).items():
+        out.print(f"not known of {', '.join(models)}: {why}")
     wanted = study.config.wanted
     if what := [*wanted.perplexities, *wanted.tasks]:
         names = ", ".join(dict.fromkeys(what))
         out.print(f"then every distinct choice and the dense models are evaluated on {names}")
+    _show_failures(estimate.failures, "would fail")
+
+
+def show_jobs(jobs: int) -> None:
+    """How many processes work at once, where these are several."""
+    if jobs > 1:
+        threads = threads_of(jobs)
+        share = f"{threads} threads each" if threads > 1 else "one thread each"
+        err.print(f"{jobs} processes at once, {share}; --jobs says how many", soft_wrap=True)
 
 
 def show_outcome(outcome: StudyOutcome, quiet: bool = False) -> None:
     """What was done, what failed, and what comes next."""
     done, failed = len(outcome.results), len(outcome.failures)
     asked = sum(result.asked for result in outcome.results)
-    alone = sum(result.block_runs for result in outcome.results)
     out.print(f"{done} of {done + failed} searches are done; they asked for {asked:,} subsets")
-    out.print(
-        f"measured {outcome.effort.measured:,} subsets now, in {outcome.effort.block_runs:,} block "
-        f"forwards; one by one all searches would have run {alone:,}"
-    )
-    for why, cells in _by_reason(outcome.failures).items():
-        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        err.print(f"failed: {cells[0].id}{more}: {why}", style="red", soft_wrap=True)
+    effort = outcome.effort
+    line = f"measured {effort.measured:,} subsets now, in {effort.block_runs:,} block forwards"
+    if effort.block_runs_alone:
+        line += f"; one by one, with empty journals, they take {effort.block_runs_alone:,}"
+    out.print(line)
+    _show_failures(outcome.failures, "failed")
     for missing in outcome.effort.unevaluated:
         variant = f"{missing.model} without {words(missing.removed)}"
         err.print(f"not evaluated: {variant}: {missing.error}", style="red", soft_wrap=True)
@@ -71,29 +85,40 @@ def _counts(estimate: StudyEstimate) -> Table:
     return table
 
 
-def _show_needs(model: ModelEstimate) -> None:
-    """Memory and time, and why one of them is not known."""
-    known = []
-    if model.weights_bytes is not None and model.states_bytes is not None:
-        known.append(
-            f"about {_size(model.weights_bytes + model.states_bytes)} of memory "
-            f"(weights {_size(model.weights_bytes)}, states {_size(model.states_bytes)})"
-        )
-    if model.calibration_bytes is not None:
-        known.append(f"calibration data {_size(model.calibration_bytes)}")
-    if model.seconds is not None:
-        known.append(f"about {duration(model.seconds)} here, if nothing was measured before")
-    unknown = [f"not known: {reason}" for reason in model.unknown_because]
-    for line in [", ".join(known), *unknown]:
-        if line:
-            out.print(f"{model.model}: {line}", soft_wrap=True)
+def _needs(estimate: StudyEstimate) -> Table:
+    """Memory and time."""
+    heads = ("weights", "states", "calibration data", "about")
+    columns = [Column(head, justify="right") for head in heads]
+    table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for model in estimate.models:
+        sizes = (model.weights_bytes, model.states_bytes, model.calibration_bytes)
+        time = "–" if model.seconds is None else duration(model.seconds)
+        table.add_row(model.model, *map(_size, sizes), time)
+    return table
 
 
-def _size(count: int) -> str:
+def _size(count: int | None) -> str:
+    if count is None:
+        return "–"
     for unit, name in ((10**9, "GB"), (10**6, "MB")):
         if count >= unit:
             return f"{count / unit:.1f} {name}"
     return f"{count / 1000:.0f} kB"
+
+
+def _by_reason_unknown(estimate: StudyEstimate) -> dict[str, list[str]]:
+    """Models of which something is not known for one reason take one line."""
+    reasons: dict[str, list[str]] = {}
+    for model in estimate.models:
+        for why in model.unknown_because:
+            reasons.setdefault(why, []).append(model.model)
+    return reasons
+
+
+def _show_failures(failures: Sequence[CellFailure], word: str) -> None:
+    for why, cells in _by_reason(failures).items():
+        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        err.print(f"{word}: {cells[0].id}{more}: {why}", style="red", soft_wrap=True)
 
 
 def _by_reason(failures: Sequence[CellFailure]) -> dict[str, list[Cell]]:

@@ -9,12 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, listen, study_bar
-from prunekit.cli.studies import show_outcome, show_study_estimate
+from prunekit.cli.studies import show_jobs, show_outcome, show_study_estimate
 from prunekit.core.registry import load
 from prunekit.workflows.study.config import read_study
 from prunekit.workflows.study.estimate import estimate_study
-from prunekit.workflows.study.run import plan, run_study
+from prunekit.workflows.study.run import jobs_of, plan, run_study
 
+Jobs = typer.Option(
+    "--jobs",
+    "-j",
+    min=1,
+    help="Processes at once; by default as many as cores and memory allow, 1 on a GPU.",
+)
 SETTINGS = ("device", "tokens_per_forward")
 
 
@@ -24,7 +30,7 @@ def study(
     only: Annotated[
         str | None, typer.Option(help="Cells to run, as objective=ppl,searcher=cbo*.")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at once.")] = 1,
+    jobs: Annotated[int | None, Jobs] = None,
     workdir: Workdir = Path("prunekit-runs"),
     dry_run: DryRun = False,
     json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
@@ -38,12 +44,15 @@ def study(
     listen(verbose)
     planned = plan(read_study(file, load()).overruled(given), workdir, only)
     if dry_run:
-        estimate = estimate_study(planned)
+        estimate = estimate_study(planned, jobs)
         if json:
             sys.stdout.write(estimate.to_json())
         else:
             show_study_estimate(planned, estimate)
-        return
+        raise typer.Exit(1 if estimate.failures else 0)
+    jobs = jobs or jobs_of(planned)
+    if not quiet:
+        show_jobs(jobs)
     with study_bar(quiet) as watch:
         outcome = run_study(planned, jobs, watch)
     if json:

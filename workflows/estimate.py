@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from prunekit.core.batching import batches_of
 from prunekit.core.errors import PrunekitError
-from prunekit.core.interfaces import Batch, Meter, Objective
+from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.core.loading import resolve_device
 from prunekit.core.rehearsal import Cost, rehearse
 from prunekit.core.watched import open_meter
@@ -47,16 +47,19 @@ def estimate(plan: Plan) -> Estimate:
 def _seconds(plan: Plan, cost: Cost) -> float:
     seconds = 0.0
     for objective, _ in plan.parts:
-        with first_batch(plan, objective) as (meter, batches):
+        samples = calibration_samples(plan, objective)
+        with first_batch(plan, objective, samples) as (meter, batches):
             speed = measure_speed(meter, batches=1, of=len(batches))
             seconds += speed.seconds(cost.block_runs, cost.measured)
     return seconds
 
 
 @contextmanager
-def first_batch(plan: Plan, objective: Objective) -> Iterator[tuple[Meter, Sequence[Batch]]]:
+def first_batch(
+    plan: Plan, objective: Objective, samples: Sequence[Sample]
+) -> Iterator[tuple[Meter, Sequence[Batch]]]:
     """Load the model to measure the first batch of an objective; with it come all batches."""
-    batches = batches_of(calibration_samples(plan, objective), plan.spec.tokens_per_forward)
+    batches = batches_of(samples, plan.spec.tokens_per_forward)
     meter = open_meter(plan.backend, plan.spec, objective, batches[:1])
     try:
         yield meter, batches

@@ -65,12 +65,16 @@ def test_settings_of_the_command_line_win(prunekit, file):
 def test_the_paper_is_counted_from_configs_alone(prunekit):
     status, out, err = prunekit("study", EXAMPLES / "paper.yaml", "--dry-run", "--only", "budget=7")
     assert (status, err) == (0, "")
-    assert max(map(len, out.split("\n\n")[0].splitlines())) <= 80
+    assert max(map(len, out.splitlines())) <= 80
     assert "paper: 42 searches in 6 groups\nmodel     LLaMA3-8B, LLaMA3.1-8B, Qwen3-8B\n" in out
     assert "\nbudget    7\n" in out
-    assert out.count("not known: the time, since the weights would have to be fetched") == 3
-    assert out.count("(weights 16.1 GB, states") == 2  # 8.03 billion parameters in bfloat16
-    assert "(weights 16.4 GB, states" in out  # 8.19 billion
+    words = " ".join(out.split())
+    assert (
+        "not known of LLaMA3-8B, LLaMA3.1-8B, Qwen3-8B: the time, since the weights would have to "
+        "be fetched" in words
+    )
+    assert len(re.findall(r"LLaMA3(?:.1)?-8B +16.1 GB ", out)) == 2  # 8.03 billion in bfloat16
+    assert re.search(r"Qwen3-8B +16.4 GB ", out)  # 8.19 billion
 
 
 def test_the_counts_of_the_paper_are_those_of_its_algorithms(prunekit):
@@ -91,7 +95,9 @@ def test_the_counts_of_the_paper_are_those_of_its_algorithms(prunekit):
 def test_a_dry_run_times_what_is_at_hand_and_writes_nothing(prunekit, file, tmp_path):
     status, out, _ = prunekit("study", file, "--dry-run")
     assert status == 0
-    assert re.search(r"tiny: about .* of memory .*, about \d+ s here", out)
+    assert re.search(r"tiny( +[\d.]+ [kM]B){3} +\d+ s", out)
+    assert max(map(len, out.splitlines())) <= 80
+    assert "processes at once: 1 (--jobs)" in out
     assert not (tmp_path / "prunekit-runs").exists()
 
 
@@ -103,9 +109,65 @@ def test_the_dry_run_of_the_demo(prunekit):
     assert "demo: 88 searches in 4 groups" in out
 
 
-def test_a_model_that_nobody_can_see_takes_a_line_of_the_dry_run(prunekit, file):
+def says_what_the_study_would(prunekit, file):
+    """The failures, which a dry run foretells word by word."""
+    status, _, foretold = prunekit("study", file, "--dry-run", "--jobs", 1)
+    assert status == 1
+    status, _, err = prunekit("study", file, "--jobs", 1)
+    assert status == 1
+    assert foretold == err.replace("failed: ", "would fail: ")
+    return err.splitlines()
+
+
+def test_a_dry_run_foretells_a_model_that_cannot_be_had(prunekit, file):
     file.write_text(file.read_text().replace("models: {", "models: {nobody/nothing: , "))
-    status, out, _ = prunekit("study", file, "--dry-run")
-    assert status == 0
-    (line,) = [line for line in out.splitlines() if line.startswith("nobody/nothing: ")]
-    assert "not known: nobody/nothing: not in the local cache" in line
+    (line,) = says_what_the_study_would(prunekit, file)
+    assert line.startswith("failed: nobody-nothing_ppl_one-shot_k2_s0_d0 and 3 more: nobody/nothin")
+
+
+def test_a_dry_run_foretells_searchers_that_refuse(prunekit, file):
+    refuses = "{exhaustive: {most: 5}, one-shot: }"
+    file.write_text(file.read_text().replace("[one-shot, greedy]", refuses))
+    lines = says_what_the_study_would(prunekit, file)
+    assert len(lines) == 2
+    assert lines[0].startswith("failed: tiny_ppl_exhaustive_k2_s0_d0: ")
+
+
+def test_a_dry_run_foretells_data_that_do_not_suffice(prunekit, file):
+    few = "{ppl: {data: demo, samples: 2, length: 24}, margin: {data: demo, samples: 999}}"
+    file.write_text(re.sub("objectives: .*", f"objectives: {few}", file.read_text()))
+    (line,) = says_what_the_study_would(prunekit, file)
+    assert "data 'demo' has 256 usable items, asked for were 999" in line
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [("tasks: [nope]", "nope is no task of lm-eval"), ("ppl: [demo, g.txt]", "no such protocol")],
+)
+def test_a_dry_run_refuses_an_evaluation_of_what_is_not_there(prunekit, file, wrong, message):
+    file.write_text(file.read_text() + f"evaluate: {{{wrong}}}\n")
+    status, out, err = prunekit("study", file, "--dry-run")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"error: {file}:5: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_several_processes_are_said_before_anything_else(prunekit, file, monkeypatch):
+    import prunekit.cli.study as command
+    from prunekit.workflows.study import run
+
+    taken = []
+
+    def here(study, jobs, watch):
+        taken.append(jobs)
+        return run.run_study(study, 1, watch)
+
+    monkeypatch.setattr(run, "sensible_jobs", len)
+    monkeypatch.setattr(command, "run_study", here)
+    file.write_text(file.read_text() + "draws: [0, 1]\n")
+    assert "2 processes at once, " in prunekit("study", file)[2]
+    assert prunekit("study", file, "--quiet")[2] == ""
+    assert prunekit("study", file, "--jobs", 1)[2] == ""
+    assert taken == [2, 2, 1]
+    assert "processes at once: 2 (--jobs)" in prunekit("study", file, "--dry-run")[1]

@@ -8,10 +8,18 @@ from typing import Generic, TypeVar
 from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import Problem, Subset
+from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.tally import Tally
 
 K = TypeVar("K", bound=Hashable)
+
+
+def importance_tally(n_blocks: int) -> Tally:
+    """What is measured of every group, whatever is asked for: dense, and every single removal."""
+    tally = Tally(n_blocks)
+    tally.add([DENSE])
+    tally.add([frozenset({i}) for i in range(n_blocks)])
+    return tally
 
 
 class LockStep(Generic[K]):
@@ -52,6 +60,15 @@ class LockStep(Generic[K]):
             except PrunekitError as error:
                 self.failed[key] = str(error)
         self._settle()
+
+    def block_runs_alone(self) -> int:
+        """What all that ended would take one by one, each with its choice measured."""
+        runs = 0
+        for key, removed in self.removed.items():
+            tally = self.tallies[key]
+            chosen_unseen = 0 if removed in tally.seen else tally.n_blocks - len(removed)
+            runs += tally.block_runs + chosen_unseen
+        return runs
 
     def _settle(self) -> None:
         """Take those that ended or failed out of the running ones."""

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from prunekit.core.blame import blaming
 from prunekit.core.checkpoint import DEMO, Checkpoint, find
 from prunekit.core.errors import CheckpointError, ConfigError
+from prunekit.core.interfaces import Objective
 from prunekit.core.loading import choose_adapter
 from prunekit.core.options import nearest
 from prunekit.core.problem import Problem
@@ -65,6 +67,7 @@ def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:
             group for model in config.models for group in _Planner(config, model, registry).groups()
         ]
         _check_file_names(groups)
+        _check_draws(config, groups)
     return groups
 
 
@@ -154,6 +157,36 @@ class _Planner:
         except ConfigError as error:
             place = str(self.config.budgets.index(budget))
             raise ConfigError(f"{self.model.label}: {error}", ("budgets", place)) from error
+
+
+def _check_draws(config: StudyConfig, groups: Sequence[Group]) -> None:
+    """Draws that share samples would make chance look smaller than it is."""
+    if len(config.draws) < 2:
+        return
+    for group in groups:
+        for objective, _ in group.plan.parts if group.plan else ():
+            n = _disjoint_draws(objective)
+            if n is not None and group.draw >= n:
+                raise ConfigError(
+                    f"draws: {group.draw}: the data of {objective.name!r} under "
+                    f"{group.objective!r} have {_in_words(n)} that share no sample; choose from "
+                    "these, or lower its samples",
+                    ("draws", str(config.draws.index(group.draw))),
+                )
+
+
+def _in_words(n: int) -> str:
+    """So many, in words."""
+    return f"{n} draws, 0 to {n - 1}," if n > 1 else "one draw, 0,"
+
+
+def _disjoint_draws(objective: Objective) -> int | None:
+    """How many there are; None where the objective does not say."""
+    if not hasattr(objective, "disjoint_draws"):
+        return None
+    with blaming("objective", objective):
+        n: int | None = objective.disjoint_draws()
+        return n
 
 
 def _check_file_names(groups: Sequence[Group]) -> None:

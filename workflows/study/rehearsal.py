@@ -9,11 +9,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import DENSE, Problem
+from prunekit.core.problem import Problem
 from prunekit.core.rehearsal import MOST_SUBSETS, made_up_loss
 from prunekit.core.signals import made_up_signals, needs_of
 from prunekit.core.tally import Tally
-from prunekit.workflows.study.lockstep import LockStep
+from prunekit.workflows.study.files import CellFailure
+from prunekit.workflows.study.lockstep import LockStep, importance_tally
 from prunekit.workflows.study.planning import Group
 
 
@@ -26,13 +27,22 @@ class GroupCost:
     measured: int
     """different subsets, with the dense model, every single removal and every choice"""
     block_runs: int
-    """blocks run in lock-step"""
+    """blocks run in lock-step, for all that is measured"""
     block_runs_alone: int
-    """the same where every search runs alone, with its own prefixes shared"""
+    """of what the searches ask for, where each runs alone, with its own prefixes shared"""
     block_runs_unshared: int
     """the same where every subset asked is measured by itself"""
     complete: bool
     """False where the rehearsal was cut off"""
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What came of rehearsing the searches of a group."""
+
+    cost: GroupCost
+    failed: Mapping[int, str]
+    """why a search cannot run, by its place among those with a plan"""
 
 
 class Rehearsals:
@@ -41,10 +51,20 @@ class Rehearsals:
     def __init__(self, seconds: float = math.inf) -> None:
         """All rehearsals together are cut off after about that many seconds."""
         self._end = time.monotonic() + seconds
-        self._known: dict[Hashable, GroupCost] = {}
+        self._known: dict[Hashable, Rehearsed] = {}
 
     def cost(self, group: Group) -> GroupCost | None:
         """None where the model's shape is not known."""
+        rehearsed = self._of(group)
+        return rehearsed.cost if rehearsed else None
+
+    def failures(self, group: Group) -> list[CellFailure]:
+        """The cells whose searchers refuse their problem, or break their contract."""
+        rehearsed = self._of(group)
+        cells = [cell for cell, plan in group.plans.items() if plan is not None]
+        return [CellFailure(cells[i], e) for i, e in rehearsed.failed.items()] if rehearsed else []
+
+    def _of(self, group: Group) -> Rehearsed | None:
         plans = [plan for plan in group.plans.values() if plan is not None]
         if not plans:
             return None
@@ -54,18 +74,16 @@ class Rehearsals:
             self._known[kind] = self._rehearse(searches, plans[0].problem.n_blocks)
         return self._known[kind]
 
-    def _rehearse(self, searches: Mapping[int, tuple[Searcher, Problem]], n: int) -> GroupCost:
+    def _rehearse(self, searches: Mapping[int, tuple[Searcher, Problem]], n: int) -> Rehearsed:
         lockstep = LockStep({key: _copied(*search) for key, search in searches.items()})
-        merged = Tally(n)
-        merged.add([DENSE])
-        merged.add([frozenset({i}) for i in range(n)])
+        merged = importance_tally(n)
         while lockstep.running and self._goes_on(merged):
             wanted = lockstep.wanted()
             merged.add([*wanted, *lockstep.removed.values()])
             lockstep.answer({subset: made_up_loss(subset, n) for subset in wanted})
         merged.add(list(lockstep.removed.values()))
         tallies = lockstep.tallies.values()
-        return GroupCost(
+        cost = GroupCost(
             asked=sum(tally.asked for tally in tallies),
             measured=len(merged.seen),
             block_runs=merged.block_runs,
@@ -73,6 +91,7 @@ class Rehearsals:
             block_runs_unshared=sum(tally.block_runs_alone for tally in tallies),
             complete=not lockstep.running,
         )
+        return Rehearsed(cost, lockstep.failed)
 
     def _goes_on(self, merged: Tally) -> bool:
         return merged.asked < MOST_SUBSETS and time.monotonic() < self._end

@@ -18,6 +18,7 @@ from prunekit.workflows.study.agreement import agree
 from prunekit.workflows.study.config import StudyConfig, parse_study, read_study
 from prunekit.workflows.study.evaluating import EvaluationTask, evaluation_tasks
 from prunekit.workflows.study.files import CellFailure, CellResult, StudyFolder, slug
+from prunekit.workflows.study.jobs import sensible_jobs
 from prunekit.workflows.study.planning import Group, plan_study
 from prunekit.workflows.study.rehearsal import expected_subsets
 from prunekit.workflows.study.searchtask import search_tasks
@@ -66,15 +67,16 @@ def study(
     file: str | Path | Mapping[str, Any],
     *,
     only: str | None = None,
-    jobs: int = 1,
+    jobs: int | None = 1,
     workdir: str | Path = "prunekit-runs",
 ) -> StudyOutcome:
     """Run every search of a study, and evaluate what they chose.
 
     `file` is a YAML file or the same as a mapping. `only` chooses cells, as `objective=ppl`. With
     several `jobs`, processes work side by side; a script must then guard its main part with
-    `if __name__ == "__main__"`. Everything is kept under `workdir`, so that a call repeated after a
-    stop goes on where it was; cells that failed are tried again.
+    `if __name__ == "__main__"`. None for `jobs` are as many as the command line takes by itself.
+    Everything is kept under `workdir`, so that a call repeated after a stop goes on where it was;
+    cells that failed are tried again.
 
     Raises PrunekitError where the study as a whole is wrong. A cell that fails does not stop the
     others: look at `failures`.
@@ -84,13 +86,19 @@ def study(
         config = parse_study(file, registry, Path())
     else:
         config = read_study(Path(file), registry)
-    return run_study(plan(config, Path(workdir), only), jobs)
+    planned = plan(config, Path(workdir), only)
+    return run_study(planned, jobs if jobs is not None else jobs_of(planned))
 
 
 def plan(config: StudyConfig, workdir: Path, only: str | None = None) -> Study:
     """The cells of a study; ConfigError where something does not fit. No weight is read."""
     groups = plan_study(config, load())
     return Study(config, groups, select(groups, only), workdir)
+
+
+def jobs_of(study: Study) -> int:
+    """How many processes the study takes where nobody says it."""
+    return sensible_jobs(search_tasks(study.chosen, study.folder, study.workdir))
 
 
 def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyOutcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -18,9 +17,10 @@ from prunekit.workflows.plan import Plan
 from prunekit.workflows.search import check_dense
 from prunekit.workflows.session import Session
 from prunekit.workflows.speed import Speed
+from prunekit.workflows.stored import finite
 from prunekit.workflows.study.files import Cell, CellFailure, CellResult, Importance, StudyFolder
 from prunekit.workflows.study.loaded import LoadedModel
-from prunekit.workflows.study.lockstep import LockStep
+from prunekit.workflows.study.lockstep import LockStep, importance_tally
 from prunekit.workflows.study.origin import check_origin, speed_of
 from prunekit.workflows.study.planning import Group
 from prunekit.workflows.study.reasons import reason
@@ -54,6 +54,7 @@ class _GroupSearch:
         self.tell = tell
         self.unwritten = list(group.cells)
         self.effort = Effort()
+        self.alone = 0
         self.known: set[Subset] = set()
         self.new_in_round = 0
         self.measured = self.measured_before_round = 0.0
@@ -89,7 +90,7 @@ class _GroupSearch:
             try:
                 yield session
             finally:
-                self.effort = Effort(session.measured, session.block_runs)
+                self.effort = Effort(session.measured, session.block_runs, self.alone)
 
     def _check(self, session: Session, plan: Plan) -> None:
         """That the model is the one that was planned and begun with, and works."""
@@ -113,6 +114,8 @@ class _GroupSearch:
             for cell, removed in choices.items():
                 self._write(self._result(cell, removed, lockstep.tallies[cell], session, speed))
             lockstep.answer(losses)
+        searched = importance_tally(session.facts.n_blocks).block_runs + lockstep.block_runs_alone()
+        self.alone = searched * self._n_parts
         for cell, error in lockstep.failed.items():
             self._write(CellFailure(cell, error))
 
@@ -132,8 +135,8 @@ class _GroupSearch:
             objective=self.group.objective,
             draw=self.group.draw,
             unit=self._plan(self.unwritten[0]).objective.unit,
-            dense=_finite(losses[DENSE]),
-            singles=tuple(_finite(losses[single]) for single in singles),
+            dense=finite(losses[DENSE]),
+            singles=tuple(finite(losses[single]) for single in singles),
         )
 
     def _searches(self, session: Session) -> dict[Cell, tuple[Searcher, Problem]]:
@@ -173,8 +176,8 @@ class _GroupSearch:
             removed=tuple(sorted(removed)),
             n_blocks=facts.n_blocks,
             unit=plan.objective.unit,
-            loss=_finite(loss),
-            dense_loss=_finite(dense_loss),
+            loss=finite(loss),
+            dense_loss=finite(dense_loss),
             difference=difference.value,
             standard_error=difference.standard_error,
             asked=tally.asked,
@@ -186,6 +189,11 @@ class _GroupSearch:
             signals=needs_of(plan.searcher),
         )
 
+    @property
+    def _n_parts(self) -> int:
+        """Of the objective: each measures for itself."""
+        return len(self._plan(self.group.cells[0]).parts)
+
     def _plan(self, cell: Cell) -> Plan:
         plan = self.group.plans[cell]
         assert plan is not None  # no session is opened without one
@@ -194,7 +202,3 @@ class _GroupSearch:
     def _write(self, outcome: CellResult | CellFailure) -> None:
         self.folder.write_cell(outcome)
         self.unwritten.remove(outcome.cell)
-
-
-def _finite(loss: float) -> float | None:
-    return loss if math.isfinite(loss) else None

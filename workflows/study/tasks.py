@@ -29,12 +29,15 @@ class Effort:
 
     measured: int = 0
     block_runs: int = 0
+    block_runs_alone: int = 0
+    """what the same searches and single removals would take one by one, nothing measured before"""
     unevaluated: tuple[Unevaluated, ...] = ()
 
     def __add__(self, other: Effort) -> Effort:
         return Effort(
             self.measured + other.measured,
             self.block_runs + other.block_runs,
+            self.block_runs_alone + other.block_runs_alone,
             self.unevaluated + other.unevaluated,
         )
 

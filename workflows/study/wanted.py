@@ -10,8 +10,10 @@ from typing import Any
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
+from prunekit.workflows.evaluation.documents import check_documents
 from prunekit.workflows.evaluation.evaluator import Wanted, preflight
 from prunekit.workflows.evaluation.protocols import protocols_of
+from prunekit.workflows.evaluation.tasks import check_names
 from prunekit.workflows.evaluation.wanted import names_of
 
 KEY = "evaluate"
@@ -51,6 +53,18 @@ def check_data(wanted: Wanted) -> None:
     """ConfigError naming the texts and tasks that cannot be had, before any time is spent."""
     _check_each(replace(wanted, tasks=()), "ppl", preflight)
     _check_each(replace(wanted, perplexities=()), "tasks", preflight)
+
+
+def check_at_hand(wanted: Wanted) -> None:
+    """The same of local files and of the names of tasks only: nothing is asked of a network."""
+    _check_each(replace(wanted, tasks=()), "ppl", _check_files)
+    _check_each(replace(wanted, perplexities=()), "tasks", check_names)
+
+
+def _check_files(wanted: Wanted) -> None:
+    for protocol in protocols_of(wanted):
+        if protocol.split is None:
+            check_documents(protocol)
 
 
 def _check_each(wanted: Wanted, word: str, check: Callable[[Wanted], object]) -> None:

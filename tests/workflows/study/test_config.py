@@ -108,9 +108,9 @@ def test_an_objective_without_draws_has_one_group(groups, install):
     from prunekit.core.registry import load
 
     config = {"models": "demo", "objectives": ["fixed", "ppl"], "searchers": "greedy"}
-    config = parse_study({**config, "budgets": 2, "draws": [3, 4]}, load(), Path())
+    config = parse_study({**config, "budgets": 2, "draws": [2, 3]}, load(), Path())
     found = [(g.objective, g.draw) for g in plan_study(config, load())]
-    assert found == [("fixed", 3), ("ppl", 3), ("ppl", 4)]
+    assert found == [("fixed", 2), ("ppl", 2), ("ppl", 3)]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,8 @@ def test_an_objective_without_draws_has_one_group(groups, install):
         ("budgets: [2, 3]", "budgets: [2, x]", 15, "budgets.1: expected int, got 'x'"),
         ("budgets: [2, 3]", "budgets: [2, 2]", 15, "budgets: 2 stands there twice"),
         ("budgets: [2, 3]", "budgets: []", 15, "budgets: expected at least one number"),
+        ("draws: [0, 1]", "draws: [0, 64]", 17, "draws: 64: the data of 'ppl' under 'ppl' have"),
+        ("samples: 4}", "samples: 200}", 17, "'margin' under 'both' have one draw, 0, that share"),
         ("seeds: [0, 5]", "seeds: [0, -1]", 16, "seeds.1: -1 is outside 0.."),
         ("ppl: {", "ppl: {data: wikitex2, ", 6, "data 'wikitex2': expected demo, c4, wikitext2 or"),
         ("ppl: {", "ppl: {data: wikitex2, ", 6, "Did you mean 'wikitext2'"),
@@ -167,6 +169,17 @@ def test_items_of_lists_are_told_with_their_line(groups):
 def test_a_budget_that_does_not_fit_names_the_model_and_the_line(groups):
     with pytest.raises(ConfigError, match=r"a\.yaml:15: small: the budget is 16, but"):
         groups(GOOD.replace("budgets: [2, 3]", "budgets: [2, 16]"))
+
+
+def test_draws_are_checked_against_each_other_and_only_where_their_number_is_known(
+    groups, tmp_path
+):
+    assert len(groups(GOOD.replace("draws: [0, 1]", "draws: [0, 3]"))) == 8
+    assert len(groups(GOOD.replace("draws: [0, 1]", "draws: 64"))) == 4
+    text = tmp_path / "text.txt"
+    text.write_text("once upon a time")
+    own = GOOD.replace("ppl: {", f"ppl: {{data: {text}, ").replace("ppl:1,margin", "kl:1,margin")
+    assert len(groups(own.replace("draws: [0, 1]", "draws: [0, 2]"))) == 8
 
 
 @pytest.mark.parametrize("missing", ["models", "objectives", "searchers", "budgets"])

@@ -74,6 +74,22 @@ def test_block_forwards_are_those_of_measurements_alone(study):
     single_removals = 7 + sum(7 - i for i in range(8))  # what lies below their block is shared
     assert outcome.effort.measured == 1 + 8 + 1
     assert outcome.effort.block_runs == dense + single_removals + choice
+    assert outcome.effort.block_runs_alone == dense + 2 * single_removals + choice
+
+
+def test_what_is_compared_is_of_the_same_searches(study, small):
+    first = study(searchers=["one-shot"], only="objective=ppl").effort
+    both = study(searchers=["one-shot", "greedy"], only="objective=ppl")
+    greedy = next(r for r in both.results if r.cell.searcher == "greedy")
+    importance = first.block_runs - 5
+    assert both.effort.block_runs_alone == importance + greedy.block_runs
+    assert both.effort.block_runs < greedy.block_runs
+    assert (
+        study(searchers=["one-shot", "greedy"], only="objective=ppl").effort.block_runs_alone == 0
+    )
+    mix = {"objective": "mix", "parts": "ppl:1,kl:1", **small["objectives"]}
+    mixed = study(objectives={"mix": mix}, searchers=["one-shot"]).effort
+    assert mixed.block_runs_alone == 2 * first.block_runs_alone
 
 
 def test_the_folder_says_what_was_planned_and_how_important_blocks_are(study, small):
