@@ -10,9 +10,11 @@ import pytest
 from prunekit.core import DENSE, Problem
 from prunekit.core.driver import drive
 from prunekit.core.signals import made_up_signals
-from prunekit.plugins.searchers import quadratic
+from prunekit.plugins.searchers import enumeration, quadratic
 from prunekit.plugins.searchers.cbo import ConstrainedBinary
+from prunekit.plugins.searchers.energies import energy
 from prunekit.plugins.searchers.one_shot import OneShot
+from prunekit.plugins.searchers.tabu import penalised
 
 
 def symmetric(n, seed=0):
@@ -22,7 +24,7 @@ def symmetric(n, seed=0):
 
 def by_brute_force(q, size, count):
     subsets = map(frozenset, itertools.combinations(range(len(q)), size))
-    return sorted(subsets, key=lambda s: (quadratic.energy(q, s), sorted(s)))[:count]
+    return sorted(subsets, key=lambda s: (energy(q, s), sorted(s)))[:count]
 
 
 def run(searcher, problem, loss):
@@ -37,7 +39,7 @@ def run(searcher, problem, loss):
 
 def pairwise_loss(n, seed=0):
     q = symmetric(n, seed)
-    return lambda subset: 3.0 + quadratic.energy(q, subset)
+    return lambda subset: 3.0 + energy(q, subset)
 
 
 def saturating(fatal):
@@ -50,10 +52,33 @@ def saturating(fatal):
     return loss
 
 
-@pytest.mark.parametrize(("n", "size"), [(16, 5), (15, 7), (9, 1), (7, 6), (6, 6)])
-def test_the_lowest_states_are_those_of_brute_force(n, size):
+@pytest.mark.parametrize("at_once", [1, 50, 4_000_000])
+@pytest.mark.parametrize(("n", "size"), [(16, 5), (15, 7), (9, 1), (7, 6), (6, 6), (1, 1)])
+def test_the_lowest_states_are_those_of_brute_force(n, size, at_once, monkeypatch):
+    monkeypatch.setattr(enumeration, "CELLS_AT_ONCE", at_once)
     q = symmetric(n)
     assert quadratic.lowest(q, size, 20, seed=0) == by_brute_force(q, size, 20)
+
+
+def test_only_parts_of_all_states_are_in_memory(monkeypatch):
+    sizes = []
+    add = enumeration._Lowest.add
+
+    def noting(self, energies, few, many):
+        sizes.append(energies.size)
+        assert max(few.size, many.size) <= 10_000 * 30
+        add(self, energies, few, many)
+
+    monkeypatch.setattr(enumeration._Lowest, "add", noting)
+    monkeypatch.setattr(enumeration, "CELLS_AT_ONCE", 10_000)
+    quadratic.lowest(symmetric(30), 5, 20, seed=0)
+    assert sum(sizes) == math.comb(30, 5)
+    assert max(sizes) <= 10_000
+
+
+def test_states_of_equal_energy_come_in_the_order_of_their_blocks():
+    found = quadratic.lowest(np.zeros((6, 6)), 2, 15, seed=0)
+    assert [sorted(s) for s in found] == [list(c) for c in itertools.combinations(range(6), 2)]
 
 
 def test_tabu_search_finds_the_lowest_states_too(monkeypatch):
@@ -68,10 +93,10 @@ def test_tabu_search_finds_the_lowest_states_too(monkeypatch):
 
 def test_the_penalty_makes_the_unconstrained_optimum_the_constrained_one():
     q, size = symmetric(9), 3
-    penalty = 2 * np.abs(q).sum(1).max() + 1e-9
-    full = q + penalty * (1 - 2 * size * np.eye(9))
+    full = penalised(q, size)
     everything = [frozenset(c) for k in range(10) for c in itertools.combinations(range(9), k)]
-    assert min(everything, key=lambda s: quadratic.energy(full, s)) == by_brute_force(q, size, 1)[0]
+    ranked = sorted(everything, key=lambda s: energy(full, s))
+    assert ranked[:84] == by_brute_force(q, size, 84)
 
 
 def test_the_fisher_energy_is_the_mean_squared_first_order_change():
@@ -80,7 +105,7 @@ def test_the_fisher_energy_is_the_mean_squared_first_order_change():
     q = ConstrainedBinary(hessian="fisher")._model(problem, {})
     for subset in itertools.combinations(range(8), 3):
         changes = [sum(row[i] for i in subset) ** 2 for row in signals["gate_gradients"]]
-        assert quadratic.energy(q, frozenset(subset)) == pytest.approx(sum(changes) / len(changes))
+        assert energy(q, frozenset(subset)) == pytest.approx(sum(changes) / len(changes))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -149,4 +174,4 @@ def test_the_linear_term_is_the_slope_of_the_loss():
     }
     problem = Problem(2, 1, signals=signals)
     q = ConstrainedBinary(hessian="exact", first_order=1.0)._model(problem, {})
-    assert [quadratic.energy(q, frozenset({i})) for i in range(2)] == [-2.0, 1.0]
+    assert [energy(q, frozenset({i})) for i in range(2)] == [-2.0, 1.0]
