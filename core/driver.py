@@ -27,6 +27,13 @@ class Choice:
     asked: int
 
 
+def check_problem(searcher: Searcher, problem: Problem) -> None:
+    """ConfigError where the searcher says that the problem is none for it."""
+    if hasattr(searcher, "check_problem"):
+        with blaming("searcher", searcher):
+            searcher.check_problem(problem)
+
+
 class Driver:
     """One search in progress.
 
@@ -62,6 +69,7 @@ class Driver:
         return sorted(complete, key=lambda s: (self.losses[s], sorted(s)))
 
     def _start(self) -> Search:
+        check_problem(self.searcher, self.problem)
         with blaming("searcher", self.searcher):
             steps = self.searcher.search(self.problem)
         if not isinstance(steps, Generator):

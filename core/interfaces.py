@@ -81,7 +81,9 @@ class Searcher(Protocol):
     """Decides which subsets to measure. Knows nothing of models or devices.
 
     A searcher that needs more than losses names it in `needs`, out of `signals.SIGNALS`, and finds
-    it in `problem.signals`. Any plugin may have `paper`, which says where it is from.
+    it in `problem.signals`. It may also have `check_problem(problem) -> None`, which raises
+    ConfigError where the problem is none for it; that is asked before a model is loaded, when no
+    signals are there yet. Any plugin may have `paper`, which says where it is from.
     """
 
     name: ClassVar[str]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.driver import Driver
+from prunekit.core.driver import Driver, check_problem
 from prunekit.core.errors import CheckpointError, Interrupted, StorageError
 from prunekit.core.files import check_writable, write_text
 from prunekit.core.problem import DENSE, Subset, words
@@ -67,6 +67,7 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
 
     The folder comes to be when model and data are there, so that a start that fails leaves none.
     """
+    check_problem(plan.searcher, plan.problem)
     check_writable(workdir)
     folder = workdir / "runs" / plan.name
     result = _Search(plan, folder, progress or Silent()).run(workdir)

@@ -24,18 +24,8 @@ class Exhaustive:
     name: ClassVar[str] = "exhaustive"
     most: int = option(20_000, "subsets above which to refuse", low=1)
 
-    def search(self, problem: Problem) -> Search:
-        """All subsets of the wanted size, in lexicographic order, in requests of 4,096."""
-        self._check(problem)
-        best: tuple[float, list[int]] = math.inf, list(problem.removable[: problem.budget])
-        subsets = map(frozenset, itertools.combinations(problem.removable, problem.budget))
-        for request in _parts(subsets):
-            losses = yield request
-            scored = zip(losses, map(sorted, request), strict=True)
-            best = min(best, *scored)
-        return frozenset(best[1])
-
-    def _check(self, problem: Problem) -> None:
+    def check_problem(self, problem: Problem) -> None:
+        """ConfigError where there are more subsets than `most`."""
         count = math.comb(len(problem.removable), problem.budget)
         if count > self.most:
             hours = count * EXAMPLE_SECONDS / 3600
@@ -44,6 +34,16 @@ class Exhaustive:
                 f"{EXAMPLE_SECONDS} s each; choose another searcher, a smaller --budget, or raise "
                 "--exhaustive.most"
             )
+
+    def search(self, problem: Problem) -> Search:
+        """All subsets of the wanted size, in lexicographic order, in requests of 4,096."""
+        best: tuple[float, list[int]] = math.inf, list(problem.removable[: problem.budget])
+        subsets = map(frozenset, itertools.combinations(problem.removable, problem.budget))
+        for request in _parts(subsets):
+            losses = yield request
+            scored = zip(losses, map(sorted, request), strict=True)
+            best = min(best, *scored)
+        return frozenset(best[1])
 
 
 def _parts(subsets: Iterator[Subset]) -> Iterator[list[Subset]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunekit.core import PluginError, Problem
+from prunekit.core import ConfigError, PluginError, Problem
 from prunekit.core.driver import Driver, drive
 
 PROBLEM = Problem(6, 2, protected=frozenset({0}))
@@ -93,3 +93,20 @@ def test_a_search_that_is_no_generator_is_named():
 
     with pytest.raises(PluginError, match="must be a generator"):
         drive(Eager(), PROBLEM, zeros)
+
+
+def test_a_searcher_may_refuse_a_problem():
+    class Picky:
+        name = "picky"
+
+        def check_problem(self, problem):
+            if problem.budget > 1:
+                raise ConfigError("picky removes one block; choose --budget 1")
+
+        def search(self, problem):
+            yield [frozenset({1})]
+            return frozenset({1})
+
+    assert drive(Picky(), Problem(6, 1), zeros).removed == {1}
+    with pytest.raises(ConfigError, match="choose --budget 1"):
+        drive(Picky(), PROBLEM, zeros)

@@ -22,3 +22,19 @@ def test_every_subset_is_asked_for_once():
 def test_too_many_subsets_are_refused_with_their_number_and_the_time():
     with pytest.raises(ConfigError, match=r"3,365,856 subsets, 46\.7 hours.*smaller --budget"):
         drive(Exhaustive(), Problem(32, 7), lambda subsets: [0.0] * len(subsets))
+
+
+def test_it_refuses_before_a_model_is_loaded(tmp_path, tiny_model, monkeypatch):
+    import prunekit
+    from prunekit.workflows import search
+
+    monkeypatch.setattr(search, "open_session", None)
+    with pytest.raises(ConfigError, match="would measure 56 subsets"):
+        prunekit.search(
+            str(tiny_model("llama3", n_blocks=8)),
+            searcher="exhaustive",
+            budget=3,
+            exhaustive={"most": 55},
+            workdir=tmp_path / "work",
+        )
+    assert not (tmp_path / "work").exists()
