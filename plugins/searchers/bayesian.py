@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -59,27 +59,40 @@ class Bayesian:
         self, rng: random.Random, prior: Prior, problem: Problem, cheapest: list[int], most: int
     ) -> list[Subset]:
         """The one-shot choice and different draws from the prior."""
-        subsets = {frozenset(cheapest[: problem.budget]): None}
-        for _ in range(FRUITLESS_DRAWS):
-            if len(subsets) >= min(self.initial, most):
-                break
-            subsets[prior.draw(rng, problem.removable, problem.budget)] = None
-        return list(subsets)
+        one_shot = frozenset(cheapest[: problem.budget])
+        draws = (prior.draw(rng, problem.removable, problem.budget) for _ in itertools.count())
+        return [one_shot, *_different(draws, {one_shot}, min(self.initial, most) - 1)]
 
     def _pool(
         self, rng: random.Random, prior: Prior, problem: Problem, losses: Mapping[Subset, float]
     ) -> list[Subset]:
-        """Unseen subsets: half drawn from the prior, half near the best."""
-        best = _best_first(losses)[:NEIGHBOURS_OF]
-        pool: dict[Subset, None] = {}
-        for turn in range(max(self.pool, FRUITLESS_DRAWS)):
-            if turn % 2 and len(best[0]) < len(problem.removable):
-                subset = _neighbour(rng, prior, problem, best[turn // 2 % len(best)])
-            else:
-                subset = prior.draw(rng, problem.removable, problem.budget)
-            if subset not in losses:
-                pool[subset] = None
-        return list(pool) or [_first_unseen(problem, losses)]
+        """Unseen subsets: about half drawn from the prior, half near the best."""
+        draws = _draws(rng, prior, problem, _best_first(losses)[:NEIGHBOURS_OF])
+        return _different(draws, losses, self.pool) or [_first_unseen(problem, losses)]
+
+
+def _different(draws: Iterator[Subset], known: Collection[Subset], count: int) -> list[Subset]:
+    """So many new subsets, or fewer where many draws in a row bring none."""
+    found: dict[Subset, None] = {}
+    fruitless = 0
+    while len(found) < count and fruitless < FRUITLESS_DRAWS:
+        subset = next(draws)
+        is_new = subset not in known and subset not in found
+        fruitless = 0 if is_new else fruitless + 1
+        if is_new:
+            found[subset] = None
+    return list(found)
+
+
+def _draws(
+    rng: random.Random, prior: Prior, problem: Problem, best: Sequence[Subset]
+) -> Iterator[Subset]:
+    """From the prior and from near the best, in turns."""
+    for turn in itertools.count():
+        if turn % 2 and problem.budget < len(problem.removable):
+            yield _neighbour(rng, prior, problem, best[turn // 2 % len(best)])
+        else:
+            yield prior.draw(rng, problem.removable, problem.budget)
 
 
 def _neighbour(rng: random.Random, prior: Prior, problem: Problem, subset: Subset) -> Subset:

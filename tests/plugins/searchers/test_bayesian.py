@@ -40,6 +40,27 @@ def test_the_first_trials_are_the_one_shot_choice_and_draws():
     assert [len(request) for request in rest] == [1] * 20
 
 
+def test_the_first_trials_are_as_many_as_asked_for():
+    _, (_, first, *rest) = run(Bayesian(trials=400, initial=350), Problem(16, 5))
+    assert len(set(first)) == 350
+    assert len(rest) == 50
+
+
+def test_the_model_chooses_among_as_many_unseen_subsets_as_asked_for(monkeypatch):
+    pools = []
+    most_promising = Surrogate.most_promising
+
+    def noting(self, losses, candidates, count):
+        pools.append((set(losses), candidates))
+        return most_promising(self, losses, candidates, count)
+
+    monkeypatch.setattr(Surrogate, "most_promising", noting)
+    run(Bayesian(trials=14, pool=600), Problem(16, 5))
+    assert len(pools) == 4
+    for seen, candidates in pools:
+        assert len(candidates) == len(set(candidates) - seen) == 600
+
+
 def test_no_subset_is_tried_twice():
     _, (_, *trials) = run(Bayesian(trials=60), Problem(16, 5))
     subsets = [s for request in trials for s in request]
