@@ -66,21 +66,34 @@ def loss_of(measurement: Measurement, reduce: Reduce) -> float:
 def difference_error(a: Measurement, b: Measurement, reduce: Reduce) -> float | None:
     """Standard error of `loss(a) - loss(b)`, both measured on the same samples.
 
-    Delete-one jackknife over samples (Efron and Stein, 1981); for a ratio of sums it agrees with
-    the usual linearisation. None where one loss is not finite or there are fewer than two samples.
+    None where one loss is not finite or there are fewer than two samples.
     """
-    if reduce is mean_loss:
-        return ratio_difference_error(a, b)
+    without = differences_without_each(a, b, reduce)
+    return None if without is None else jackknife(without)
+
+
+def differences_without_each(a: Measurement, b: Measurement, reduce: Reduce) -> list[float] | None:
+    """`loss(a) - loss(b)` without each of the samples in turn; None as above."""
     if not _comparable(a, b, reduce):
         return None
-    n = len(a.sums)
-    return _jackknife([_leave_out(a, i, reduce) - _leave_out(b, i, reduce) for i in range(n)])
+    pairs = zip(_without_each(a, reduce), _without_each(b, reduce), strict=True)
+    return [x - y for x, y in pairs]
+
+
+def jackknife(without: Sequence[float]) -> float:
+    """Standard error from the values that leave out one sample each (Efron and Stein, 1981).
+
+    For a ratio of sums it agrees with the usual linearisation.
+    """
+    n = len(without)
+    centre = math.fsum(without) / n
+    return math.sqrt((n - 1) / n * math.fsum((x - centre) ** 2 for x in without))
 
 
 def ratio_difference_error(
     a: Measurement, b: Measurement, of: Callable[[float], float] = lambda loss: loss
 ) -> float | None:
-    """The same for `of(loss)`, where the loss is the mean: in one pass over the samples.
+    """The same for `of(loss)`, where the loss is the mean.
 
     >>> one, other = Measurement((1.0, 3.0), (1.0, 1.0)), Measurement((0.0, 0.0), (1.0, 1.0))
     >>> ratio_difference_error(one, other)
@@ -89,18 +102,18 @@ def ratio_difference_error(
     if not _comparable(a, b, lambda sums, weights: of(mean_loss(sums, weights))):
         return None
     pairs = zip(_ratios_without_each(a), _ratios_without_each(b), strict=True)
-    return _jackknife([of(x) - of(y) for x, y in pairs])
+    return jackknife([of(x) - of(y) for x, y in pairs])
 
 
 def _comparable(a: Measurement, b: Measurement, reduce: Reduce) -> bool:
     return len(a.sums) > 1 and math.inf not in (loss_of(a, reduce), loss_of(b, reduce))
 
 
-def _jackknife(without: Sequence[float]) -> float:
-    """Standard error from the values that leave out one sample each."""
-    n = len(without)
-    centre = math.fsum(without) / n
-    return math.sqrt((n - 1) / n * math.fsum((x - centre) ** 2 for x in without))
+def _without_each(m: Measurement, reduce: Reduce) -> Iterator[float]:
+    """The loss without each sample; of a mean in one pass."""
+    if reduce is mean_loss:
+        return _ratios_without_each(m)
+    return (_leave_out(m, i, reduce) for i in range(len(m.sums)))
 
 
 def _ratios_without_each(m: Measurement) -> Iterator[float]:

@@ -56,6 +56,15 @@ class Problem:
         return random.Random(self.seed)
 
 
+def single_removals(n_blocks: int) -> list[Subset]:
+    """The removal of each block alone.
+
+    >>> single_removals(2)
+    [frozenset({0}), frozenset({1})]
+    """
+    return [frozenset({i}) for i in range(n_blocks)]
+
+
 def words(subset: Iterable[int]) -> str:
     """A subset as users write and read it.
 

@@ -6,6 +6,7 @@ import copy
 import math
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -34,16 +35,23 @@ class Cost:
     """False where the rehearsal was cut off"""
 
 
-def rehearse(searcher: Searcher, problem: Problem, seconds: float = math.inf) -> Cost:
+def rehearse(
+    searcher: Searcher,
+    problem: Problem,
+    seconds: float = math.inf,
+    also: Sequence[Subset] = (),
+) -> Cost:
     """Run the searcher against losses that look like those of a model, and count.
 
-    Cut off after about that many seconds, and after MOST_SUBSETS subsets.
+    `also` is measured whatever the searcher asks for. Cut off after about that many seconds, and
+    after MOST_SUBSETS subsets.
     """
     end = time.monotonic() + seconds
     signals = made_up_signals(needs_of(searcher), problem.n_blocks)
     driver = Driver(copy.deepcopy(searcher), replace(problem, signals=signals))
     measured, alone = Tally(problem.n_blocks), Tally(problem.n_blocks)
     measured.add([DENSE])
+    measured.add(also)
     while driver.request and driver.asked < MOST_SUBSETS and time.monotonic() < end:
         measured.add(driver.request)
         alone.add(driver.request)

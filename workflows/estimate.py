@@ -12,6 +12,7 @@ from prunekit.core.batching import batches_of
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.core.loading import resolve_device
+from prunekit.core.problem import single_removals
 from prunekit.core.rehearsal import Cost, rehearse
 from prunekit.core.watched import open_meter
 from prunekit.workflows.opening import calibration_samples
@@ -35,7 +36,8 @@ class Estimate:
 def estimate(plan: Plan) -> Estimate:
     """Rehearse the search, and time two variants on one batch where the weights are at hand."""
     resolve_device(plan.spec.device)
-    cost = rehearse(plan.searcher, plan.problem)
+    scales = single_removals(plan.problem.n_blocks) if plan.is_mix else []
+    cost = rehearse(plan.searcher, plan.problem, also=scales)
     if not plan.checkpoint.is_folder:
         return Estimate(cost, None, "the weights would have to be fetched")
     try:

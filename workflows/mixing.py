@@ -6,11 +6,13 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelAdapter
-from prunekit.core.problem import Subset
+from prunekit.core.measurement import jackknife
+from prunekit.core.problem import Subset, single_removals
 from prunekit.workflows.result import Difference, Reading
 from prunekit.workflows.session import SingleSession
 from prunekit.workflows.speed import Speed
@@ -37,12 +39,16 @@ class MixedSession:
     """The weighted sum of standardised losses."""
 
     def __init__(self, sessions: Sequence[SingleSession], weights: Sequence[float]) -> None:
-        """Measures every single removal under each part, to know its scale."""
+        """The first loss measures every single removal under each part, to know its scale."""
         self.sessions = sessions
         self.facts = sessions[0].facts
-        singles = [frozenset({i}) for i in range(self.facts.n_blocks)]
-        self.scales = [Scale.of(session.losses(singles)) for session in sessions]
         self.weights = weights
+
+    @cached_property
+    def scales(self) -> list[Scale]:
+        """One for each part."""
+        singles = single_removals(self.facts.n_blocks)
+        return [Scale.of(session.losses(singles)) for session in self.sessions]
 
     @property
     def block_runs(self) -> int:
@@ -56,16 +62,25 @@ class MixedSession:
         columns = [session.losses(subsets) for session in self.sessions]
         return [self._mix(row) for row in zip(*columns, strict=True)]
 
+    def works(self, subset: Subset) -> bool:
+        return all(session.works(subset) for session in self.sessions)
+
     def difference(self, a: Subset, b: Subset) -> Difference:
-        """The parts have calibration sets of their own, so their errors are independent."""
-        value = variance = 0.0
+        loss_of_a, loss_of_b = self.losses([a, b])
+        gap = loss_of_a - loss_of_b
+        return Difference(gap if math.isfinite(gap) else None, self._difference_error(a, b))
+
+    def _difference_error(self, a: Subset, b: Subset) -> float | None:
+        """Parts on the same samples err together, others independently."""
+        together: dict[Any, list[list[float]]] = {}
         for session, factor in zip(self.sessions, self._factors(), strict=True):
-            part = session.difference(a, b)
-            if part.value is None or part.standard_error is None:
-                return Difference(None, None)
-            value += factor * part.value
-            variance += (factor * part.standard_error) ** 2
-        return Difference(value, math.sqrt(variance))
+            without = session.differences_without_each(a, b)
+            if without is None:
+                return None
+            weighed = [factor * x for x in without]
+            together.setdefault(session.calibration, []).append(weighed)
+        sums = ([math.fsum(row) for row in zip(*parts, strict=True)] for parts in together.values())
+        return math.hypot(*map(jackknife, sums))
 
     def reading(self, subset: Subset) -> Reading:
         """With the loss of each part."""

@@ -39,10 +39,10 @@ def open_session(
             stack.enter_context(_open_part(plan, objective, workdir, on_measured, on_written))
             for objective, _ in plan.parts
         ]
-        if sessions[0].objective is plan.objective:
-            yield sessions[0]
-        else:
+        if plan.is_mix:
             yield MixedSession(sessions, [weight for _, weight in plan.parts])
+        else:
+            yield sessions[0]
 
 
 @contextmanager

@@ -40,6 +40,11 @@ class Plan:
     problem: Problem
 
     @property
+    def is_mix(self) -> bool:
+        """Whether the objective is made of others, or of one other."""
+        return self.parts[0][0] is not self.objective
+
+    @property
     def name(self) -> str:
         """The name of the run's folder."""
         s = self.config.settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,8 +88,7 @@ def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
 
 def check_dense(session: Session, model: str) -> None:
     """CheckpointError where a model is broken before any block is gone."""
-    (loss,) = session.losses([DENSE])
-    if not math.isfinite(loss):
+    if not session.works(DENSE):
         raise CheckpointError(
             f"{model}: the loss of the dense model is not finite; try another --dtype, or look at "
             "the calibration data"

@@ -11,7 +11,7 @@ from prunekit.core.blame import blaming
 from prunekit.core.files import write_text
 from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective
 from prunekit.core.ledger import Ledger
-from prunekit.core.measurement import difference_error, loss_of, mean_loss
+from prunekit.core.measurement import differences_without_each, jackknife, loss_of, mean_loss
 from prunekit.core.problem import Subset
 from prunekit.workflows.result import Difference, Reading
 from prunekit.workflows.speed import Speed, measure_speed
@@ -35,6 +35,10 @@ class Session(Protocol):
 
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
         """The losses of subsets, in their order."""
+        ...
+
+    def works(self, subset: Subset) -> bool:
+        """Whether a subset has a finite loss; no more is measured than this subset."""
         ...
 
     def difference(self, a: Subset, b: Subset) -> Difference:
@@ -80,11 +84,21 @@ class SingleSession:
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
         return [loss_of(m, self.reduce) for m in self.ledger.measure(subsets)]
 
+    def works(self, subset: Subset) -> bool:
+        return math.isfinite(self.losses([subset])[0])
+
     def difference(self, a: Subset, b: Subset) -> Difference:
+        loss_of_a, loss_of_b = self.losses([a, b])
+        gap = loss_of_a - loss_of_b
+        without = self.differences_without_each(a, b)
+        return Difference(
+            gap if math.isfinite(gap) else None, None if without is None else jackknife(without)
+        )
+
+    def differences_without_each(self, a: Subset, b: Subset) -> list[float] | None:
+        """The same without each of the samples in turn; None where no error can be told."""
         of_a, of_b = self.ledger.measure([a, b])
-        error = difference_error(of_a, of_b, self.reduce)
-        gap = loss_of(of_a, self.reduce) - loss_of(of_b, self.reduce)
-        return Difference(gap if math.isfinite(gap) else None, error)
+        return differences_without_each(of_a, of_b, self.reduce)
 
     def reading(self, subset: Subset) -> Reading:
         (loss,) = self.losses([subset])
@@ -97,6 +111,11 @@ class SingleSession:
     def _reduce(self, sums: Sequence[float], weights: Sequence[float]) -> float:
         with blaming("objective", self.objective):
             return float(self.objective.reduce(sums, weights))
+
+    @property
+    def calibration(self) -> Any:
+        """The same for all sessions that measure on the same samples."""
+        return self.ledger.journal.describes["calibration"]
 
     def signal(self, name: str) -> Any:
         path = self.ledger.journal.folder / f"{name}.json"

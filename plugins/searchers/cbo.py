@@ -22,7 +22,7 @@ from prunekit.plugins.searchers.quadratic import lowest
 from prunekit.plugins.searchers.singles import cheapest_first
 
 if TYPE_CHECKING:
-    from prunekit.plugins.searchers.quadratic import Matrix
+    from prunekit.plugins.searchers.energies import Matrix
 
 FATAL_DEVIATIONS = 5.0
 

@@ -1,6 +1,6 @@
 """The cost of a search, known before it is paid."""
 
-from prunekit.core.problem import Problem
+from prunekit.core.problem import Problem, single_removals
 from prunekit.core.rehearsal import rehearse
 from prunekit.plugins.searchers.genetic import Genetic
 from prunekit.plugins.searchers.one_shot import OneShot
@@ -16,6 +16,14 @@ def test_genetic_counts_repeats_as_asked_but_not_as_measured():
     cost = rehearse(Genetic(), Problem(32, 7))
     assert cost.asked == 208
     assert cost.measured <= 1 + 178
+
+
+def test_what_is_measured_anyway_counts_once():
+    singles = single_removals(32)
+    assert rehearse(OneShot(), Problem(32, 7), also=singles) == rehearse(OneShot(), Problem(32, 7))
+    protected = Problem(32, 7, protected=frozenset({0, 31}))
+    cost = rehearse(OneShot(), protected, also=singles)
+    assert (cost.asked, cost.measured, cost.block_runs) == (30, 33, 32 + 527)
 
 
 def test_a_searcher_without_end_is_cut_off():

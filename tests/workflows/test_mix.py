@@ -11,6 +11,7 @@ from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
 from prunekit.plugins.objectives.mix import Mix
 from prunekit.workflows.config import parse
+from prunekit.workflows.estimate import estimate
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import resolve
 
@@ -73,6 +74,53 @@ def test_the_result_tells_the_loss_of_each_part(quick, tmp_path):
     again = prunekit.search(**quick, objective="mix", searcher="greedy", workdir=tmp_path)
     assert again == result
     assert list(tmp_path.glob("journals/*/*")) == segments
+
+
+def test_what_the_scales_cost_is_work(quick, tmp_path):
+    given = {**quick, "objective": "mix", "searcher": "one-shot"}
+    result = prunekit.search(**given, workdir=tmp_path)
+    assert result.work.asked == 8
+    assert result.work.measured == 2 * 8
+    assert result.work.block_runs == 2 * (7 + sum(7 - i for i in range(8)))
+    foretold = estimate(plan_of(given)).cost
+    assert foretold.measured == 1 + 8
+    protected = estimate(plan_of({**given, "protect_first": 2})).cost
+    assert (protected.asked, protected.measured) == (6, 1 + 8)
+
+
+def test_parts_on_the_same_samples_err_together(quick, tmp_path):
+    """Twice the same thing errs twice as much; other samples err on their own."""
+    a, b = frozenset({1}), frozenset({2})
+    kl = {"data": "demo", "samples": 4, "length": 24}
+
+    def error(parts, **more):
+        given = {**quick, **more, "objective": "mix", "mix": {"parts": parts}}
+        names = [part.split(":")[0] for part in parts.split(",")]
+        given = without(given, *({"ppl", "margin", "kl"} - set(names)))
+        with open_session(plan_of(given), tmp_path) as session:
+            return session, session.difference(a, b).standard_error
+
+    _, alone = error("ppl:1")
+    session, both = error("ppl:1,kl:1", kl=kl)
+    rows = [
+        [x / scale.deviation for x in part.differences_without_each(a, b)]
+        for part, scale in zip(session.sessions, session.scales, strict=True)
+    ]
+    joint = [sum(row) for row in zip(*rows, strict=True)]
+    assert both == pytest.approx(statistics.stdev(joint) * 3 / math.sqrt(4))
+    _, of_kl = error("kl:1", kl=kl)
+    assert both != pytest.approx(math.hypot(alone, of_kl), rel=0.01)
+    _, apart = error("ppl:1,kl:1", kl={**kl, "seed": 1})
+    _, of_kl = error("kl:1", kl={**kl, "seed": 1})
+    assert apart == pytest.approx(math.hypot(alone, of_kl))
+    _, of_margin = error("margin:1")
+    assert error("ppl:1,margin:1")[1] == pytest.approx(math.hypot(alone, of_margin))
+
+
+def test_a_difference_is_that_of_the_losses(quick, tmp_path):
+    with open_session(plan_of({**quick, "objective": "mix"}), tmp_path) as session:
+        a, b = session.losses([frozenset({1}), DENSE])
+        assert session.difference(frozenset({1}), DENSE).value == pytest.approx(a - b)
 
 
 def test_one_part_orders_subsets_as_that_part_does(quick, tmp_path):

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.problem import DENSE, Problem, Subset, single_removals
 from prunekit.core.tally import Tally
 
 K = TypeVar("K", bound=Hashable)
@@ -18,7 +18,7 @@ def importance_tally(n_blocks: int) -> Tally:
     """What is measured of every group, whatever is asked for: dense, and every single removal."""
     tally = Tally(n_blocks)
     tally.add([DENSE])
-    tally.add([frozenset({i}) for i in range(n_blocks)])
+    tally.add(single_removals(n_blocks))
     return tally
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prunekit.core.errors import CheckpointError, ConfigError, PluginError, StorageError
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.problem import DENSE, Problem, Subset, single_removals
 from prunekit.core.signals import needs_of
 from prunekit.core.tally import Tally
 from prunekit.workflows.opening import open_session
@@ -127,8 +127,7 @@ class _GroupSearch:
         return {c: s for c, s in lockstep.removed.items() if c in self.unwritten}
 
     def _importance(self, session: Session) -> Importance:
-        n = session.facts.n_blocks
-        singles: list[Subset] = [frozenset({i}) for i in range(n)]
+        singles = single_removals(session.facts.n_blocks)
         losses = self._losses(session, [DENSE, *singles])
         return Importance(
             model=self.group.model,
