@@ -13,6 +13,7 @@ from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective
 from prunekit.core.ledger import Ledger
 from prunekit.core.measurement import differences_without_each, jackknife, loss_of, mean_loss
 from prunekit.core.problem import Subset
+from prunekit.core.signals import check_finite
 from prunekit.workflows.result import Difference, Reading
 from prunekit.workflows.speed import Speed, measure_speed
 from prunekit.workflows.stored import read_json
@@ -122,6 +123,7 @@ class SingleSession:
         if path.is_file():
             return read_json(path, "remove it and search again")
         signal = self.meter.signal(name)
+        check_finite(name, signal)
         write_text(path, json.dumps(signal))
         return signal
 

@@ -1,8 +1,11 @@
 """Every searcher on a real model: with signals, resumed, and under either objective."""
 
+import math
+
 import pytest
 
 import prunekit
+from prunekit.core import ConfigError
 from prunekit.core.registry import load
 
 RUNS = {e.name: {} for e in load().entries if e.kind == "searcher" and e.source == "prunekit"}
@@ -30,3 +33,25 @@ def test_it_searches_and_repeats_itself_without_measuring(quick, variant, object
     assert len(first.removed) == 3
     assert prunekit.search(**given) == first
     assert written(quick["workdir"]) == journals
+
+
+@pytest.mark.parametrize("name", ["gate_gradients", "gate_hessian", "block_similarity"])
+def test_a_signal_that_is_not_finite_is_refused_and_not_kept(quick, monkeypatch, name):
+    from prunekit.core import prefix
+
+    measure = prefix.measure_signal
+
+    def broken(*given):
+        first, *others = measure(*given)
+        return (first, *others[1:], (math.nan, *first[1:]))
+
+    monkeypatch.setattr(prefix, "measure_signal", broken)
+    by = {
+        "gate_gradients": "cbo by fisher",
+        "gate_hessian": "cbo by exact",
+        "block_similarity": "fast-block-select by mi",
+    }
+    variant = by[name]
+    with pytest.raises(ConfigError, match=f"signal '{name}' of this model is not finite; try --dt"):
+        prunekit.search(**quick, searcher=variant.split()[0], **VARIANTS[variant])
+    assert not list(quick["workdir"].glob(f"journals/*/{name}.json"))
