@@ -72,14 +72,12 @@ class Bayesian:
 
 
 def _different(draws: Iterator[Subset], known: Collection[Subset], count: int) -> list[Subset]:
-    """So many new subsets, or fewer where many draws in a row bring none."""
+    """So many new subsets, or fewer where too many draws repeat one."""
     found: dict[Subset, None] = {}
-    fruitless = 0
-    while len(found) < count and fruitless < FRUITLESS_DRAWS:
-        subset = next(draws)
-        is_new = subset not in known and subset not in found
-        fruitless = 0 if is_new else fruitless + 1
-        if is_new:
+    for subset in itertools.islice(draws, count + max(count, FRUITLESS_DRAWS)):
+        if len(found) == count:
+            break
+        if subset not in known:
             found[subset] = None
     return list(found)
 

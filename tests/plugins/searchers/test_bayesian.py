@@ -55,7 +55,7 @@ def test_the_model_chooses_among_as_many_unseen_subsets_as_asked_for(monkeypatch
         return most_promising(self, losses, candidates, count)
 
     monkeypatch.setattr(Surrogate, "most_promising", noting)
-    run(Bayesian(trials=14, pool=600), Problem(16, 5))
+    run(Bayesian(trials=14, pool=600), Problem(32, 7))
     assert len(pools) == 4
     for seen, candidates in pools:
         assert len(candidates) == len(set(candidates) - seen) == 600

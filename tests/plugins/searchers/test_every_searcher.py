@@ -4,13 +4,16 @@ import itertools
 
 import pytest
 
-from prunekit.core import Problem
+from prunekit.core import ConfigError, Problem
 from prunekit.core.driver import drive
+from prunekit.core.problem import single_removals
 from prunekit.core.registry import load
+from prunekit.core.signals import made_up_signals
 
 SEARCHERS = sorted(
     e.name for e in load().entries if e.kind == "searcher" and e.source == "prunekit"
 )
+STUDY_SIZES = pytest.mark.parametrize(("n", "k"), [(32, 7), (32, 9), (36, 7), (36, 9)])
 
 
 @pytest.fixture(params=SEARCHERS)
@@ -62,7 +65,37 @@ def test_a_budget_of_one_is_solved(searcher):
         ("cbo", lambda n, k: n + n * (n - 1) // 2 + 20 + 1),
     ],
 )
-@pytest.mark.parametrize(("n", "k"), [(32, 7), (32, 9), (36, 7), (36, 9)])
+@STUDY_SIZES
 def test_subsets_asked(name, count, n, k, registry):
     choice, asked = run(registry.get("searcher", name).cls(), Problem(n, k), with_neighbours)
     assert choice.asked == len(asked) == count(n, k)
+
+
+@STUDY_SIZES
+def test_subsets_asked_by_cbo_with_derivatives(n, k, registry):
+    names = ("gate_gradients", "gate_hessian")
+    problem = Problem(n, k, signals=made_up_signals(names, n))
+    for hessian in ("fisher", "exact"):
+        searcher = registry.get("searcher", "cbo").cls(hessian=hessian)
+        assert run(searcher, problem, with_neighbours)[0].asked == n + 20 + 1
+
+
+@STUDY_SIZES
+def test_subsets_asked_by_fast_block_select(n, k, registry):
+    """Each block, and in every round some groups of the length of each run."""
+    cls = registry.get("searcher", "fast-block-select").cls
+    choice, asked = run(cls(), Problem(n, k), with_neighbours)
+    assert asked[:n] == single_removals(n)
+    assert n <= choice.asked <= n + 40
+    by_information = Problem(n, k, signals=made_up_signals(("block_similarity",), n))
+    assert run(cls(oracle="mi"), by_information, with_neighbours)[0].asked == 0
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "count"),
+    [(32, 7, 3_365_856), (32, 9, 28_048_800), (36, 7, 8_347_680), (36, 9, 94_143_280)],
+)
+def test_subsets_that_trying_all_would_ask_for(n, k, count, registry):
+    searcher = registry.get("searcher", "exhaustive").cls()
+    with pytest.raises(ConfigError, match=f"would measure {count:,} subsets"):
+        run(searcher, Problem(n, k), additive)
