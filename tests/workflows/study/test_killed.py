@@ -11,7 +11,7 @@ import pytest
 
 import prunekit
 
-KILLS = 8
+KILLS = 10
 
 
 def run(given, workdir):
@@ -49,7 +49,7 @@ def test_killed_at_random_it_ends_with_the_same_files(start, tmp_path, files):
     ends = []
     for _ in range(KILLS):
         process = start(killed)
-        process.join(timeout=chance.uniform(0.02, 0.3) * lasted)
+        process.join(timeout=chance.uniform(0.02, 0.2) * lasted)
         process.kill()
         process.join()
         ends.append(process.exitcode)
