@@ -96,25 +96,31 @@ def agreement(study: Study, model: str, budget: int) -> Matrix:
     runs that differ in seed or draw. What has no two runs to compare is not there.
     """
     groups: dict[Corner, list[Run]] = {}
+    on_seeds: dict[Corner, list[Run]] = {}
     for objective in study.objectives:
         for searcher in study.searchers:
             fixed = {"model": model, "budget": budget, "objective": objective, "searcher": searcher}
-            if runs := on_every_seed(study, **fixed):
+            if runs := study.where(**fixed):
                 groups[objective, searcher] = runs
-    return {
-        a: {b: m for b in groups if (m := _alike(groups[a], groups[b])) is not None} for a in groups
+                on_seeds[objective, searcher] = on_every_seed(study, **fixed)
+    pairs = {
+        (a, b): _to_itself(groups[a]) if a == b else _alike(on_seeds[a], on_seeds[b])
+        for a, b in itertools.product(groups, repeat=2)
     }
+    return {a: {b: m for b in groups if (m := pairs[a, b]) is not None} for a in groups}
+
+
+def _to_itself(runs: Sequence[Run]) -> float | None:
+    values = [jaccard(a.removed, b.removed) for a, b in itertools.combinations(runs, 2)]
+    return fmean(values) if values else None
 
 
 def _alike(a: Sequence[Run], b: Sequence[Run]) -> float | None:
-    if a is b:
-        values = [jaccard(x.removed, y.removed) for x, y in itertools.combinations(a, 2)]
-    else:
-        chance = [(r.cell.seed, r.cell.draw) for r in b]
-        values = [
-            jaccard(x.removed, y.removed)
-            for x in a
-            for y, of_y in zip(b, chance, strict=True)
-            if (x.cell.seed, x.cell.draw) == of_y
-        ]
+    chance = [(run.cell.seed, run.cell.draw) for run in b]
+    values = [
+        jaccard(x.removed, y.removed)
+        for x in a
+        for y, of_y in zip(b, chance, strict=True)
+        if (x.cell.seed, x.cell.draw) == of_y
+    ]
     return fmean(values) if values else None

@@ -57,6 +57,20 @@ def test_a_searcher_without_chance_is_compared_with_every_seed(by_hand):
     assert matrix["ppl", "greedy"]["ppl", "genetic"] == 0.5
     assert matrix["ppl", "genetic"]["ppl", "greedy"] == 0.5
     assert matrix["ppl", "genetic"]["ppl", "genetic"] == 0.0
+    assert ("ppl", "greedy") not in matrix["ppl", "greedy"]
+
+
+def test_a_searcher_without_chance_is_compared_with_itself_on_other_draws_only(by_hand):
+    greedy = [(Cell("a", "ppl", "greedy", 1, 0, draw), (draw,), 0.1) for draw in (0, 1)]
+    genetic = [
+        (Cell("a", "ppl", "genetic", 1, seed, draw), (1,), 0.1)
+        for seed in (0, 1, 2)
+        for draw in (0, 1)
+    ]
+    matrix = agreement(read_study(by_hand([*greedy, *genetic]).path), "a", 1)
+    assert matrix["ppl", "greedy"]["ppl", "greedy"] == 0.0
+    assert matrix["ppl", "genetic"]["ppl", "genetic"] == 1.0
+    assert matrix["ppl", "greedy"]["ppl", "genetic"] == 0.5
 
 
 def test_models_of_different_depth_are_not_compared(make_study, tmp_path):
