@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 
 from prunekit.workflows.report.reading import Run, Study
 
@@ -58,29 +59,45 @@ class Summary:
 
     mean: float
     deviation: float | None
-    """the sample standard deviation, None for a single run or where the mean is not finite"""
+    """the standard deviation of a run, None for a single one or where the mean is not finite"""
     n: int
 
 
 def summary(measure: Measure, runs: Sequence[Run]) -> Summary | None:
     """The mean over the runs that have a value, None where none has."""
-    return summarise(measure.of(run) for run in runs)
+    return summarise(map(measure.of, runs), [run.cell.draw for run in runs])
 
 
-def summarise(values: Iterable[float | None]) -> Summary | None:
-    """The mean over the values that there are.
+def summarise(values: Iterable[float | None], draws: Iterable[int]) -> Summary | None:
+    """The mean over the values that there are, each with the calibration draw that it is from.
 
-    It is rounded to twelve digits, so that equal means tie in whatever way they were summed.
-
-    >>> summarise([1.0, None, 3.0])
+    >>> summarise([1.0, None, 3.0], draws=[0, 1, 2])
     Summary(mean=2.0, deviation=1.4142135623730951, n=2)
     """
-    known = [value for value in values if value is not None]
+    known = [(x, draw) for x, draw in zip(values, draws, strict=True) if x is not None]
     if not known:
         return None
-    mean = float(f"{fmean(known):.12g}")
-    spread = stdev(known) if len(known) > 1 and math.isfinite(mean) else None
-    return Summary(mean, spread, len(known))
+    mean = mean_of([x for x, _ in known])
+    return Summary(mean, _deviation(known) if math.isfinite(mean) else None, len(known))
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """Rounded to twelve digits, so that equal means tie in whatever way they were summed.
+
+    >>> mean_of([0.1, 0.2, 0.3]) == mean_of([0.3, 0.2, 0.1])
+    True
+    """
+    return float(f"{fmean(values):.12g}")
+
+
+def _deviation(known: Sequence[tuple[float, int]]) -> float | None:
+    """Half the mean squared difference of two values is their variance.
+
+    Those of different draws are independent; with one draw, those of different seeds stand for it.
+    """
+    pairs = list(itertools.combinations(known, 2))
+    apart = [(a, b) for a, b in pairs if a[1] != b[1]] or pairs
+    return math.sqrt(fmean((x - y) ** 2 for (x, _), (y, _) in apart) / 2) if apart else None
 
 
 def by_searcher(study: Study, measure: Measure, **fixed: object) -> dict[str, Summary]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from prunekit.core.problem import Subset
 from prunekit.workflows.report.reading import Run, Study
 from prunekit.workflows.study.files import Cell
 
@@ -24,19 +23,6 @@ def on_every_seed(study: Study, **fixed: Any) -> list[Run]:
         alone = len(seeds[_but_chance(run.cell)]) == 1
         runs += [_with_seed(run, seed) for seed in study.seeds] if alone else [run]
     return runs
-
-
-def seeds_alike(study: Study, **fixed: Any) -> tuple[int, int]:
-    """In how many cases all seeds chose the same blocks, and of how many with several seeds.
-
-    A case is a search but for its seed: model, objective, searcher, budget and draw.
-    """
-    choices: dict[object, list[Subset]] = {}
-    for run in study.where(**fixed):
-        case = (_but_chance(run.cell), run.cell.draw)
-        choices.setdefault(case, []).append(run.removed)
-    several = [of_case for of_case in choices.values() if len(of_case) > 1]
-    return sum(len(set(of_case)) == 1 for of_case in several), len(several)
 
 
 def _but_chance(cell: Cell) -> object:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prunekit.core.problem import words
-from prunekit.workflows.report.measures import Condition, Summary, summarise
+from prunekit.workflows.report.measures import Condition, Summary, mean_of, summarise
 from prunekit.workflows.report.reading import Run, Scores, Study
 
 
@@ -54,32 +54,33 @@ def dense(study: Study, model: str, objective: str) -> Record:
         "dense",
         1,
         scores.accuracies,
-        summarise([scores.accuracy]),
+        summarise([scores.accuracy], [0]),
         scores.perplexities,
-        summarise([scores.perplexity]),
-        summarise(by_draw.values()),
-        summarise([0.0]),
+        summarise([scores.perplexity], [0]),
+        summarise(by_draw.values(), by_draw),
+        summarise([0.0], [0]),
     )
 
 
 def _record(condition: Condition, searcher: str, runs: Sequence[Run]) -> Record:
-    scores = [run.scores for run in runs]
-    results = [run.result for run in runs]
+    def over_runs(of: Callable[[Run], float | None]) -> Summary | None:
+        return summarise(map(of, runs), [run.cell.draw for run in runs])
+
     return Record(
         condition,
         searcher,
         len(runs),
-        _means(s.accuracies for s in scores),
-        summarise(s.accuracy for s in scores),
-        _means(s.perplexities for s in scores),
-        summarise(s.perplexity for s in scores),
-        summarise(_infinite(r.loss) for r in results),
-        summarise(run.difference for run in runs),
-        summarise(r.asked for r in results),
-        summarise(r.block_runs for r in results),
-        summarise(r.block_runs_unshared for r in results),
-        summarise(r.seconds for r in results),
-        tuple(sorted({name for r in results for name in r.signals})),
+        _means(run.scores.accuracies for run in runs),
+        over_runs(lambda run: run.scores.accuracy),
+        _means(run.scores.perplexities for run in runs),
+        over_runs(lambda run: run.scores.perplexity),
+        over_runs(lambda run: _infinite(run.result.loss)),
+        over_runs(lambda run: run.difference),
+        over_runs(lambda run: run.result.asked),
+        over_runs(lambda run: run.result.block_runs),
+        over_runs(lambda run: run.result.block_runs_unshared),
+        over_runs(lambda run: run.result.seconds),
+        tuple(sorted({name for run in runs for name in run.result.signals})),
     )
 
 
@@ -88,7 +89,7 @@ def _means(scores: Iterable[Mapping[str, float]]) -> dict[str, float]:
     for of_run in scores:
         for name, value in of_run.items():
             values.setdefault(name, []).append(value)
-    return {name: found.mean for name, of in values.items() if (found := summarise(of))}
+    return {name: mean_of(of) for name, of in values.items()}
 
 
 def _infinite(loss: float | None) -> float:

@@ -14,7 +14,6 @@ from prunekit.workflows.report.measures import (
     quality,
     uncounted,
 )
-from prunekit.workflows.report.pairing import seeds_alike
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.records import Record, dense, searched
 from prunekit.workflows.report.table import Column, Entry, Table
@@ -177,14 +176,7 @@ def _note(study: Study, objective: str) -> str:
     if high == 1:
         return ""
     n = f"{low} to {high}" if low < high else f"{high}"
-    said = f"; means ± standard deviations over {n} runs (seeds and calibration draws)"
-    alike, cases = seeds_alike(study, objective=objective)
-    if alike:
-        said += (
-            f"; in {alike} of {cases} cases all seeds on a draw chose the same blocks, and there "
-            "seeds add nothing to ±"
-        )
-    return said
+    return f"; means ± standard deviations over {n} runs (seeds and calibration draws)"
 
 
 def _keys(study: Study, r: Record) -> list[Entry]:

@@ -6,16 +6,18 @@ runs of one model and budget are paired, and the pairs are told apart by what di
     V_seed    the seed of the search alone
     V_draw    the calibration draw
     V_s       searcher and draw
-    V_o       objective (and with it the draw: two objectives share no data)
-    V_os      objective and searcher, and with them the draw: the total
+    V_o       objective and draw
+    V_os      objective, searcher and draw: the total
 
     objective = V_os - V_s              searcher = V_os - V_o
     both together = V_s + V_o - V_os - V_draw
     draw = V_draw - V_seed              seed = V_seed
 
-which add up to V_os. Where the grid is complete, these are the estimates of a random-effects
-analysis of variance in which draws are nested in objectives and crossed with searchers, and seeds
-are nested in all. They are unbiased and so can come out negative, where a share is truly small.
+which add up to V_os. Objectives are compared on different draws only, since on one draw two of them
+may share their samples, as `ppl` and `kl` do. Where the grid is complete, these are the estimates
+of a random-effects analysis of variance in which objectives, searchers and draws are crossed, and
+seeds are nested in all. They are unbiased, also where objectives share no samples, and so can come
+out negative, where a share is truly small.
 For chosen blocks the squared difference is the number of blocks that one run removed and the other
 did not, so a variance counts the blocks that are exchanged.
 """
@@ -120,10 +122,11 @@ def pooled(parts: Sequence[Components]) -> Components | None:
 
 
 def _what_differs(a: Cell, b: Cell) -> str:
+    if a.draw == b.draw:
+        same = (a.objective, a.searcher) == (b.objective, b.searcher)
+        return "seed" if same else "another search on the same draw"
     if a.objective != b.objective:
         return "both" if a.searcher != b.searcher else "objective"
-    if a.draw == b.draw:
-        return "seed" if a.searcher == b.searcher else "searcher on the same draw"
     return "searcher" if a.searcher != b.searcher else "draw"
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from prunekit.workflows.report.figures.cost import cost
+from prunekit.workflows.report.measures import by_searcher, loss_in
 from prunekit.workflows.report.reading import read_study
 from prunekit.workflows.report.sheets import sheets
 from prunekit.workflows.report.table import Column, Entry, Table, latex, markdown
@@ -190,18 +191,21 @@ def test_a_cost_that_leaves_out_signals_says_so(by_hand):
     assert [row["signals"] for row in rows(study, "cost")] == ["", "gate_gradients"]
 
 
-def test_the_deviation_says_where_seeds_repeat_a_choice(by_hand):
-    def runs(searcher, *choices):
-        cells = [Cell("m", "ppl", searcher, 2, seed, draw) for draw in (0, 1) for seed in (0, 1, 2)]
-        return [(c, choice, 0.1) for c, choice in zip(cells, choices, strict=True)]
+def test_the_deviation_is_that_of_runs_on_different_draws(by_hand):
+    """Seeds that repeat a choice make it no smaller, and seeds alone stand for it with one draw."""
 
-    alike = runs("genetic", *[(1, 2)] * 3, *[(1, 3)] * 3)
-    partly = runs("bayesian", *[(1, 2)] * 3, (1, 3), (1, 4), (1, 3))
-    greedy = [(Cell("m", "ppl", "greedy", 2, 0, draw), (1, 2), 0.1) for draw in (0, 1)]
-    (table,) = cost_tables(read_study(by_hand([*alike, *partly, *greedy]).path))
-    assert table.title.endswith(
-        "over 2 to 6 runs (seeds and calibration draws); in 3 of 4 cases all seeds on a draw chose "
-        "the same blocks, and there seeds add nothing to ±"
-    )
-    (table,) = cost_tables(read_study(by_hand(greedy).path))
-    assert table.title.endswith("over 2 runs (seeds and calibration draws)")
+    def runs(searcher, seeds, by_draw):
+        cells = [Cell("m", "ppl", searcher, 2, z, d) for d in range(len(by_draw)) for z in seeds]
+        return [(cell, (1, 2), by_draw[cell.draw][cell.seed]) for cell in cells]
+
+    def deviations(*searches):
+        study = read_study(by_hand([run for of in searches for run in of]).path)
+        return {s: found.deviation for s, found in by_searcher(study, loss_in("nats")).items()}
+
+    greedy = runs("greedy", [0], [[1.0], [2.0]])
+    alike = runs("genetic", [0, 1, 2], [[1.0] * 3, [2.0] * 3])
+    mixed = runs("bayesian", [0, 1], [[1.0, 3.0], [2.0, 6.0]])
+    found = deviations(greedy, alike, mixed)
+    assert found["greedy"] == found["genetic"] == pytest.approx(0.5**0.5)
+    assert found["bayesian"] == pytest.approx(((1 + 25 + 1 + 9) / 4 / 2) ** 0.5)
+    assert deviations(runs("genetic", [0, 1], [[1.0, 3.0]]))["genetic"] == pytest.approx(2**0.5)

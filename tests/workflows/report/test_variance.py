@@ -24,28 +24,39 @@ def observed(values):
 
 
 def analysis_of_variance(y):
-    """Random effects from mean squares: draws within objectives, seeds within all.
+    """Random effects from mean squares: objectives, searchers and draws crossed, seeds within all.
 
-    (Montgomery, Design and Analysis of Experiments, chapter on nested and crossed factors.)
+    (Montgomery, Design and Analysis of Experiments, chapter on random factors.)
     """
-    a, b, c, m = y.shape
-    mean = y.mean()
-    of_o, of_s, of_os = y.mean((1, 2, 3)), y.mean((0, 2, 3)), y.mean((2, 3))
-    of_od, of_osd = y.mean((1, 3)), y.mean(3)
-    ms_o = b * c * m * ((of_o - mean) ** 2).sum() / (a - 1)
-    ms_s = a * c * m * ((of_s - mean) ** 2).sum() / (b - 1)
-    both = of_os - of_o[:, None] - of_s[None] + mean
-    ms_os = c * m * (both**2).sum() / ((a - 1) * (b - 1))
-    ms_d = b * m * ((of_od - of_o[:, None]) ** 2).sum() / (a * (c - 1))
-    left = of_osd - of_os[:, :, None] - of_od[:, None, :] + of_o[:, None, None]
-    ms_sd = m * (left**2).sum() / (a * (b - 1) * (c - 1))
-    ms_seed = ((y - of_osd[..., None]) ** 2).sum() / (a * b * c * (m - 1))
+    m = y.shape[3]
+
+    def effect(factors):
+        """What the factors do together, beyond what fewer of them do."""
+        total = np.zeros_like(y)
+        for k in range(len(factors) + 1):
+            for some in itertools.combinations(factors, k):
+                others = tuple(axis for axis in range(4) if axis not in some)
+                total += (-1) ** (len(factors) - k) * y.mean(others, keepdims=True)
+        return total
+
+    def mean_square(*factors):
+        freedom = np.prod([y.shape[axis] - 1 for axis in factors])
+        return (effect(factors) ** 2).sum() / freedom
+
+    a, b, c = y.shape[:3]
+    o, s, d, os, od, sd, osd = (
+        mean_square(*factors) for k in (1, 2, 3) for factors in itertools.combinations(range(3), k)
+    )
+    seed = ((y - y.mean(3, keepdims=True)) ** 2).sum() / (a * b * c * (m - 1))
     return {
-        "objective": (ms_o - ms_d - ms_os + ms_sd) / (b * c * m),
-        "searcher": (ms_s - ms_os) / (a * c * m),
-        "together": (ms_os - ms_sd) / (c * m),
-        "draw": (ms_d - ms_sd) / (b * m) + (ms_sd - ms_seed) / m,
-        "seed": ms_seed,
+        "objective": (o - os - od + osd) / (b * c * m),
+        "searcher": (s - os - sd + osd) / (a * c * m),
+        "together": (os - osd) / (c * m),
+        "draw": (d - od - sd + osd) / (a * b * m)
+        + (od - osd) / (b * m)
+        + (sd - osd) / (a * m)
+        + (osd - seed) / m,
+        "seed": seed,
     }
 
 
@@ -54,6 +65,19 @@ def test_a_complete_grid_gives_what_an_analysis_of_variance_gives():
     found = components(observed(values), squared)
     assert found.parts == pytest.approx(analysis_of_variance(values))
     assert found.total == pytest.approx(sum(found.parts.values()))
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own samples", "the same samples"])
+def test_shares_are_unbiased_whether_objectives_share_their_samples_or_not(shared):
+    chance = np.random.default_rng(2)
+    found = []
+    for _ in range(2000):
+        of_objective = chance.normal(size=(2, 1, 1, 1))
+        of_draw = chance.normal(size=(1 if shared else 2, 1, 2, 1))
+        values = of_objective + of_draw + np.zeros((2, 2, 2, 1))
+        found.append(components(observed(values), squared).parts)
+    for part, truth in {"objective": 1.0, "draw": 1.0, "searcher": 0.0, "together": 0.0}.items():
+        assert np.mean([parts[part] for parts in found]) == pytest.approx(truth, abs=0.15)
 
 
 def test_what_only_the_objective_changes_is_due_to_it():

@@ -14,8 +14,8 @@ from prunekit.workflows.report.measures import (
     Measure,
     by_searcher,
     conditions,
+    mean_of,
     quality,
-    summarise,
     uncounted,
 )
 from prunekit.workflows.report.picture import LeftOut, Panel, Picture
@@ -90,9 +90,9 @@ def _points(study: Study, condition: Condition, price: Price) -> dict[str, Point
     points = {}
     for searcher, value in found.items():
         runs = study.where(searcher=searcher, **vars(condition))
-        paid = summarise(price.of(run) for run in runs)
-        if paid and math.isfinite(value.mean):
-            points[searcher] = Point(paid.mean, value.mean, value.deviation)
+        if math.isfinite(value.mean):
+            paid = mean_of([price.of(run) for run in runs])
+            points[searcher] = Point(paid, value.mean, value.deviation)
     return points
 
 

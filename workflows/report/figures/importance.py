@@ -50,11 +50,11 @@ def _block_losses(found: Importance) -> tuple[float, ...]:
 def rank_correlations(study: Study) -> dict[str, list[float]]:
     """Spearman's rho of block importance, between two objectives and between two draws of one.
 
-    Two objectives share no data, so all their draws are compared.
+    Objectives are compared on different draws, where there are such: on one they may share samples.
     """
     found: dict[str, list[float]] = {"objectives": [], "draws": []}
     for a, b in itertools.combinations(_measured(study), 2):
-        if a.model == b.model:
+        if a.model == b.model and (a.draw != b.draw or len(study.draws) == 1):
             rho = spearman(_block_losses(a), _block_losses(b))
             if rho is not None:
                 found["draws" if a.objective == b.objective else "objectives"].append(rho)
