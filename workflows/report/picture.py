@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,12 @@ class Panel:
     alt: str
     """what a reader who cannot see it would want to know"""
     draw: Callable[[Axes], None]
+
+
+def without_gaps(rows: Sequence[Sequence[Panel | None]]) -> list[list[Panel | None]]:
+    """The grid without the rows and columns in which there is nothing to draw."""
+    columns = [i for i, of in enumerate(itertools.zip_longest(*rows)) if any(of)]
+    return [[row[i] for i in columns if i < len(row)] for row in rows if any(row)]
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,14 @@ def test_a_figure_that_makes_no_sense_is_left_out_with_the_reason(
     assert reason in found.reason
 
 
+def test_a_model_of_which_nothing_is_known_leaves_no_empty_column(make_study, tmp_path):
+    models = ("a", "b", "c")
+    made = make_study(tmp_path, models=models, run=lambda c: c.model == "b", importances=False)
+    for draw in (masks, cost, budgets):
+        picture = draw(read_study(made.path))
+        assert all(row and all(row) for row in picture.rows)
+
+
 @pytest.mark.parametrize("n_searchers", [1, 2, 3, 7])
 def test_words_of_who_chooses_alike_do_not_lie_on_each_other(make_study, tmp_path, n_searchers):
     from matplotlib.figure import Figure

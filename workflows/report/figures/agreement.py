@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.workflows.report.overlap import Corner, Matrix
 from prunekit.workflows.report.overlap import agreement as agreement_of
-from prunekit.workflows.report.picture import LeftOut, Mark, Panel, Picture
+from prunekit.workflows.report.picture import LeftOut, Mark, Panel, Picture, without_gaps
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.style import BLUE, GREY, INK
 from prunekit.workflows.report.wording import listed, together
@@ -44,7 +44,7 @@ def agreement(study: Study) -> Picture | LeftOut:
         _sentence(list(found.values())),
         "The fuller the colour, the larger the Jaccard index. On the diagonal, runs are compared "
         "that differ in seed or draw; a cross stands where there are no two.",
-        [row for row in rows if any(row)],
+        without_gaps(rows),
         (max(2.6, 1.25 + names + side), 1.4 + side),
         [Mark(f"Jaccard {x:g}", _look(x), is_patch=True) for x in (0.0, 0.25, 0.5, 0.75, 1.0)],
     )

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from prunekit.workflows.report.measures import Summary, by_searcher, loss_in
-from prunekit.workflows.report.picture import LeftOut, Panel, Picture
+from prunekit.workflows.report.picture import LeftOut, Panel, Picture, without_gaps
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.style import searcher_key, searcher_looks
 from prunekit.workflows.report.wording import listed, number
@@ -38,7 +38,7 @@ def budgets(study: Study) -> Picture | LeftOut:
         _sentence(study, lines),
         "Calibration loss of the chosen subset above that of the dense model; the bar is one "
         "standard deviation over seeds and draws.",
-        [row for row in rows if any(row)],
+        without_gaps(rows),
         (2.9, 2.4),
         searcher_key(study.searchers, line=True),
     )

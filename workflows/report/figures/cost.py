@@ -18,7 +18,7 @@ from prunekit.workflows.report.measures import (
     quality,
     uncounted,
 )
-from prunekit.workflows.report.picture import LeftOut, Panel, Picture
+from prunekit.workflows.report.picture import LeftOut, Panel, Picture, without_gaps
 from prunekit.workflows.report.reading import Run, Study
 from prunekit.workflows.report.style import searcher_key, searcher_looks
 from prunekit.workflows.report.wording import count, number, together
@@ -65,7 +65,7 @@ def cost(study: Study) -> Picture | LeftOut:
         _sentence(study, price, points),
         "The cost is what the search would need alone, with nothing measured before; the bar is "
         "one standard deviation over seeds and draws." + _uncounted(study),
-        [row for row in rows if any(row)],
+        without_gaps(rows),
         (2.9, 2.4),
         searcher_key(study.searchers),
     )

@@ -10,7 +10,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from prunekit.workflows.report.correlation import spearman
-from prunekit.workflows.report.picture import LeftOut, Panel, Picture
+from prunekit.workflows.report.picture import LeftOut, Panel, Picture, without_gaps
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.style import GREY, INK, objective_looks
 from prunekit.workflows.report.wording import number, percent
@@ -33,7 +33,7 @@ def importance(study: Study) -> Picture | LeftOut:
         _sentence(study),
         "Loss without this block alone, above the dense model's: the mean over calibration draws, "
         "the thin line from the least to the most; × marks a loss that was not finite.",
-        [row for row in rows if any(row)],
+        without_gaps(rows),
         (3.3, 2.2),
     )
 

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, TypeAlias
 
 from prunekit.core.problem import Subset, words
-from prunekit.workflows.report.picture import LeftOut, Mark, Panel, Picture
+from prunekit.workflows.report.picture import LeftOut, Mark, Panel, Picture, without_gaps
 from prunekit.workflows.report.reading import Run, Study
 from prunekit.workflows.report.style import GREY, INK, objective_looks
 from prunekit.workflows.report.wording import listed, number, percent, together
@@ -35,7 +35,7 @@ def masks(study: Study) -> Picture | LeftOut:
         _sentence(study),
         "A row is a searcher, a filled cell a block that it removed; the fainter, the fewer of "
         "its seeds and draws removed it.",
-        [row for row in rows if any(row)],
+        without_gaps(rows),
         (3.3, 0.95 + 0.145 * (lines + len(study.objectives))),
         [Mark(f"removed under {o}", looks[o], is_patch=True) for o in study.objectives]
         + _faint(study),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prunekit.workflows.report.correlation import RankComparison, compare_ranks
 from prunekit.workflows.report.measures import Condition, conditions
-from prunekit.workflows.report.picture import LeftOut, Panel, Picture
+from prunekit.workflows.report.picture import LeftOut, Panel, Picture, without_gaps
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.style import GREY, searcher_key, searcher_looks
 from prunekit.workflows.report.wording import count, together
@@ -44,7 +44,7 @@ def ranks(study: Study) -> Picture | LeftOut:
         "Rank 1 is best; on the dotted line both ranks agree. Searchers that tie share a rank and "
         "are drawn side by side. p is the share of all orders that correlate as strongly; those "
         "that chose the same blocks tie by necessity, of which p takes no account.",
-        [row for row in rows if any(row)],
+        without_gaps(rows),
         (2.9, 2.6),
         searcher_key(study.searchers),
     )

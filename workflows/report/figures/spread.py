@@ -17,7 +17,7 @@ from prunekit.workflows.report.measures import (
     conditions,
     item_error,
 )
-from prunekit.workflows.report.picture import LeftOut, Panel, Picture
+from prunekit.workflows.report.picture import LeftOut, Panel, Picture, without_gaps
 from prunekit.workflows.report.reading import Study
 from prunekit.workflows.report.spans import Spans, spans
 from prunekit.workflows.report.style import GREY, INK, searcher_key, searcher_looks
@@ -46,7 +46,7 @@ def spread(study: Study) -> Picture | LeftOut:
         for measure in (ACCURACY, PERPLEXITY)
         for objectives in ([study.objectives] if together else [[o] for o in study.objectives])
     ]
-    shown = [row for row in rows if any(row)]
+    shown = without_gaps(rows)
     if not shown:
         return LeftOut(NAME, TITLE, "no variant was evaluated")
     return Picture(
