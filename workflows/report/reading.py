@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
 
+from prunekit.core.config_file import read_yaml
 from prunekit.core.problem import DENSE, Subset
 from prunekit.workflows.study.files import (
     Cell,
@@ -19,6 +20,8 @@ from prunekit.workflows.study.files import (
     StudyFolder,
     VariantEvaluation,
 )
+from prunekit.workflows.study.wanted import KEY as EVALUATE
+from prunekit.workflows.study.wanted import identity
 
 T = TypeVar("T")
 
@@ -73,7 +76,7 @@ class Study:
     dense: Mapping[str, Scores]
     """by model"""
     not_evaluated: tuple[tuple[str, Subset], ...]
-    """models and the subsets, chosen by a search or empty, that nobody evaluated yet"""
+    """models and the subsets, chosen by a search or empty, that nobody evaluated yet as asked"""
     incomplete: tuple[tuple[str, Subset], ...]
     """those evaluated on some tasks, or by some protocols, only"""
     importances: tuple[Importance, ...]
@@ -136,7 +139,10 @@ def read_study(path: Path) -> Study:
     wanted = [(cell.model, DENSE) for cell in planned]
     wanted += [(r.cell.model, frozenset(r.removed)) for r in results]
     found = {(m, s): folder.evaluation(m, s) for m, s in dict.fromkeys(wanted)}
-    evaluated = {key: e for key, e in found.items() if e is not None}
+    asked = _evaluation_asked(path)
+    evaluated = {
+        key: e for key, e in found.items() if e and asked in (None, e.details.get("wanted"))
+    }
     tasks = _distinct(task for e in evaluated.values() for task in e.accuracies)
     protocols = _distinct(name for e in evaluated.values() for name in e.perplexities)
     scores = {key: _scores(e, tasks, protocols) for key, e in evaluated.items()}
@@ -149,12 +155,21 @@ def read_study(path: Path) -> Study:
         failures=tuple(found for _, found in outcomes if isinstance(found, CellFailure)),
         not_run=tuple(cell for cell, found in outcomes if found is None),
         dense={m: s for (m, removed), s in scores.items() if not removed},
-        not_evaluated=tuple(key for key, e in found.items() if e is None),
+        not_evaluated=tuple(key for key in found if key not in evaluated),
         incomplete=tuple(key for key, s in scores.items() if _is_incomplete(s)),
         importances=tuple(i for i in folder.importances() if (i.model, i.objective) in pairs),
         tasks=tuple(tasks),
         protocols=tuple(protocols),
     )
+
+
+def _evaluation_asked(path: Path) -> Mapping[str, Any] | None:
+    """What the study wants evaluated, as evaluations note it; None where its file is gone."""
+    file = path / "study.yaml"
+    if not file.is_file():
+        return None
+    data, _ = read_yaml(file, "evaluate: {ppl: [demo]}")
+    return identity(data.get(EVALUATE, {}))
 
 
 def _scores(e: VariantEvaluation, tasks: list[str], protocols: list[str]) -> Scores:

@@ -21,7 +21,7 @@ from prunekit.workflows.study.origin import check_origin
 from prunekit.workflows.study.planning import Group
 from prunekit.workflows.study.reasons import reason
 from prunekit.workflows.study.tasks import Effort, Tell, Unevaluated
-from prunekit.workflows.study.wanted import words_of
+from prunekit.workflows.study.wanted import identity, words_of
 
 AT_ONCE = 8
 """Variants that share the blocks of their perplexities, and that a kill can cost."""
@@ -124,7 +124,7 @@ def unevaluated(
 ) -> list[Subset]:
     """Those that were not evaluated like this."""
     evaluations = {subset: folder.evaluation(model, subset) for subset in variants}
-    asked = _what(wanted)
+    asked = identity(words_of(wanted))
     return [s for s, e in evaluations.items() if e is None or e.details.get("wanted") != asked]
 
 
@@ -137,7 +137,7 @@ def _choices(groups: Sequence[Group], folder: StudyFolder) -> list[Subset]:
 
 def _details(evaluation: Evaluation, wanted: Wanted) -> dict[str, Any]:
     return {
-        "wanted": _what(wanted),
+        "wanted": identity(words_of(wanted)),
         "perplexities": {
             name: {"loss": reading.loss, **reading.record}
             for name, reading in evaluation.perplexities.items()
@@ -147,8 +147,3 @@ def _details(evaluation: Evaluation, wanted: Wanted) -> dict[str, Any]:
             for name, t in evaluation.tasks.items()
         },
     }
-
-
-def _what(wanted: Wanted) -> dict[str, Any]:
-    """What tells this evaluation from others; the batch size changes speed only."""
-    return {word: value for word, value in words_of(wanted).items() if word != "batch_size"}

@@ -44,6 +44,11 @@ def words_of(wanted: Wanted) -> dict[str, Any]:
     return {word: _plain(value) for word, value in values.items()}
 
 
+def identity(words: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells an evaluation from others, of its words; the batch size changes speed only."""
+    return {word: value for word, value in words.items() if word != "batch_size"}
+
+
 def is_anything(wanted: Wanted) -> bool:
     """Whether there is something to evaluate."""
     return bool(wanted.perplexities or wanted.tasks)

@@ -5,9 +5,11 @@ import json
 import re
 
 import pytest
+import yaml
 
 import prunekit
 from prunekit.core.errors import ConfigError
+from prunekit.workflows.report.reading import read_study
 from prunekit.workflows.report.writing import NAMES
 
 SMALL = {
@@ -158,6 +160,24 @@ def test_variants_that_were_not_evaluated_or_not_wholly_are_named(make_study, tm
     missing, incomplete = report.gaps
     assert (missing.sentence, missing.items) == ("1 variant not evaluated", ("demo:qwen3, dense",))
     assert incomplete.items == (f"demo:qwen3 without {half.stem.replace('-', ',')}",)
+
+
+def test_variants_that_were_evaluated_otherwise_are_as_good_as_not(make_study, tmp_path):
+    """As where the study was stopped after it was told to evaluate on other texts."""
+    folder = make_study(tmp_path, **SMALL)
+    asked = {"ppl": ["c4"], "ppl_length": 32, "batch_size": 8}
+    (folder.path / "study.yaml").write_text(yaml.safe_dump({"evaluate": asked}))
+    first, *others = sorted((folder.path / "evaluations" / "demo-qwen3").glob("*.json"))
+    for path in (first, *others):
+        row = json.loads(path.read_text())
+        length = 32 if path == first else 16
+        row["details"] = {"wanted": {"ppl": ["c4"], "ppl_length": length}}
+        path.write_text(json.dumps(row))
+    study = read_study(folder.path)
+    assert len(study.not_evaluated) == len(others)
+    known = [run for run in study.runs if run.scores.perplexity is not None]
+    assert {run.removed for run in known} <= {frozenset(map(int, first.stem.split("-")))}
+    assert study.dense == {}
 
 
 def test_without_any_result_there_is_one_clear_line(make_study, tmp_path):
