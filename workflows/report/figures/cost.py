@@ -90,9 +90,9 @@ def _points(study: Study, condition: Condition, price: Price) -> dict[str, Point
     points = {}
     for searcher, value in found.items():
         runs = study.where(searcher=searcher, **vars(condition))
-        if math.isfinite(value.mean):
-            paid = mean_of([price.of(run) for run in runs])
-            points[searcher] = Point(paid, value.mean, value.deviation)
+        paid = [x for run in runs if (x := price.of(run)) is not None]
+        if paid and math.isfinite(value.mean):
+            points[searcher] = Point(mean_of(paid), value.mean, value.deviation)
     return points
 
 
