@@ -28,11 +28,10 @@ class Exhaustive:
         """ConfigError where there are more subsets than `most`."""
         count = math.comb(len(problem.removable), problem.budget)
         if count > self.most:
-            hours = count * EXAMPLE_SECONDS / 3600
             raise ConfigError(
-                f"exhaustive would measure {count:,} subsets, {hours:,.1f} hours at "
-                f"{EXAMPLE_SECONDS} s each; choose another searcher, a smaller --budget, or raise "
-                "--exhaustive.most"
+                f"exhaustive would measure {count:,} subsets, {_duration(count * EXAMPLE_SECONDS)} "
+                f"at {EXAMPLE_SECONDS} s each; choose another searcher, a smaller --budget, or "
+                "raise --exhaustive.most"
             )
 
     def search(self, problem: Problem) -> Search:
@@ -44,6 +43,12 @@ class Exhaustive:
             scored = zip(losses, map(sorted, request), strict=True)
             best = min(best, *scored)
         return frozenset(best[1])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:,.1f} hours"
 
 
 def _parts(subsets: Iterator[Subset]) -> Iterator[list[Subset]]:

@@ -22,6 +22,8 @@ def test_every_subset_is_asked_for_once():
 def test_too_many_subsets_are_refused_with_their_number_and_the_time():
     with pytest.raises(ConfigError, match=r"3,365,856 subsets, 46\.7 hours.*smaller --budget"):
         drive(Exhaustive(), Problem(32, 7), lambda subsets: [0.0] * len(subsets))
+    with pytest.raises(ConfigError, match=r"4,368 subsets, 3\.6 minutes at 0\.05 s each"):
+        drive(Exhaustive(most=100), Problem(16, 5), lambda subsets: [0.0] * len(subsets))
 
 
 def test_it_refuses_before_a_model_is_loaded(tmp_path, tiny_model, monkeypatch):
