@@ -13,7 +13,6 @@ from prunekit.cli.screen import err, out
 from prunekit.core.problem import words
 from prunekit.workflows.study.estimate import StudyEstimate
 from prunekit.workflows.study.files import Cell, CellFailure
-from prunekit.workflows.study.pool import threads_of
 from prunekit.workflows.study.run import Study, StudyOutcome
 from prunekit.workflows.study.selection import coordinates
 
@@ -28,7 +27,7 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
     out.print(
         "subsets asked for, and those that differ with the dense model and each single removal; "
         "block forwards of all these together, of each search alone, and of every subset asked for "
-        "by itself\n"
+        "by itself; > where a search has no end in sight\n"
     )
     out.print(_needs(estimate))
     out.print(
@@ -47,9 +46,7 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
 def show_jobs(jobs: int) -> None:
     """How many processes work at once, where these are several."""
     if jobs > 1:
-        threads = threads_of(jobs)
-        share = f"{threads} threads each" if threads > 1 else "one thread each"
-        err.print(f"{jobs} processes at once, {share}; --jobs says how many", soft_wrap=True)
+        err.print(f"up to {jobs} processes at once; --jobs says how many", soft_wrap=True)
 
 
 def show_outcome(outcome: StudyOutcome, quiet: bool = False) -> None:
@@ -77,11 +74,12 @@ def _counts(estimate: StudyEstimate) -> Table:
     numbers = [Column(head, justify="right") for head in heads]
     table = Table(Column("", overflow="fold"), *numbers, box=box.SIMPLE_HEAD, pad_edge=False)
     for model in estimate.models:
-        cells = [model.searches]
+        cells = [f"{model.searches:,}"]
         if cost := model.cost:
-            cells += [cost.asked, cost.measured, cost.block_runs]
-            cells += [cost.block_runs_alone, cost.block_runs_unshared]
-        table.add_row(model.model, *(f"{number:,}" for number in cells))
+            counts = [cost.asked, cost.measured, cost.block_runs]
+            counts += [cost.block_runs_alone, cost.block_runs_unshared]
+            cells += [f"{count:,}" if cost.complete else f">{count:,}" for count in counts]
+        table.add_row(model.model, *cells)
     return table
 
 

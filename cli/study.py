@@ -50,7 +50,7 @@ def study(
         else:
             show_study_estimate(planned, estimate)
         raise typer.Exit(1 if estimate.failures else 0)
-    jobs = jobs or jobs_of(planned)
+    jobs = jobs_of(planned, jobs)
     if not quiet:
         show_jobs(jobs)
     with study_bar(quiet) as watch:

@@ -34,6 +34,14 @@ class Cost:
     complete: bool
     """False where the rehearsal was cut off"""
 
+    def under(self, n_objectives: int) -> Cost:
+        """The same where every subset is measured under several objectives."""
+        return replace(
+            self,
+            block_runs=n_objectives * self.block_runs,
+            block_runs_alone=n_objectives * self.block_runs_alone,
+        )
+
 
 def rehearse(
     searcher: Searcher,
@@ -49,18 +57,17 @@ def rehearse(
     end = time.monotonic() + seconds
     signals = made_up_signals(needs_of(searcher), problem.n_blocks)
     driver = Driver(copy.deepcopy(searcher), replace(problem, signals=signals))
-    measured, alone = Tally(problem.n_blocks), Tally(problem.n_blocks)
-    measured.add([DENSE])
-    measured.add(also)
+    tally = Tally(problem.n_blocks)
+    tally.measure([DENSE])
+    tally.measure(also)
     while driver.request and driver.asked < MOST_SUBSETS and time.monotonic() < end:
-        measured.add(driver.request)
-        alone.add(driver.request)
+        tally.add(driver.request)
         driver.answer([made_up_loss(s, problem.n_blocks) for s in driver.request])
     return Cost(
         asked=driver.asked,
-        measured=len(measured.seen),
-        block_runs=measured.block_runs,
-        block_runs_alone=alone.block_runs_alone,
+        measured=len(tally.seen),
+        block_runs=tally.block_runs,
+        block_runs_alone=tally.block_runs_alone,
         complete=driver.request is None,
     )
 

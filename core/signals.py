@@ -67,6 +67,21 @@ def check_finite(name: str, table: Sequence[Sequence[float]]) -> None:
         )
 
 
+def check_mixed(needs: Iterable[str]) -> None:
+    """ConfigError where one of the signals cannot be had of a mix of objectives."""
+    if "gate_gradients" in needs:
+        raise ConfigError(
+            "a mix of objectives has no gradients for each sample; choose one objective, or a "
+            "searcher that does not need them (for cbo: --cbo.hessian pairwise)"
+        )
+
+
+def check_differentiable(objective: Objective, needs: Iterable[str]) -> None:
+    """ConfigError where one of the signals is a derivative, and the objective only counts."""
+    if {"gate_gradients", "gate_hessian"} & set(needs):
+        _require(getattr(objective, "differentiable", True), objective)
+
+
 def gate_gradients(adapter: ModelAdapter, objective: Objective, batches: Iterable[Batch]) -> Table:
     """Gradients of each sample's own loss with respect to gates at 1, `[samples][blocks]`.
 
@@ -158,12 +173,16 @@ def _measured(
     output = adapter.output(_gated(adapter, batch, gates))
     with blaming("objective", objective, but=torch.OutOfMemoryError):
         sums, weights = objective.measure(output, batch)
-    if not (sums.requires_grad and getattr(objective, "differentiable", True)):
+    _require(sums.requires_grad and getattr(objective, "differentiable", True), objective)
+    return sums, weights
+
+
+def _require(is_differentiable: bool, objective: Objective) -> None:
+    if not is_differentiable:
         raise ConfigError(
             f"the objective {objective.name!r} cannot be differentiated, which this search needs; "
             "choose another objective, or a searcher that needs losses only"
         )
-    return sums, weights
 
 
 def _gated(adapter: ModelAdapter, batch: Batch, gates: list[Tensor]) -> State:

@@ -31,8 +31,12 @@ class Tally:
 
     def add(self, request: Sequence[Subset]) -> None:
         """Count one request."""
-        new = set(request) - self.seen
-        self.seen |= new
+        self.measure(request)
         self.asked += len(request)
-        self.block_runs += block_runs(new, self.n_blocks)
         self.block_runs_alone += block_runs_alone(request, self.n_blocks)
+
+    def measure(self, subsets: Sequence[Subset]) -> None:
+        """Count subsets that are measured though nobody asked for them."""
+        new = set(subsets) - self.seen
+        self.seen |= new
+        self.block_runs += block_runs(new, self.n_blocks)

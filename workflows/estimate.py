@@ -12,11 +12,10 @@ from prunekit.core.batching import batches_of
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.core.loading import resolve_device
-from prunekit.core.problem import single_removals
 from prunekit.core.rehearsal import Cost, rehearse
 from prunekit.core.watched import open_meter
 from prunekit.workflows.opening import calibration_samples
-from prunekit.workflows.plan import Plan
+from prunekit.workflows.plan import Plan, check_searcher
 from prunekit.workflows.speed import measure_speed
 
 
@@ -36,14 +35,15 @@ class Estimate:
 def estimate(plan: Plan) -> Estimate:
     """Rehearse the search, and time two variants on one batch where the weights are at hand."""
     resolve_device(plan.spec.device)
-    scales = single_removals(plan.problem.n_blocks) if plan.is_mix else []
-    cost = rehearse(plan.searcher, plan.problem, also=scales)
+    check_searcher(plan)
+    cost = rehearse(plan.searcher, plan.problem, also=plan.measured_first)
+    whole = cost.under(len(plan.parts))
     if not plan.checkpoint.is_folder:
-        return Estimate(cost, None, "the weights would have to be fetched")
+        return Estimate(whole, None, "the weights would have to be fetched")
     try:
-        return Estimate(cost, _seconds(plan, cost))
+        return Estimate(whole, _seconds(plan, cost))
     except PrunekitError as error:
-        return Estimate(cost, None, str(error))
+        return Estimate(whole, None, str(error))
 
 
 def _seconds(plan: Plan, cost: Cost) -> float:

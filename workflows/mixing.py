@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.measurement import jackknife
 from prunekit.core.problem import Subset, single_removals
+from prunekit.core.signals import check_mixed
 from prunekit.workflows.result import Difference, Reading
 from prunekit.workflows.session import SingleSession
 from prunekit.workflows.speed import Speed
@@ -56,7 +56,8 @@ class MixedSession:
 
     @property
     def measured(self) -> int:
-        return sum(session.measured for session in self.sessions)
+        """A subset is one, under however many parts it is measured."""
+        return max(session.measured for session in self.sessions)
 
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
         columns = [session.losses(subsets) for session in self.sessions]
@@ -91,11 +92,7 @@ class MixedSession:
         """Second derivatives add up; the parts' samples do not."""
         if name == "block_similarity":
             return self.sessions[0].signal(name)
-        if name == "gate_gradients":
-            raise ConfigError(
-                "a mix of objectives has no gradients for each sample; choose one objective, or a "
-                "searcher that does not need them (for cbo: --cbo.hessian pairwise)"
-            )
+        check_mixed([name])
         tables = [session.signal(name) for session in self.sessions]
         return [
             [

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.checkpoint import DEMO, Checkpoint, find
+from prunekit.core.driver import check_problem
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
 from prunekit.core.layer_fields import block_count
 from prunekit.core.loading import choose_adapter
 from prunekit.core.options import build, values_of
-from prunekit.core.problem import Problem
+from prunekit.core.problem import Problem, Subset, single_removals
 from prunekit.core.registry import Entry, Registry
+from prunekit.core.signals import check_differentiable, check_mixed, needs_of
 from prunekit.workflows.config import SearchConfig, Settings, chosen_plugins, merge
 
 if TYPE_CHECKING:
@@ -43,6 +45,11 @@ class Plan:
     def is_mix(self) -> bool:
         """Whether the objective is made of others, or of one other."""
         return self.parts[0][0] is not self.objective
+
+    @property
+    def measured_first(self) -> list[Subset]:
+        """What is measured of a mix before anything is asked: it tells the units of its parts."""
+        return single_removals(self.problem.n_blocks) if self.is_mix else []
 
     @property
     def name(self) -> str:
@@ -82,6 +89,19 @@ def resolve(
         backend=made[settings.backend],
         problem=problem,
     )
+
+
+def check_searcher(plan: Plan) -> None:
+    """ConfigError where the searcher can be known to fail, before anything is loaded.
+
+    That is where the problem is none for it, and where it needs what the objective cannot give.
+    """
+    check_problem(plan.searcher, plan.problem)
+    needs = needs_of(plan.searcher)
+    if plan.is_mix:
+        check_mixed(needs)
+    for objective, _ in plan.parts:
+        check_differentiable(objective, needs)
 
 
 def with_full_model_name(settings: Settings) -> Settings:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.driver import Driver, check_problem
+from prunekit.core.driver import Driver
 from prunekit.core.errors import CheckpointError, Interrupted, StorageError
 from prunekit.core.files import check_writable, write_text
 from prunekit.core.problem import DENSE, Subset, words
@@ -18,7 +18,7 @@ from prunekit.workflows.account import Account
 from prunekit.workflows.config import SearchConfig, parse
 from prunekit.workflows.export import check_target, export_checkpoint
 from prunekit.workflows.opening import open_session
-from prunekit.workflows.plan import Plan, resolve
+from prunekit.workflows.plan import Plan, check_searcher, resolve
 from prunekit.workflows.progress import Progress, Silent
 from prunekit.workflows.quiet import quietly
 from prunekit.workflows.result import RunnerUp, SearchResult, Work
@@ -66,7 +66,7 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
 
     The folder comes to be when model and data are there, so that a start that fails leaves none.
     """
-    check_problem(plan.searcher, plan.problem)
+    check_searcher(plan)
     check_writable(workdir)
     folder = workdir / "runs" / plan.name
     result = _Search(plan, folder, progress or Silent()).run(workdir)
@@ -133,7 +133,8 @@ class _Search:
             asked=driver.asked,
             measured=spent.measured,
             block_runs=spent.block_runs,
-            block_runs_alone=block_runs_alone(driver.requests, driver.problem.n_blocks),
+            block_runs_alone=len(self.plan.parts)
+            * block_runs_alone(driver.requests, driver.problem.n_blocks),
             seconds=round(spent.seconds, 3),
         )
         return _result(self.plan, session, driver, work, str(self.folder))

@@ -133,6 +133,22 @@ def test_a_dry_run_foretells_searchers_that_refuse(prunekit, file):
     assert lines[0].startswith("failed: tiny_ppl_exhaustive_k2_s0_d0: ")
 
 
+def test_a_dry_run_foretells_signals_that_cannot_be_had(prunekit, file):
+    fisher = "{fisher: {searcher: cbo, hessian: fisher}, one-shot: }"
+    mix = "{both: {objective: mix, parts: 'ppl:1,kl:1', ppl: {data: demo, samples: 2, length: 24}, "
+    text = file.read_text().replace("[one-shot, greedy]", fisher)
+    mix += "kl: {data: demo, samples: 2, length: 24}}}"
+    file.write_text(re.sub("objectives: .*", f"objectives: {mix}", text))
+    (line,) = says_what_the_study_would(prunekit, file)
+    assert line.startswith("failed: tiny_both_fisher_k2_s0_d0 and 1 more: a mix of objectives ha")
+
+
+def test_a_dry_run_says_where_it_was_cut_off(prunekit, file, monkeypatch):
+    monkeypatch.setattr("prunekit.workflows.study.rehearsal.MOST_SUBSETS", 3)
+    out = prunekit("study", file, "--dry-run")[1]
+    assert re.search(r"tiny +\d+ +>\d+ +>\d+ +>\d+ +>\d+ +>\d+", out)
+
+
 def test_a_dry_run_foretells_data_that_do_not_suffice(prunekit, file):
     few = "{ppl: {data: demo, samples: 2, length: 24}, margin: {data: demo, samples: 999}}"
     file.write_text(re.sub("objectives: .*", f"objectives: {few}", file.read_text()))
@@ -166,8 +182,11 @@ def test_several_processes_are_said_before_anything_else(prunekit, file, monkeyp
     monkeypatch.setattr(run, "sensible_jobs", len)
     monkeypatch.setattr(command, "run_study", here)
     file.write_text(file.read_text() + "draws: [0, 1]\n")
-    assert "2 processes at once, " in prunekit("study", file)[2]
-    assert prunekit("study", file, "--quiet")[2] == ""
-    assert prunekit("study", file, "--jobs", 1)[2] == ""
-    assert taken == [2, 2, 1]
     assert "processes at once: 2 (--jobs)" in prunekit("study", file, "--dry-run")[1]
+    assert prunekit("study", file, "--jobs", 1, "--workdir", "one")[2] == ""
+    assert prunekit("study", file, "--quiet", "--workdir", "quiet")[2] == ""
+    said = "up to 2 processes at once; --jobs says how many\n"
+    assert prunekit("study", file, "--jobs", 8, "--workdir", "eight")[2] == said
+    assert prunekit("study", file)[2] == said
+    assert prunekit("study", file)[2] == "", "there is nothing left to do"
+    assert taken == [1, 2, 2, 2, 1]

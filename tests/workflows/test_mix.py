@@ -80,12 +80,26 @@ def test_what_the_scales_cost_is_work(quick, tmp_path):
     given = {**quick, "objective": "mix", "searcher": "one-shot"}
     result = prunekit.search(**given, workdir=tmp_path)
     assert result.work.asked == 8
-    assert result.work.measured == 2 * 8
+    assert result.work.measured == 8
     assert result.work.block_runs == 2 * (7 + sum(7 - i for i in range(8)))
+    assert result.work.block_runs_alone == 2 * 8 * 7
     foretold = estimate(plan_of(given)).cost
     assert foretold.measured == 1 + 8
+    assert foretold.block_runs == 2 * 8 + result.work.block_runs
+    assert foretold.block_runs_alone == result.work.block_runs_alone
     protected = estimate(plan_of({**given, "protect_first": 2})).cost
     assert (protected.asked, protected.measured) == (6, 1 + 8)
+
+
+def test_gradients_are_refused_before_a_model_is_loaded(quick, tmp_path, monkeypatch):
+    from prunekit.workflows import search
+
+    monkeypatch.setattr(search, "open_session", None)
+    given = {**quick, "objective": "mix", "searcher": "cbo", "cbo": {"hessian": "fisher"}}
+    with pytest.raises(ConfigError, match="no gradients for each sample"):
+        prunekit.search(**given, workdir=tmp_path)
+    with pytest.raises(ConfigError, match="no gradients for each sample"):
+        estimate(plan_of(given))
 
 
 def test_parts_on_the_same_samples_err_together(quick, tmp_path):

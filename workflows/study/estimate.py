@@ -82,7 +82,7 @@ def estimate_study(study: Study, jobs: int | None = None) -> StudyEstimate:
         for model in models
     ]
     cells = tuple(cell.id for group in study.chosen for cell in group.cells)
-    return StudyEstimate(study.config.name, cells, tuple(estimates), jobs or jobs_of(study))
+    return StudyEstimate(study.config.name, cells, tuple(estimates), jobs_of(study, jobs))
 
 
 def _estimate_model(
@@ -103,7 +103,13 @@ def _estimate_model(
         model=groups[0].model,
         searches=searches,
         n_blocks=plan.problem.n_blocks,
-        cost=sum_of([cost for group in groups if (cost := rehearsals.cost(group))]),
+        cost=sum_of(
+            [
+                cost.under(len(group.plan.parts))
+                for group in groups
+                if group.plan and (cost := rehearsals.cost(group))
+            ]
+        ),
         weights_bytes=memory.weights if memory else None,
         states_bytes=memory.states if memory else None,
         calibration_bytes=max(trial.sizes.values(), default=None),

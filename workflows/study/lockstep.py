@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from prunekit.core.driver import Driver
@@ -17,8 +17,8 @@ K = TypeVar("K", bound=Hashable)
 def importance_tally(n_blocks: int) -> Tally:
     """What is measured of every group, whatever is asked for: dense, and every single removal."""
     tally = Tally(n_blocks)
-    tally.add([DENSE])
-    tally.add(single_removals(n_blocks))
+    tally.measure([DENSE])
+    tally.measure(single_removals(n_blocks))
     return tally
 
 
@@ -30,7 +30,10 @@ class LockStep(Generic[K]):
     breaks its contract is left in `failed`, and the others go on.
     """
 
-    def __init__(self, searches: Mapping[K, tuple[Searcher, Problem]]) -> None:
+    def __init__(
+        self, searches: Mapping[K, tuple[Searcher, Problem]], also: Sequence[Subset] = ()
+    ) -> None:
+        """`also` is what each would measure alone before anything else."""
         self.running: dict[K, Driver] = {}
         self.removed: dict[K, Subset] = {}
         """the choices of those that ended"""
@@ -39,6 +42,7 @@ class LockStep(Generic[K]):
         """what each would cost alone"""
         for key, (searcher, problem) in searches.items():
             self.tallies[key] = Tally(problem.n_blocks)
+            self.tallies[key].measure(also)
             try:
                 self.running[key] = Driver(searcher, problem)
             except PrunekitError as error:

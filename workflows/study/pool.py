@@ -115,13 +115,6 @@ class _Worker:
         self.pipe.close()
 
 
-def threads_of(jobs: int) -> int:
-    """How many threads each of so many processes has."""
-    import torch
-
-    return max(1, torch.get_num_threads() // jobs)
-
-
 def share_of(number: int, jobs: int) -> dict[str, str]:
     """The environment of one of so many processes: its part of the threads, and a GPU of its own.
 
@@ -129,7 +122,7 @@ def share_of(number: int, jobs: int) -> dict[str, str]:
     """
     import torch
 
-    share = {"OMP_NUM_THREADS": str(threads_of(jobs))}
+    share = {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // jobs))}
     if (count := torch.cuda.device_count()) > 1:
         every = ",".join(map(str, range(count)))
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", every).split(",")

@@ -8,11 +8,12 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
+from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem
 from prunekit.core.rehearsal import MOST_SUBSETS, made_up_loss
 from prunekit.core.signals import made_up_signals, needs_of
-from prunekit.core.tally import Tally
+from prunekit.workflows.plan import Plan, check_searcher
 from prunekit.workflows.study.files import CellFailure
 from prunekit.workflows.study.lockstep import LockStep, importance_tally
 from prunekit.workflows.study.planning import Group
@@ -34,6 +35,11 @@ class GroupCost:
     """the same where every subset asked is measured by itself"""
     complete: bool
     """False where the rehearsal was cut off"""
+
+    def under(self, n_objectives: int) -> GroupCost:
+        """The same where every subset is measured under several objectives."""
+        names = ("block_runs", "block_runs_alone", "block_runs_unshared")
+        return replace(self, **{name: n_objectives * getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -68,20 +74,25 @@ class Rehearsals:
         plans = [plan for plan in group.plans.values() if plan is not None]
         if not plans:
             return None
-        kind = tuple((repr(plan.searcher), repr(plan.problem)) for plan in plans)
+        kind = (
+            tuple(repr(objective) for objective, _ in plans[0].parts) if plans[0].is_mix else None,
+            tuple((repr(plan.searcher), repr(plan.problem)) for plan in plans),
+        )
         if kind not in self._known:
-            searches = {i: (plan.searcher, plan.problem) for i, plan in enumerate(plans)}
-            self._known[kind] = self._rehearse(searches, plans[0].problem.n_blocks)
+            self._known[kind] = self._rehearse(plans)
         return self._known[kind]
 
-    def _rehearse(self, searches: Mapping[int, tuple[Searcher, Problem]], n: int) -> Rehearsed:
-        lockstep = LockStep({key: _copied(*search) for key, search in searches.items()})
+    def _rehearse(self, plans: Sequence[Plan]) -> Rehearsed:
+        n = plans[0].problem.n_blocks
+        refused = {i: why for i, plan in enumerate(plans) if (why := _refusal(plan))}
+        searches = {i: _copied(plan) for i, plan in enumerate(plans) if i not in refused}
+        lockstep = LockStep(searches, plans[0].measured_first)
         merged = importance_tally(n)
-        while lockstep.running and self._goes_on(merged):
+        while lockstep.running and self._goes_on(lockstep):
             wanted = lockstep.wanted()
-            merged.add([*wanted, *lockstep.removed.values()])
+            merged.measure([*wanted, *lockstep.removed.values()])
             lockstep.answer({subset: made_up_loss(subset, n) for subset in wanted})
-        merged.add(list(lockstep.removed.values()))
+        merged.measure(list(lockstep.removed.values()))
         tallies = lockstep.tallies.values()
         cost = GroupCost(
             asked=sum(tally.asked for tally in tallies),
@@ -91,10 +102,11 @@ class Rehearsals:
             block_runs_unshared=sum(tally.block_runs_alone for tally in tallies),
             complete=not lockstep.running,
         )
-        return Rehearsed(cost, lockstep.failed)
+        return Rehearsed(cost, {**refused, **lockstep.failed})
 
-    def _goes_on(self, merged: Tally) -> bool:
-        return merged.asked < MOST_SUBSETS and time.monotonic() < self._end
+    def _goes_on(self, lockstep: LockStep[int]) -> bool:
+        asked = sum(tally.asked for tally in lockstep.tallies.values())
+        return asked < MOST_SUBSETS and time.monotonic() < self._end
 
 
 def sum_of(costs: Sequence[GroupCost]) -> GroupCost:
@@ -111,6 +123,15 @@ def expected_subsets(groups: Sequence[Group], seconds: float) -> float | None:
     return cost.measured if cost.complete else None
 
 
-def _copied(searcher: Searcher, problem: Problem) -> tuple[Searcher, Problem]:
-    signals = made_up_signals(needs_of(searcher), problem.n_blocks)
-    return copy.deepcopy(searcher), replace(problem, signals=signals)
+def _refusal(plan: Plan) -> str:
+    """Why the search can be known to fail; empty where it cannot."""
+    try:
+        check_searcher(plan)
+    except PrunekitError as error:
+        return str(error)
+    return ""
+
+
+def _copied(plan: Plan) -> tuple[Searcher, Problem]:
+    signals = made_up_signals(needs_of(plan.searcher), plan.problem.n_blocks)
+    return copy.deepcopy(plan.searcher), replace(plan.problem, signals=signals)

@@ -21,7 +21,7 @@ from prunekit.workflows.study.files import CellFailure, CellResult, StudyFolder,
 from prunekit.workflows.study.jobs import sensible_jobs
 from prunekit.workflows.study.planning import Group, plan_study
 from prunekit.workflows.study.rehearsal import expected_subsets
-from prunekit.workflows.study.searchtask import search_tasks
+from prunekit.workflows.study.searchtask import SearchTask, search_tasks
 from prunekit.workflows.study.selection import select
 from prunekit.workflows.study.tasks import Effort, run_tasks
 from prunekit.workflows.study.wanted import check_data, is_anything
@@ -87,7 +87,7 @@ def study(
     else:
         config = read_study(Path(file), registry)
     planned = plan(config, Path(workdir), only)
-    return run_study(planned, jobs if jobs is not None else jobs_of(planned))
+    return run_study(planned, jobs_of(planned, jobs))
 
 
 def plan(config: StudyConfig, workdir: Path, only: str | None = None) -> Study:
@@ -96,9 +96,15 @@ def plan(config: StudyConfig, workdir: Path, only: str | None = None) -> Study:
     return Study(config, groups, select(groups, only), workdir)
 
 
-def jobs_of(study: Study) -> int:
-    """How many processes the study takes where nobody says it."""
-    return sensible_jobs(search_tasks(study.chosen, study.folder, study.workdir))
+def jobs_of(study: Study, jobs: int | None = None) -> int:
+    """How many processes work at once: `jobs`, or what suits the machine, where there is work."""
+    folder = StudyFolder(study.folder)
+    if not _is_unfinished(study, folder):
+        return 1
+    jobs = jobs or sensible_jobs(search_tasks(study.chosen, study.folder, study.workdir))
+    if is_anything(study.config.wanted):  # the variants of a model are shared among all
+        return jobs
+    return min(jobs, len(_search_tasks(study, folder)))
 
 
 def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyOutcome:
@@ -126,16 +132,19 @@ def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyO
 
 
 def _search(study: Study, folder: StudyFolder, jobs: int, watch: Watch) -> Effort:
-    groups = [group.unfinished(folder) for group in study.chosen]
-    groups = [group for group in groups if group.cells]
-    tasks = search_tasks(groups, study.folder, study.workdir)
+    tasks = _search_tasks(study, folder)
+    groups = [group for task in tasks for group in task.groups]
     watch.begin("searching", "subsets", partial(expected_subsets, groups, REHEARSAL_SECONDS))
     return run_tasks(tasks, jobs, watch)
 
 
+def _search_tasks(study: Study, folder: StudyFolder) -> list[SearchTask]:
+    groups = [group.unfinished(folder) for group in study.chosen]
+    return search_tasks([g for g in groups if g.cells], study.folder, study.workdir)
+
+
 def _is_unfinished(study: Study, folder: StudyFolder) -> bool:
-    searching = any(group.unfinished(folder).cells for group in study.chosen)
-    return searching or bool(_evaluation_tasks(study, jobs=1))
+    return bool(_search_tasks(study, folder) or _evaluation_tasks(study, jobs=1))
 
 
 def _evaluation_tasks(study: Study, jobs: int) -> list[EvaluationTask]:

@@ -107,7 +107,7 @@ class _GroupSearch:
         importance = self._importance(session)
         self.folder.write_importance(importance)
         speed = self._speed(session, importance.id)
-        lockstep = LockStep(self._searches(session))
+        lockstep = LockStep(self._searches(session), self._first_plan.measured_first)
         while lockstep.running or self._choices(lockstep):
             choices, wanted = self._choices(lockstep), lockstep.wanted()
             losses = self._losses(session, list(dict.fromkeys([*wanted, *choices.values()])))
@@ -115,7 +115,7 @@ class _GroupSearch:
                 self._write(self._result(cell, removed, lockstep.tallies[cell], session, speed))
             lockstep.answer(losses)
         searched = importance_tally(session.facts.n_blocks).block_runs + lockstep.block_runs_alone()
-        self.alone = searched * self._n_parts
+        self.alone = searched * len(self._first_plan.parts)
         for cell, error in lockstep.failed.items():
             self._write(CellFailure(cell, error))
 
@@ -180,8 +180,8 @@ class _GroupSearch:
             difference=difference.value,
             standard_error=difference.standard_error,
             asked=tally.asked,
-            block_runs=tally.block_runs,
-            block_runs_unshared=tally.block_runs_alone,
+            block_runs=len(plan.parts) * tally.block_runs,
+            block_runs_unshared=len(plan.parts) * tally.block_runs_alone,
             seconds=round(speed.seconds(tally.block_runs, len(tally.seen)), 3),
             parameters=facts.parameters,
             parameters_removed=sum(facts.block_parameters[i] for i in removed),
@@ -189,9 +189,9 @@ class _GroupSearch:
         )
 
     @property
-    def _n_parts(self) -> int:
-        """Of the objective: each measures for itself."""
-        return len(self._plan(self.group.cells[0]).parts)
+    def _first_plan(self) -> Plan:
+        """One that stands for all in what the group shares."""
+        return self._plan(self.group.cells[0])
 
     def _plan(self, cell: Cell) -> Plan:
         plan = self.group.plans[cell]

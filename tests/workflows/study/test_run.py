@@ -92,6 +92,28 @@ def test_what_is_compared_is_of_the_same_searches(study, small):
     assert mixed.block_runs_alone == 2 * first.block_runs_alone
 
 
+@pytest.mark.parametrize("searcher", ["one-shot", "greedy", "exhaustive"])
+def test_the_cost_of_a_search_under_a_mix_is_what_the_search_alone_runs(
+    study, small, tmp_path, searcher
+):
+    mix = {"parts": "ppl:1,kl:1"}
+    options = small["objectives"]
+    mixed = {"objectives": {"both": {"objective": "mix", **mix, **options}}}
+    (cell,) = study(**mixed, searchers=[searcher], budgets=2).results
+    (model,) = small["models"].values()
+    alone = prunekit.search(
+        model["model"],
+        objective="mix",
+        mix=mix,
+        **options,
+        searcher=searcher,
+        budget=2,
+        workdir=tmp_path / "alone",
+    )
+    assert cell.block_runs == alone.work.block_runs
+    assert cell.block_runs_unshared == alone.work.block_runs_alone
+
+
 def test_the_folder_says_what_was_planned_and_how_important_blocks_are(study, small):
     outcome = study(name="a name, with words")
     folder = StudyFolder(Path(outcome.folder))
