@@ -41,5 +41,5 @@ def _farewell() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise Interrupted(
-            "stopped; all that was measured is kept, so the same command goes on from there"
+            "stopped; what was measured, if anything was, is kept: the same command goes on from it"
         ) from None

@@ -157,4 +157,5 @@ def _tell(pipe: Connection, done: float) -> None:
 
 
 def _stop(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever stops a group tells it twice
     raise KeyboardInterrupt

@@ -165,10 +165,12 @@ def _evaluate(study: Study, jobs: int, watch: Watch) -> Effort:
 def _farewell(study: Study, folder: StudyFolder) -> str:
     cells = sum(len(group.cells) for group in study.chosen)
     missing = sum(len(group.unfinished(folder).cells) for group in study.chosen)
+    done = f"{cells - missing} of {cells} searches are done"
+    if not missing and _evaluation_tasks(study, jobs=1):
+        done = f"all {cells} searches are done, but not all of their choices are evaluated"
     return (
-        f"stopped. {cells - missing} of {cells} searches are done, in {study.folder}, and all "
-        f"that was measured is saved in {study.workdir / 'journals'}; run the same command again "
-        "to go on"
+        f"stopped. {done}, in {study.folder}, and all that was measured is saved in "
+        f"{study.workdir}; run the same command again to go on"
     )
 
 

@@ -5,9 +5,12 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
+import yaml
 
 import prunekit
 
@@ -61,6 +64,40 @@ def test_killed_at_random_it_ends_with_the_same_files(start, tmp_path, files):
     assert process.exitcode == 0
     assert files(killed / "studies" / "small") == files(whole / "studies" / "small")
     assert sorted(set(pieces_of(killed))) == sorted(pieces_of(whole))
+
+
+def test_the_command_with_two_processes_is_killed_and_stopped_and_ends_with_the_same_files(
+    small, evaluate, start, tmp_path, files
+):
+    start(tmp_path / "whole").join()
+    config = yaml.safe_dump({**small, "evaluate": evaluate}, sort_keys=False)
+    (tmp_path / "small.yaml").write_text(config)
+    command = [sys.executable, "-m", "prunekit", "study", "small.yaml", "--jobs", "2", "--quiet"]
+
+    def begin():
+        return subprocess.Popen(
+            command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def stop_when_there_is(pattern, how):
+        """Tell the whole group, as `timeout` and schedulers do."""
+        process = begin()
+        while not list(tmp_path.glob(f"prunekit-runs/{pattern}")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, how)
+        return process.communicate()[1], process.returncode
+
+    assert stop_when_there_is("journals/*/*.jsonl", signal.SIGKILL) == ("", -signal.SIGKILL)
+    said, status = stop_when_there_is("studies/small/cells/*.json", signal.SIGTERM)
+    assert status == 128 + signal.SIGTERM
+    assert said.startswith("stopped. ")
+    assert len(said.splitlines()) == 1
+    process = begin()
+    assert process.communicate()[1] == ""
+    assert process.returncode == 0
+    studies = [tmp_path / place / "studies" / "small" for place in ("prunekit-runs", "whole")]
+    assert files(studies[0]) == files(studies[1])
 
 
 def pieces_of(workdir):
