@@ -29,7 +29,10 @@ def read_yaml(path: Path, example: str) -> tuple[dict[str, Any], Lines]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{where}: {getattr(error, 'problem', None) or error}") from error
+        problem = getattr(error, "problem", None) or str(error)
+        if problem.startswith("but "):
+            problem = f"{getattr(error, 'context', None)}, {problem}"
+        raise ConfigError(f"{where}: {problem}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected keys and values such as `{example}`")
     return data, _lines(path, node, ())

@@ -139,7 +139,10 @@ def convert(option: Option, raw: object, key: tuple[str, ...]) -> object:
     try:
         value = _as_kind(option, raw)
     except (ValueError, TypeError, OverflowError):
-        raise ConfigError(f"{where}: expected {option.kind_name}, got {raw!r}", key) from None
+        near = nearest(str(raw), option.choices)
+        advice = f". Did you mean {near!r}?" if near else ""
+        said = f"{where}: expected {option.kind_name}, got {raw!r}{advice}"
+        raise ConfigError(said, key) from None
     if not _within(option, value):
         raise ConfigError(f"{where}: {value} is outside {option.range}", key)
     return value

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
@@ -19,6 +20,25 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether plain data can be what an annotation says.
+
+    >>> fits([1, None], tuple[float | None, ...]), fits("12", tuple[int, ...]), fits(True, int)
+    (True, False, False)
+    """
+    origin, of = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(fits(value, option) for option in of)
+    if origin is tuple:
+        return isinstance(value, (list, tuple)) and all(fits(item, of[0]) for item in value)
+    if origin is Mapping:
+        return isinstance(value, dict) and all(fits(item, of[1]) for item in value.values())
+    kind = (int, float) if hint is float else hint
+    return isinstance(value, kind) and not (isinstance(value, bool) and hint is not bool)
 
 
 def subset_name(removed: Subset | Sequence[int]) -> str:

@@ -41,11 +41,11 @@ def shuffled(rows: Iterable[Any], seed: int) -> list[Any]:
 
 def disjoint_draws(rows: list[Any], size: int) -> int:
     """How many draws of that size share no row; they are the first ones."""
-    return max(1, len(rows) // size)
+    return len(rows) // size
 
 
 def draw(rows: list[Any], seed: int, size: int) -> list[Any]:
     """`size` rows; the seeds that fit into the rows give disjoint draws, further ones mix anew."""
-    draws = disjoint_draws(rows, size)
+    draws = max(1, disjoint_draws(rows, size))
     start = seed % draws * size
     return shuffled(rows, seed // draws)[start : start + size]

@@ -35,6 +35,7 @@ def test_items_of_lists_know_their_lines(tmp_path):
         (b"a: [1\nb: 2\n", r"a\.yaml:2: "),
         (b"a: 1\nb: 2\na: 3\n", r"a\.yaml:3: 'a' stands on line 1 too"),
         (b"a:\n  1: 2\n", r"a\.yaml:2: expected a word as key, got '1'"),
+        (b"a: 1\n---\nb: 2\n", r"a\.yaml:2: expected a single document in the stream, but found"),
         (b"- one\n", "expected keys and values"),
         (b"", "expected keys and values"),
         (b"\xff\xfe\x00", "not UTF-8|special characters"),

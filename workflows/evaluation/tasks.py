@@ -112,7 +112,7 @@ def _each(names: Sequence[str], work: Callable[[str], T]) -> list[T]:
     if missing:
         named = "; ".join(missing)
         raise ConfigError(
-            f"tasks that cannot be evaluated: {named}{' ' if named.endswith('?') else '. '}Leave "
+            f"tasks that cannot be evaluated: {named}{' ' if named[-1] in '?.' else '. '}Leave "
             "them out, or describe them on local files with --include-path (docs/evaluation.md)"
         )
     return made

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from prunekit.core.errors import ConfigError
+from prunekit.core.options import flag_name
 
 Bos: TypeAlias = Literal["tokenizer", "every", "none"]
 """Where a beginning-of-text token stands: where the tokenizer puts it, in every window, nowhere."""
@@ -49,7 +50,7 @@ class Wanted:
         _check("ppl_length", self.ppl_length, 2)
         _check("num_fewshot", self.num_fewshot, 0)
         if self.ppl_bos not in ("tokenizer", "every", "none"):
-            raise ConfigError(f"ppl-bos: expected tokenizer, every or none, got {self.ppl_bos!r}")
+            raise ConfigError(f"--ppl-bos: expected tokenizer, every or none, got {self.ppl_bos!r}")
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -75,4 +76,4 @@ def names_of(given: str | Iterable[str]) -> tuple[str, ...]:
 
 def _check(name: str, value: int | None, low: int) -> None:
     if value is not None and (not isinstance(value, int) or value < low):
-        raise ConfigError(f"{name.replace('_', '-')}: expected a number from {low}, got {value!r}")
+        raise ConfigError(f"{flag_name(name)}: expected a number from {low}, got {value!r}")

@@ -23,7 +23,7 @@ from prunekit.workflows.study.definitions import (
     objective_definition,
     searcher_definition,
 )
-from prunekit.workflows.study.files import slug
+from prunekit.workflows.study.files import LONGEST_NAME, slug
 from prunekit.workflows.study.wanted import KEY as EVALUATE
 from prunekit.workflows.study.wanted import parse_wanted, words_of
 
@@ -85,6 +85,14 @@ class StudyConfig:
     """what is evaluated"""
     file: StudyFile | None = None
     """where it was read"""
+
+    def definitions(self, model: str, objective: str, searcher: str) -> tuple[Definition, ...]:
+        """Those that have these labels."""
+        labels = zip(KINDS, (model, objective, searcher), strict=True)
+        return tuple(
+            next(found for found in getattr(self, kind) if found.label == label)
+            for kind, label in labels
+        )
 
     def located(self) -> AbstractContextManager[None]:
         """In which mistakes of the study are told with the lines of its file, if it has one."""
@@ -172,6 +180,6 @@ def _numbers(value: Any, key: str) -> tuple[int, ...]:
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or not slug(value):
+    if not isinstance(value, str) or not 0 < len(slug(value)) <= LONGEST_NAME:
         raise ConfigError(f"name: expected a word or two, got {value!r}", ("name",))
     return value

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from prunekit.core.blame import blaming
-from prunekit.core.checkpoint import find
+from prunekit.core.checkpoint import DEMO, find
 from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.interfaces import Searcher, Spec
 from prunekit.core.options import build, nearest, options_of, suggest, values_of
 from prunekit.core.registry import Entry, Registry
 from prunekit.workflows.config import SearchConfig, chosen_plugins, merge, parse
 from prunekit.workflows.plan import spec_of
+from prunekit.workflows.study.files import slug
 
 Key: TypeAlias = tuple[str, ...]
 PROTECTION = ("protect_first", "protect_last")
@@ -55,6 +56,13 @@ class Definition:
 
 def labelled(value: Any, kind: str) -> Iterator[tuple[str, Any, Key]]:
     """Label, what it is said to be, and where: of a name, a list of names, or a mapping."""
+    for label, said, where in _listed(value, kind):
+        if not slug(label):
+            raise ConfigError(f"{kind}: expected a label with letters, got {label!r}", where)
+        yield label, said, where
+
+
+def _listed(value: Any, kind: str) -> Iterator[tuple[str, Any, Key]]:
     if isinstance(value, str):
         yield value, None, (kind,)
     elif isinstance(value, list) and value:
@@ -215,12 +223,19 @@ def _resolved(name: str, entry: Entry, config: SearchConfig) -> dict[str, Any]:
     return {option: value for option, value in values.items() if option not in left_out}
 
 
+def demo_advice(model: str, registry: Registry) -> str:
+    """A name that is nobody's may be an embedded model's, misspelt."""
+    demos = [f"{DEMO}{e.name}" for e in registry.entries if getattr(e.cls, "demo", None)]
+    near = nearest(model, demos)
+    return f". Did you mean {near!r}?" if near else ""
+
+
 def _check_model(spec: Spec, registry: Registry) -> None:
     """That the names can be right; whether the model can be had is seen when it is loaded."""
     try:
         find(spec, registry)
     except CheckpointError as error:
-        raise ConfigError(str(error), ("model",)) from error
+        raise ConfigError(f"{error}{demo_advice(spec.model, registry)}", ("model",)) from error
     if spec.adapter is not None:
         with located(("adapter",)):
             registry.get("model", spec.adapter)

@@ -19,14 +19,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
 from prunekit.core.problem import Subset
-from prunekit.workflows.stored import finite, read_stored, subset_name
+from prunekit.workflows.stored import finite, fits, read_stored, subset_name
 
 SCHEMA = 1
+LONGEST_NAME = 200
+"""of a file, without what is put to its ends"""
 AGAIN = "remove it and run the study again"
 T = TypeVar("T")
 
@@ -128,10 +130,12 @@ class VariantEvaluation:
 def slug(words: str) -> str:
     """A part of a file name.
 
-    >>> slug("demo:qwen3_ppl")
-    'demo-qwen3_ppl'
+    It is empty where there is neither a letter nor a digit.
+
+    >>> slug("demo:qwen3_ppl"), slug("..")
+    ('demo-qwen3_ppl', '')
     """
-    return re.sub(r"[^\w.]+", "-", words).strip("-")
+    return re.sub(r"[^\w.]+", "-", words).strip("-.")
 
 
 class StudyFolder:
@@ -155,7 +159,7 @@ class StudyFolder:
             )
         rows = read_stored(path, SCHEMA, ("cells",), AGAIN)["cells"]
         try:
-            return [Cell(**row) for row in rows]
+            return [_made(Cell, row) for row in rows]
         except TypeError as error:
             raise ConfigError(f"{path}: {error}; {AGAIN}") from error
 
@@ -207,10 +211,15 @@ def _read(cls: type[T], path: Path) -> T:
         raise ConfigError(f"{path}: {error}; {AGAIN}") from error
 
 
-def _made(cls: type[T], row: Mapping[str, Any]) -> T:
+def _made(cls: type[T], row: Any) -> T:
+    if not isinstance(row, dict):
+        raise TypeError(f"expected keys and values, got {row!r}")
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
     if "cell" in values:
-        values["cell"] = Cell(**row["cell"])
+        values["cell"] = _made(Cell, row["cell"])
+    for name, hint in get_type_hints(cls).items():
+        if name in values and not fits(values[name], hint):
+            raise TypeError(f"{name} cannot be {values[name]!r}")
     return cls(**values)
 
 

@@ -7,19 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from prunekit.core.blame import blaming
-from prunekit.core.checkpoint import DEMO, Checkpoint, find
+from prunekit.core.checkpoint import Checkpoint, find
 from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.interfaces import Objective
 from prunekit.core.loading import choose_adapter
-from prunekit.core.options import nearest
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Registry
 from prunekit.workflows.config import parse
 from prunekit.workflows.plan import Plan, resolve, spec_of
 from prunekit.workflows.study.chance import uses_chance
 from prunekit.workflows.study.config import StudyConfig
-from prunekit.workflows.study.definitions import Definition
-from prunekit.workflows.study.files import Cell, CellResult, StudyFolder
+from prunekit.workflows.study.definitions import Definition, demo_advice
+from prunekit.workflows.study.files import LONGEST_NAME, Cell, CellResult, StudyFolder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -66,7 +65,7 @@ def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:
         groups = [
             group for model in config.models for group in _Planner(config, model, registry).groups()
         ]
-        _check_file_names(groups)
+        _check_file_names(config, groups)
         _check_draws(config, groups)
     return groups
 
@@ -84,7 +83,7 @@ class _Planner:
         try:
             self.source, self.shape = self._find_shape()
         except CheckpointError as error:
-            self.reason = f"{error}{self._advice()}"
+            self.reason = self._checked_reason(error)
 
     def groups(self) -> list[Group]:
         places = [
@@ -109,11 +108,13 @@ class _Planner:
         choose_adapter(shape, spec.adapter, self.registry)
         return source, shape
 
-    def _advice(self) -> str:
-        """A name that was on nobody's machine may be an embedded model's, misspelt."""
-        demos = [f"{DEMO}{e.name}" for e in self.registry.entries if getattr(e.cls, "demo", None)]
-        near = nearest(str(self.model.given["model"]), demos)
-        return f". Did you mean {near!r}?" if near else ""
+    def _checked_reason(self, error: CheckpointError) -> str:
+        """What is not here now may be fetched later, but not what is a demo's name misspelt."""
+        name = str(self.model.given["model"])
+        advice = demo_advice(name, self.registry)
+        if advice and "/" not in name:
+            raise ConfigError(f"{error}{advice}", self.model.where) from error
+        return f"{error}{advice}"
 
     def _seeds(self, searcher: Definition, budget: int) -> tuple[int, ...]:
         """All seeds where the searcher uses chance, else the first."""
@@ -166,7 +167,7 @@ def _check_draws(config: StudyConfig, groups: Sequence[Group]) -> None:
     for group in groups:
         for objective, _ in group.plan.parts if group.plan else ():
             n = _disjoint_draws(objective)
-            if n is not None and group.draw >= n:
+            if n and group.draw >= n:  # where there is not even one, its size is wrong
                 raise ConfigError(
                     f"draws: {group.draw}: the data of {objective.name!r} under "
                     f"{group.objective!r} have {_in_words(n)} that share no sample; choose from "
@@ -189,17 +190,35 @@ def _disjoint_draws(objective: Objective) -> int | None:
         return n
 
 
-def _check_file_names(groups: Sequence[Group]) -> None:
-    """Labels that differ may still give the same file names."""
+def _check_file_names(config: StudyConfig, groups: Sequence[Group]) -> None:
+    """Labels that differ may still give the same file names, and long ones give none."""
     cells = [cell for group in groups for cell in group.cells]
     names: dict[str, Cell] = {}
     for cell in cells:
+        if len(cell.id) > LONGEST_NAME:
+            raise ConfigError(
+                f"{', '.join(_labels(cell))} would be kept under a file name of {len(cell.id)} "
+                f"characters, {LONGEST_NAME} are possible; choose shorter labels",
+                _longest(config, cell).where,
+            )
         other = names.setdefault(cell.id.lower(), cell)
         if other is not cell:
             raise ConfigError(
                 f"{', '.join(_labels(other))} and {', '.join(_labels(cell))} would be kept under "
-                f"one file name, {cell.id}; choose labels that differ in letters or digits"
+                f"one file name, {cell.id}; choose labels that differ in letters or digits",
+                _what_differs(config, cell, other).where,
             )
+
+
+def _longest(config: StudyConfig, cell: Cell) -> Definition:
+    return max(config.definitions(*_labels(cell)), key=lambda found: len(found.label))
+
+
+def _what_differs(config: StudyConfig, cell: Cell, other: Cell) -> Definition:
+    pairs = zip(
+        config.definitions(*_labels(cell)), config.definitions(*_labels(other)), strict=True
+    )
+    return next(found for found, of_other in pairs if found is not of_other)
 
 
 def _labels(cell: Cell) -> tuple[str, str, str]:

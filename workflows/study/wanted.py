@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError
-from prunekit.core.options import suggest
+from prunekit.core.options import flag_name, suggest
 from prunekit.workflows.evaluation.documents import check_documents
 from prunekit.workflows.evaluation.evaluator import Wanted, preflight
 from prunekit.workflows.evaluation.protocols import protocols_of
@@ -88,9 +88,14 @@ def _check_each(wanted: Wanted, word: str, check: Callable[[Wanted], object]) ->
 def _value(word: str, value: Any) -> Any:
     if word in ("ppl", "tasks"):
         return names_of(value) if isinstance(value, (str, list)) else _refused(word, value)
-    if word == "include_path" and value is not None:
-        return Path(str(value)).expanduser()
-    return value
+    return _folder(value) if word == "include_path" and value is not None else value
+
+
+def _folder(value: Any) -> Path:
+    folder = Path(str(value)).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"{KEY}.include_path: no folder {value}; name one with task files")
+    return folder
 
 
 def _refused(word: str, value: Any) -> Any:
@@ -105,9 +110,11 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def _at(*words: str) -> Iterator[None]:
-    """Tell where in the file an error is, whose message speaks of flags."""
+    """Tell where in the file an error is, and in its words what the message says in flags."""
     try:
         yield
     except ConfigError as error:
-        key = error.key or (KEY, *words)
-        raise ConfigError(str(error).removeprefix("--"), key) from error
+        said = str(error)
+        for word in sorted(FIELDS, key=len, reverse=True):  # `ppl_stride` before `ppl`
+            said = said.replace(flag_name(word), word)
+        raise ConfigError(said, error.key or (KEY, *words)) from error

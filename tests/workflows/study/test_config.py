@@ -133,6 +133,7 @@ def test_an_objective_without_draws_has_one_group(groups, install):
         ("margin:0.5", "margin", 9, "mix.parts: expected objectives and weights"),
         ("  one-shot:", "  oneshot:", 12, "Did you mean 'one-shot'"),
         ("hessian: fisher", "hessian: fish", 13, "cbo.hessian: expected pairwise|fisher|exact"),
+        ("hessian: fisher", "hessian: fishr", 13, "got 'fishr'. Did you mean 'fisher'?"),
         ("  one-shot:", "  one-shot: 3", 12, "expected options such as"),
         ("budgets: [2, 3]", "budgets: [2, x]", 15, "budgets.1: expected int, got 'x'"),
         ("budgets: [2, 3]", "budgets: [2, 2]", 15, "budgets: 2 stands there twice"),
@@ -202,9 +203,40 @@ def test_a_model_that_cannot_be_had_leaves_the_others_planned(groups):
 
 
 def test_an_embedded_model_that_is_misspelt_is_offered(groups):
-    found = groups(GOOD.replace("demo:qwen3:", "demoqwen3:"))
-    assert found[-1].plan is None
-    assert found[-1].reason.endswith("Did you mean 'demo:qwen3'?")
+    for name, line in {"demoqwen3": 4, "qwen3": 4, "dmo:qwen3": 4}.items():
+        with pytest.raises(ConfigError, match=rf"a\.yaml:{line}: .* Did you mean 'demo:qwen3'\?"):
+            groups(GOOD.replace("demo:qwen3:", f"{name}:"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "line"), [("models", "..", 3), ("objectives", "/", 6), ("searchers", ".", 12)]
+)
+def test_a_label_that_gives_no_file_name_is_refused(groups, kind, label, line):
+    old = {"models": "  small:", "objectives": "  ppl:", "searchers": "  one-shot:"}[kind]
+    with pytest.raises(ConfigError, match=rf"a\.yaml:{line}: {kind}: expected a label with letter"):
+        groups(GOOD.replace(old, f"  '{label}':"))
+
+
+def test_labels_that_give_one_file_name_are_told_with_the_line_of_the_second(groups):
+    same = "  one-shot: {searcher: one-shot}\n  one shot: {searcher: one-shot}"
+    with pytest.raises(ConfigError, match=r"a\.yaml:13: .* would be kept under one file name"):
+        groups(GOOD.replace("  one-shot:", same))
+
+
+def test_a_label_that_is_too_long_for_a_file_is_told_with_its_line(groups):
+    with pytest.raises(ConfigError, match=r"a\.yaml:3: .* 200 are possible; choose shorter lab"):
+        groups(GOOD.replace("  small:", f"  {'long' * 50}:"))
+
+
+@pytest.mark.parametrize("name", ["..", ".", "long" * 60])
+def test_a_study_stays_in_a_folder_of_its_own(groups, name):
+    with pytest.raises(ConfigError, match=r"a\.yaml:1: name: expected a word"):
+        groups(GOOD.replace("name: mine", f"name: {name}"))
+
+
+def test_draws_that_hold_more_than_the_data_are_a_matter_of_their_size(groups):
+    """When the data are read, it is told how much there is."""
+    assert groups(GOOD.replace("samples: 4}", "samples: 99999}"))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """What fails costs no more than what depends on it, and is told."""
 
+import json
 import math
 import shutil
 from pathlib import Path
 
 import pytest
 
+import prunekit
 from prunekit.core.errors import ConfigError, StorageError
 
 
@@ -116,6 +118,31 @@ def test_a_broken_file_that_the_study_begins_with_is_named(study, name, content)
     assert len(message.splitlines()) == 1
     path.unlink()
     assert len(run().results) == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "key", "value"),
+    [
+        ("cells", "removed", "abc"),
+        ("cells", "removed", [1, "x"]),
+        ("cells", "loss", "low"),
+        ("cells", "asked", True),
+        ("cells", "cell", [1]),
+        ("cells", "cell", {"model": "tiny"}),
+        ("importance", "singles", [0.1, "x"]),
+        ("evaluations/tiny", "perplexities", {"demo": "x"}),
+        ("evaluations/tiny", "accuracies", 3),
+    ],
+)
+def test_a_report_on_a_file_that_holds_something_else_names_it(study, evaluate, folder, key, value):
+    given = {"searchers": ["greedy"], "budgets": 2, "evaluate": evaluate}
+    made = Path(study(**given, only="objective=ppl").folder)
+    path = sorted(made.glob(f"{folder}/*.json"))[0]
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(ConfigError, match=r"remove it and run the study again") as caught:
+        prunekit.report(made)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["models/tiny.json", "speeds/tiny_ppl_d0.json"])
