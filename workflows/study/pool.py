@@ -134,12 +134,13 @@ def _work(pipe: Connection, share: Mapping[str, str]) -> None:
     """What a process does: one task after the other, until there is none or the parent is gone."""
     os.environ.update(share)  # before any library reads it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
-    signal.signal(signal.SIGTERM, _stop)
-    quiet_libraries()
-    loaded = LoadedModel()
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):  # nobody is left to be told
+        signal.signal(signal.SIGTERM, _stop)
+        quiet_libraries()
+        loaded = LoadedModel()
         while (task := pipe.recv()) is not None:
             pipe.send(_outcome(task, loaded, pipe))
+    _leave_in_peace()
 
 
 def _outcome(task: Task, loaded: LoadedModel, pipe: Connection) -> Any:
@@ -157,5 +158,10 @@ def _tell(pipe: Connection, done: float) -> None:
 
 
 def _stop(*_: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever stops a group tells it twice
+    _leave_in_peace()
     raise KeyboardInterrupt
+
+
+def _leave_in_peace() -> None:
+    """Whoever stops a group of processes tells it twice, and those that are done as well."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
