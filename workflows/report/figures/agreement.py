@@ -103,8 +103,8 @@ def _draw(matrix: Matrix, axes: Axes) -> None:
         name = f"under {corners[start][0]}"
         axes.text(len(corners) - 0.3, (start + end) / 2, name, va="center", style="italic")
     axes.set(xlim=(-0.55, len(corners) - 0.45), ylim=(len(corners) - 0.45, -0.55), aspect="equal")
-    axes.set_xticks(range(len(corners)), searchers, rotation=90, size=6.5)
-    axes.set_yticks(range(len(corners)), searchers, size=6.5)
+    axes.set_xticks(range(len(corners)), searchers, rotation=90, size=6.7)
+    axes.set_yticks(range(len(corners)), searchers, size=6.7)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
