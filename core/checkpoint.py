@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import Spec
 from prunekit.core.registry import Registry
+from prunekit.core.tensors import StoredTensor, prevailing_dtype, read_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +61,7 @@ class Checkpoint:
 
     def copy_processors(self, folder: Path) -> None:
         """Copy what turns pictures and sounds into input, where the model has such."""
-        source = Path(self.source) if self.is_folder else self._snapshot()
+        source = self.folder()
         for name in PROCESSORS:
             if (source / name).is_file():
                 shutil.copyfile(source / name, folder / name)
@@ -77,12 +78,27 @@ class Checkpoint:
 
     def weight_files(self) -> list[Path]:
         """The files with the weights, in order; empty where they have unusual names."""
-        folder = Path(self.source) if self.is_folder else self._snapshot()
+        folder = self.folder()
         index = folder / INDEX
         if index.is_file():
             parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
             return [folder / name for name in sorted(set(parts))]
         return [folder / WEIGHTS] if (folder / WEIGHTS).is_file() else []
+
+    def tensors(self) -> dict[str, StoredTensor]:
+        """Every tensor of the checkpoint by name, from the heads of its files."""
+        return read_tensors(self.weight_files())
+
+    def dtype(self) -> torch.dtype:
+        """In what the checkpoint is stored: the floating dtype of most bytes in its files.
+
+        The configuration is asked only if the files have unusual names: it may be wrong.
+        """
+        return prevailing_dtype(self.tensors()) or own_dtype(self.config())
+
+    def folder(self) -> Path:
+        """Where the files lie; those of a model on the hub once they were loaded."""
+        return Path(self.source) if self.is_folder else self._snapshot()
 
     def _snapshot(self) -> Path:
         """Where the hub's files lie, once they are loaded."""

@@ -11,15 +11,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.blocks import block_path
-from prunekit.core.checkpoint import INDEX, Checkpoint, own_dtype
+from prunekit.core.checkpoint import INDEX, Checkpoint
 from prunekit.core.layer_fields import block_count
 from prunekit.core.problem import Subset
 from prunekit.core.rebuild import new_name
+from prunekit.core.tensors import StoredTensor
 
 if TYPE_CHECKING:
     import torch
@@ -31,16 +31,6 @@ FILES = "model{suffix}.safetensors"
 NUMBERED = re.compile(r"(.*?)\.(\d+)\.")
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A tensor in a file of the checkpoint."""
-
-    file: Path
-    name: str
-    size: int
-    """bytes"""
-
-
 def write_weights(
     model: Any, checkpoint: Checkpoint, removed: Subset, folder: Path, dtype: torch.dtype | None
 ) -> None:
@@ -49,33 +39,20 @@ def write_weights(
     With a dtype, what is stored in the checkpoint's own dtype is converted to it. Where the names
     in the files do not tell which weights are a block's, `model` itself is saved.
     """
-    weights = _without_blocks(_stored(checkpoint), model, removed)
+    weights = _without_blocks(checkpoint.tensors(), model, removed)
     if not weights or _shares_between_blocks(model) or model.is_remote_code():
         model.save_pretrained(folder, max_shard_size=SHARD_BYTES)
         return
     _write_settings(model, folder)
-    own = own_dtype(checkpoint.config())
+    own = checkpoint.dtype()
     _write_shards(
         weights, folder, lambda stored: dtype if dtype is not None and stored == own else stored
     )
 
 
-def _stored(checkpoint: Checkpoint) -> dict[str, Stored]:
-    """Every tensor of the checkpoint, from the heads of its files."""
-    found: dict[str, Stored] = {}
-    for path in checkpoint.weight_files():
-        with path.open("rb") as file:
-            head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        head.pop("__metadata__", None)
-        for name, about in head.items():
-            start, end = about["data_offsets"]
-            found[name] = Stored(path, name, end - start)
-    return found
-
-
 def _without_blocks(
-    stored: Mapping[str, Stored], model: Any, removed: Subset
-) -> dict[str, Stored] | None:
+    stored: Mapping[str, StoredTensor], model: Any, removed: Subset
+) -> dict[str, StoredTensor] | None:
     """The tensors that stay, under their new names; None where it cannot be told which do.
 
     Layers that are stored after the last block, to predict further tokens, do not stay.
@@ -116,7 +93,7 @@ def _write_settings(model: Any, folder: Path) -> None:
 
 
 def _write_shards(
-    weights: Mapping[str, Stored], folder: Path, convert: Callable[[torch.dtype], torch.dtype]
+    weights: Mapping[str, StoredTensor], folder: Path, convert: Callable[[torch.dtype], torch.dtype]
 ) -> None:
     from huggingface_hub import split_state_dict_into_shards_factory
     from safetensors.torch import save_file
@@ -137,7 +114,7 @@ def _write_shards(
         (folder / INDEX).write_text(text, encoding="utf-8")
 
 
-def _tensor(stored: Stored) -> Tensor:
+def _tensor(stored: StoredTensor) -> Tensor:
     from safetensors import safe_open
 
     with safe_open(stored.file, framework="pt") as file:
