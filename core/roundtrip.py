@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.checkpoint import Checkpoint, auto_class, first_line, readable
+from prunekit.core.checkpoint import Checkpoint, auto_class
 from prunekit.core.errors import CheckpointError, UnfitModel
 from prunekit.core.interfaces import Batch, ModelAdapter
 from prunekit.core.problem import Subset, words
 from prunekit.core.proof import close, gap, probe
+from prunekit.core.readable import first_line, readable
 
 if TYPE_CHECKING:
     import torch
@@ -87,8 +88,8 @@ def _name(dtype: torch.dtype) -> str:
 
 def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
     """Raise CheckpointError unless the folder loads whole and predicts what is expected."""
-    checkpoint = Checkpoint(str(folder), trust_remote_code=trust_remote_code)
     try:
+        checkpoint = Checkpoint(str(folder), trust_remote_code=trust_remote_code).opened()
         check_model(_load_whole(checkpoint, expected), expected)
     except CheckpointError as error:
         raise CheckpointError(f"the written checkpoint is not the pruned model: {error}") from error

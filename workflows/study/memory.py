@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.checkpoint import first_line
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import OWN_DTYPE, Batch, Spec
+from prunekit.core.readable import first_line
 
 if TYPE_CHECKING:
     import torch
