@@ -29,7 +29,7 @@ def dense_and_pruned(
     expected = Expectation.of(adapter, removed)
     with adapter.bypassing(DENSE) as dense:
         pass  # with nothing bypassed it is the model itself, and stays so
-    pruned = _sharing(adapter, dense).without(removed)
+    pruned = sharing(adapter, dense).without(removed)
     with torch.no_grad():
         logits = pruned(expected.batch.input_ids.to(dense.device), use_cache=False).logits
     if not close(logits, expected.logits):
@@ -40,7 +40,7 @@ def dense_and_pruned(
     return dense, pruned
 
 
-def _sharing(adapter: ModelAdapter, model: PreTrainedModel) -> ModelAdapter:
+def sharing(adapter: ModelAdapter, model: PreTrainedModel) -> ModelAdapter:
     """A copy in which every tensor of the model is the same object."""
     tensors = itertools.chain(model.parameters(), model.buffers())
     shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
