@@ -62,8 +62,8 @@ def _check_quantised(folder: Path, config: Mapping[str, Any]) -> None:
                 how = told.get("quant_method", name) if isinstance(told, Mapping) else told
                 raise CheckpointError(
                     f"{folder} is quantised ({how!r} in config.json), and only weights that are "
-                    "not can be pruned; give the original, or load it with transformers, "
-                    "`dequantize()` it and save it again"
+                    "not can be pruned; give the model as it was before, and quantise what comes "
+                    "out"
                 )
 
 

@@ -109,7 +109,9 @@ def test_quantised_weights_are_refused_by_their_method(folder, told):
 
 def test_quantised_weights_are_refused_everywhere_before_they_are_read(folder, tmp_path):
     add(folder / "config.json", quantization_config=METHODS[0])
-    assert "give the original, or load it with transformers" in told_everywhere(folder, tmp_path)
+    assert "give the model as it was before, and quantise what comes out" in told_everywhere(
+        folder, tmp_path
+    )
 
 
 @pytest.mark.parametrize("key", ["quantization_config", "compression_config"])
