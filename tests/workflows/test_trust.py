@@ -179,10 +179,11 @@ def test_a_study_cannot_trust_but_who_starts_it_can(study_file, probe, prunekit,
     assert probe.ran
 
 
-def test_the_line_of_a_study_that_trusts_is_named(study_file):
+def test_the_line_of_a_study_that_trusts_is_named(study_file, tmp_path):
+    file, work = study_file(shared=TRUSTING), tmp_path / "work"
     with pytest.raises(ConfigError, match=r"study.yaml:1: trust_remote_code: no file can say so"):
-        prunekit.study(study_file(shared=TRUSTING))
-    assert prunekit.study(study_file(shared=TRUSTING), trust_remote_code=True).results
+        prunekit.study(file, workdir=work)
+    assert prunekit.study(file, workdir=work, trust_remote_code=True).results
 
 
 def test_a_checkpoint_does_not_trust_what_its_record_names(found, probe, tmp_path):
