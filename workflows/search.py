@@ -16,6 +16,7 @@ from prunekit.core.signals import needs_of
 from prunekit.core.trie import block_runs_alone
 from prunekit.workflows.account import Account
 from prunekit.workflows.config import SearchConfig, parse
+from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.export import check_target, export_checkpoint
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import Plan, check_searcher, resolve
@@ -80,9 +81,10 @@ def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
     try:
         export_checkpoint(plan.spec, removed, to, result=result.as_dict(), config=plan.config)
     except StorageError as error:
+        run = shell_word(result.run)
         raise StorageError(
-            f"{error}. What was found is kept: `prunekit export --run {result.run} --to FOLDER` "
-            "writes it elsewhere"
+            f"{error}. What was found is kept: `prunekit export --run {run} --to FOLDER` writes it "
+            "elsewhere"
         ) from error
 
 
