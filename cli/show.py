@@ -111,6 +111,8 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
 def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
     out.print(f"made of {record['model']}", soft_wrap=True)
     out.print(f"weights {record['weights']}", soft_wrap=True)
+    if remark := record.get("remark"):
+        out.print(f"note: {remark}", style="yellow", soft_wrap=True)
     if shown.n_blocks != len(record["kept"]):
         out.print(
             f"its config.json has {shown.n_blocks} blocks, prunekit.json {len(record['kept'])}: "

@@ -93,6 +93,8 @@ def _section(record: Mapping[str, Any], config: SearchConfig | None, registry: R
         lines += _search(record["search"])
         instead = {"model": model, "revision": None}
         command = f"{search_command(config, registry, **instead)}{revision} --save pruned"
+    if remark := record.get("remark"):
+        lines += ["", f"**Not for every program:** {markdown_text(remark)}."]
     if record.get("evaluation"):
         lines += _evaluation(record["evaluation"])
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
