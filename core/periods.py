@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -47,7 +46,7 @@ class PeriodSearch:
             if cut.budget == len(cut.removable):
                 choices.append(cut.blocks(frozenset(cut.removable)))
                 continue
-            driver = Driver(copy.deepcopy(self.searcher), cut.problem(problem))
+            driver = Driver(self.searcher, cut.problem(problem))
             while driver.request is not None:
                 losses = yield [cut.blocks(runs) for runs in driver.request]
                 driver.answer(losses)
