@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from prunekit.cli.screen import out
+from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.new_plugin import new_plugin as write
 
 
@@ -21,6 +21,6 @@ def new_plugin(
 ) -> None:
     """Begin a plugin: a small distribution that installs, runs and passes its own tests."""
     folder = write(name, kind, to)
-    place = shlex.quote(str(folder))
+    place = shell_word(str(folder))
     out.print(f"wrote {folder}", soft_wrap=True)
     out.print(f'next: cd {place} && pip install -e ".[test]" && pytest', soft_wrap=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from prunekit.cli.screen import out
 from prunekit.core.problem import words
+from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.estimate import Estimate
 from prunekit.workflows.plan import Plan
 from prunekit.workflows.result import Difference, Reading, SearchResult
@@ -48,9 +48,9 @@ def show_next(run: str, saved: bool = False) -> None:
     folder = Path(run)
     name = folder.name if folder.parent == DEFAULT_RUNS else run
     commands = {
-        "write it": f"export --run {shlex.quote(name)} --to pruned",
-        "evaluate it": f"evaluate --run {shlex.quote(name)}",
-        "time it": f"latency --run {shlex.quote(name)}",
+        "write it": f"export --run {shell_word(name)} --to pruned",
+        "evaluate it": f"evaluate --run {shell_word(name)}",
+        "time it": f"latency --run {shell_word(name)}",
     }
     for what, command in commands.items():
         if not (saved and what == "write it"):

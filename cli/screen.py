@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from prunekit.core.errors import Remark
 from prunekit.core.rehearsal import Cost
 from prunekit.workflows.quiet import quiet_libraries
 
@@ -81,11 +84,20 @@ class Show(Protocol):
         ...
 
 
-def listen(verbose: bool) -> None:
-    """Keep other libraries quiet, or let them talk."""
+def listen(verbose: bool, quiet: bool = False) -> None:
+    """Keep other libraries quiet, or let them talk; show remarks in one line, or none."""
     if verbose:
         os.environ["PRUNEKIT_VERBOSE"] = "1"
     quiet_libraries()
+    warnings.simplefilter("ignore" if quiet else "always", Remark)
+    warnings.showwarning = partial(_show_warning, warnings.showwarning)
+
+
+def _show_warning(others: Callable[..., None], message: Warning | str, *where: Any) -> None:
+    if isinstance(message, Remark):
+        err.print(f"note: {message}", soft_wrap=True)
+    else:
+        others(message, *where)
 
 
 @contextmanager

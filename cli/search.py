@@ -32,7 +32,7 @@ def search(
 
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
-    listen(verbose)
+    listen(verbose, quiet)
     told = read_config(config, given, registry)
     say_if_demo(told.settings.model is not None, quiet)
     plan = prepare(told, registry, save)

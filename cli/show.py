@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from prunekit.cli.evaluations import evaluation_table
 from prunekit.cli.results import show_blocks, show_next, show_result, signed
 from prunekit.cli.screen import Workdir, out
 from prunekit.core.problem import words
+from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.evaluation.record import rows_of
 from prunekit.workflows.provenance import pinned
 from prunekit.workflows.result import result_of
@@ -52,7 +52,7 @@ def print_shown(shown: Shown) -> None:
         _run(shown)
     elif isinstance(shown, ShownUnfinishedRun):
         out.print(f"{shown.folder}: a run without a result: stopped, or not yet over\n")
-        _next("go on", f"search --config {shlex.quote(shown.config)}")
+        _next("go on", f"search --config {shell_word(shown.config)}")
     elif isinstance(shown, ShownJournal):
         _journal(shown)
     elif isinstance(shown, ShownWorkdir):
@@ -71,7 +71,7 @@ def _runs(shown: ShownWorkdir) -> None:
         table.add_row(name, "", why, "")
     out.print(table)
     for config in shown.unfinished:
-        _next("go on", f"search --config {shlex.quote(config)}")
+        _next("go on", f"search --config {shell_word(config)}")
 
 
 def short_name(model: str) -> str:
@@ -100,17 +100,19 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
     out.print(f"{shown.weight_bytes / 1e6:,.1f} MB in {files}")
     if record is None:
         out.print()
-        _next("search it", f"search --model {shlex.quote(shown.folder)}")
+        _next("search it", f"search --model {shell_word(shown.folder)}")
         return
     _record(shown, record)
-    _next("evaluate it", f"evaluate --model {shlex.quote(shown.folder)}")
-    source, gone = shlex.quote(record["model"]), words(record["removed"])
+    _next("evaluate it", f"evaluate --model {shell_word(shown.folder)}")
+    source, gone = shell_word(record["model"]), shell_word(words(record["removed"]))
     _next("time it", f"latency --model {source} --remove {gone}{pinned(record)}")
 
 
 def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
     out.print(f"made of {record['model']}", soft_wrap=True)
     out.print(f"weights {record['weights']}", soft_wrap=True)
+    if remark := record.get("remark"):
+        out.print(f"note: {remark}", style="yellow", soft_wrap=True)
     if shown.n_blocks != len(record["kept"]):
         out.print(
             f"its config.json has {shown.n_blocks} blocks, prunekit.json {len(record['kept'])}: "

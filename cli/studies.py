@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from rich import box
@@ -11,6 +10,7 @@ from rich.table import Column, Table
 from prunekit.cli.results import duration
 from prunekit.cli.screen import err, out
 from prunekit.core.problem import words
+from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.study.estimate import StudyEstimate
 from prunekit.workflows.study.files import Cell, CellFailure
 from prunekit.workflows.study.run import Study, StudyOutcome
@@ -64,7 +64,7 @@ def show_outcome(outcome: StudyOutcome, quiet: bool = False) -> None:
         variant = f"{missing.model} without {words(missing.removed)}"
         err.print(f"not evaluated: {variant}: {missing.error}", style="red", soft_wrap=True)
     if not quiet:
-        folder = shlex.quote(outcome.folder)
+        folder = shell_word(outcome.folder)
         out.print(f"to see what came out: prunekit report {folder}", soft_wrap=True)
 
 

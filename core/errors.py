@@ -43,3 +43,7 @@ class Interrupted(PrunekitError):
     """Ctrl-C or SIGTERM; the message says the best so far and how to go on."""
 
     exit_status = 130
+
+
+class Remark(UserWarning):
+    """Something that works, and that users must know; the message is one line."""

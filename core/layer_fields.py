@@ -88,6 +88,9 @@ FIELDS: Mapping[str, Rewrite] = {
     "scale_depth": over_root_of_count,
 }
 
+LISTS = (entry_each, numbers, repeated, repeated_runs)
+"""What rewrites a field that is, or then becomes, a list of blocks or of what they are."""
+
 
 def block_count(config: PretrainedConfig) -> int:
     """How many blocks a model of this configuration has; CheckpointError where it does not say."""
@@ -111,13 +114,31 @@ def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfi
     return reread
 
 
+def listed_of_blocks(config: PretrainedConfig) -> dict[str, list[str]]:
+    """What the configuration lists of each block, by field: its entry, or whether it is listed."""
+    _, path = _text_config(config)
+    text = config.to_dict()
+    for name in path:
+        text = text[name]
+    total = block_count(config)
+    alone = [Kept((i,), total) for i in range(total)]
+    lists = {name: rewrite for name, rewrite in FIELDS.items() if rewrite in LISTS}
+    return {
+        name: [repr(rewrite(name, text, kept)) for kept in alone]
+        for name, rewrite in {**_unlisted(text, alone[0]), **lists}.items()
+        if isinstance(text.get(name), list | tuple)
+    }
+
+
+def _unlisted(old: Fields, kept: Kept) -> dict[str, Rewrite]:
+    """Fields that are not in the table and have an entry for each block."""
+    return {name: entry_each for name in old if name not in FIELDS and _per_block(old[name], kept)}
+
+
 def _rewritten(old: Fields, config: PretrainedConfig, removed: Subset) -> Fields:
     kept = Kept.without(removed, getattr(config, _count_name(config)))
-    unlisted = {
-        name: entry_each for name in old if name not in FIELDS and _per_block(old[name], kept)
-    }
     new: dict[str, Any] = {}
-    for name, rewrite in {**unlisted, **FIELDS}.items():
+    for name, rewrite in {**_unlisted(old, kept), **FIELDS}.items():
         if old.get(name) is not None:
             new.update(rewrite(name, old, kept))
     spelled = [getattr(config, "attribute_map", {}).get(name, name) for name in COUNTS]

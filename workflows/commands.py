@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from prunekit.core.options import flag_name, no_flag_name, options_of
 from prunekit.core.registry import Registry
 from prunekit.workflows.config import SearchConfig, Settings, chosen_plugins
+from prunekit.workflows.escaping import shell_line
 
 
 def search_command(config: SearchConfig, registry: Registry, **instead: Any) -> str:
@@ -22,13 +22,13 @@ def search_command(config: SearchConfig, registry: Registry, **instead: Any) -> 
     chosen = chosen_plugins(config.settings, config.options, registry)
     for name, values in config.options.items():
         words += _flags((name,), values, chosen[name].cls)
-    return shlex.join(words)
+    return shell_line(words)
 
 
 def export_command(model: str, removed: Iterable[int]) -> str:
     """The `prunekit export` of blocks that were named by hand."""
     blocks = ",".join(map(str, sorted(removed)))
-    return shlex.join(["prunekit", "export", "--model", model, "--remove", blocks])
+    return shell_line(["prunekit", "export", "--model", model, "--remove", blocks])
 
 
 def _flags(above: tuple[str, ...], values: Mapping[str, Any], cls: type) -> Iterator[str]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.checkpoint import find
-from prunekit.core.errors import CheckpointError, ConfigError, UnfitModel
+from prunekit.core.errors import CheckpointError, ConfigError, Remark, UnfitModel
 from prunekit.core.files import check_writable, rename_into_place, writing
 from prunekit.core.interfaces import OWN_DTYPE, ModelAdapter, Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.options import suggest
+from prunekit.core.patterns import broken_pattern
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
 from prunekit.core.roundtrip import Expectation, check_checkpoint, check_model
@@ -95,6 +97,7 @@ def export_checkpoint(
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
+    record["remark"] = remark = broken_pattern(checkpoint.config(), removed)
     card = model_card(record, config, registry, Path(checkpoint.source))
     pruned = _pruned(adapter, removed, expected, spec.model)
     with rename_into_place(to) as folder:
@@ -106,6 +109,8 @@ def export_checkpoint(
             (folder / CARD).write_text(card, encoding="utf-8")
         del adapter, pruned  # their memory is needed for the model that is read back
         check_checkpoint(folder, expected, spec.trust_remote_code)
+    if remark:
+        warnings.warn(f"{to}: {remark}", Remark, stacklevel=2)
 
 
 def _pruned(

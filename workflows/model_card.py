@@ -13,6 +13,7 @@ from prunekit.core.problem import words
 from prunekit.core.registry import Registry
 from prunekit.workflows.commands import export_command, search_command
 from prunekit.workflows.config import SearchConfig
+from prunekit.workflows.escaping import markdown_code, markdown_text
 from prunekit.workflows.evaluation.comparison import Row
 from prunekit.workflows.evaluation.record import rows_of
 from prunekit.workflows.provenance import FILE as RECORD
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 FILE = "README.md"
 TAGS = ("prunekit", "depth-pruning")
 BEGIN, END = "<!-- prunekit: begin -->", "<!-- prunekit: end -->"
+SECTION = re.compile(f"^{BEGIN}$.*?^{END}$\n*", re.DOTALL | re.MULTILINE)
+"""No text within a section makes a line of its own, so that none is taken for its end."""
 
 
 def model_card(
@@ -36,7 +39,7 @@ def model_card(
     """
     card = _card_of(source)
     _tell_the_hub(card, record["model"])
-    body = re.sub(f"{BEGIN}.*?{END}\n*", "", card.text, flags=re.DOTALL).strip()
+    body = SECTION.sub("", card.text).strip()
     section = _section(record, config, registry)
     if body:
         section += "\n\nWhat follows was written for the model before its blocks were removed."
@@ -74,12 +77,13 @@ def _section(record: Mapping[str, Any], config: SearchConfig | None, registry: R
     lines = [
         "## Depth pruning",
         "",
-        f"This is `{model}` without {len(record['removed'])} of its {record['blocks']} transformer "
-        f"blocks: {total - gone:,} of {total:,} parameters, {gone / total:.1%} fewer.",
+        f"This is {markdown_code(model)} without {len(record['removed'])} of its "
+        f"{record['blocks']} transformer blocks: {total - gone:,} of {total:,} parameters, "
+        f"{gone / total:.1%} fewer.",
         "",
         f"- Removed: blocks {words(record['removed'])}, counted from 0.",
         f"- Kept: blocks {words(record['kept'])}.",
-        f"- Weights they were removed from: `{record['weights']}`.",
+        f"- Weights they were removed from: {markdown_code(record['weights'])}.",
     ]
     revision = pinned(record)
     if record["search"] is None or config is None:
@@ -89,10 +93,13 @@ def _section(record: Mapping[str, Any], config: SearchConfig | None, registry: R
         lines += _search(record["search"])
         instead = {"model": model, "revision": None}
         command = f"{search_command(config, registry, **instead)}{revision} --save pruned"
+    if remark := record.get("remark"):
+        lines += ["", f"**Not for every program:** {markdown_text(remark)}."]
     if record.get("evaluation"):
         lines += _evaluation(record["evaluation"])
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
-    lines += ["", "To repeat:", "", "```sh", command, "```", "", f"Versions: {versions}."]
+    lines += ["", "To repeat:", "", "```sh", command, "```"]
+    lines += ["", f"Versions: {markdown_text(versions)}."]
     return "\n".join(lines)
 
 
@@ -104,7 +111,7 @@ def _evaluation(record: Mapping[str, Any]) -> list[str]:
     ]
     return [
         "",
-        *_table([["", "dense", "pruned", "difference"], ["---"] * 4, *rows]),
+        *_table(["", "dense", "pruned", "difference"], rows),
         "",
         f"Evaluated after the search; ± is the difference's standard error. `{RECORD}` says how.",
     ]
@@ -130,16 +137,16 @@ def _change(row: Row) -> str:
     return f"{row.difference:+.{digits}f}{error}"
 
 
-def _table(rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in rows]
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    texts = [list(map(markdown_text, row)) for row in (head, *rows)]
+    texts.insert(1, ["---"] * len(head))
+    return [f"| {' | '.join(row)} |" for row in texts]
 
 
 def _search(result: Mapping[str, Any]) -> list[str]:
     dense, pruned, difference = result["dense"], result["pruned"], result["difference"]
     names = list(dense["readings"])
     rows = [
-        ["", f"loss ({result['unit']})", *names],
-        ["---"] * (2 + len(names)),
         *(
             [word, _number(x["loss"], 4), *(_number(x["readings"].get(n), 2) for n in names)]
             for word, x in (("dense", dense), ("pruned", pruned))
@@ -148,10 +155,11 @@ def _search(result: Mapping[str, Any]) -> list[str]:
     ]
     asked = f"{result['work']['asked']:,}"
     return [
-        f"- Chosen by the searcher `{result['searcher']}` with the objective "
-        f"`{result['objective']}`, seed {result['seed']}, from {asked} subsets that it asked for.",
+        f"- Chosen by the searcher {markdown_code(result['searcher'])} with the objective "
+        f"{markdown_code(result['objective'])}, seed {markdown_text(str(result['seed']))}, "
+        f"from {asked} subsets that it asked for.",
         "",
-        *_table(rows),
+        *_table(["", f"loss ({result['unit']})", *names], rows),
         "",
         "Losses on the calibration set; ± is the difference's standard error over its samples.",
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 import re
-import shlex
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -16,6 +15,7 @@ from prunekit.core.files import rename_into_place, writing
 from prunekit.core.options import suggest
 from prunekit.core.plugin_checks import RESERVED
 from prunekit.core.registry import KINDS, load
+from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.export import check_target
 
 PREFIX = "prunekit-"
@@ -56,7 +56,7 @@ def new_plugin(name: str, kind: str, to: str | Path | None = None) -> Path:
 
 def _check_place(folder: Path, name: str) -> None:
     if folder.is_dir():
-        new = shlex.quote(str(folder / f"{PREFIX}{name}"))
+        new = shell_word(str(folder / f"{PREFIX}{name}"))
         raise ConfigError(
             f"{folder} exists already, and only a new folder is written; name one, as --to {new}"
         )

@@ -14,6 +14,8 @@ from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
 from prunekit.core.layer_fields import block_count
 from prunekit.core.loading import choose_adapter
 from prunekit.core.options import build, values_of
+from prunekit.core.patterns import Pattern, pattern_of
+from prunekit.core.periods import PeriodSearch
 from prunekit.core.problem import Problem, Subset, single_removals
 from prunekit.core.registry import Entry, Registry
 from prunekit.core.signals import check_differentiable, check_mixed, needs_of
@@ -40,6 +42,8 @@ class Plan:
     """the objectives that it is made of, with their weights; by itself it is its only part"""
     backend: Backend
     problem: Problem
+    pattern: Pattern | None = None
+    """of the model's blocks, where there is one"""
 
     @property
     def is_mix(self) -> bool:
@@ -73,7 +77,10 @@ def resolve(
     checkpoint = find(spec, registry)
     model_config = model_config or checkpoint.config()
     choose_adapter(model_config, settings.adapter, registry)
-    problem = _problem(settings, block_count(model_config))
+    pattern = pattern_of(model_config)
+    period = pattern.period if pattern and settings.keep_pattern else 1
+    problem = _problem(settings, block_count(model_config), period)
+    searcher = made[settings.searcher]
     options = {name: values_of(plugin) for name, plugin in made.items()}
     return Plan(
         config=SearchConfig(
@@ -83,11 +90,12 @@ def resolve(
         spec=spec,
         checkpoint=checkpoint,
         context_length=getattr(model_config.get_text_config(), "max_position_embeddings", None),
-        searcher=made[settings.searcher],
+        searcher=PeriodSearch(searcher, period) if period > 1 else searcher,
         objective=made[settings.objective],
         parts=_parts(made[settings.objective], made),
         backend=made[settings.backend],
         problem=problem,
+        pattern=pattern,
     )
 
 
@@ -138,8 +146,10 @@ def _parts(objective: Any, made: dict[str, Any]) -> tuple[tuple[Objective, float
     return tuple((made[name], weight) for name, weight in objective.parts_by_name().items())
 
 
-def _problem(settings: Settings, n_blocks: int) -> Problem:
+def _problem(settings: Settings, n_blocks: int, period: int) -> Problem:
+    """The question put to the searcher; by default a quarter goes, in whole periods."""
     first, last = settings.protect_first, settings.protect_last
     protected = frozenset(i for i in range(n_blocks) if i < first or i >= n_blocks - last)
-    budget = max(1, n_blocks // 4) if settings.budget is None else settings.budget
+    quarter = max(period, n_blocks // 4 // period * period)
+    budget = quarter if settings.budget is None else settings.budget
     return Problem(n_blocks, budget, protected, settings.seed)

@@ -9,6 +9,7 @@ from typing import Any
 from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import Subset
 from prunekit.workflows.config import SearchConfig
+from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.stored import read_stored
 from prunekit.workflows.versions import versions
 
@@ -53,4 +54,4 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
 def pinned(record: Mapping[str, Any]) -> str:
     """The flag that names the commit of a model from the hub, empty for others."""
     name, _, commit = record["weights"].rpartition("@")
-    return f" --revision {commit}" if name and name == record["model"] else ""
+    return f" --revision {shell_word(commit)}" if name and name == record["model"] else ""

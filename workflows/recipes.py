@@ -15,6 +15,7 @@ from prunekit.core.files import write_text
 from prunekit.core.layer_fields import block_count, without_blocks
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
+from prunekit.workflows.escaping import comment_lines, shell_line, shell_word
 from prunekit.workflows.variant import Variant, check_blocks, check_weights
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def _mergekit(
         **({"dtype": dtype} if dtype else {}),
     }
     remote = " --trust-remote-code" if checkpoint.trust_remote_code else ""
-    head = [_title(variant, config), f"mergekit-yaml{remote} {to.name} PRUNED"]
-    return _comments(head) + yaml.safe_dump(recipe, sort_keys=False, default_flow_style=None)
+    head = [_title(variant, config), f"mergekit-yaml{remote} {shell_word(to.name)} PRUNED"]
+    return comment_lines(head) + yaml.safe_dump(recipe, sort_keys=False, default_flow_style=None)
 
 
 def _mergekit_name(checkpoint: Checkpoint) -> str | dict[str, Any]:
@@ -97,12 +98,13 @@ def _llama_cpp(
         )
     head = [
         _title(variant, config),
-        f"sh {to.name} MODEL.gguf PRUNED.gguf [TYPE]",
+        f"sh {shell_word(to.name)} MODEL.gguf PRUNED.gguf [TYPE]",
         "MODEL.gguf is the whole model, best in f16 or bf16. TYPE is a quantization that",
         "llama-quantize knows; without one the tensors are copied as they are.",
     ]
-    command = f'llama-quantize --prune-layers {words(variant.removed)} "$1" "$2" "${{3:-COPY}}"'
-    return f"#!/bin/sh\n{_comments(head)}set -eu\n{command}\n"
+    prune = shell_line(["llama-quantize", "--prune-layers", words(variant.removed)])
+    command = f'{prune} "$1" "$2" "${{3:-COPY}}"'
+    return f"#!/bin/sh\n{comment_lines(head)}set -eu\n{command}\n"
 
 
 RECIPES: dict[str, Callable[..., str]] = {"mergekit": _mergekit, "llama.cpp": _llama_cpp}
@@ -114,10 +116,6 @@ def _title(variant: Variant, config: PretrainedConfig) -> str:
         f"Written by prunekit {version('prunekit')}: {variant.spec.model} without blocks "
         f"{words(variant.removed)} of blocks 0 to {last}"
     )
-
-
-def _comments(lines: list[str]) -> str:
-    return "".join(f"# {line}\n" for line in lines)
 
 
 def _told_by_block(config: PretrainedConfig, removed: Subset) -> dict[str, Any]:

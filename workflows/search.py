@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.driver import Driver
-from prunekit.core.errors import CheckpointError, Interrupted, StorageError
+from prunekit.core.errors import CheckpointError, Interrupted, Remark, StorageError
 from prunekit.core.files import check_writable, write_text
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import Registry, load
@@ -16,6 +17,7 @@ from prunekit.core.signals import needs_of
 from prunekit.core.trie import block_runs_alone
 from prunekit.workflows.account import Account
 from prunekit.workflows.config import SearchConfig, parse
+from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.export import check_target, export_checkpoint
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import Plan, check_searcher, resolve
@@ -55,10 +57,22 @@ def search(
 
 
 def prepare(config: SearchConfig, registry: Registry, save: str | Path | None = None) -> Plan:
-    """The plan of a search, refused here where its result could not be written to `save`."""
+    """The plan of a search, refused here where its result could not be written to `save`.
+
+    Warns with a Remark where other programs may take what is written for another model.
+    """
     if save:
         check_target(Path(save))
-    return resolve(config, registry)
+    plan = resolve(config, registry)
+    if save and plan.pattern and not plan.config.settings.keep_pattern:
+        warnings.warn(
+            f"the kinds of blocks repeat every {plan.pattern.period} blocks "
+            f"({', '.join(plan.pattern.kinds)}), and llama.cpp and others rely on that; what is "
+            "saved may run in transformers only, unless --keep-pattern is given",
+            Remark,
+            stacklevel=2,
+        )
+    return plan
 
 
 def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> SearchResult:
@@ -80,9 +94,10 @@ def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
     try:
         export_checkpoint(plan.spec, removed, to, result=result.as_dict(), config=plan.config)
     except StorageError as error:
+        run = shell_word(result.run)
         raise StorageError(
-            f"{error}. What was found is kept: `prunekit export --run {result.run} --to FOLDER` "
-            "writes it elsewhere"
+            f"{error}. What was found is kept: `prunekit export --run {run} --to FOLDER` writes it "
+            "elsewhere"
         ) from error
 
 

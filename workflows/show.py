@@ -16,6 +16,7 @@ from prunekit.core.interfaces import Spec
 from prunekit.core.journal import Journal
 from prunekit.core.layer_fields import block_count
 from prunekit.core.registry import load
+from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.evaluation.record import read_record
 from prunekit.workflows.latency import read_latency
 from prunekit.workflows.plan import DEFAULT_DEMO
@@ -116,7 +117,8 @@ def show(path: str | Path, *, workdir: str | Path = "prunekit-runs") -> Shown:
     if (folder / "config.json").is_file():
         return _checkpoint(find(Spec(str(folder)), load()))
     if (folder / "cells.json").is_file():
-        raise ConfigError(f"{path}: the folder of a study; `prunekit report {path}` reads it")
+        command = f"prunekit report {shell_word(str(path))}"
+        raise ConfigError(f"{path}: the folder of a study; `{command}` reads it")
     raise ConfigError(
         f"{path}: nothing to show; expected the folder of a run, its name under {workdir}, the "
         "folder of a checkpoint, or of a journal"

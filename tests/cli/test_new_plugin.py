@@ -65,7 +65,11 @@ def test_the_prefix_of_distributions_may_be_typed_too(prunekit, tmp_path):
     ).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["Mine", "my_own", "1-own", "own-", "my own", "", "prunekit-"])
+NO_NAMES = ["Mine", "my_own", "1-own", "own-", "my own", "", "prunekit-"]
+CODE = ['own"""\nimport os', "own\n", 'own"\n[tool]', "own; touch PWNED", "own$kind"]
+
+
+@pytest.mark.parametrize("name", [*NO_NAMES, *CODE])
 def test_a_name_that_cannot_be_one_is_refused(prunekit, tmp_path, name):
     status, _, err = prunekit("new-plugin", name, "--kind", "searcher")
     assert status == 1

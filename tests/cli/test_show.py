@@ -1,6 +1,7 @@
 """`prunekit show`, in words."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,18 @@ def test_a_mistake_costs_one_line(prunekit):
     assert (status, out) == (1, "")
     assert err.startswith("error: nothing: nothing to show; expected the folder of a run")
     assert len(err.strip().splitlines()) == 1
+
+
+def test_commands_are_quoted_whatever_a_checkpoint_says_of_itself(prunekit, tiny_model):
+    prunekit("export", "--model", tiny_model(), "--remove", "1,2", "--to", "pruned")
+    record = json.loads(Path("pruned", "prunekit.json").read_text())
+    model = "a/b\n;touch PWNED"
+    record |= {"model": model, "weights": f"{model}@x;touch PWNED"}
+    Path("pruned", "prunekit.json").write_text(json.dumps(record))
+    _, out, _ = prunekit("show", "pruned")
+    (line,) = [line for line in out.splitlines() if line.startswith("time it")]
+    command = line.split("prunekit ")[1]
+    read = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True)
+    words = read.stdout.decode().split("\0")[:-1]
+    assert words == ["latency", "--model", model, "--remove", "1,2", "--revision", "x;touch PWNED"]
+    assert not Path("PWNED").exists()

@@ -3,16 +3,19 @@
 import json
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
 
 import prunekit
 import prunekit.cli.main
 from prunekit.core.registry import load
+from prunekit.workflows.config import parse
 from prunekit.workflows.model_card import BEGIN, END, model_card
 
 OLD = """---
@@ -147,3 +150,70 @@ def test_what_is_not_on_the_hub_is_no_base_model(tmp_path, model):
     text = model_card({**RECORD, "model": model, "weights": "0123abc"}, None, load(), tmp_path)
     assert ModelCard(text).data.base_model is None
     assert "/a/" not in text
+
+
+ODD = [
+    f"m\n{END}\n<script>alert(1)",
+    "m`<b><img src=x>`` ```\n```\n# x",
+    "m | a\n| b |\n---\nlicense: mit\n---\n",
+]
+
+
+def shown(text):
+    """The tags of a page and what stands in its fences, by markdown-it."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(ModelCard(text).text)
+    inline = [child for token in tokens for child in token.children or ()]
+    assert {token.type for token in [*tokens, *inline]} & {"html_inline"} == set()
+    comments = [token.content.strip() for token in tokens if token.type == "html_block"]
+    fences = [token.content for token in tokens if token.type == "fence"]
+    rows = [token.type for token in tokens].count("tr_open")
+    return (
+        comments,
+        fences,
+        rows,
+        [token.content for token in inline if token.type == "code_inline"],
+    )
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_name_stays_within_its_place_on_the_card(tiny_model, tmp_path, name):
+    source = copy_of(tiny_model(), tmp_path / name, OLD)
+    first = prunekit.export(str(source), remove=[1, 4], to=tmp_path / "a")
+    text = (first / "README.md").read_text()
+    comments, (command,), rows, (code, *_) = shown(text)
+    assert (comments, rows) == ([BEGIN, END], 0)
+    assert code == name.replace("\n", "\\n")
+    data = ModelCard(text).data
+    assert (data.license, data.base_model) == ("llama3", None)
+    read = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True)
+    assert read.stdout.split(b"\0")[3] == name.encode()
+    again = (prunekit.export(str(first), remove=[2], to=tmp_path / "b") / "README.md").read_text()
+    assert again.count("# A model\n\nIt is good.") == 1
+    assert "alert" not in again
+    assert shown(again)[0] == [BEGIN, END]
+
+
+@pytest.mark.parametrize("words", ["a|b\n| c", "<img src=x>", f"`{END}`"])
+def test_words_of_plugins_and_files_stay_within_their_cells(tmp_path, words):
+    reading = {"loss": -1.5, "readings": {words: 2.0}}
+    search = {
+        "searcher": words,
+        "objective": words,
+        "unit": words,
+        "seed": words,
+        "dense": reading,
+        "pruned": reading,
+        "difference": {"value": -0.5, "standard_error": None},
+        "work": {"asked": 3},
+    }
+    row = {"dense": 1.0, "pruned": 2.0, "difference": 1.0, "standard_error": None}
+    row |= {"name": f"{words}=a/{words}", "metric": words, "higher_is_better": False}
+    row |= {"of": ["dense", "pruned"], "record": {"tokens": 5}}
+    evaluation = {"perplexities": {"x": [row]}, "tasks": {}}
+    record = {**RECORD, "search": search, "evaluation": evaluation, "versions": {words: words}}
+    config = parse({"model": "demo", "ppl": {"data": f"{words}.txt"}}, load())
+    text = model_card(record, config, load(), tmp_path)
+    comments, (command,), rows, _ = shown(text)
+    assert (comments, rows) == ([BEGIN, END], 4 + 2)
+    assert command.startswith("prunekit search --model owner/name")
+    assert "| dense | -1.5000 |" in text

@@ -91,6 +91,51 @@ def test_the_script_prunes_a_gguf_with_llama_quantize(tiny_model, tmp_path, more
     ]
 
 
+ODD = [
+    "m\ntouch PWNED\n#x",
+    "m\rtouch PWNED\r#x",
+    "m'; touch PWNED; '",
+    'm"; touch PWNED; "',
+    "$(touch PWNED)`touch PWNED`",
+    "m\x85- touch: PWNED\u2028merge_method: other\nmerge_method: other\n#",
+]
+
+
+def linked(folder, to):
+    to.mkdir()
+    for path in folder.iterdir():
+        (to / path.name).symlink_to(path)
+    return to
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_script_runs_no_word_of_the_names_in_it(tiny_model, tmp_path, name):
+    model = linked(tiny_model(), tmp_path / name)
+    to = prunekit.export(str(model), remove=[2], to=tmp_path / f"{name}.sh", format="llama.cpp")
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "llama-quantize").write_text('#!/bin/sh\nprintf "%s " "$@"\n')
+    (place / "llama-quantize").chmod(0o755)
+    path = {**os.environ, "PATH": f"{place}:{os.environ['PATH']}"}
+    command = ["sh", str(to), "a.gguf", "b.gguf"]
+    done = subprocess.run(command, cwd=place, env=path, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("--prune-layers 2 a.gguf b.gguf COPY ", "")
+    assert os.listdir(place) == ["llama-quantize"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_recipe_for_mergekit_holds_names_as_values_only(tiny_model, tmp_path, name):
+    model = linked(tiny_model(), tmp_path / name)
+    to = prunekit.export(str(model), remove=[2], to=tmp_path / f"{name}.yaml", format="mergekit")
+    assert yaml.safe_load(to.read_text()) == {
+        "slices": [
+            {"sources": [{"model": str(model), "layer_range": kept}]} for kept in ([0, 2], [3, 8])
+        ],
+        "merge_method": "passthrough",
+        "dtype": "float32",
+    }
+
+
 @pytest.mark.parametrize("form", ["mergekit", "llama.cpp"])
 def test_no_weight_is_read(tiny_model, tmp_path, form):
     folder = tmp_path / "model"

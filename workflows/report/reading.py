@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from prunekit.core.config_file import read_yaml
 from prunekit.core.problem import DENSE, Subset
+from prunekit.workflows.escaping import one_line
 from prunekit.workflows.study.files import (
     Cell,
     CellFailure,
@@ -131,7 +132,10 @@ class Study:
 
 
 def read_study(path: Path) -> Study:
-    """Read what is there; ConfigError where `path` is not the folder of a study."""
+    """Read what is there, every text as one line of characters that can be drawn.
+
+    ConfigError where `path` is not the folder of a study.
+    """
     folder = StudyFolder(path)
     planned = folder.cells()
     outcomes = [(cell, folder.cell(cell)) for cell in planned]
@@ -147,7 +151,7 @@ def read_study(path: Path) -> Study:
     protocols = _distinct(name for e in evaluated.values() for name in e.perplexities)
     scores = {key: _scores(e, tasks, protocols) for key, e in evaluated.items()}
     pairs = {(cell.model, cell.objective) for cell in planned}
-    return Study(
+    study = Study(
         planned=tuple(planned),
         runs=tuple(
             Run(r, scores.get((r.cell.model, frozenset(r.removed)), Scores())) for r in results
@@ -161,6 +165,21 @@ def read_study(path: Path) -> Study:
         tasks=tuple(tasks),
         protocols=tuple(protocols),
     )
+    drawable: Study = _in_lines(study)
+    return drawable
+
+
+def _in_lines(found: Any) -> Any:
+    """The same with `one_line` of every text in it."""
+    if isinstance(found, str):
+        return one_line(found)
+    if isinstance(found, tuple):
+        return tuple(map(_in_lines, found))
+    if isinstance(found, Mapping):
+        return {_in_lines(key): _in_lines(value) for key, value in found.items()}
+    if is_dataclass(found) and not isinstance(found, type):
+        return replace(found, **{f.name: _in_lines(getattr(found, f.name)) for f in fields(found)})
+    return found
 
 
 def _evaluation_asked(path: Path) -> Mapping[str, Any] | None:

@@ -4,34 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "∞": r"$\infty$",
-    "–": "--",
-    "×": r"$\times$",
-    "ρ": r"$\rho$",
-    "σ": r"$\sigma$",
-    "²": r"$^2$",
-    "\u00a0": "~",
-}
+from prunekit.workflows.escaping import csv_value, latex_text, markdown_text
 
 
 @dataclass(frozen=True)
@@ -83,20 +60,16 @@ def markdown(tables: Sequence[Table]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    heads = [_cell(column.words) for column in table.columns]
+    heads = [markdown_text(column.words) for column in table.columns]
     rules = ["--:" if column.is_number else ":--" for column in table.columns]
     marks = {"best": "**{}**", "lowest loss": "<u>{}</u>", "": "{}"}
     rows = [
-        [marks[entry.mark].format(_cell(entry.text)) for entry in row]
+        [marks[entry.mark].format(markdown_text(entry.text)) for entry in row]
         for section in table.sections
         for row in section
     ]
     lines = [f"| {' | '.join(row)} |" for row in (heads, rules, *rows)]
-    return f"**{_cell(table.title)}**\n\n" + "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return re.sub(r"([|*<>\\`]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", text)
+    return f"**{markdown_text(table.title)}**\n\n" + "\n".join(lines) + "\n"
 
 
 def latex(tables: Sequence[Table]) -> str:
@@ -105,10 +78,10 @@ def latex(tables: Sequence[Table]) -> str:
 
 
 def _latex(table: Table) -> str:
-    heads = " & ".join(escaped(column.name) for column in table.columns)
+    heads = " & ".join(latex_text(column.name) for column in table.columns)
     return (
         "\\begin{table}\n\\centering\n\\footnotesize\n\\setlength{\\tabcolsep}{4pt}\n"
-        f"\\caption{{{escaped(table.title)}}}\n"
+        f"\\caption{{{latex_text(table.title)}}}\n"
         f"\\begin{{tabular}}{{{''.join('r' if c.is_number else 'l' for c in table.columns)}}}\n"
         f"\\toprule\n{_latex_groups(table)}{heads} \\\\\n\\midrule\n"
         + "\\midrule\n".join(_latex_sections(table))
@@ -122,7 +95,7 @@ def _latex_sections(table: Table) -> Iterator[str]:
     for section in table.sections:
         lines = []
         for row in section:
-            texts = [marks[entry.mark] % escaped(entry.text) for entry in row]
+            texts = [marks[entry.mark] % latex_text(entry.text) for entry in row]
             n_same = sum(1 for _ in takewhile(lambda same: same, map(str.__eq__, texts, above)))
             shown = [
                 "" if i < n_same and column.repeats else text
@@ -138,27 +111,18 @@ def _latex_groups(table: Table) -> str:
         return ""
     names, rules, first = [], [], 1
     for name, width in table.groups:
-        names.append(f"\\multicolumn{{{width}}}{{c}}{{{escaped(name)}}}")
+        names.append(f"\\multicolumn{{{width}}}{{c}}{{{latex_text(name)}}}")
         if name:
             rules.append(f"\\cmidrule(lr){{{first}-{first + width - 1}}}")
         first += width
     return f"{' & '.join(names)} \\\\\n{' '.join(rules)}\n"
 
 
-def escaped(text: str) -> str:
-    r"""Text that LaTeX sets as it stands.
-
-    >>> print(escaped("arc_easy: 50 % ± 1"))
-    arc\_easy: 50 \% $\pm$ 1
-    """
-    return "".join(LATEX.get(letter, letter) for letter in text)
-
-
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     """One line a record, numbers in full; what is not there is empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     target = io.StringIO()
-    writer = csv.DictWriter(target, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(map(csv_value, names))
+    writer.writerows([csv_value(row.get(name)) for name in names] for row in rows)
     return target.getvalue()

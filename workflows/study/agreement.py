@@ -41,8 +41,10 @@ def agree(folder: Path, config: StudyConfig) -> None:
 
 def _meanings(config: StudyConfig) -> dict[str, dict[str, Any]]:
     meanings = {kind: {d.label: _what(d.resolved) for d in getattr(config, kind)} for kind in KINDS}
-    settings = ("protect_first", "protect_last", "dtype")
-    return {**meanings, "all": {"settings": {key: config.shared[key] for key in settings}}}
+    settings = {key: config.shared[key] for key in ("protect_first", "protect_last", "dtype")}
+    if config.shared["keep_pattern"]:  # named only then, as studies begun before know no such key
+        settings["keep_pattern"] = True
+    return {**meanings, "all": {"settings": settings}}
 
 
 def _what(resolved: Mapping[str, Any]) -> dict[str, Any]:

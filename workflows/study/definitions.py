@@ -20,9 +20,9 @@ from prunekit.workflows.plan import spec_of
 from prunekit.workflows.study.files import slug
 
 Key: TypeAlias = tuple[str, ...]
-PROTECTION = ("protect_first", "protect_last")
+OF_BLOCKS = ("protect_first", "protect_last", "keep_pattern")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-MODEL_KEYS = (*(field.name for field in fields(Spec)), *PROTECTION, "config")
+MODEL_KEYS = (*(field.name for field in fields(Spec)), *OF_BLOCKS, "config")
 
 
 @dataclass(frozen=True)

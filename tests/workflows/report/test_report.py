@@ -3,6 +3,7 @@
 import html.parser
 import json
 import re
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ import prunekit
 from prunekit.core.errors import ConfigError
 from prunekit.workflows.report.reading import read_study
 from prunekit.workflows.report.writing import NAMES
+from prunekit.workflows.study.files import Cell, CellFailure, Importance, VariantEvaluation
 
 SMALL = {
     "models": ("demo:qwen3",),
@@ -203,3 +205,33 @@ def test_labels_are_text_wherever_they_stand(make_study, tmp_path):
     svg = (folder.path / "report" / "figures" / "masks.svg").read_text()
     assert "a&lt;b&gt;&amp;" in svg
     assert "$d$" in svg
+
+
+SCRIPT = '<script>alert(1)</script>"><img src=x>&amp;$x$]]>-->'
+HIDDEN = "a\x01b\x1b[2J\nc\u2028d\ud800"
+
+
+def test_labels_and_errors_stay_text_on_the_page_and_in_the_figures(by_hand):
+    labels = (SCRIPT, HIDDEN)
+    cells = [
+        Cell(m, "ppl", s, 2, 0, d) for m in labels for s in ("greedy", *labels) for d in (0, 1)
+    ]
+    *searched, failed = cells
+    runs = [(cell, (cell.draw, 2 + i % 3), 0.1 * i) for i, cell in enumerate(searched)]
+    scores = [
+        VariantEvaluation(m, s, {SCRIPT: 2.0}, {HIDDEN: 0.5}) for m in labels for s in [(), (0, 2)]
+    ]
+    folder = by_hand(runs, scores, planned=cells)
+    folder.write_cell(CellFailure(failed, SCRIPT))
+    for model in labels:
+        folder.write_importance(Importance(model, "ppl", 0, HIDDEN, 3.0, (3.5,) * 8))
+    made = prunekit.report(folder.path)
+    page = page_of(made)
+    assert not page.all("script")
+    assert not page.all("img")
+    assert "".join(page.text).count(SCRIPT) > 3
+    figures = list((made.folder / "figures").glob("*.svg"))
+    assert len(figures) > 3
+    for path in figures:
+        tags = {element.tag.rpartition("}")[2] for element in ElementTree.parse(path).iter()}
+        assert not tags & {"script", "img", "image"}

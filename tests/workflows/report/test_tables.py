@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from dataclasses import replace
 
@@ -175,9 +176,40 @@ def test_markdown_has_a_heading_a_rule_and_marks():
         "",
         "| model | g#1 a_b | g#1 c |",
         "| :-- | --: | --: |",
-        r"| x\_$ | **1 ± 2** | – |",
-        r"| x\_$ | ∞ | <u>3</u> |",
+        r"| x\_\$ | **1 ± 2** | – |",
+        r"| x\_\$ | ∞ | <u>3</u> |",
     ]
+
+
+LABELS = ["=1+1", "-2|3\n| x", "[5cm] <script>alert(1)</script> $\\x$", "a\x01b\rc\u2028d\ud800"]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_label_stays_in_its_cell_in_every_form(by_hand, label):
+    cells = [Cell(label, "ppl", searcher, 2, 0, 0) for searcher in ("greedy", f"{label} 2")]
+    runs = [(cell, (1, 2), -0.5) for cell in cells]
+    scores = [VariantEvaluation(label, (1, 2), {label: 2.0}, {f"{label} task": 0.5})]
+    for sheet in sheets(read_study(by_hand(runs, scores).path)):
+        for name, text in sheet.files.items():
+            text.encode()
+            lines = text.splitlines()
+            if name == "csv":
+                found = list(csv.reader(io.StringIO(text)))
+                assert {len(row) for row in found} == {len(found[0])}
+                assert len(found) == len(sheet.rows) + 1
+                assert not [c for row in found for c in row if c[:1] in "=+@-" and not number(c)]
+            elif name == "md":
+                tables = [line for line in lines if line.startswith("| ")]
+                n_rows = sum(len(s) for table in sheet.tables for s in table.sections)
+                assert len(tables) == n_rows + 2 * len(sheet.tables)
+                assert "<script" not in text.replace(r"\<", "")
+            else:
+                check_latex(text)
+                assert not re.search(r"\\\\\s*[\[*]|rule\s*\[", text)
+
+
+def number(cell):
+    return not cell or math.isfinite(float(cell))
 
 
 def test_a_cost_that_leaves_out_signals_says_so(by_hand):

@@ -22,6 +22,7 @@ from prunekit.workflows.study.files import StudyFolder
             "another objective 'ppl' (data was demo, is not given, samples was 4, is 5",
         ),
         ({"protect_first": 1}, "other settings (protect_first was 0, is 1)"),
+        ({"keep_pattern": True}, "other settings (keep_pattern was not given, is True)"),
         ({"dtype": "float32"}, "other settings (dtype was auto, is float32)"),
     ],
 )

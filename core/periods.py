@@ -1,0 +1,127 @@
+"""Let a searcher remove whole periods, so that a pattern of the blocks is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prunekit.core.driver import Driver, check_problem
+from prunekit.core.errors import ConfigError
+from prunekit.core.interfaces import Search, Searcher
+from prunekit.core.problem import Problem, Subset
+from prunekit.core.signals import needs_of
+
+Table = Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class PeriodSearch:
+    """The search of another searcher, which removes runs of `period` blocks instead of blocks.
+
+    If the kinds of blocks repeat after `period` blocks, those that stay follow the same pattern
+    wherever such a run begins. For each of the first `period` blocks, the model is cut into runs
+    from there on, and the searcher chooses among these; the best of the choices is taken.
+    """
+
+    name: ClassVar[str] = "whole-periods"
+    searcher: Searcher
+    period: int
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The signals that the searcher needs."""
+        return needs_of(self.searcher)
+
+    def check_problem(self, problem: Problem) -> None:
+        """ConfigError where no such runs fit the budget, or the searcher refuses them."""
+        for cut in self._cuts(problem):
+            if cut.budget < len(cut.removable):
+                check_problem(self.searcher, cut.problem(problem))
+
+    def search(self, problem: Problem) -> Search:
+        """Search among the runs of each cut, one cut after the other."""
+        choices = []
+        for cut in self._cuts(problem):
+            if cut.budget == len(cut.removable):
+                choices.append(cut.blocks(frozenset(cut.removable)))
+                continue
+            driver = Driver(self.searcher, cut.problem(problem))
+            while driver.request is not None:
+                losses = yield [cut.blocks(runs) for runs in driver.request]
+                driver.answer(losses)
+            assert driver.removed is not None
+            choices.append(cut.blocks(driver.removed))
+        losses = yield choices
+        return min(zip(losses, map(sorted, choices), choices, strict=True))[-1]
+
+    def _cuts(self, problem: Problem) -> list[_Cut]:
+        runs, rest = divmod(problem.budget, self.period)
+        cuts = [_Cut(start, self.period, problem, runs) for start in range(self.period)]
+        most = self.period * max(len(cut.removable) for cut in cuts)
+        if most == problem.n_blocks:
+            most -= self.period
+        if rest or problem.budget > most:
+            fits = range(self.period, most + 1, self.period)
+            possible = ", ".join(map(str, fits)) or "none"
+            raise ConfigError(
+                f"the budget is {problem.budget}, but --keep-pattern removes whole periods of "
+                f"{self.period} blocks; choose one of: {possible}; or leave that flag out"
+            )
+        return [cut for cut in cuts if runs <= len(cut.removable)]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The blocks from `start` on in runs of `length`; what is left at either end stays."""
+
+    start: int
+    length: int
+    whole: Problem
+    budget: int
+    """runs to remove"""
+
+    @property
+    def count(self) -> int:
+        return (self.whole.n_blocks - self.start) // self.length
+
+    @property
+    def removable(self) -> tuple[int, ...]:
+        """Runs without a protected block."""
+        return tuple(i for i in range(self.count) if not self._run(i) & self.whole.protected)
+
+    def blocks(self, runs: Subset) -> Subset:
+        """The blocks of some runs."""
+        return frozenset().union(*map(self._run, runs))
+
+    def problem(self, whole: Problem) -> Problem:
+        """The searcher's question, with runs in the place of blocks."""
+        return Problem(
+            n_blocks=self.count,
+            budget=self.budget,
+            protected=frozenset(range(self.count)) - set(self.removable),
+            seed=whole.seed,
+            signals=self._signals(whole.signals),
+        )
+
+    def _run(self, index: int) -> Subset:
+        first = self.start + index * self.length
+        return frozenset(range(first, first + self.length))
+
+    def _signals(self, of_blocks: Mapping[str, Table]) -> dict[str, Table]:
+        """Of one gate for all blocks of a run, and of what enters runs instead of blocks."""
+        runs = [sorted(self._run(i)) for i in range(self.count)]
+        edges = [self.start + i * self.length for i in range(self.count + 1)]
+        reduced: dict[str, Table] = {}
+        for name, table in of_blocks.items():
+            if name == "gate_gradients":
+                reduced[name] = [[sum(row[i] for i in run) for run in runs] for row in table]
+            elif name == "gate_hessian":
+                reduced[name] = [[_sum(table, a, b) for b in runs] for a in runs]
+            else:
+                reduced[name] = [[table[a][b] for b in edges] for a in edges]
+        return reduced
+
+
+def _sum(table: Table, rows: Sequence[int], columns: Sequence[int]) -> float:
+    return sum(table[i][j] for i in rows for j in columns)
