@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 DEMO = "demo:"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -58,13 +56,6 @@ class Checkpoint:
         except CheckpointError as error:
             raise CheckpointError(f"the tokenizer cannot be read: {error}") from error
         return tokenizer
-
-    def copy_processors(self, folder: Path) -> None:
-        """Copy what turns pictures and sounds into input, where the model has such."""
-        source = self.folder()
-        for name in PROCESSORS:
-            if (source / name).is_file():
-                shutil.copyfile(source / name, folder / name)
 
     def identity(self) -> str:
         """The commit of a model from the hub, a digest of the files of a folder."""
