@@ -57,13 +57,13 @@ def _change(
     """Change what the file says of blocks, some in two places; returns the part of the blocks."""
     parts = nested(fields, path)
     own = parts[-1]
-    as_worded = {**before.to_dict(), **own}  # what the file leaves out may be needed to reckon
-    changed = rewritten(as_worded, before, removed)
+    known = before.to_dict()
+    changed = rewritten({**known, **own}, before, removed)  # a cadence may need what is left out
     own.update((name, changed[name]) for name in changed if name in own)
     for part in parts:
-        for name, value in part.items():
+        for name in part.keys() - (known.keys() - changed.keys()):
             was, becomes = getattr(before, name, None), getattr(after, name, None)
-            if was == value != becomes:  # an alias, or what follows from other fields
+            if was == part[name] != becomes:  # an alias, or what follows from other fields
                 part[name] = becomes
     return own
 
