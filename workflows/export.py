@@ -25,7 +25,7 @@ from prunekit.workflows.model_card import FILE as CARD
 from prunekit.workflows.model_card import model_card
 from prunekit.workflows.model_config import FILE as CONFIG
 from prunekit.workflows.model_config import config_json
-from prunekit.workflows.provenance import FILE, provenance
+from prunekit.workflows.provenance import FILE, portable, provenance
 from prunekit.workflows.quiet import quietly
 from prunekit.workflows.recipes import RECIPES, write_recipe
 from prunekit.workflows.side_files import copy_side_files
@@ -97,7 +97,8 @@ def export_checkpoint(
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
-    card = model_card(record, config, registry, Path(checkpoint.source))
+    told = config and portable(config)
+    card = model_card(record, told, registry, Path(checkpoint.source))
     with _refusing(spec.model, removed):
         pruned = adapter.without(removed)
         check_model(pruned, expected)
