@@ -45,7 +45,10 @@ class Checkpoint:
         return config
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer; CheckpointError where there is none."""
+        """The tokenizer; CheckpointError where there is none.
+
+        Of some families transformers makes one up then, of special tokens alone.
+        """
         from transformers import AutoTokenizer
 
         try:
@@ -55,6 +58,10 @@ class Checkpoint:
                 )
         except CheckpointError as error:
             raise CheckpointError(f"the tokenizer cannot be read: {error}") from error
+        if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+            raise CheckpointError(
+                f"{self.source} holds no tokenizer; copy the files of the model's own into it"
+            )
         return tokenizer
 
     def identity(self) -> str:
