@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 DEMO = "demo:"
-PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -55,7 +53,10 @@ class Checkpoint:
         return config
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer; CheckpointError where there is none."""
+        """The tokenizer; CheckpointError where there is none.
+
+        Of some families transformers makes one up then, of special tokens alone.
+        """
         from transformers import AutoTokenizer
 
         where = self._where()
@@ -66,14 +67,11 @@ class Checkpoint:
                 )
         except CheckpointError as error:
             raise CheckpointError(f"the tokenizer cannot be read: {error}") from error
+        if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+            raise CheckpointError(
+                f"{self.source} holds no tokenizer; copy the files of the model's own into it"
+            )
         return tokenizer
-
-    def copy_processors(self, folder: Path) -> None:
-        """Copy what turns pictures and sounds into input, where the model has such."""
-        source = self.folder()
-        for name in PROCESSORS:
-            if (source / name).is_file():
-                shutil.copyfile(source / name, folder / name)
 
     def identity(self) -> str:
         """The commit of a model from the hub, a digest of what is read of a folder.

@@ -94,7 +94,7 @@ LISTS = (entry_each, numbers, repeated, repeated_runs)
 
 def block_count(config: PretrainedConfig) -> int:
     """How many blocks a model of this configuration has; CheckpointError where it does not say."""
-    text, _ = _text_config(config)
+    text, _ = text_config(config)
     return int(getattr(text, _count_name(text)))
 
 
@@ -104,11 +104,11 @@ def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfi
     Raises UnfitModel where that cannot be said. A nested text configuration is followed.
     """
     fields = config.to_dict()
-    text_config, path = _text_config(config)
+    part, path = text_config(config)
     text = fields
     for name in path:
         text = text[name]
-    text.update(_rewritten(text, text_config, removed))
+    text.update(rewritten(text, part, removed))
     pruned = type(config).from_dict(fields)
     reread: PretrainedConfig = type(config).from_dict(pruned.to_diff_dict())
     return reread
@@ -116,7 +116,7 @@ def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfi
 
 def listed_of_blocks(config: PretrainedConfig) -> dict[str, list[str]]:
     """What the configuration lists of each block, by field: its entry, or whether it is listed."""
-    _, path = _text_config(config)
+    _, path = text_config(config)
     text = config.to_dict()
     for name in path:
         text = text[name]
@@ -135,7 +135,11 @@ def _unlisted(old: Fields, kept: Kept) -> dict[str, Rewrite]:
     return {name: entry_each for name in old if name not in FIELDS and _per_block(old[name], kept)}
 
 
-def _rewritten(old: Fields, config: PretrainedConfig, removed: Subset) -> Fields:
+def rewritten(old: Fields, config: PretrainedConfig, removed: Subset) -> Fields:
+    """The fields of `old` that speak of blocks, as they are without the removed ones.
+
+    `config` is the text configuration that `old` belongs to. Raises UnfitModel as above.
+    """
     kept = Kept.without(removed, getattr(config, _count_name(config)))
     new: dict[str, Any] = {}
     for name, rewrite in {**_unlisted(old, kept), **FIELDS}.items():
@@ -160,7 +164,7 @@ def _count_name(config: PretrainedConfig) -> str:
     )
 
 
-def _text_config(config: PretrainedConfig) -> tuple[PretrainedConfig, tuple[str, ...]]:
+def text_config(config: PretrainedConfig) -> tuple[PretrainedConfig, tuple[str, ...]]:
     """The part that describes the blocks, and where in the whole it stands."""
     text = config.get_text_config(decoder=True)
     path = _path(config, text)

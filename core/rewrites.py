@@ -70,8 +70,8 @@ def entry_by_number(name: str, old: Fields, kept: Kept) -> Fields:
 
 
 def first(name: str, old: Fields, kept: Kept) -> Fields:
-    """So many of the first blocks."""
-    return {name: sum(i < old[name] for i in kept.blocks)}
+    """So many of the first blocks; a number beyond the last means all, and goes on to do so."""
+    return {name: sum(i < old[name] for i in kept.blocks)} if old[name] <= kept.total else {}
 
 
 def last(name: str, old: Fields, kept: Kept) -> Fields:

@@ -126,6 +126,26 @@ def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: boo
         raise CheckpointError(f"the written checkpoint is not the pruned model: {error}") from error
 
 
+def check_dtype(folder: Path, source: Checkpoint, asked: str | None) -> None:
+    """Raise CheckpointError unless files and configuration hold the dtype that was asked for.
+
+    Where none was, they must be as those of `source`.
+    """
+    written = _dtypes(Checkpoint(str(folder), trust_remote_code=source.trust_remote_code))
+    wanted = _dtypes(source) if asked is None else (asked, asked)
+    if written != wanted:
+        raise CheckpointError(
+            f"the written checkpoint holds {written[0]} and its config.json says {written[1]}; "
+            f"expected {wanted[0]} and {wanted[1]}"
+        )
+
+
+def _dtypes(checkpoint: Checkpoint) -> tuple[str, str]:
+    """In what the weights are stored, and what the configuration says of that."""
+    said = checkpoint.config().get_text_config().dtype
+    return _name(checkpoint.dtype()), str(said).removeprefix("torch.")
+
+
 def _load_whole(checkpoint: Checkpoint, expected: Expectation) -> Any:
     with readable(checkpoint):
         loaded: Any = auto_class(checkpoint.config()).from_pretrained(

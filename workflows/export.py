@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,27 +14,29 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.checkpoint import find
 from prunekit.core.errors import CheckpointError, ConfigError, Remark, UnfitModel
 from prunekit.core.files import check_writable, rename_into_place, writing
-from prunekit.core.interfaces import OWN_DTYPE, ModelAdapter, Spec
+from prunekit.core.interfaces import OWN_DTYPE, Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.options import suggest
 from prunekit.core.patterns import broken_pattern
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
-from prunekit.core.roundtrip import Expectation, check_checkpoint, check_model
+from prunekit.core.roundtrip import Expectation, check_checkpoint, check_dtype, check_model
 from prunekit.workflows.config import SearchConfig
 from prunekit.workflows.evaluation.record import read_record
 from prunekit.workflows.model_card import FILE as CARD
 from prunekit.workflows.model_card import model_card
-from prunekit.workflows.provenance import FILE, provenance
+from prunekit.workflows.model_config import FILE as CONFIG
+from prunekit.workflows.model_config import config_json
+from prunekit.workflows.provenance import FILE, portable, provenance
 from prunekit.workflows.quiet import quietly
 from prunekit.workflows.recipes import RECIPES, write_recipe
 from prunekit.workflows.sharing import sharing
+from prunekit.workflows.side_files import copy_side_files
 from prunekit.workflows.variant import check_blocks, check_weights, choose_variant
 from prunekit.workflows.weights import write_weights
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
 
 FORMATS = ("hf", *RECIPES)
 
@@ -98,39 +101,41 @@ def export_checkpoint(
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
     record["remark"] = remark = broken_pattern(checkpoint.config(), removed)
-    card = model_card(record, config, registry, Path(checkpoint.source))
-    pruned = _pruned(adapter, removed, expected, spec.model)
+    told = config and portable(config)
+    card = model_card(record, told, registry, checkpoint.folder())
+    with adapter.bypassing(DENSE) as dense:
+        pass  # with nothing bypassed it is the model itself, and stays so
+    with _refusing(spec.model, removed):
+        pruned = sharing(adapter, dense).without(removed)
+        check_model(pruned, expected, dense)
+        settings = config_json(checkpoint, removed, dtype)
     with rename_into_place(to) as folder:
         with writing(to):
             write_weights(pruned, checkpoint, removed, folder, _torch_dtype(dtype))
-            checkpoint.tokenizer().save_pretrained(folder)
-            checkpoint.copy_processors(folder)
+            (folder / CONFIG).write_text(settings, encoding="utf-8")
+            copy_side_files(checkpoint, folder)
             (folder / FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             (folder / CARD).write_text(card, encoding="utf-8")
-        del adapter, pruned  # their memory is needed for the model that is read back
+        del adapter, dense, pruned  # their memory is needed for the model that is read back
         check_checkpoint(folder, expected, spec.trust_remote_code)
+        check_dtype(folder, checkpoint, dtype)
     if remark:
         warnings.warn(f"{to}: {remark}", Remark, stacklevel=2)
 
 
-def _pruned(
-    adapter: ModelAdapter, removed: Subset, expected: Expectation, model: str
-) -> PreTrainedModel:
-    """The pruned model, proven in memory, so that a refusal comes before a byte is written."""
+@contextlib.contextmanager
+def _refusing(model: str, removed: Subset) -> Iterator[None]:
+    """Say of a model that cannot be written why not, before a byte is."""
     import transformers
 
-    with adapter.bypassing(DENSE) as dense:
-        pass  # with nothing bypassed it is the model itself, and stays so
     try:
-        pruned = sharing(adapter, dense).without(removed)
-        check_model(pruned, expected, dense)
+        yield
     except UnfitModel as error:
         raise CheckpointError(
             f"{model} without blocks {words(removed)} cannot be written as a checkpoint that "
             f"transformers {transformers.__version__} loads, so nothing was: {error}. Other blocks "
             "may do; --protect-first and --protect-last keep blocks out of a search"
         ) from error
-    return pruned
 
 
 def _torch_dtype(name: str | None) -> torch.dtype | None:

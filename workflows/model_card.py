@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.checkpoint import DEMO
 from prunekit.core.problem import words
 from prunekit.core.registry import Registry
 from prunekit.workflows.commands import export_command, search_command
@@ -38,7 +37,7 @@ def model_card(
     model. The section on pruning goes in front, in place of an earlier one.
     """
     card = _card_of(source)
-    _tell_the_hub(card, record["model"])
+    _tell_the_hub(card, record["model"] if pinned(record) else None)
     body = SECTION.sub("", card.text).strip()
     section = _section(record, config, registry)
     if body:
@@ -60,10 +59,10 @@ def _card_of(source: Path) -> ModelCard:
         return ModelCard(f"---\n{{}}\n---\n{text}")
 
 
-def _tell_the_hub(card: ModelCard, model: str) -> None:
+def _tell_the_hub(card: ModelCard, model: str | None) -> None:
     """Front matter; `base_model` must be a name on the hub, or the hub refuses the card."""
     data = card.data
-    if not model.startswith(DEMO) and not Path(model).is_absolute():
+    if model is not None:
         data["base_model"] = model
     data["eval_results"] = data["model_name"] = None
     data["library_name"] = data.get("library_name") or "transformers"

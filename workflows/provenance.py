@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import Subset
-from prunekit.workflows.config import SearchConfig
+from prunekit.workflows.config import SearchConfig, Settings
 from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.stored import read_stored
 from prunekit.workflows.versions import versions
@@ -28,7 +30,7 @@ def provenance(
     """Which model, weights and blocks; the search that chose them, and its evaluation, if any."""
     return {
         "schema": SCHEMA,
-        "model": model,
+        "model": name_of(model),
         "weights": facts.fingerprint["weights"],
         "blocks": facts.n_blocks,
         "removed": sorted(removed),
@@ -36,10 +38,40 @@ def provenance(
         "parameters": facts.parameters,
         "parameters_removed": sum(facts.block_parameters[i] for i in removed),
         "versions": versions(),
-        "search": result,
-        "config": None if config is None else config.as_dict(),
-        "evaluation": evaluation,
+        "search": result and {**without_paths(result), "run": Path(result["run"]).name},
+        "config": config and portable(config).as_dict(),
+        "evaluation": without_paths(evaluation),
     }
+
+
+def name_of(place: str) -> str:
+    """The last name of a path, which says nothing of the machine; any other word as it is.
+
+    >>> name_of("/home/jo/models/tiny"), name_of("owner/name"), name_of("lambada=~/own.jsonl")
+    ('tiny', 'owner/name', 'lambada=own.jsonl')
+    """
+    protocol, equals, file = place.partition("=")
+    if equals and not os.path.lexists(place):
+        return f"{protocol}={name_of(file)}"
+    is_path = place.startswith(("/", "~", "./", "../")) or place in (".", "..")
+    if is_path or (os.sep in place and os.path.lexists(place)):
+        return os.path.basename(os.path.abspath(place))
+    return place
+
+
+def portable(config: SearchConfig) -> SearchConfig:
+    """The same search, told without the places where this machine has model and data."""
+    settings = without_paths(dataclasses.asdict(config.settings))
+    return SearchConfig(Settings(**settings), without_paths(config.options))
+
+
+def without_paths(value: Any) -> Any:
+    """Plain data, keys too, with names in place of paths."""
+    if isinstance(value, Mapping):
+        return {without_paths(key): without_paths(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(without_paths(item) for item in value)
+    return name_of(value) if isinstance(value, str) else value
 
 
 def read_provenance(folder: Path) -> dict[str, Any] | None:

@@ -37,13 +37,12 @@ def write_weights(
     """Write the weights of `model`, which is `checkpoint` without the blocks `removed`.
 
     With a dtype, what is stored in the checkpoint's own dtype is converted to it. Where the names
-    in the files do not tell which weights are a block's, `model` itself is saved.
+    in the files do not tell which weights are a block's, those of `model` itself are saved.
     """
     weights = _without_blocks(checkpoint.tensors(), model, removed)
-    if not weights or _shares_between_blocks(model) or model.is_remote_code():
-        model.save_pretrained(folder, max_shard_size=SHARD_BYTES)
+    if not weights or _shares_between_blocks(model):
+        _save(model, folder)
         return
-    _write_settings(model, folder)
     own = checkpoint.dtype()
     _write_shards(
         weights, folder, lambda stored: dtype if dtype is not None and stored == own else stored
@@ -84,12 +83,12 @@ def _shares_between_blocks(model: Any) -> bool:
     return len(set(owned)) < len(owned)
 
 
-def _write_settings(model: Any, folder: Path) -> None:
-    model.config.architectures = [type(model).__name__]
-    model.config.dtype = str(model.dtype).removeprefix("torch.")
-    model.config.save_pretrained(folder)
-    if model.can_generate():
-        model.generation_config.save_pretrained(folder)
+def _save(model: Any, folder: Path) -> None:
+    """Save the weights alone: what else the model would save is written from the source."""
+    model.save_pretrained(folder, max_shard_size=SHARD_BYTES)
+    for path in folder.iterdir():
+        if not path.name.endswith((".safetensors", INDEX)):
+            path.unlink()
 
 
 def _write_shards(

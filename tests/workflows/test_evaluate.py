@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import prunekit
+import prunekit.workflows.evaluation.origin as origin
 import prunekit.workflows.evaluation.target as targets
 from prunekit.core import CheckpointError, ConfigError
 from prunekit.workflows.evaluation.gate import GateMissed
@@ -89,8 +90,14 @@ def test_errors_are_over_the_same_windows_and_items(tiny_model, tmp_path):
     assert TaskReading("x", "acc", 0.5, True, (0.0, 1.0), {}).standard_error == 0.5
 
 
-def test_a_pruned_checkpoint_is_set_beside_the_model_it_was_made_of(tiny_model, tmp_path):
-    model = str(tiny_model("llama3"))
+@pytest.fixture
+def beside(tiny_model, tmp_path):
+    """A model in the folder in which its exports are written."""
+    return shutil.copytree(tiny_model("llama3"), tmp_path / "model")
+
+
+def test_a_pruned_checkpoint_is_set_beside_the_model_it_was_made_of(beside, tmp_path):
+    model = str(beside)
     pruned = prunekit.export(model, remove=[2, 3], to=tmp_path / "pruned")
     work = tmp_path / "work"
     result = prunekit.evaluate(str(pruned), workdir=work, **QUICK)
@@ -103,9 +110,8 @@ def test_a_pruned_checkpoint_is_set_beside_the_model_it_was_made_of(tiny_model, 
     assert result.tasks["demo"].difference == same.tasks["demo"].difference
 
 
-def test_the_dense_model_is_evaluated_in_the_dtype_of_the_pruned_one(tiny_model, tmp_path):
-    model = str(tiny_model("llama3"))
-    pruned = prunekit.export(model, remove=[2], to=tmp_path / "pruned", dtype="float16")
+def test_the_dense_model_is_evaluated_in_the_dtype_of_the_pruned_one(beside, tmp_path):
+    pruned = prunekit.export(str(beside), remove=[2], to=tmp_path / "pruned", dtype="float16")
     prunekit.evaluate(str(pruned), workdir=tmp_path, ppl="demo", ppl_samples=2, dtype="float16")
     stored = [json.loads(path.read_text()) for path in tmp_path.glob("evaluations/*/*/*.json")]
     assert [row["model"]["dtype"] for row in stored] == ["float16"] * 2
@@ -114,14 +120,13 @@ def test_the_dense_model_is_evaluated_in_the_dtype_of_the_pruned_one(tiny_model,
 @pytest.mark.parametrize(
     ("record", "remark"),
     [
-        ({"model": "./gone"}, "which is gone: ./gone: no such folder"),
+        ({"model": "gone"}, "no folder gone is beside it or here"),
         ({"weights": "other"}, "has other weights than it was made of"),
+        ({"model": "demo:gone"}, "it is gone: no model is called 'gone'"),
     ],
 )
-def test_without_its_dense_model_a_checkpoint_is_evaluated_alone(
-    tiny_model, tmp_path, record, remark
-):
-    pruned = prunekit.export(str(tiny_model("llama3")), remove=[2], to=tmp_path / "pruned")
+def test_without_its_dense_model_a_checkpoint_is_evaluated_alone(beside, tmp_path, record, remark):
+    pruned = prunekit.export(str(beside), remove=[2], to=tmp_path / "pruned")
     path = pruned / "prunekit.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **record}))
     result = prunekit.evaluate(str(pruned), workdir=tmp_path, ppl="demo", ppl_samples=2)
@@ -158,7 +163,7 @@ def test_a_model_of_the_hub_is_compared_at_the_commit_it_was_pruned_from(
         asked.append(spec)
         return Found()
 
-    monkeypatch.setattr(targets, "find", find)
+    monkeypatch.setattr(origin, "find", find)
     target = targets.target_of(str(pruned), None, None, tmp_path, {"revision": "main"})
     assert (target.origin.model, target.origin.revision) == ("owner/name", "0123abc")
     assert asked == [target.origin]

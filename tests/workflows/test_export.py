@@ -75,7 +75,8 @@ def test_a_search_can_save_its_choice_and_the_checkpoint_says_where_it_comes_fro
     record = json.loads((tmp_path / "pruned" / "prunekit.json").read_text())
     assert record["removed"] == list(result.removed)
     assert record["kept"] == list(result.kept)
-    assert record["search"] == result.as_dict()
+    names = {"model": tiny_model().name, "run": result.run.split("/")[-1]}
+    assert record["search"] == {**result.as_dict(), **names}
     assert record["versions"]["prunekit"] == result.versions["prunekit"]
     later = prunekit.export(run=result.run, to=tmp_path / "later")
     assert (

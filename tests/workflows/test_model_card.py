@@ -91,8 +91,10 @@ def test_what_was_evaluated_of_a_run_comes_along(quick, tmp_path):
     assert f"| demo acc_norm, 8 items | {task.dense:.4f} | {task.pruned:.4f} |" in text
     assert "| king.txt perplexity, " in text
     assert str(tmp_path) not in text
-    kept = json.loads(Path(run, "evaluation.json").read_text())
-    assert prunekit.show(to).record["evaluation"] == kept
+    kept = Path(run, "evaluation.json").read_text()
+    for place in (tmp_path, Path(quick["model"]).parent):
+        kept = kept.replace(f"{place}/", "")
+    assert prunekit.show(to).record["evaluation"] == json.loads(kept)
 
 
 def test_its_command_repeats_the_search(quick, tmp_path, monkeypatch):

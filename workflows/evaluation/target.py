@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.checkpoint import DEMO, find
-from prunekit.core.errors import ConfigError, PrunekitError
+from prunekit.core.checkpoint import DEMO
+from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelFacts, Spec
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.workflows.config import parse
+from prunekit.workflows.evaluation.origin import find_dense
 from prunekit.workflows.plan import spec_of
 from prunekit.workflows.provenance import read_provenance
 from prunekit.workflows.runs import Run
@@ -77,14 +78,14 @@ def target_of(
     `given` holds settings of the model such as `device`. ConfigError where it is two at once.
     """
     if run is None and remove is None:
-        return _as_it_is(spec_of(parse({"model": model, **given}, load()).settings))
+        return _as_it_is(spec_of(parse({"model": model, **given}, load()).settings), Path(workdir))
     variant = choose_variant(model, remove, run, workdir, given, anew=OF_RUNS)
     if not variant.removed:
         raise ConfigError("--remove names no block; leave it out to evaluate the model as it is")
     return Target(variant.spec, variant.removed, variant.run)
 
 
-def _as_it_is(spec: Spec) -> Target:
+def _as_it_is(spec: Spec, workdir: Path) -> Target:
     """A checkpoint that prunekit wrote knows which model it was made of."""
     record = read_provenance(Path(spec.model))
     if record is None:
@@ -92,17 +93,13 @@ def _as_it_is(spec: Spec) -> Target:
             spec, remark="no blocks are missing, so there is nothing to compare with: add --remove"
         )
     gone = tuple(record["removed"])
-    name, weights = record["model"], record["weights"]
-    commit = weights.removeprefix(f"{name}@") if weights.startswith(f"{name}@") else None
     if spec.trust_remote_code:  # it was given to this folder, not to what a file of it names
-        remark = f"without its dense model: to trust its code as well, evaluate {name} --remove"
+        remark = (
+            "without its dense model: to trust its code as well, evaluate "
+            f"{record['model']} --remove"
+        )
         return Target(spec, gone=gone, remark=remark)
-    origin = replace(spec, model=name, revision=commit, adapter=None)
     try:
-        found = find(origin, load()).identity()
-    except PrunekitError as error:
-        return Target(spec, gone=gone, remark=f"without its dense model, which is gone: {error}")
-    if found != weights:
-        remark = f"without its dense model: {name} has other weights than it was made of"
-        return Target(spec, gone=gone, remark=remark)
-    return Target(spec, origin=origin, gone=gone)
+        return Target(spec, origin=find_dense(spec, record, workdir), gone=gone)
+    except ConfigError as error:
+        return Target(spec, gone=gone, remark=f"without its dense model: {error}")

@@ -1,0 +1,57 @@
+"""Find the dense model that a checkpoint was made of, which knows it by name and weights alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.checkpoint import DEMO, find
+from prunekit.core.errors import ConfigError, PrunekitError
+from prunekit.core.interfaces import Spec
+from prunekit.core.registry import load
+from prunekit.workflows.runs import read_run
+
+
+def find_dense(spec: Spec, record: Mapping[str, Any], workdir: Path) -> Spec:
+    """The model that the checkpoint `spec`, with this `prunekit.json`, was made of.
+
+    A folder is looked for by its name: beside the checkpoint, in the current directory, and where
+    the run that chose the blocks had it. Raises ConfigError where none has the right weights.
+    """
+    reason = ""
+    for model in _places(spec, record, workdir):
+        name, _, commit = record["weights"].rpartition("@")
+        dense = replace(spec, model=model, revision=commit if name == model else None, adapter=None)
+        try:
+            if find(dense, load()).identity() == record["weights"]:
+                return dense
+            reason = f"{model} has other weights than it was made of"
+        except PrunekitError as error:
+            reason = reason or f"it is gone: {error}"
+    if reason:
+        raise ConfigError(reason)
+    gone = ",".join(map(str, record["removed"]))
+    raise ConfigError(
+        f"no folder {Path(record['model']).name} is beside it or here; put a link to it there, or "
+        f"evaluate --model FOLDER --remove {gone}"
+    )
+
+
+def _places(spec: Spec, record: Mapping[str, Any], workdir: Path) -> Iterator[str]:
+    """The name itself where it is no folder's; folders that are there."""
+    model, search = record["model"], record["search"]
+    if model.startswith(DEMO) or record["weights"].startswith(f"{model}@"):
+        yield model
+        return
+    folders = [Path(spec.model).absolute().parent / Path(model).name, Path(Path(model).name)]
+    if search is not None:
+        folders += _of_run(Path(search["run"]).name, workdir)
+    yield from (str(folder) for folder in folders if folder.is_dir())
+
+
+def _of_run(run: str, workdir: Path) -> Iterator[Path]:
+    """Where a run of that name, if there is one, found the model that it searched."""
+    if (workdir / "runs" / run).is_dir():
+        yield Path(read_run(Path(run), workdir).spec.model).expanduser()
