@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from prunekit.core.interfaces import Batch, Meter
-from prunekit.core.journal import Journal, Span, Values
+from prunekit.core.journal import Journal
+from prunekit.core.journal_line import Span, Values
 from prunekit.core.measurement import Measurement, Piece
 from prunekit.core.problem import Subset
 from prunekit.core.trie import runs_of_each
@@ -54,7 +55,12 @@ class Ledger:
         return round(self._block_runs / len(self.spans))
 
     def measure(self, subsets: Sequence[Subset]) -> list[Measurement]:
-        """A measurement for each subset, in the order asked; none is made twice."""
+        """A measurement for each subset, in the order asked; none is made twice.
+
+        What other processes have measured meanwhile is read first.
+        """
+        if any(s not in self._complete for s in subsets):
+            self.journal.refresh()
         new = [s for s in dict.fromkeys(subsets) if not self._recall(s)]
         if new:
             self._measure(sorted(new, key=sorted))
@@ -94,8 +100,8 @@ class Ledger:
         if self._pending:
             pieces, self._pending = self._pending, []
             self.journal.append(pieces)
-            finished = [s for s in {p[0] for p in pieces} if self._recall(s)]
-            self.measured += len(finished)
+            begun = {subset for subset, _, _ in pieces} - self._complete.keys()
+            self.measured += sum(map(self._recall, begun))
             self._on_written()
 
 
