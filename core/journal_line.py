@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NoReturn, TypeAlias
 
 from prunekit.core.problem import Subset
@@ -96,8 +94,8 @@ def _without_check(line: bytes) -> bytes:
     return body + b"}"
 
 
-def _ascending(numbers: Sequence[Any]) -> bool:
-    return all(type(i) is int for i in numbers) and all(a < b for a, b in pairwise(numbers))
+def _ascending(numbers: list[Any]) -> bool:
+    return set(map(type, numbers)) == {int} and numbers == sorted(set(numbers))
 
 
 def _list(value: Any) -> list[Any]:

@@ -45,6 +45,11 @@ class Ledger:
         self._pending: list[tuple[Subset, Span, Values]] = []
 
     @property
+    def n_samples(self) -> int:
+        """How many samples the calibration set has."""
+        return self.spans[-1][1]
+
+    @property
     def block_runs(self) -> int:
         """Blocks run so far, each over the whole calibration set.
 
@@ -69,7 +74,7 @@ class Ledger:
     def _recall(self, subset: Subset) -> bool:
         """Whether the subset is complete, in memory or in the journal."""
         if subset not in self._complete:
-            parts = self.journal.recall(subset, self.spans[-1][1])
+            parts = self.journal.recall(subset, self.n_samples)
             if parts is None:
                 return False
             self._complete[subset] = _join(parts)
@@ -93,8 +98,8 @@ class Ledger:
             self._flush()
 
     def _entry(self, piece: Piece) -> tuple[Subset, Span, Values]:
-        sums = tuple(x if math.isfinite(x) else math.inf for x in piece.sums)
-        return piece.subset, self.spans[piece.batch], (sums, piece.weights)
+        sums = tuple(float(x) if math.isfinite(x) else math.inf for x in piece.sums)
+        return piece.subset, self.spans[piece.batch], (sums, tuple(map(float, piece.weights)))
 
     def _flush(self) -> None:
         if self._pending:

@@ -58,15 +58,6 @@ def measure_signal(
     return block_similarity(adapter, batches)
 
 
-def check_finite(name: str, table: Sequence[Sequence[float]]) -> None:
-    """ConfigError where a signal has a number that no searcher can reckon with."""
-    if not all(math.isfinite(x) for row in table for x in row):
-        raise ConfigError(
-            f"the signal {name!r} of this model is not finite; try --dtype float32, or a searcher "
-            "that needs losses only"
-        )
-
-
 def check_mixed(needs: Iterable[str]) -> None:
     """ConfigError where one of the signals cannot be had of a mix of objectives."""
     if "gate_gradients" in needs:
