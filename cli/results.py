@@ -14,7 +14,7 @@ from prunekit.cli.screen import out
 from prunekit.core.problem import words
 from prunekit.workflows.estimate import Estimate
 from prunekit.workflows.plan import Plan
-from prunekit.workflows.result import Difference, Reading, SearchResult
+from prunekit.workflows.result import Difference, Reading, SearchResult, Work
 
 BLOCKS_A_LINE = 60
 DEFAULT_RUNS = Path("prunekit-runs", "runs")
@@ -29,8 +29,7 @@ def show_result(result: SearchResult) -> None:
     work = result.work
     share = result.parameters_removed / result.parameters
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
-    spared = work.block_runs_alone - work.block_runs
-    out.print(f"ran {work.block_runs:,} block forwards, saved {spared:,}")
+    out.print(f"ran {work.block_runs:,} block forwards, {_spared(work)}", soft_wrap=True)
     out.print(
         f"removed {result.parameters_removed:,} of {result.parameters:,} parameters ({share:.1%})\n"
     )
@@ -77,6 +76,14 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _spared(work: Work) -> str:
+    """What sharing saved, or that processes at one run cost more than it saved."""
+    saved = work.block_runs_alone - work.block_runs
+    if saved < 0:
+        return f"{-saved:,} more than one by one: several processes measured the same"
+    return f"saved {saved:,}"
 
 
 def _picture(removed: Collection[int], n_blocks: int) -> str:

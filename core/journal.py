@@ -30,7 +30,8 @@ WITHOUT_CHECK = 1
 HALF = ("bfloat16", "float16")
 TOLERANCE, TOLERANCE_OF_HALF = 0.02, 0.25
 """How far two measurements of one sample may lie apart, in units of its weight or, where that is
-larger, of its sum: ten times what other batches, threads and processors were seen to change."""
+larger, of its sum. Other batches, threads and processors round otherwise, in half precision much;
+what differs by more was not measured of the same thing."""
 
 
 class Journal:
@@ -104,16 +105,16 @@ class Journal:
 
     def _read_on(self, path: Path) -> None:
         """Take the lines of a segment that were not read yet; the last may be half-written."""
-        start, number = self._read.get(path, (0, 0))
+        start, before = self._read.get(path, (0, 0))
         try:
             if path.stat().st_size <= start:
                 return
             with path.open("rb") as file:
                 file.seek(start)
-                *lines, torn = file.read().split(b"\n")
+                lines = file.read().split(b"\n")[:-1]
         except OSError as error:
             raise StorageError(f"cannot read the journal {path}: {error.strerror}") from error
-        for number, line in enumerate(lines, start=number + 1):
+        for number, line in enumerate(lines, start=before + 1):
             try:
                 self._take(path, number, line)
             except ValueError as error:
@@ -122,7 +123,7 @@ class Journal:
                     "and what it held is measured again"
                 ) from error
             start += len(line) + 1
-        self._read[path] = start, number
+        self._read[path] = start, before + len(lines)
 
     def _take(self, path: Path, number: int, line: bytes) -> None:
         if number == 1:
