@@ -38,7 +38,8 @@ def show_result(result: SearchResult) -> None:
 def show_blocks(removed: Collection[int], n_blocks: int) -> None:
     """The picture of kept and removed blocks, and their numbers."""
     out.print()
-    out.print(_picture(removed, n_blocks))
+    for line in _picture(removed, n_blocks):
+        out.print(line)
     out.print(f"removed {words(removed)} of blocks 0 to {n_blocks - 1}\n", soft_wrap=True)
 
 
@@ -86,11 +87,11 @@ def _spared(work: Work) -> str:
     return f"saved {saved:,}"
 
 
-def _picture(removed: Collection[int], n_blocks: int) -> str:
+def _picture(removed: Collection[int], n_blocks: int) -> list[str]:
     kept, gone = ("#", ".") if out.options.ascii_only else ("█", "·")
     marks = "".join(gone if i in removed else kept for i in range(n_blocks))
     lines = [marks[i : i + BLOCKS_A_LINE] for i in range(0, len(marks), BLOCKS_A_LINE)]
-    return "\n".join(lines) + f"   {kept} kept  {gone} removed"
+    return [*lines[:-1], f"{lines[-1]}   {kept} kept  {gone} removed"]
 
 
 def _losses(result: SearchResult) -> Table:
