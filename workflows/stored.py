@@ -39,7 +39,7 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, (list, tuple)) and all(fits(item, of[0]) for item in value)
     if origin is Mapping:
         return isinstance(value, dict) and all(fits(item, of[1]) for item in value.values())
-    if dataclasses.is_dataclass(hint) and not isinstance(value, hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and not isinstance(value, hint):
         hints = get_type_hints(hint)
         return isinstance(value, dict) and all(
             name in value and fits(value[name], of) for name, of in hints.items()
