@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from prunekit.cli.printable import printable
 from prunekit.cli.stopping import stoppable
 from prunekit.core.options import Option, flag_name, no_flag_name, options_of
 from prunekit.core.registry import Registry
@@ -74,9 +75,10 @@ def _flag(above: tuple[str, ...], option: Option, panel: str) -> tuple[tuple[str
     elif option.default is True:
         words.append(f"else {no_flag_name(*path)}")
     details = "; ".join(word for word in words if word not in ("", "None"))
+    help = escape(printable(option.help))
     shown = typer.Option(
         *names,
-        help=f"{escape(option.help)} ({details})" if details else escape(option.help),
+        help=f"{help} ({escape(printable(details))})" if details else help,
         metavar="",  # the kind stands in the help: a column of its own would cut long flags
         rich_help_panel=panel,
     )

@@ -6,9 +6,8 @@ import sys
 
 from rich import box
 from rich.table import Column, Table
-from rich.text import Text
 
-from prunekit.cli.screen import err, out
+from prunekit.cli.screen import err, out, styled
 from prunekit.core.registry import Registry
 from prunekit.workflows.list_plugins import Listing, OptionCard, PluginCard
 from prunekit.workflows.list_plugins import list_plugins as listed
@@ -80,7 +79,7 @@ def _options(card: PluginCard) -> Table:
     """Flags whole, so that they can be copied, and what they mean in what is left of the line."""
     table = Table(Column("option", no_wrap=True), "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
     for option in card.options:
-        table.add_row(option.flag, Text(f"{option.help}\n{_values(option)}"))
+        table.add_row(option.flag, styled(f"{option.help}\n") + styled(_values(option)))
     return table
 
 

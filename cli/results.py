@@ -14,7 +14,7 @@ from prunekit.core.problem import words
 from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.estimate import Estimate
 from prunekit.workflows.plan import Plan
-from prunekit.workflows.result import Difference, Reading, SearchResult
+from prunekit.workflows.result import Difference, Reading, SearchResult, Work
 
 BLOCKS_A_LINE = 60
 DEFAULT_RUNS = Path("prunekit-runs", "runs")
@@ -29,8 +29,7 @@ def show_result(result: SearchResult) -> None:
     work = result.work
     share = result.parameters_removed / result.parameters
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
-    spared = work.block_runs_alone - work.block_runs
-    out.print(f"ran {work.block_runs:,} block forwards, saved {spared:,}")
+    out.print(f"ran {work.block_runs:,} block forwards, {_spared(work)}", soft_wrap=True)
     out.print(
         f"removed {result.parameters_removed:,} of {result.parameters:,} parameters ({share:.1%})\n"
     )
@@ -39,7 +38,8 @@ def show_result(result: SearchResult) -> None:
 def show_blocks(removed: Collection[int], n_blocks: int) -> None:
     """The picture of kept and removed blocks, and their numbers."""
     out.print()
-    out.print(_picture(removed, n_blocks))
+    for line in _picture(removed, n_blocks):
+        out.print(line)
     out.print(f"removed {words(removed)} of blocks 0 to {n_blocks - 1}\n", soft_wrap=True)
 
 
@@ -79,11 +79,19 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _picture(removed: Collection[int], n_blocks: int) -> str:
+def _spared(work: Work) -> str:
+    """What sharing saved, or that processes at one run cost more than it saved."""
+    saved = work.block_runs_alone - work.block_runs
+    if saved < 0:
+        return f"{-saved:,} more than one by one: several processes measured the same"
+    return f"saved {saved:,}"
+
+
+def _picture(removed: Collection[int], n_blocks: int) -> list[str]:
     kept, gone = ("#", ".") if out.options.ascii_only else ("█", "·")
     marks = "".join(gone if i in removed else kept for i in range(n_blocks))
     lines = [marks[i : i + BLOCKS_A_LINE] for i in range(0, len(marks), BLOCKS_A_LINE)]
-    return "\n".join(lines) + f"   {kept} kept  {gone} removed"
+    return [*lines[:-1], f"{lines[-1]}   {kept} kept  {gone} removed"]
 
 
 def _losses(result: SearchResult) -> Table:

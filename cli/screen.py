@@ -13,8 +13,17 @@ from typing import Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
+from prunekit.cli.printable import printable
 from prunekit.core.errors import Remark
 from prunekit.core.rehearsal import Cost
 from prunekit.workflows.quiet import quiet_libraries
@@ -26,8 +35,25 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Let other librar
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")]
 Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]
 
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+class Screen(Console):
+    """A console on which every text is `printable`, in messages and in the cells of tables alike.
+
+    A Text is printed as it is: `styled` makes one.
+    """
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """The text as rich measures and prints it."""
+        return super().render_str(printable(text), **how)
+
+
+def styled(text: str, style: str = "") -> Text:
+    """A text for a cell in a style of its own."""
+    return Text(printable(text), style)
+
+
+out = Screen(highlight=False, markup=False, emoji=False)
+err = Screen(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 class Bar:
@@ -52,6 +78,18 @@ class Bar:
         """Move the bar, and show the best loss so far."""
         shown = "" if best is None else f"best {best:.4f}"
         self.progress.update(self.task, completed=subsets, best=shown)
+
+
+class _Words(ProgressColumn):
+    """What a task says under a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def render(self, task: Task) -> Text:
+        """Nothing of it is markup."""
+        return styled(str({"description": task.description, **task.fields}[self._name]))
 
 
 class StudyBar:
@@ -135,12 +173,12 @@ def _progress(quiet: bool) -> Iterator[Progress]:
 
 def _columns(quiet: bool) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        _Words("description"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
+        _Words("unit"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[best]}"),
+        _Words("best"),
         console=err,
         transient=True,
         disable=quiet or not err.is_terminal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,7 +86,8 @@ def _run(shown: ShownRun) -> None:
     _latency(shown.latency)
     _evaluation(shown.evaluation)
     _versions(shown.result.versions)
-    show_next(shown.folder)
+    if math.isfinite(shown.result.pruned.loss):
+        show_next(shown.folder)
 
 
 def _checkpoint(shown: ShownCheckpoint) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from rich import box
 from rich.table import Column, Table
-from rich.text import Text
 
-from prunekit.cli.screen import out
+from prunekit.cli.screen import out, styled
 from prunekit.workflows.report.table import Table as ReportTable
 
 
@@ -19,7 +18,7 @@ def show_table(table: ReportTable) -> None:
     shown = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for section in table.sections:
         for row in section:
-            shown.add_row(*(Text(e.text, "bold" if e.mark == "best" else "") for e in row))
+            shown.add_row(*(styled(e.text, "bold" if e.mark == "best" else "") for e in row))
         shown.add_section()
     out.print(table.title, style="bold", soft_wrap=True)
     out.print(shown)

@@ -39,7 +39,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
+        with partial.open("xb") as file:  # a link that stands there already is not followed
+            file.write(content)
         os.replace(partial, path)
     except OSError as error:
         with contextlib.suppress(OSError):  # it may never have come to be

@@ -1,60 +1,85 @@
 """Remember every measurement on disk: an append-only log that survives any kill.
 
 One folder holds what was measured of one model under one objective. Every process appends to a
-segment of its own, and reads all segments at its start, so no lock is needed, on network file
-systems neither. A line is one piece:
+segment of its own, and reads those of the others at its start and before each request, so no lock
+is needed, on network file systems neither. A line is one piece:
 
-    {"removed": [9, 12], "samples": [0, 16], "sums": [...], "weights": [...]}
+    {"removed": [9, 12], "samples": [0, 16], "sums": [...], "weights": [...], "check": "9ae61c05"}
 
-A torn last line, left by a kill, is passed over; a broken line elsewhere is an error.
+Segments of schema 1 have no check sums, and are still read. A torn last line, left by a kill, is
+passed over. Any other line that is broken, or that contradicts another, is an error.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from prunekit.core.errors import StorageError
-from prunekit.core.problem import Subset
+from prunekit.core.journal_line import Span, Values, contradict, read_line, read_row, write_line
+from prunekit.core.problem import Subset, words
 
-SCHEMA = 1
-Span: TypeAlias = tuple[int, int]
-"""Samples from the first up to, not including, the second."""
-Values: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
-"""Sums and weights of the samples of a span."""
+SCHEMA = 2
+WITHOUT_CHECK = 1
+"""The schema of segments whose lines have no check sum."""
+HALF = ("bfloat16", "float16")
+TOLERANCE, TOLERANCE_OF_HALF = 0.02, 0.25
+"""How far two measurements of one sample may lie apart, in units of its weight or, where that is
+larger, of its sum. Other batches, threads and processors round otherwise, in half precision much;
+what differs by more was not measured of the same thing."""
 
 
 class Journal:
     """What is known of each subset on each span of samples."""
 
-    def __init__(self, folder: Path, describes: Mapping[str, Any]) -> None:
-        """Read what earlier processes wrote to `folder`.
+    def __init__(
+        self,
+        folder: Path,
+        describes: Mapping[str, Any],
+        n_blocks: int = sys.maxsize,
+        n_samples: int = sys.maxsize,
+    ) -> None:
+        """Read what other processes wrote to `folder`.
 
-        `describes` is everything that changes a number; a folder that was written for something
-        else, or that cannot be read, raises StorageError.
+        `describes` is everything that changes a number. `n_blocks` and `n_samples` are those of the
+        model and of the calibration set, where they are known. StorageError where the folder was
+        written for something else, or holds what cannot be true or cannot be read.
         """
         self.folder = folder
         self.describes = dict(describes)
         self.known: dict[Subset, dict[Span, Values]] = {}
+        self._limits = n_blocks, n_samples
+        self._ends: dict[Subset, int] = {}
+        """the last sample known of each subset: what begins behind it overlaps nothing"""
         self._segment: Path | None = None
-        for path in sorted(folder.glob("*.jsonl")):
-            self._read(path)
+        self._own: set[Path] = set()
+        self._read: dict[Path, tuple[int, int]] = {}
+        """of each other segment, the bytes and the lines that were read"""
+        self._checked: set[Path] = set()
+        """segments whose lines have check sums"""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what other processes have written since."""
+        for path in sorted(set(self.folder.glob("*.jsonl")) - self._own):
+            self._read_on(path)
 
     def append(self, pieces: Sequence[tuple[Subset, Span, Values]]) -> None:
         """Write pieces, all in one write, and make sure that they reached the disk.
 
         Raises StorageError where that fails; what was written before stays readable.
         """
-        lines = [_line(*piece) for piece in pieces]
+        lines = [write_line(*piece) for piece in pieces]
         try:
             if self._segment is None:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._segment = self.folder / f"{uuid.uuid4().hex}.jsonl"
+                self._own.add(self._segment)
                 lines.insert(0, json.dumps({"schema": SCHEMA, "describes": self.describes}))
             _write(self._segment, "\n".join(lines) + "\n")
         except OSError as error:
@@ -63,8 +88,8 @@ class Journal:
                 f"cannot write to {self.folder}: {error.strerror}. All earlier measurements are "
                 "safe: make room or choose another --workdir, then run the same command again"
             ) from error
-        for subset, span, values in pieces:
-            self.known.setdefault(subset, {})[span] = values
+        for piece in pieces:
+            self._keep(*piece)
 
     def recall(self, subset: Subset, samples: int) -> list[Values] | None:
         """What is known of all samples, in their order, or None where some are missing.
@@ -78,46 +103,67 @@ class Journal:
                 chains[last] = [*chains[first], values]
         return chains.get(samples)
 
-    def _read(self, path: Path) -> None:
+    def _read_on(self, path: Path) -> None:
+        """Take the lines of a segment that were not read yet; the last may be half-written."""
+        start, before = self._read.get(path, (0, 0))
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise StorageError(f"cannot read the journal {path}: {error}") from error
-        *lines, _torn = text.split("\n")
-        for number, line in enumerate(lines, start=1):
+            if path.stat().st_size <= start:
+                return
+            with path.open("rb") as file:
+                file.seek(start)
+                lines = file.read().split(b"\n")[:-1]
+        except OSError as error:
+            raise StorageError(f"cannot read the journal {path}: {error.strerror}") from error
+        for number, line in enumerate(lines, start=before + 1):
             try:
-                self._take(json.loads(line), number)
-            except (ValueError, KeyError, TypeError) as error:
+                self._take(path, number, line)
+            except ValueError as error:
                 raise StorageError(
                     f"{path}:{number}: not a line of this journal ({error}); move the file away, "
                     "and what it held is measured again"
                 ) from error
+            start += len(line) + 1
+        self._read[path] = start, before + len(lines)
 
-    def _take(self, row: Any, number: int) -> None:
+    def _take(self, path: Path, number: int, line: bytes) -> None:
         if number == 1:
-            if row != {"schema": SCHEMA, "describes": self.describes}:
-                raise ValueError("it belongs to another model, objective or calibration set")
+            self._begin(path, read_row(line))
             return
-        first, last = row["samples"]
-        values = _numbers(row["sums"]), _numbers(row["weights"])
-        if {len(v) for v in values} != {last - first}:
-            raise ValueError(f"expected {last - first} sums and weights")
-        self.known.setdefault(frozenset(row["removed"]), {})[first, last] = values
+        subset, span, values = read_line(line, path in self._checked, *self._limits)
+        if span[0] < self._ends.get(subset, 0):
+            self._compare(path, number, subset, (span, values))
+        self._keep(subset, span, values)
 
+    def _begin(self, path: Path, row: Any) -> None:
+        for schema in (SCHEMA, WITHOUT_CHECK):
+            if row == {"schema": schema, "describes": self.describes}:
+                if schema == SCHEMA:
+                    self._checked.add(path)
+                return
+        raise ValueError("it belongs to another model, objective or calibration set")
 
-def _line(subset: Subset, span: Span, values: Values) -> str:
-    sums, weights = values
-    row = {
-        "removed": sorted(subset),
-        "samples": list(span),
-        "sums": [x if math.isfinite(x) else None for x in sums],
-        "weights": list(weights),
-    }
-    return json.dumps(row, allow_nan=False)
+    def _compare(self, path: Path, number: int, subset: Subset, piece: tuple[Span, Values]) -> None:
+        tolerance = TOLERANCE_OF_HALF if self.describes.get("dtype") in HALF else TOLERANCE
+        for other in self.known[subset].items():
+            if contradict(piece, other, tolerance):
+                start = json.dumps({"removed": sorted(subset), "samples": other[0]})[:-1]
+                raise ValueError(
+                    f"without blocks {words(subset)} it says something else than "
+                    f"{self._line_of(start, but=(path, number))}; if in doubt, mistrust both"
+                )
 
+    def _line_of(self, start: str, but: tuple[Path, int]) -> str:
+        """The file and number of another line that begins so."""
+        for path in sorted(self.folder.glob("*.jsonl")):
+            for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+                if line.startswith(start.encode()) and (path, number) != but:
+                    return f"{path.name}:{number}"
+        return "another line"
 
-def _numbers(row: Sequence[float | None]) -> tuple[float, ...]:
-    return tuple(math.inf if x is None else float(x) for x in row)
+    def _keep(self, subset: Subset, span: Span, values: Values) -> None:
+        """The first that was known stays: what a process was told once, it is told again."""
+        self.known.setdefault(subset, {}).setdefault(span, values)
+        self._ends[subset] = max(span[1], self._ends.get(subset, 0))
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from prunekit.core.interfaces import Batch, Meter
-from prunekit.core.journal import Journal, Span, Values
+from prunekit.core.journal import Journal
+from prunekit.core.journal_line import Span, Values
 from prunekit.core.measurement import Measurement, Piece
 from prunekit.core.problem import Subset
 from prunekit.core.trie import runs_of_each
@@ -44,6 +45,11 @@ class Ledger:
         self._pending: list[tuple[Subset, Span, Values]] = []
 
     @property
+    def n_samples(self) -> int:
+        """How many samples the calibration set has."""
+        return self.spans[-1][1]
+
+    @property
     def block_runs(self) -> int:
         """Blocks run so far, each over the whole calibration set.
 
@@ -54,7 +60,12 @@ class Ledger:
         return round(self._block_runs / len(self.spans))
 
     def measure(self, subsets: Sequence[Subset]) -> list[Measurement]:
-        """A measurement for each subset, in the order asked; none is made twice."""
+        """A measurement for each subset, in the order asked; none is made twice.
+
+        What other processes have measured meanwhile is read first.
+        """
+        if any(s not in self._complete for s in subsets):
+            self.journal.refresh()
         new = [s for s in dict.fromkeys(subsets) if not self._recall(s)]
         if new:
             self._measure(sorted(new, key=sorted))
@@ -63,7 +74,7 @@ class Ledger:
     def _recall(self, subset: Subset) -> bool:
         """Whether the subset is complete, in memory or in the journal."""
         if subset not in self._complete:
-            parts = self.journal.recall(subset, self.spans[-1][1])
+            parts = self.journal.recall(subset, self.n_samples)
             if parts is None:
                 return False
             self._complete[subset] = _join(parts)
@@ -87,15 +98,15 @@ class Ledger:
             self._flush()
 
     def _entry(self, piece: Piece) -> tuple[Subset, Span, Values]:
-        sums = tuple(x if math.isfinite(x) else math.inf for x in piece.sums)
-        return piece.subset, self.spans[piece.batch], (sums, piece.weights)
+        sums = tuple(float(x) if math.isfinite(x) else math.inf for x in piece.sums)
+        return piece.subset, self.spans[piece.batch], (sums, tuple(map(float, piece.weights)))
 
     def _flush(self) -> None:
         if self._pending:
             pieces, self._pending = self._pending, []
             self.journal.append(pieces)
-            finished = [s for s in {p[0] for p in pieces} if self._recall(s)]
-            self.measured += len(finished)
+            begun = {subset for subset, _, _ in pieces} - self._complete.keys()
+            self.measured += sum(map(self._recall, begun))
             self._on_written()
 
 

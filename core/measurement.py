@@ -24,14 +24,16 @@ class Piece:
 
 
 def check_piece(piece: Piece, samples: int) -> None:
-    """ValueError unless it has a sum and a finite weight for each of so many samples."""
+    """Raise an error unless it has a sum, and a finite weight above 0, for each of the samples."""
     if len(piece.sums) != samples or len(piece.weights) != samples:
         raise ValueError(
             f"`measure` must give {samples} sums and weights, one a sample; it gave "
             f"{len(piece.sums)} sums and {len(piece.weights)} weights"
         )
-    if not all(map(math.isfinite, piece.weights)):
-        raise ValueError(f"`measure` must give finite weights, not {piece.weights}")
+    if not all(isinstance(x, int | float) for x in (*piece.sums, *piece.weights)):
+        raise TypeError(f"`measure` must give numbers, not {piece.sums} and {piece.weights}")
+    if not all(0 < weight < math.inf for weight in piece.weights):
+        raise ValueError(f"`measure` must give finite weights above 0, not {piece.weights}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from prunekit.core.blame import blaming
@@ -56,15 +56,6 @@ def measure_signal(
     if name == "gate_hessian":
         return gate_hessian(adapter, objective, batches)
     return block_similarity(adapter, batches)
-
-
-def check_finite(name: str, table: Sequence[Sequence[float]]) -> None:
-    """ConfigError where a signal has a number that no searcher can reckon with."""
-    if not all(math.isfinite(x) for row in table for x in row):
-        raise ConfigError(
-            f"the signal {name!r} of this model is not finite; try --dtype float32, or a searcher "
-            "that needs losses only"
-        )
 
 
 def check_mixed(needs: Iterable[str]) -> None:

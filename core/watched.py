@@ -9,6 +9,7 @@ from prunekit.core.blame import blaming
 from prunekit.core.interfaces import Backend, Batch, Meter, ModelFacts, Objective, Spec
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import Subset, words
+from prunekit.core.signal_tables import check_table
 
 
 def open_meter(
@@ -49,9 +50,11 @@ class WatchedMeter:
                 )
 
     def signal(self, name: str) -> Sequence[Sequence[float]]:
-        """A signal of the dense model."""
+        """A signal of the dense model; PluginError where it has another shape."""
         with blaming("backend", self._backend):
-            return self._meter.signal(name)
+            table = self._meter.signal(name)
+            check_table(name, table, self.facts.n_blocks, sum(self._samples))
+            return table
 
     def close(self) -> None:
         """Free what the meter holds."""

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from prunekit.core.checkpoint import find
 from prunekit.core.errors import ConfigError, Interrupted
@@ -102,8 +102,8 @@ def latency(
 def read_latency(run: Path) -> dict[str, Any] | None:
     """What was kept in a run's folder, None where it was not timed; ConfigError if it is torn."""
     path = run / FILE
-    names = [field.name for field in dataclasses.fields(LatencyResult)]
-    return read_stored(path, SCHEMA, names, "time the run again") if path.is_file() else None
+    hints = get_type_hints(LatencyResult)
+    return read_stored(path, SCHEMA, hints, "time the run again") if path.is_file() else None
 
 
 def _check_context(spec: Spec, workload: Workload) -> None:

@@ -59,7 +59,8 @@ def _open_part(
     try:
         describes = _describe(objective, meter, samples)
         folder = workdir / "journals" / _digest(describes)
-        ledger = Ledger(meter, batches, Journal(folder, describes), on_measured, on_written)
+        journal = Journal(folder, describes, meter.facts.n_blocks, len(samples))
+        ledger = Ledger(meter, batches, journal, on_measured, on_written)
         yield SingleSession(objective, meter, ledger)
     finally:
         meter.close()

@@ -12,11 +12,22 @@ from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import Subset
 from prunekit.workflows.config import SearchConfig, Settings
 from prunekit.workflows.escaping import shell_word
-from prunekit.workflows.stored import read_stored
+from prunekit.workflows.result import check_result
+from prunekit.workflows.stored import check_kept, check_removed, read_stored
 from prunekit.workflows.versions import versions
 
 SCHEMA = 1
 FILE = "prunekit.json"
+STORED = {
+    "model": str,
+    "weights": str,
+    "blocks": int,
+    "removed": tuple[int, ...],
+    "kept": tuple[int, ...],
+    "versions": Mapping[str, str],
+    "search": Any,
+}
+"""What is read back."""
 
 
 def provenance(
@@ -79,8 +90,14 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    needed = ("model", "weights", "blocks", "removed", "kept", "versions", "search")
-    return read_stored(path, SCHEMA, needed, "export the model again")
+    return read_stored(path, SCHEMA, STORED, "export the model again", _check)
+
+
+def _check(row: Mapping[str, Any]) -> None:
+    check_removed(row["removed"], row["blocks"])
+    check_kept(row["kept"], row["removed"], row["blocks"])
+    if row["search"] is not None:
+        check_result(row["search"])
 
 
 def pinned(record: Mapping[str, Any]) -> str:

@@ -8,12 +8,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from prunekit.core.errors import ConfigError
-from prunekit.workflows.stored import finite, read_stored
+from prunekit.workflows.stored import (
+    check_fields,
+    check_kept,
+    check_removed,
+    finite,
+    read_stored,
+)
 
 SCHEMA = 1
+AGAIN = "run the search again"
 
 
 @dataclass(frozen=True)
@@ -91,15 +98,35 @@ class SearchResult:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
+@dataclass(frozen=True)
+class _StoredReading:
+    """A reading in a file, where what is not finite is None."""
+
+    loss: float | None
+    readings: Mapping[str, float | None]
+
+
+STORED = {**get_type_hints(SearchResult), "dense": _StoredReading, "pruned": _StoredReading}
+NEEDED = [f.name for f in dataclasses.fields(SearchResult) if f.default is dataclasses.MISSING]
+
+
 def read_result(run: Path) -> dict[str, Any]:
-    """The stored result of a run's folder; ConfigError where there is none."""
+    """The stored result of a run's folder; ConfigError where there is none, or it cannot be one."""
     path = run / "result.json"
     if not path.is_file():
         raise ConfigError(
             f"{run}: no finished run; expected a folder with result.json under WORKDIR/runs"
         )
-    names = [field.name for field in dataclasses.fields(SearchResult)]
-    return read_stored(path, SCHEMA, names, "run the search again")
+    return read_stored(path, SCHEMA, NEEDED, AGAIN, check_result)
+
+
+def check_result(row: Any) -> None:
+    """ValueError unless plain data is a result: its values, and the blocks that they name."""
+    check_fields(row, {name: STORED[name] for name in NEEDED})
+    check_removed(row["removed"], row["n_blocks"], row["budget"])
+    check_kept(row["kept"], row["removed"], row["n_blocks"])
+    if row["runner_up"]:
+        check_removed(row["runner_up"]["removed"], row["n_blocks"], row["budget"])
 
 
 def result_of(row: Mapping[str, Any]) -> SearchResult:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Spec
 from prunekit.core.problem import Subset
 from prunekit.core.registry import load
@@ -34,6 +35,8 @@ def read_run(run: Path, workdir: Path) -> Run:
     """
     folder = folder_of(run, workdir)
     result = read_result(folder)
+    if result["pruned"]["loss"] is None:
+        raise ConfigError(f"{folder}: its search found no finite loss; search with other options")
     config = parse_file(folder / "config.yaml", {}, load())
     spec = replace(spec_of(config.settings), trust_remote_code=False)
     name, _, commit = result["weights"].rpartition("@")

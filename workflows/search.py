@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,16 @@ def check_dense(session: Session, model: str) -> None:
         )
 
 
+def check_choice(session: Session, searcher: str, removed: Subset, model: str) -> None:
+    """CheckpointError where the model that a search chose has no finite loss."""
+    if not session.works(removed):
+        raise CheckpointError(
+            f"{model}: without blocks {words(removed)}, the choice of {searcher}, the loss is not "
+            "finite, so nothing can be recommended; try a smaller --budget, another --dtype or "
+            "another searcher (what was measured is kept)"
+        )
+
+
 class _Search:
     """One run of a searcher, with what must be known when it is interrupted."""
 
@@ -144,6 +155,8 @@ class _Search:
         account.keep()
         self.account = None  # what describes the choice is no part of its cost
         spent = account.total()
+        assert driver.removed is not None
+        check_choice(session, driver.searcher.name, driver.removed, self.plan.spec.model)
         work = Work(
             asked=driver.asked,
             measured=spent.measured,
@@ -186,6 +199,8 @@ class _Search:
         if self.driver and ranked:
             loss = self.driver.losses[ranked[0]]
             best = f"Best so far: blocks {words(ranked[0])}, {loss:.4f} {self.plan.objective.unit}"
+            if not math.isfinite(loss):
+                best = "No subset of the wanted size has a finite loss so far"
         return (
             f"stopped. {best}. What was measured, {self.measured:.0f} subsets' worth, is saved in "
             f"{workdir / 'journals'}; run the same command again to go on"

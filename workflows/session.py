@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from prunekit.core.blame import blaming
+from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
 from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective
 from prunekit.core.ledger import Ledger
 from prunekit.core.measurement import differences_without_each, jackknife, loss_of, mean_loss
 from prunekit.core.problem import Subset
-from prunekit.core.signals import check_finite
+from prunekit.core.signal_tables import check_finite, check_table
 from prunekit.workflows.result import Difference, Reading
 from prunekit.workflows.speed import Speed, measure_speed
 from prunekit.workflows.stored import read_json
@@ -121,10 +123,21 @@ class SingleSession:
     def signal(self, name: str) -> Any:
         path = self.ledger.journal.folder / f"{name}.json"
         if path.is_file():
-            return read_json(path, "remove it and search again")
+            return self._stored_signal(name, path)
         signal = self.meter.signal(name)
         check_finite(name, signal)
         write_text(path, json.dumps(signal))
+        return signal
+
+    def _stored_signal(self, name: str, path: Path) -> Any:
+        again = "remove it and search again"
+        signal = read_json(path, again)
+        try:
+            check_table(name, signal, self.facts.n_blocks, self.ledger.n_samples)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}; {again}") from error
+        if not all(math.isfinite(x) for row in signal for x in row):
+            raise ConfigError(f"{path}: not all of its numbers are finite; {again}")
         return signal
 
     def speed(self) -> Speed:

@@ -24,7 +24,7 @@ from prunekit.workflows.provenance import read_provenance
 from prunekit.workflows.quiet import quietly
 from prunekit.workflows.result import SearchResult, read_result, result_of
 from prunekit.workflows.runs import folder_of
-from prunekit.workflows.stored import finite
+from prunekit.workflows.stored import finite, fits
 
 
 @dataclass(frozen=True)
@@ -205,10 +205,16 @@ def _describes(segment: Path) -> dict[str, Any] | None:
     try:
         with segment.open(encoding="utf-8") as file:
             row = json.loads(file.readline())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     describes = row.get("describes") if isinstance(row, dict) else None
-    return describes if isinstance(describes, dict) else None
+    return describes if isinstance(describes, dict) and _is_whole(describes) else None
+
+
+def _is_whole(describes: Mapping[str, Any]) -> bool:
+    """Whether the description of a journal has what is shown of it."""
+    shown = {"weights": str, "objective": str, "options": Mapping[str, Any]}
+    return all(fits(describes.get(name, {}), hint) for name, hint in shown.items())
 
 
 def _models(workdir: Path, weights: str) -> Iterator[str]:

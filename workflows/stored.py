@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
@@ -23,7 +25,7 @@ def finite(value: Any) -> Any:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether plain data can be what an annotation says.
+    """Whether plain data can be what an annotation says; a dataclass is an object with its fields.
 
     >>> fits([1, None], tuple[float | None, ...]), fits("12", tuple[int, ...]), fits(True, int)
     (True, False, False)
@@ -37,8 +39,28 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, (list, tuple)) and all(fits(item, of[0]) for item in value)
     if origin is Mapping:
         return isinstance(value, dict) and all(fits(item, of[1]) for item in value.values())
-    kind = (int, float) if hint is float else hint
-    return isinstance(value, kind) and not (isinstance(value, bool) and hint is not bool)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and not isinstance(value, hint):
+        hints = get_type_hints(hint)
+        return isinstance(value, dict) and all(
+            name in value and fits(value[name], of) for name, of in hints.items()
+        )
+    if hint is float:
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max
+    return isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool)
+
+
+def check_removed(removed: Sequence[int], n_blocks: int, budget: int | None = None) -> None:
+    """ValueError unless these are different blocks of a model, as many as `budget` where known."""
+    if len(set(removed)) != len(removed) or not all(0 <= i < n_blocks for i in removed):
+        raise ValueError(f"removed must be different blocks of 0 to {n_blocks - 1}, not {removed}")
+    if budget is not None and len(removed) != budget:
+        raise ValueError(f"removed must be {budget} blocks, not {removed}")
+
+
+def check_kept(kept: Sequence[int], removed: Sequence[int], n_blocks: int) -> None:
+    """ValueError unless these are the blocks that are left."""
+    if len(kept) + len(removed) != n_blocks or sorted([*kept, *removed]) != [*range(n_blocks)]:
+        raise ValueError(f"kept must be the blocks that are not removed, not {kept}")
 
 
 def subset_name(removed: Subset | Sequence[int]) -> str:
@@ -51,25 +73,49 @@ def subset_name(removed: Subset | Sequence[int]) -> str:
 
 
 def read_stored(
-    path: Path, schema: int | None, needed: Collection[str], again: str
+    path: Path,
+    schema: int | None,
+    needed: Mapping[str, Any] | Collection[str],
+    again: str,
+    check: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> dict[str, Any]:
     """The object in the file; `again` is what makes such a file anew.
 
     ConfigError where it cannot be read, is no JSON, or is not of this schema (None is one without)
-    with these keys.
+    with these keys, where a value does not fit the annotation that `needed` may have for it, and
+    where `check` raises a ValueError.
     """
     row = read_json(path, again)
     if not isinstance(row, dict) or row.get("schema") != schema or set(needed) - set(row):
         expected = f"a record of schema {schema}" if schema else f"a record of {', '.join(needed)}"
         raise ConfigError(f"{path}: expected {expected}; {again}")
+    try:
+        if isinstance(needed, Mapping):
+            check_fields(row, needed)
+        check(row)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}; {again}") from error
     return row
+
+
+def check_fields(row: Any, hints: Mapping[str, Any]) -> None:
+    """ValueError unless each of these keys is there, with a value that fits its annotation."""
+    if not isinstance(row, dict) or set(hints) - set(row):
+        raise ValueError(f"expected {', '.join(hints)}, not {row!r}")
+    for name, hint in hints.items():
+        if not fits(row[name], hint):
+            raise ValueError(f"{name} cannot be {row[name]!r}")
 
 
 def read_json(path: Path, again: str) -> Any:
     """What is in the file, whatever it is; ConfigError where it cannot be read or is no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON ({error}); {again}") from error
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"it has no {word}")

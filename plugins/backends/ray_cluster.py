@@ -6,9 +6,11 @@ import contextlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -28,6 +30,8 @@ QUIET = {
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray listen on the loopback interface alone, as it does on Windows and macOS."""
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+"""Makes a cluster serve this process and its own replicas only."""
 SECONDS_TO_ANSWER = 5.0
 SECONDS_TO_END = 10.0
 
@@ -36,6 +40,8 @@ class Connection:
     """The one connection of this process to a cluster, shared by all that measure there."""
 
     def __init__(self) -> None:
+        self.knows_token = False
+        """whether Ray was imported when `TOKEN` was set, which it notices at no other time"""
         self._users = 0
         self._undo = contextlib.ExitStack()
 
@@ -90,6 +96,8 @@ def check_installed() -> None:
 
 def _import_ray(address: str) -> Any:
     """Some of what Ray reads in the environment it reads when it is imported."""
+    if address == LOCAL and "ray" not in sys.modules:
+        CONNECTION.knows_token = True
     with _environment(address):
         import ray
     return ray
@@ -98,11 +106,13 @@ def _import_ray(address: str) -> Any:
 @contextlib.contextmanager
 def _started(ray: Any) -> Iterator[None]:
     """A cluster whose processes and files are gone afterwards."""
-    # Not the usual folder for temporary files, whose path may be too long for sockets.
+    # Not the usual folder for temporary files, whose path may be too long for sockets. Ray lets
+    # everybody write to its own, so it lies within one that is closed to others.
     folder = tempfile.mkdtemp(prefix="prunekit-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
     try:
         with _environment(LOCAL), _uninterrupted():
-            _init(ray, address=LOCAL, include_dashboard=False, _temp_dir=folder)
+            within = os.path.join(folder, "ray")
+            _init(ray, address=LOCAL, include_dashboard=False, _temp_dir=within)
         yield
     finally:
         with _uninterrupted():
@@ -199,7 +209,8 @@ def _talks() -> bool:
 def _environment(address: str) -> Iterator[None]:
     """Settings for Ray, but for those that the user's own environment has."""
     wanted: Mapping[str, str] = {**({} if _talks() else QUIET)}
-    wanted = {**wanted, **(LOOPBACK if address == LOCAL else {})}
+    if address == LOCAL:
+        wanted = {**wanted, **LOOPBACK, **(TOKEN if CONNECTION.knows_token else {})}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:

@@ -75,7 +75,17 @@ def check_one_line(outcome, kind, reason):
         (
             "def measure(self, output, batch): return [x / 0 for x in "
             "super().measure(output, batch)]",
-            "`measure` must give finite weights, not (inf, inf)",
+            "`measure` must give finite weights above 0, not (inf, inf)",
+        ),
+        (
+            "def measure(self, output, batch):\n"
+            "        sums, weights = super().measure(output, batch); return sums, 0 * weights",
+            "`measure` must give finite weights above 0, not (0, 0)",
+        ),
+        (
+            "def measure(self, output, batch):\n"
+            "        sums, weights = super().measure(output, batch); return sums, -weights",
+            "`measure` must give finite weights above 0, not (-23, -23)",
         ),
         ("def reduce(self, sums, weights): return 'x'", "could not convert string to float"),
         ("def reduce(self, sums, weights): return {}[0]", "KeyError: 0"),
@@ -98,6 +108,13 @@ OPENED = "def open(self, *args):\n        meter = super().open(*args); {}; retur
         (OPENED.format("meter.facts = None"), "a meter with `facts`, not PrefixMeter"),
         (OPENED.format("meter.measure = lambda wanted: iter([3])"), "gives 3, which was not asked"),
         (OPENED.format("meter.measure = lambda wanted: {}[2]"), "KeyError: 2"),
+        (
+            OPENED.format(
+                "given = meter.measure; from dataclasses import replace; meter.measure = "
+                "lambda w: (replace(p, sums=('1', '2')) for p in given(w))"
+            ),
+            "`measure` must give numbers, not ('1', '2')",
+        ),
         (
             OPENED.format("given = meter.measure; meter.measure = lambda w: list(given(w))[1:]"),
             "gives 1 pieces too few; one is that of batch 0 and blocks none",

@@ -27,7 +27,8 @@ def test_what_was_written_is_read_back_to_the_last_bit(tmp_path):
 def test_a_number_that_is_not_finite_is_null_in_the_file(tmp_path):
     Journal(tmp_path, KEY).append(PIECES)
     rows = [json.loads(line) for line in segment(tmp_path).read_text().splitlines()]
-    assert rows[0] == {"schema": 1, "describes": KEY}
+    assert rows[0] == {"schema": 2, "describes": KEY}
+    assert rows[2].pop("check")
     assert rows[2] == {
         "removed": [2, 5],
         "samples": [0, 2],
@@ -79,6 +80,33 @@ def test_two_processes_write_two_segments(tmp_path):
     second.append(PIECES[1:])
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
     assert set(Journal(tmp_path, KEY).known) == {A, B}
+
+
+def test_segments_from_before_there_were_check_sums_are_read(tmp_path):
+    piece = {"removed": [1], "samples": [0, 1], "sums": [None], "weights": [3]}
+    lines = {"schema": 1, "describes": KEY}, piece
+    (tmp_path / "old.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    journal = Journal(tmp_path, KEY)
+    journal.append(PIECES[1:])
+    again = Journal(tmp_path, KEY).known
+    assert again == journal.known == {A: {(0, 1): ((math.inf,), (3.0,))}, B: again[B]}
+
+
+def test_what_another_process_wrote_meanwhile_is_seen_line_by_line(tmp_path):
+    reader, writer = Journal(tmp_path, KEY), Journal(tmp_path, KEY)
+    writer.append(PIECES[:1])
+    reader.refresh()
+    assert set(reader.known) == {A}
+    whole = segment(tmp_path).read_bytes()
+    writer.append(PIECES[1:])
+    more = segment(tmp_path).read_bytes()
+    for length in range(len(whole), len(more)):
+        segment(tmp_path).write_bytes(more[:length])
+        reader.refresh()
+        assert set(reader.known) == {A}
+    segment(tmp_path).write_bytes(more)
+    reader.refresh()
+    assert reader.known == writer.known
 
 
 def test_reading_writes_nothing(tmp_path):

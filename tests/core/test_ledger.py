@@ -116,3 +116,39 @@ def test_two_processes_at_once_lose_and_corrupt_nothing(toy_meter, tmp_path):
     meter = toy_meter()
     assert ledger(meter, tmp_path / "both").measure(SUBSETS) == expected
     assert meter.log == []
+
+
+def test_what_another_process_measured_meanwhile_is_not_measured_again(toy_meter, tmp_path):
+    first, second = toy_meter(), toy_meter()
+    books = ledger(first, tmp_path), ledger(second, tmp_path)
+    found = books[0].measure(SUBSETS[:4])
+    assert books[1].measure(SUBSETS[:6]) == [*found, *books[1].measure(SUBSETS[4:6])]
+    assert {subset for _, subset in second.log} == set(SUBSETS[4:6])
+    assert [book.measured for book in books] == [4, 2]
+
+
+def test_processes_that_measure_the_same_at_once_each_count_what_they_did(toy_meter, tmp_path):
+    other = ledger(toy_meter(), tmp_path)
+
+    class Overtaken(toy_meter):
+        def measure(self, wanted):
+            other.measure(SUBSETS)
+            yield from super().measure(wanted)
+
+    book = ledger(Overtaken(), tmp_path)
+    assert book.measure(SUBSETS) == other.measure(SUBSETS)
+    assert book.measured == other.measured == len(SUBSETS)
+    assert book.block_runs == other.block_runs > 0
+    meter = toy_meter()
+    ledger(meter, tmp_path).measure(SUBSETS)
+    assert meter.log == []
+
+
+def test_a_subset_that_overlapping_batches_complete_twice_counts_once(
+    toy_meter, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("prunekit.core.ledger.SECONDS_BETWEEN_WRITES", 0.0)
+    Journal(tmp_path, KEY).append([(SUBSETS[0], (1, 4), ((1.0, 1.0, 2.0), (1.0,) * 3))])
+    book = ledger(toy_meter(batches=4), tmp_path, sizes=(1, 1, 1, 1))
+    book.measure([SUBSETS[0]])
+    assert book.measured == 1

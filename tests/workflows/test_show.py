@@ -136,3 +136,12 @@ def test_a_broken_checkpoint_is_named(tiny_model, tmp_path):
     (folder / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"holds no \.safetensors file"):
         prunekit.show(folder)
+
+
+@pytest.mark.parametrize("describes", [{}, {"weights": "a"}, {"weights": "a", "objective": 3}, []])
+def test_a_file_that_describes_no_journal_is_none(tmp_path, describes):
+    folder = tmp_path / "journals" / "a"
+    folder.mkdir(parents=True)
+    (folder / "a.jsonl").write_text(json.dumps({"schema": 2, "describes": describes}) + "\n")
+    with pytest.raises(ConfigError, match="nothing to show"):
+        prunekit.show(folder)

@@ -7,7 +7,10 @@ import pytest
 
 import prunekit
 from prunekit.core import ConfigError
-from prunekit.workflows.evaluation.record import read_record
+from prunekit.core.measurement import Measurement
+from prunekit.workflows.evaluation.readings import PerplexityReading
+from prunekit.workflows.evaluation.record import read_record, rows_of
+from prunekit.workflows.evaluation.store import ReadingStore
 from prunekit.workflows.latency import read_latency
 from prunekit.workflows.provenance import read_provenance
 from prunekit.workflows.result import read_result
@@ -52,3 +55,58 @@ def test_a_file_that_is_none_is_named(tmp_path):
 def test_what_is_whole_is_read(tiny_model, tmp_path):
     to = prunekit.export(str(tiny_model()), remove=[1], to=tmp_path / "pruned")
     assert read_provenance(to) == json.loads((to / "prunekit.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("weights", [None, 2.0]),
+        ("weights", [-1.0, 2.0]),
+        ("weights", [0, 2.0]),
+        ("weights", [2.0]),
+        ("weights", [True, 2.0]),
+        ("sums", ["1", 2.0]),
+        ("sums", {}),
+        ("record", 3),
+    ],
+)
+def test_a_kept_reading_that_no_evaluation_gives_is_named(tmp_path, key, value):
+    store = ReadingStore(tmp_path, {"weights": "abc"})
+    reading = PerplexityReading("demo", Measurement((1.0, float("inf")), (2.0, 2.0)), {})
+    store.keep(frozenset({1}), "x", reading)
+    assert store.perplexity(frozenset({1}), "demo", "x") == reading
+    (path,) = tmp_path.rglob("*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(ConfigError, match=r"; remove it and evaluate again") as caught:
+        store.perplexity(frozenset({1}), "demo", "x")
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("value", [None, {}, {"median": "fast", "low": 1.0, "high": 1.0}])
+def test_a_timing_that_holds_no_numbers_is_named(quick, value):
+    run = Path(prunekit.search(**quick, searcher="one-shot").run)
+    short = {"prompt_length": 8, "new_tokens": 2, "repeats": 2}
+    timed = prunekit.latency(run=run, **short).as_dict()
+    assert read_latency(run) == json.loads(json.dumps(timed))
+    (run / "latency.json").write_text(json.dumps({**timed, "prefill_ratio": value}))
+    with pytest.raises(ConfigError, match="prefill_ratio cannot be .*; time the run again"):
+        read_latency(run)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("dense", "low"), ("of", "dense"), ("fingerprint", None), ("record", []), ("metric", 1)],
+)
+def test_an_evaluation_that_holds_something_else_is_named(tmp_path, key, value):
+    row = {
+        **{"name": "demo", "metric": "perplexity", "dense": 2.0, "pruned": None},
+        **{"difference": None, "standard_error": None, "higher_is_better": False},
+        **{"of": ["dense", "pruned"], "record": {}, "fingerprint": {}, "versions": {}},
+    }
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps({"schema": 1, "perplexities": {"demo": [row]}, "tasks": {}}))
+    assert rows_of(read_record(tmp_path))[0].dense == 2.0
+    broken = {"demo": [{**row, key: value}]}
+    path.write_text(json.dumps({"schema": 1, "perplexities": broken, "tasks": {}}))
+    with pytest.raises(ConfigError, match="perplexities cannot be .*; remove it and evaluate agai"):
+        read_record(tmp_path)

@@ -6,22 +6,30 @@ side; the same measured again replaces what was there.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
 from prunekit.workflows.evaluation.comparison import SCHEMA, EvaluationResult, Row
-from prunekit.workflows.stored import read_stored
+from prunekit.workflows.stored import check_fields, read_stored
 
 FILE = "evaluation.json"
 PARTS = ("perplexities", "tasks")
 AGAIN = "remove it and evaluate again"
 SPEED_ONLY = ("batch_size",)
 """Parts of a record that change no number by more than rounding."""
+
+
+@dataclass(frozen=True)
+class _Kept(Row):
+    """A row in a file, with what else tells how it was measured."""
+
+    fingerprint: Mapping[str, str]
+    versions: Mapping[str, str]
 
 
 def keep(result: EvaluationResult, folder: Path) -> None:
@@ -45,7 +53,8 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     By protocol and by task a list of rows, the newest last.
     """
     path = folder / FILE
-    return read_stored(path, SCHEMA, PARTS, AGAIN) if path.is_file() else None
+    hints = {part: Mapping[str, tuple[_Kept, ...]] for part in PARTS}
+    return read_stored(path, SCHEMA, hints, AGAIN) if path.is_file() else None
 
 
 def rows_of(record: Mapping[str, Any]) -> list[Row]:
@@ -53,11 +62,13 @@ def rows_of(record: Mapping[str, Any]) -> list[Row]:
 
     ConfigError where the record holds something else.
     """
-    names = [field.name for field in dataclasses.fields(Row)]
+    hints = get_type_hints(Row)
     try:
         kept = [row for part in PARTS for rows in record[part].values() for row in rows]
-        return [Row(**{name: row[name] for name in names}) for row in kept]
-    except (AttributeError, KeyError, TypeError) as error:
+        for row in kept:
+            check_fields(row, hints)
+        return [Row(**{name: row[name] for name in hints}) for row in kept]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{FILE} holds something else than evaluations ({error}); {AGAIN}"
         ) from error

@@ -11,9 +11,9 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from prunekit.core.files import write_text
 from prunekit.core.measurement import Measurement
@@ -23,6 +23,11 @@ from prunekit.workflows.stored import finite, read_stored, subset_name
 
 SCHEMA = 1
 AGAIN = "remove it and evaluate again"
+PERPLEXITY = {
+    "sums": tuple[float | None, ...],
+    "weights": tuple[float, ...],
+    "record": Mapping[str, Any],
+}
 
 
 class ReadingStore:
@@ -34,7 +39,7 @@ class ReadingStore:
 
     def perplexity(self, removed: Subset, name: str, digest: str) -> PerplexityReading | None:
         """What was kept of this protocol on these tokens, None where it was not measured."""
-        row = self._read(self._path(removed, name, digest), ("sums", "weights", "record"))
+        row = self._read(self._path(removed, name, digest), PERPLEXITY, _check_sums)
         if row is None:
             return None
         sums = tuple(math.inf if x is None else x for x in row["sums"])
@@ -42,11 +47,11 @@ class ReadingStore:
 
     def task(self, removed: Subset, name: str, digest: str) -> TaskReading | None:
         """What was kept of this task on these items."""
-        names = [field.name for field in dataclasses.fields(TaskReading)]
-        row = self._read(self._path(removed, name, digest), names)
+        hints = get_type_hints(TaskReading)
+        row = self._read(self._path(removed, name, digest), hints)
         if row is None:
             return None
-        values = {name: row[name] for name in names}
+        values = {name: row[name] for name in hints}
         return TaskReading(**{**values, "items": tuple(values["items"])})
 
     def keep(self, removed: Subset, digest: str, reading: PerplexityReading | TaskReading) -> None:
@@ -70,8 +75,18 @@ class ReadingStore:
         word = re.sub(r"[^\w.]+", "-", name)[-40:].strip("-.")
         return self.folder / subset_name(removed) / f"{word}-{_digest(name, digest)}.json"
 
-    def _read(self, path: Path, needed: Collection[str]) -> dict[str, Any] | None:
-        return read_stored(path, SCHEMA, needed, AGAIN) if path.is_file() else None
+    def _read(
+        self,
+        path: Path,
+        hints: Mapping[str, Any],
+        check: Callable[[dict[str, Any]], None] = lambda row: None,
+    ) -> dict[str, Any] | None:
+        return read_stored(path, SCHEMA, hints, AGAIN, check) if path.is_file() else None
+
+
+def _check_sums(row: Mapping[str, Any]) -> None:
+    if len(row["sums"]) != len(row["weights"]) or not all(w > 0 for w in row["weights"]):
+        raise ValueError("expected a weight above 0 for each sum")
 
 
 def _digest(*parts: Any) -> str:

@@ -31,6 +31,8 @@ NAMES = tuple(draw.__name__ for draw in FIGURES)
 PAGE = "report.html"
 SIGN = "Made by prunekit"
 """Stands on every page, so that a folder is known as that of an earlier report."""
+UNFINISHED = ".unfinished-report"
+"""Says the same until there is a page."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,11 @@ def report(
     The same study gives the same files. A study that is not finished gives a report on what is
     there. `advance` is told how many figures are made, and of how many.
 
-    Raises ConfigError where `study` is no study or has nothing to show, or where `to` holds other
-    things than an earlier report, and StorageError where a file cannot be written; files that stood
-    there before are replaced one by one, the page last.
+    Raises ConfigError where `study` is no study or has nothing to show, or where that folder holds
+    other things than an earlier report or is a link, and StorageError where a file cannot be
+    written; files that stood there before are replaced one by one, the page last.
     """
-    if to is not None:
-        _check_room(Path(to))
+    folder = Path(study) / "report" if to is None else Path(to)
     found = read_study(Path(study))
     if not found.runs and not found.importances:
         raise ConfigError(
@@ -73,12 +74,13 @@ def report(
             f"{f' and {len(found.failures)} failed' if found.failures else ''}; run "
             "`prunekit study` on it first"
         )
-    folder = Path(to) if to is not None else Path(study) / "report"
+    _check_room(folder, named=to is not None)
     pictures = [draw(found) for draw in FIGURES]
     drawn = tuple(picture for picture in pictures if isinstance(picture, Picture))
     left_out = tuple(picture for picture in pictures if isinstance(picture, LeftOut))
     of_study = sheets(found)
     short = tuple(overview(found))
+    write_text(folder / UNFINISHED, SIGN + "\n")
     written = _write_sheets(folder, of_study)
     figures = []
     for number, picture in enumerate(drawn, 1):
@@ -89,17 +91,29 @@ def report(
     tables = {"In short": short} | {sheet.heading: sheet.tables for sheet in of_study}
     page = render(found, figures, left_out, tables)
     write_text(folder / PAGE, page)
+    (folder / UNFINISHED).unlink(missing_ok=True)
     return Report(folder, drawn, left_out, tuple(gaps(found)), short)
 
 
-def _check_room(folder: Path) -> None:
-    page = folder / PAGE
+def _check_room(folder: Path, named: bool) -> None:
+    """ConfigError where a report would overwrite something else, or be led to another place.
+
+    Only a folder that the user named may be a symbolic link.
+    """
+    parts = [folder / "tables", folder / "figures"]
+    for path in parts if named else (folder, *parts):
+        if path.is_symlink():
+            raise ConfigError(f"{path}: a symbolic link, which a report does not follow; remove it")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    if not page.is_file() or SIGN not in page.read_text(encoding="utf-8", errors="replace"):
+    if not any(map(_is_signed, (folder / PAGE, folder / UNFINISHED))):
         raise ConfigError(
             f"{folder}: neither empty nor an earlier report of prunekit; name another folder"
         )
+
+
+def _is_signed(path: Path) -> bool:
+    return path.is_file() and SIGN in path.read_text(encoding="utf-8", errors="replace")
 
 
 def _write_sheets(folder: Path, of_study: Sequence[Sheet]) -> list[Path]:

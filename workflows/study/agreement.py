@@ -25,7 +25,7 @@ def agree(folder: Path, config: StudyConfig) -> None:
     """
     path = folder / FILE
     now = _meanings(config)
-    before = read_stored(path, None, now, AGAIN) if path.is_file() else {}
+    before = read_stored(path, None, tuple(now), AGAIN) if path.is_file() else {}
     for kind, meanings in now.items():
         if not isinstance(before.get(kind, {}), dict):
             raise ConfigError(f"{path}: {kind}: expected labels with options; {AGAIN}")

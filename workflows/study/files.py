@@ -17,6 +17,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -24,7 +25,7 @@ from typing import Any, TypeVar, get_type_hints
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
 from prunekit.core.problem import Subset
-from prunekit.workflows.stored import finite, fits, read_stored, subset_name
+from prunekit.workflows.stored import check_removed, finite, fits, read_stored, subset_name
 
 SCHEMA = 1
 LONGEST_NAME = 200
@@ -158,10 +159,8 @@ class StudyFolder:
                 "that `prunekit study` wrote"
             )
         rows = read_stored(path, SCHEMA, ("cells",), AGAIN)["cells"]
-        try:
+        with _named(path):
             return [_made(Cell, row) for row in rows]
-        except TypeError as error:
-            raise ConfigError(f"{path}: {error}; {AGAIN}") from error
 
     def write_cell(self, outcome: CellResult | CellFailure) -> None:
         """Keep what came out of a cell."""
@@ -173,7 +172,12 @@ class StudyFolder:
         if not path.is_file():
             return None
         failed = "error" in read_stored(path, SCHEMA, ("cell",), AGAIN)
-        return _read(CellFailure, path) if failed else _read(CellResult, path)
+        outcome = _read(CellFailure, path) if failed else _read(CellResult, path)
+        with _named(path):
+            _check_is(outcome.cell, cell)
+            if isinstance(outcome, CellResult):
+                check_removed(outcome.removed, outcome.n_blocks, cell.budget)
+        return outcome
 
     def write_importance(self, importance: Importance) -> None:
         """Keep the losses of single removals."""
@@ -191,7 +195,12 @@ class StudyFolder:
     def evaluation(self, model: str, removed: Subset) -> VariantEvaluation | None:
         """A variant's evaluation, None where there is none yet."""
         path = self.path / "evaluations" / slug(model) / f"{subset_name(removed)}.json"
-        return _read(VariantEvaluation, path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        found = _read(VariantEvaluation, path)
+        with _named(path):
+            _check_is((found.model, list(found.removed)), (model, sorted(removed)))
+        return found
 
     def _all(self, folder: str, cls: type[T]) -> Iterator[T]:
         for path in sorted((self.path / folder).glob("*.json")):
@@ -205,10 +214,22 @@ class StudyFolder:
 def _read(cls: type[T], path: Path) -> T:
     needed = [f.name for f in dataclasses.fields(cls) if _is_needed(f)]  # type: ignore[arg-type]
     row = read_stored(path, SCHEMA, needed, AGAIN)
-    try:
+    with _named(path):
         return _made(cls, row)
-    except TypeError as error:
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file whose content is wrong."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"{path}: {error}; {AGAIN}") from error
+
+
+def _check_is(found: Any, wanted: Any) -> None:
+    if found != wanted:
+        raise ValueError(f"it is of {found}, not of {wanted}")
 
 
 def _made(cls: type[T], row: Any) -> T:

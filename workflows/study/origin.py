@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 from prunekit.core.errors import CheckpointError
 from prunekit.core.files import write_text
@@ -38,7 +39,7 @@ def check_origin(folder: Path, model: str, facts: ModelFacts) -> None:
     if not path.is_file():
         write_text(path, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
         return
-    before = dict(read_stored(path, None, ("fingerprint",), AGAIN)["fingerprint"])
+    before = read_stored(path, None, {"fingerprint": Mapping[str, str]}, AGAIN)["fingerprint"]
     changed = [
         f"{name} was {before.get(name)}, is {value}"
         for name, value in facts.fingerprint.items()
@@ -55,7 +56,7 @@ def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
     """The speed of a group, measured when it is first asked for."""
     path = folder / "speeds" / f"{group}.json"
     if path.is_file():
-        kept = read_stored(path, None, ("block", "subset"), AGAIN)
+        kept = read_stored(path, None, get_type_hints(Speed), AGAIN)
         return Speed(kept["block"], kept["subset"])
     speed = measure()
     write_text(path, json.dumps(dataclasses.asdict(speed)) + "\n")

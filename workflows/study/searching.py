@@ -14,7 +14,7 @@ from prunekit.core.signals import needs_of
 from prunekit.core.tally import Tally
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import Plan
-from prunekit.workflows.search import check_dense
+from prunekit.workflows.search import check_choice, check_dense
 from prunekit.workflows.session import Session
 from prunekit.workflows.speed import Speed
 from prunekit.workflows.stored import finite
@@ -112,7 +112,7 @@ class _GroupSearch:
             choices, wanted = self._choices(lockstep), lockstep.wanted()
             losses = self._losses(session, list(dict.fromkeys([*wanted, *choices.values()])))
             for cell, removed in choices.items():
-                self._write(self._result(cell, removed, lockstep.tallies[cell], session, speed))
+                self._write(self._outcome(cell, removed, lockstep.tallies[cell], session, speed))
             lockstep.answer(losses)
         searched = importance_tally(session.facts.n_blocks).block_runs + lockstep.block_runs_alone()
         self.alone = searched * len(self._first_plan.parts)
@@ -163,6 +163,15 @@ class _GroupSearch:
         self.measured = subsets
         now = min(max(0.0, subsets - self.measured_before_round), self.new_in_round)
         self.tell(len(self.known) + now)
+
+    def _outcome(
+        self, cell: Cell, removed: Subset, tally: Tally, session: Session, speed: Speed
+    ) -> CellResult | CellFailure:
+        try:
+            check_choice(session, cell.searcher, removed, self._plan(cell).spec.model)
+        except CheckpointError as error:
+            return CellFailure(cell, str(error))
+        return self._result(cell, removed, tally, session, speed)
 
     def _result(
         self, cell: Cell, removed: Subset, tally: Tally, session: Session, speed: Speed

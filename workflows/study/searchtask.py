@@ -48,8 +48,8 @@ class SearchTask:
 def search_tasks(groups: Sequence[Group], folder: Path, workdir: Path) -> list[SearchTask]:
     """One task for each group, but for groups that measure the same under some part.
 
-    Those must follow each other, since a journal is read when it is opened: a mix of objectives
-    and its parts, or two labels for one thing.
+    Those follow each other, since side by side they would measure the same at once: a mix of
+    objectives and its parts, or two labels for one thing.
     """
     bundles: list[tuple[set[Hashable], list[Group]]] = []
     for group in groups:

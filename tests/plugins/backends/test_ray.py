@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -162,6 +163,23 @@ def test_objectives_that_look_at_the_dense_model_and_signals_are_the_same(spec, 
         assert there.signal(name) == here.signal(name)
     there.close()
     assert {seat.replica for seat in meter._fleet.seats} == replicas
+
+
+def test_its_cluster_and_files_are_closed_to_others(meter):
+    node = ray._private.worker._global_node
+    folder = next(p for p in Path(node.get_session_dir_path()).parents if "prunekit" in p.name)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    code = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1])"
+    for mode in ({"RAY_AUTH_MODE": "disabled"}, {**ray_cluster.TOKEN, "RAY_AUTH_TOKEN": 64 * "a"}):
+        found = subprocess.run(
+            [sys.executable, "-c", code, node.gcs_address],
+            env={**os.environ, **mode},
+            capture_output=True,
+            text=True,
+        )
+        assert found.returncode == 1
+        assert "InvalidAuthToken" in found.stderr
+    assert not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"} & os.environ.keys()
 
 
 def test_facts_are_those_of_one_process(spec, meter, batches):

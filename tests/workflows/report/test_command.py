@@ -77,3 +77,69 @@ def test_a_place_that_cannot_be_written_costs_one_line(make_study, tmp_path, pru
     assert status == 1
     assert "cannot write" in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_report_follows_no_link_and_overwrites_no_page_of_others(
+    make_study, tmp_path, prunekit, named
+):
+    study = make_study(tmp_path / "study", **SMALL)
+    other = tmp_path / "other"
+    other.mkdir()
+    report = tmp_path / "named" if named else study.path / "report"
+    command = ["report", study.path, *(["--to", report] if named else [])]
+
+    def refused(message):
+        status, out, err = prunekit(*command)
+        assert (status, out) == (1, "")
+        assert message in err
+        assert len(err.strip().splitlines()) == 1
+
+    report.mkdir()
+    (report / "tables").symlink_to(other)
+    refused(f"{report / 'tables'}: a symbolic link")
+    (report / "tables").unlink()
+    (report / "report.html").write_text("<h1>My own</h1>")
+    refused("neither empty nor an earlier report of prunekit")
+    assert (report / "report.html").read_text() == "<h1>My own</h1>"
+    (report / "report.html").unlink()
+    if not named:  # a link that the user names is meant
+        report.rmdir()
+        report.symlink_to(other)
+        refused(f"{report}: a symbolic link")
+        report.unlink()
+    assert not list(other.iterdir())
+    assert prunekit(*command)[0] == 0
+
+
+def test_a_report_that_was_killed_is_written_again(make_study, tmp_path, monkeypatch):
+    from prunekit.workflows.report import report, writing
+
+    study = make_study(tmp_path / "study", **SMALL)
+    folder = study.path / "report"
+
+    def killed(*given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "render", killed)
+        with pytest.raises(KeyboardInterrupt):
+            report(study.path)
+    assert not (folder / "report.html").exists()
+    report(study.path)
+    assert sorted(p.name for p in folder.iterdir()) == ["figures", "report.html", "tables"]
+
+
+def test_a_page_that_is_a_link_is_replaced_and_what_it_names_stays(make_study, tmp_path):
+    from prunekit.workflows.report import report
+
+    study = make_study(tmp_path / "study", **SMALL)
+    page = report(study.path).page
+    target = tmp_path / "mine.html"
+    page.rename(target)
+    page.symlink_to(target)
+    content = target.read_bytes()
+    (study.path / "cells.json").write_text((study.path / "cells.json").read_text())
+    report(study.path)
+    assert not page.is_symlink()
+    assert target.read_bytes() == content

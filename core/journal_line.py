@@ -1,0 +1,135 @@
+"""One line of a journal: how a piece is written, and what is refused when it is read back.
+
+A line ends with the CRC-32 of all that precedes it, so that a flipped byte is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from typing import Any, NoReturn, TypeAlias
+
+from prunekit.core.problem import Subset
+
+Span: TypeAlias = tuple[int, int]
+"""Samples from the first up to, not including, the second."""
+Values: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+"""Sums and weights of the samples of a span."""
+
+FIELDS = {"removed", "samples", "sums", "weights"}
+CHECK = b', "check": "%08x"}'
+LENGTH = len(CHECK % 0)
+NUMBERS = {int, float}
+
+
+def write_line(subset: Subset, span: Span, values: Values) -> str:
+    """A piece as a line with its check sum; a sum that is not finite is null."""
+    sums, weights = values
+    row = {
+        "removed": sorted(subset),
+        "samples": list(span),
+        "sums": [x if math.isfinite(x) else None for x in sums],
+        "weights": list(weights),
+    }
+    body = json.dumps(row, allow_nan=False).encode()[:-1]
+    return (body + CHECK % zlib.crc32(body)).decode()
+
+
+def read_line(
+    line: bytes, is_checked: bool, n_blocks: int, n_samples: int
+) -> tuple[Subset, Span, Values]:
+    """The piece of a line, whose check sum must be right if `is_checked`; ValueError says why not.
+
+    `n_blocks` and `n_samples` are those of the model and of the calibration set.
+    """
+    row = read_row(_without_check(line) if is_checked else line)
+    if not isinstance(row, dict) or set(row) != FIELDS:
+        raise ValueError(f"expected {', '.join(sorted(FIELDS))}")
+    removed, span = row["removed"], row["samples"]
+    if not _ascending([-1, *_list(removed), n_blocks]):
+        raise ValueError(f"`removed` must be block numbers in order, not {removed!r}")
+    if not _ascending([-1, *_list(span), n_samples + 1]) or len(span) != 2:
+        raise ValueError(f"`samples` must be a span of the calibration set, not {span!r}")
+    values = _sums(_list(row["sums"])), _weights(_list(row["weights"]))
+    if {len(column) for column in values} != {span[1] - span[0]}:
+        raise ValueError(f"expected {span[1] - span[0]} sums and weights")
+    return frozenset(removed), (span[0], span[1]), values
+
+
+def read_row(line: bytes) -> Any:
+    """The JSON of a line; ValueError where it is none, or names what JSON has no word for."""
+    try:
+        return _DECODER.decode(line.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def contradict(one: tuple[Span, Values], other: tuple[Span, Values], tolerance: float) -> bool:
+    """Whether two pieces of one subset differ on a sample that both hold.
+
+    Weights must be equal. Sums may differ by `tolerance` times the largest of the weight and the
+    sums themselves; no finite sum is near an infinite one.
+    """
+    first, last = max(one[0][0], other[0][0]), min(one[0][1], other[0][1])
+    sums, weights = _cut(one, first, last)
+    other_sums, other_weights = _cut(other, first, last)
+    return weights != other_weights or not all(
+        x == y or abs(x - y) <= tolerance * max(w, abs(x), abs(y)) < math.inf
+        for x, y, w in zip(sums, other_sums, weights, strict=True)
+    )
+
+
+def _cut(piece: tuple[Span, Values], first: int, last: int) -> Values:
+    """The part of a piece that holds these samples, none where `last` is not behind `first`."""
+    (start, _), (sums, weights) = piece
+    part = slice(first - start, max(first, last) - start)
+    return sums[part], weights[part]
+
+
+def _without_check(line: bytes) -> bytes:
+    body = line[:-LENGTH]
+    if line[-LENGTH:] != CHECK % zlib.crc32(body):
+        raise ValueError("its check sum is wrong: the file was damaged or edited")
+    return body + b"}"
+
+
+def _ascending(numbers: list[Any]) -> bool:
+    return set(map(type, numbers)) == {int} and numbers == sorted(set(numbers))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list, not {value!r}")
+    return value
+
+
+def _sums(row: list[Any]) -> tuple[float, ...]:
+    """Finite numbers; what is null is infinite."""
+    numbers = _floats([math.inf if x is None else x for x in row])
+    if numbers.count(math.inf) != row.count(None) or -math.inf in numbers:
+        raise ValueError("sums must be finite, or null")
+    return numbers
+
+
+def _weights(row: list[Any]) -> tuple[float, ...]:
+    numbers = _floats(row)
+    if not 0 < min(numbers, default=1) <= max(numbers, default=1) < math.inf:
+        raise ValueError("weights must be finite and above 0")
+    return numbers
+
+
+def _floats(row: list[Any]) -> tuple[float, ...]:
+    if not set(map(type, row)) <= NUMBERS:
+        raise ValueError("sums and weights must be numbers")
+    try:
+        return tuple(map(float, row))
+    except OverflowError as error:
+        raise ValueError(f"a number is too large ({error})") from error
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
