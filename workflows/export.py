@@ -97,8 +97,7 @@ def export_checkpoint(
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
-    told = config and portable(config)
-    card = model_card(record, told, registry, Path(checkpoint.source))
+    card = model_card(record, config and portable(config), registry, Path(checkpoint.source))
     with _refusing(spec.model, removed):
         pruned = adapter.without(removed)
         check_model(pruned, expected)
