@@ -101,8 +101,7 @@ def export_checkpoint(
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
     record["remark"] = remark = broken_pattern(checkpoint.config(), removed)
-    told = config and portable(config)
-    card = model_card(record, told, registry, checkpoint.folder())
+    card = model_card(record, config and portable(config), registry, checkpoint.folder())
     with adapter.bypassing(DENSE) as dense:
         pass  # with nothing bypassed it is the model itself, and stays so
     with _refusing(spec.model, removed):
