@@ -208,13 +208,10 @@ def _describes(segment: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     describes = row.get("describes") if isinstance(row, dict) else None
-    return describes if isinstance(describes, dict) and _is_whole(describes) else None
-
-
-def _is_whole(describes: Mapping[str, Any]) -> bool:
-    """Whether the description of a journal has what is shown of it."""
     shown = {"weights": str, "objective": str, "options": Mapping[str, Any]}
-    return all(fits(describes.get(name, {}), hint) for name, hint in shown.items())
+    if not isinstance(describes, dict):
+        return None
+    return describes if all(fits(describes.get(k, {}), h) for k, h in shown.items()) else None
 
 
 def _models(workdir: Path, weights: str) -> Iterator[str]:
