@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from prunekit.core import IGNORE, Batch, ConfigError, Output, Sample, option
-from prunekit.plugins.objectives.items import NAMES, Item, disjoint_draws_of_items, load_items
+from prunekit.plugins.objectives.item import Item
+from prunekit.plugins.objectives.items import NAMES, disjoint_draws_of_items, load_items
 from prunekit.plugins.objectives.rows import check_data
 
 if TYPE_CHECKING:
@@ -36,7 +37,19 @@ class MultipleChoice:
     norm: Literal["token-mean", "sum", "char-mean"] = option(
         "token-mean", "how the log-likelihoods of an answer's tokens are joined"
     )
+    blank: str = option(
+        "auto",
+        "text in a context that a choice replaces; auto: a single run of underscores, or none",
+    )
     seed: int = option(0, "which draw of the data", low=0)
+
+    def __post_init__(self) -> None:
+        if not self.blank.strip():
+            raise ConfigError(
+                f"{self.name}.blank: expected auto, none, or the text that a choice replaces, got "
+                f"{self.blank!r}",
+                (self.name, "blank"),
+            )
 
     def check_data(self) -> None:
         """ConfigError where `data` is neither a known name nor a file; nothing is read."""
@@ -48,7 +61,7 @@ class MultipleChoice:
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """One sample an item, one row a choice; ConfigError where an item cannot be scored."""
-        items = load_items(self.data, self.seed, self._n_samples, self.name)
+        items = load_items(self.data, self.seed, self._n_samples, self.name, self.blank)
         return [self._sample(item, tokenizer) for item in items]
 
     @property
