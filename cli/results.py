@@ -31,6 +31,8 @@ def show_result(result: SearchResult) -> None:
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
     spared = work.block_runs_alone - work.block_runs
     out.print(f"ran {work.block_runs:,} block forwards, saved {spared:,}")
+    if result.begins_with:
+        out.print(f"calibrated with {result.begins_with} at the beginning of every sample")
     out.print(
         f"removed {result.parameters_removed:,} of {result.parameters:,} parameters ({share:.1%})\n"
     )

@@ -79,6 +79,8 @@ class SearchResult:
     work: Work
     versions: Mapping[str, str]
     run: str
+    begins_with: str = ""
+    """the beginning-of-text token, where every calibration sample began with it"""
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,7 +100,8 @@ def read_result(run: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{run}: no finished run; expected a folder with result.json under WORKDIR/runs"
         )
-    names = [field.name for field in dataclasses.fields(SearchResult)]
+    fields = dataclasses.fields(SearchResult)
+    names = [field.name for field in fields if field.default is dataclasses.MISSING]
     return read_stored(path, SCHEMA, names, "run the search again")
 
 
