@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.batching import batches_of
 from prunekit.core.blame import blaming
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Meter, Objective, Sample
+from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.core.journal import Journal
 from prunekit.core.ledger import Ledger
 from prunekit.core.options import values_of
 from prunekit.core.problem import DENSE
+from prunekit.core.rounding import arrangement, shapes
 from prunekit.core.watched import open_meter
 from prunekit.workflows.bos import begins_with, remark_on_bos
 from prunekit.workflows.mixing import MixedSession
@@ -68,7 +69,7 @@ def _open_part(
     batches = batches_of(samples, plan.spec.tokens_per_forward)
     meter = open_meter(plan.backend, plan.spec, objective, batches)
     try:
-        describes = _describe(objective, meter, samples)
+        describes = _describe(objective, meter, samples, batches)
         folder = workdir / "journals" / _digest(describes)
         ledger = Ledger(meter, batches, Journal(folder, describes), on_measured, on_written)
         session = SingleSession(objective, meter, ledger, begins_with(samples, tokenizer))
@@ -104,14 +105,17 @@ def _samples(
     return samples
 
 
-def _describe(objective: Objective, meter: Meter, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Everything that changes a loss; searcher, seed, budget and batch size do not."""
+def _describe(
+    objective: Objective, meter: Meter, samples: Sequence[Sample], batches: Sequence[Batch]
+) -> dict[str, Any]:
+    """Everything that changes a loss; searcher, seed and budget do not."""
     return {
         **meter.facts.fingerprint,
         "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
         "code": _digest_code(type(objective)),
         "options": values_of(objective),
         "calibration": _digest_samples(samples),
+        **arrangement(meter.facts.fingerprint, shapes(batches)),
     }
 
 

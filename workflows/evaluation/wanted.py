@@ -38,7 +38,7 @@ class Wanted:
     num_fewshot: int | None = None
     """solved examples before each item; None leaves it to the task"""
     batch_size: int = 8
-    """items of a task at once; changes speed and memory only"""
+    """items of a task at once; changes speed and memory, and roundings"""
     ppl_length: int | None = None
     """tokens a window; None leaves it to the protocol"""
     ppl_stride: int | None = None
