@@ -2,7 +2,7 @@
 
 A product rounds its sums to 16 bits at the end, and in which order it adds them up depends on how
 many rows it has, how long they are and how many threads share the work; each block carries on what
-the one before it rounded. Margins of the demo models then differ by 0.0005, of a model of 30 blocks
+the one before it rounded. Margins of the demo models then differ by 0.0002, of a model of 30 blocks
 by 0.04. So what was measured in another arrangement is another measurement.
 """
 
