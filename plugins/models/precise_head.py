@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-WORDS_AT_ONCE = 4096
+WORDS_AT_ONCE = 2048
 """Products of this many words and 512 positions stay in the cache."""
 
 
@@ -35,12 +35,14 @@ def precise_head(model: Any) -> Iterator[None]:
 def _logits(head: Any, hidden: Tensor) -> Tensor:
     import torch
 
-    rows = hidden.flatten(0, -2)
-    parts = head.weight.split(WORDS_AT_ONCE)
-    logits = torch.cat([_product(rows, part.t()) for part in parts], -1)
+    rows, words = hidden.flatten(0, -2), len(head.weight)
+    logits = torch.empty(len(rows), words, dtype=torch.float32, device=rows.device)
+    for first in range(0, words, WORDS_AT_ONCE):
+        part = slice(first, first + WORDS_AT_ONCE)
+        logits[:, part] = _product(rows, head.weight[part].t())
     if head.bias is not None:
         logits = logits + head.bias.float()
-    return logits.view(*hidden.shape[:-1], logits.shape[-1])
+    return logits.view(*hidden.shape[:-1], words)
 
 
 def _product(rows: Tensor, weights: Tensor) -> Tensor:
