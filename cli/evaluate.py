@@ -63,8 +63,8 @@ def evaluate(
     ppl_stride: Annotated[int | None, typer.Option(help="Tokens from window to window.")] = None,
     ppl_samples: Annotated[int | None, typer.Option(help="Windows of each text.")] = None,
     ppl_bos: Annotated[
-        str, typer.Option(help="Beginning-of-text token: tokenizer, every or none.")
-    ] = "tokenizer",
+        str, typer.Option(help="What begins a window: auto, every, none or tokenizer.")
+    ] = "auto",
     max_ppl_ratio: Annotated[
         float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
     ] = None,

@@ -30,6 +30,8 @@ def show_result(result: SearchResult) -> None:
     share = result.parameters_removed / result.parameters
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
     out.print(f"ran {work.block_runs:,} block forwards, {_spared(work)}", soft_wrap=True)
+    if result.begins_with:
+        out.print(f"calibrated with {result.begins_with} at the beginning of every sample")
     out.print(
         f"removed {result.parameters_removed:,} of {result.parameters:,} parameters ({share:.1%})\n"
     )

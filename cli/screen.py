@@ -59,13 +59,19 @@ err = Screen(stderr=True, highlight=False, markup=False, emoji=False)
 class Bar:
     """A progress bar with the time that is left; it shows nothing where there is no terminal."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, quiet: bool) -> None:
         self.progress = progress
+        self.quiet = quiet
         self.task = progress.add_task("starting", total=None, unit="subsets", best="")
 
     def stage(self, what: str) -> None:
         """Name the part of the work that begins."""
         self.progress.update(self.task, description=what, total=None, completed=0, best="")
+
+    def remark(self, line: str) -> None:
+        """Print it above the bar."""
+        if not self.quiet:
+            err.print(line, soft_wrap=True)
 
     def expect(self, rehearse: Callable[[], Cost]) -> None:
         """Count subsets from now on, towards what a rehearsal foretells."""
@@ -142,7 +148,7 @@ def _show_warning(others: Callable[..., None], message: Warning | str, *where: A
 def bar(quiet: bool) -> Iterator[Bar]:
     """A bar on standard error, for as long as a search goes on."""
     with _progress(quiet) as progress:
-        yield Bar(progress)
+        yield Bar(progress, quiet)
 
 
 @contextmanager

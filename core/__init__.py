@@ -1,5 +1,6 @@
 """What plugins may import; what else they may lean on is in docs/plugins/compatibility.md."""
 
+from prunekit.core.beginning import Beginning, first_tokens, plain_tokens
 from prunekit.core.blocks import block_path
 from prunekit.core.checkpoint import Checkpoint, auto_class
 from prunekit.core.errors import (
@@ -45,6 +46,7 @@ __all__ = [
     "PLUGIN_API",
     "Backend",
     "Batch",
+    "Beginning",
     "Checkpoint",
     "CheckpointError",
     "ConfigError",
@@ -70,6 +72,7 @@ __all__ = [
     "check_file",
     "file_rows",
     "first_line",
+    "first_tokens",
     "guarded",
     "hookimpl",
     "hub_rows",
@@ -78,6 +81,7 @@ __all__ = [
     "negative_log_likelihood",
     "option",
     "perplexity",
+    "plain_tokens",
     "probe",
     "readable",
     "rebuild",

@@ -41,7 +41,9 @@ class Settings:
     dtype: Dtype = option("auto", "auto is the checkpoint's own where the device runs it well")
     revision: str | None = option(None, "branch, tag or commit on the hub")
     trust_remote_code: bool = option(False, "run code that comes with the model")
-    tokens_per_forward: int = option(8192, "tokens at once; changes speed and memory only", low=1)
+    tokens_per_forward: int = option(
+        8192, "tokens at once; changes speed and memory, in 16 bits also roundings", low=1
+    )
 
 
 @dataclass(frozen=True)

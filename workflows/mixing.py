@@ -43,6 +43,8 @@ class MixedSession:
         self.sessions = sessions
         self.facts = sessions[0].facts
         self.weights = weights
+        words = {session.begins_with for session in sessions}
+        self.begins_with = words.pop() if len(words) == 1 else ""
 
     @cached_property
     def scales(self) -> list[Scale]:

@@ -7,19 +7,25 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.batching import batches_of
 from prunekit.core.blame import blaming
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Meter, Objective, Sample
+from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.core.journal import Journal
 from prunekit.core.ledger import Ledger
 from prunekit.core.options import values_of
+from prunekit.core.problem import DENSE
+from prunekit.core.rounding import arrangement, shapes
 from prunekit.core.watched import open_meter
+from prunekit.workflows.bos import begins_with, remark_on_bos
 from prunekit.workflows.mixing import MixedSession
 from prunekit.workflows.plan import Plan
 from prunekit.workflows.session import Session, SingleSession
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @contextmanager
@@ -28,15 +34,19 @@ def open_session(
     workdir: Path,
     on_measured: Callable[[float], None] = lambda subsets: None,
     on_written: Callable[[], None] = lambda: None,
+    on_remark: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Session]:
     """Load the model and everything measured of it before; close it at the end.
 
-    `on_measured` and `on_written` are told of progress as a Ledger tells it.
+    `on_measured` and `on_written` are told of progress as a Ledger tells it, `on_remark` what a
+    user should know of the calibration, once for each journal.
     ConfigError where a calibration sample is longer than the model's context.
     """
     with ExitStack() as stack:
         sessions = [
-            stack.enter_context(_open_part(plan, objective, workdir, on_measured, on_written))
+            stack.enter_context(
+                _open_part(plan, objective, workdir, on_measured, on_written, on_remark)
+            )
             for objective, _ in plan.parts
         ]
         if plan.is_mix:
@@ -52,23 +62,43 @@ def _open_part(
     workdir: Path,
     on_measured: Callable[[float], None],
     on_written: Callable[[], None],
+    on_remark: Callable[[str], None],
 ) -> Iterator[SingleSession]:
-    samples = calibration_samples(plan, objective)
+    tokenizer = plan.checkpoint.tokenizer()
+    samples = _samples(plan, objective, tokenizer)
     batches = batches_of(samples, plan.spec.tokens_per_forward)
     meter = open_meter(plan.backend, plan.spec, objective, batches)
     try:
-        describes = _describe(objective, meter, samples)
+        describes = _describe(objective, meter, samples, batches)
         folder = workdir / "journals" / _digest(describes)
         journal = Journal(folder, describes, meter.facts.n_blocks, len(samples))
         ledger = Ledger(meter, batches, journal, on_measured, on_written)
-        yield SingleSession(objective, meter, ledger)
+        session = SingleSession(objective, meter, ledger, begins_with(samples, tokenizer))
+        if remark := _remark(session, samples, tokenizer):
+            on_remark(remark)
+        yield session
     finally:
         meter.close()
 
 
+def _remark(
+    session: SingleSession, samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase
+) -> str:
+    """What a user should know, where nothing was measured yet and the model is in this process."""
+    is_known = session.ledger.journal.recall(DENSE, len(samples)) is not None
+    if is_known or session.adapter is None:
+        return ""
+    return remark_on_bos(session.adapter, session.objective, samples, tokenizer)
+
+
 def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
     """The samples of an objective; ConfigError where one does not fit into the model's context."""
-    tokenizer = plan.checkpoint.tokenizer()
+    return _samples(plan, objective, plan.checkpoint.tokenizer())
+
+
+def _samples(
+    plan: Plan, objective: Objective, tokenizer: PreTrainedTokenizerBase
+) -> Sequence[Sample]:
     with blaming("objective", objective):
         samples = list(objective.calibration_set(tokenizer))
         longest = max(map(_length, samples), default=0)
@@ -76,14 +106,17 @@ def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
     return samples
 
 
-def _describe(objective: Objective, meter: Meter, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Everything that changes a loss; searcher, seed, budget and batch size do not."""
+def _describe(
+    objective: Objective, meter: Meter, samples: Sequence[Sample], batches: Sequence[Batch]
+) -> dict[str, Any]:
+    """Everything that changes a loss; searcher, seed and budget do not."""
     return {
         **meter.facts.fingerprint,
         "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
         "code": _digest_code(type(objective)),
         "options": values_of(objective),
         "calibration": _digest_samples(samples),
+        **arrangement(meter.facts.fingerprint, shapes(batches)),
     }
 
 

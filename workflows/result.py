@@ -86,6 +86,8 @@ class SearchResult:
     work: Work
     versions: Mapping[str, str]
     run: str
+    begins_with: str = ""
+    """the beginning-of-text token, where every calibration sample began with it"""
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:

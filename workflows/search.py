@@ -135,7 +135,9 @@ class _Search:
 
     def run(self, workdir: Path) -> SearchResult:
         self.progress.stage("loading the model")
-        opened = open_session(self.plan, workdir, self._on_measured, self._on_written)
+        opened = open_session(
+            self.plan, workdir, self._on_measured, self._on_written, self.progress.remark
+        )
         try:
             with opened as session:
                 return self._search(session)
@@ -230,6 +232,7 @@ def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: st
         work=work,
         versions=versions(),
         run=folder,
+        begins_with=session.begins_with,
     )
 
 

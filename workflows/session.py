@@ -25,6 +25,8 @@ class Session(Protocol):
     """Losses of subsets under one objective."""
 
     facts: ModelFacts
+    begins_with: str
+    """the beginning-of-text token that every sample begins with; empty where it does not"""
 
     @property
     def block_runs(self) -> int:
@@ -69,11 +71,14 @@ class Session(Protocol):
 class SingleSession:
     """A session of one objective."""
 
-    def __init__(self, objective: Objective, meter: Meter, ledger: Ledger) -> None:
+    def __init__(
+        self, objective: Objective, meter: Meter, ledger: Ledger, begins_with: str = ""
+    ) -> None:
         self.objective: Any = objective
         self.meter = meter
         self.ledger = ledger
         self.facts = meter.facts
+        self.begins_with = begins_with
         self.reduce = self._reduce if hasattr(objective, "reduce") else mean_loss
 
     @property

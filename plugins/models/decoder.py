@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from prunekit.core import Batch, Checkpoint, ModelFacts, Subset, probe, rebuild
 from prunekit.plugins.models.calling import Blocks, Call
 from prunekit.plugins.models.head import Predictions
+from prunekit.plugins.models.precise_head import precise_head
 from prunekit.plugins.models.reading import read_model
 from prunekit.plugins.models.study import study
 
@@ -148,7 +149,7 @@ class DecoderAdapter:
         def stand_in(index: int, entered: Tensor, call: Call) -> Any:
             return self.blocks.passing_on(index, entered if index else hidden)
 
-        with self.blocks.doing(stand_in):
+        with self.blocks.doing(stand_in), precise_head(self.model):
             logits: Tensor = self._call(ones, ones).logits[:, 0]
         return logits
 

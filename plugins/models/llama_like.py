@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.plugins.models.calling import hidden_in
 from prunekit.plugins.models.decoder import DecoderAdapter, DecoderState
 from prunekit.plugins.models.head import Predictions
+from prunekit.plugins.models.precise_head import precise_head
 
 if TYPE_CHECKING:
     import torch
@@ -29,9 +30,14 @@ class LlamaLike(DecoderAdapter):
 
     def output(self, state: DecoderState) -> Predictions:
         """Final norm and head, applied to chunks of positions when asked."""
+        return Predictions(state.hidden, self._tail, self.model.config.vocab_size)
+
+    def _tail(self, places: Tensor) -> Tensor:
+        """Logits of hidden states `[places, width]` that left the last block."""
         norm, head = self.model.get_decoder().norm, self.model.get_output_embeddings()
-        words = self.model.config.vocab_size
-        return Predictions(state.hidden, lambda hidden: head(norm(hidden)), words)
+        with precise_head(self.model):
+            logits: Tensor = head(norm(places))
+        return logits
 
 
 @contextlib.contextmanager

@@ -5,8 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from prunekit.core import IGNORE, Batch, ConfigError, Output, Sample, option
-from prunekit.plugins.objectives.items import NAMES, Item, disjoint_draws_of_items, load_items
+from prunekit.core import (
+    IGNORE,
+    Batch,
+    Beginning,
+    ConfigError,
+    Output,
+    Sample,
+    first_tokens,
+    option,
+    plain_tokens,
+)
+from prunekit.plugins.objectives.item import Item
+from prunekit.plugins.objectives.items import NAMES, disjoint_draws_of_items, load_items
 from prunekit.plugins.objectives.rows import check_data
 
 if TYPE_CHECKING:
@@ -36,7 +47,23 @@ class MultipleChoice:
     norm: Literal["token-mean", "sum", "char-mean"] = option(
         "token-mean", "how the log-likelihoods of an answer's tokens are joined"
     )
+    blank: str = option(
+        "auto",
+        "text in a context that a choice replaces; auto: a single run of underscores, or none",
+    )
+    add_bos: Beginning = option(
+        "auto",
+        "what begins every item: what the tokenizer puts before a text, its bos token, nothing",
+    )
     seed: int = option(0, "which draw of the data", low=0)
+
+    def __post_init__(self) -> None:
+        if not self.blank.strip():
+            raise ConfigError(
+                f"{self.name}.blank: expected auto, none, or the text that a choice replaces, got "
+                f"{self.blank!r}",
+                (self.name, "blank"),
+            )
 
     def check_data(self) -> None:
         """ConfigError where `data` is neither a known name nor a file; nothing is read."""
@@ -48,8 +75,9 @@ class MultipleChoice:
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """One sample an item, one row a choice; ConfigError where an item cannot be scored."""
-        items = load_items(self.data, self.seed, self._n_samples, self.name)
-        return [self._sample(item, tokenizer) for item in items]
+        items = load_items(self.data, self.seed, self._n_samples, self.name, self.blank)
+        first = first_tokens(tokenizer, self.add_bos, f"--{self.name}.add-bos")
+        return [self._sample(item, tokenizer, first) for item in items]
 
     @property
     def _n_samples(self) -> int:
@@ -68,11 +96,11 @@ class MultipleChoice:
             return 1
         return batch.extra["characters"] if self.norm == "char-mean" else _tokens(batch)
 
-    def _sample(self, item: Item, tokenizer: PreTrainedTokenizerBase) -> Sample:
+    def _sample(self, item: Item, tokenizer: PreTrainedTokenizerBase, first: list[int]) -> Sample:
         import torch
 
         pairs = item.by_content() if self.repr == "content" else item.by_label()
-        rows = [_row(context, continuation, tokenizer) for context, continuation in pairs]
+        rows = [_row(context, continuation, tokenizer, first) for context, continuation in pairs]
         width = max(len(ids) for ids, _ in rows)
         ids = torch.zeros(len(rows), width, dtype=torch.long)
         targets = torch.full((len(rows), width), IGNORE)
@@ -92,14 +120,16 @@ def _tokens(batch: Batch) -> Tensor:
 
 
 def _row(
-    context: str, continuation: str, tokenizer: PreTrainedTokenizerBase
+    context: str, continuation: str, tokenizer: PreTrainedTokenizerBase, first: list[int]
 ) -> tuple[list[int], int]:
     """The tokens of both together, and where the continuation begins.
 
     It begins where the tokens of the whole first differ from those of the context alone, so that
     a token which spans both belongs to the continuation.
     """
-    alone, whole = tokenizer(context).input_ids, tokenizer(context + continuation).input_ids
+    alone, whole = (
+        first + plain_tokens(tokenizer, text) for text in (context, context + continuation)
+    )
     start = 0
     while start < min(len(alone), len(whole)) and alone[start] == whole[start]:
         start += 1

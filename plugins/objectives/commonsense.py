@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunekit.core import ConfigError
+from prunekit.plugins.objectives.blanks import first_run
+from prunekit.plugins.objectives.item import Item
 
 FORMAT = re.compile(r"\s*Answer format:\s*(\S+)\s*$")
 IMPERATIVE = re.compile(r"^\s*Please [^:]*:\s*")
@@ -36,7 +38,38 @@ class Question:
 
 def is_commonsense(row: Mapping[str, Any]) -> bool:
     """Whether a row has this format."""
-    return isinstance(row.get("instruction"), str) and isinstance(row.get("answer"), str)
+    texts = all(isinstance(row.get(name), str) for name in ("instruction", "answer"))
+    return texts and row.get("choices") is None
+
+
+def item_of_instruction(row: Mapping[str, Any], data: str) -> Item | None:
+    """The item of a row; None where a wrong choice reads like the right one, as in a few items.
+
+    Raises ConfigError where it is no item of this format, or its column `input` holds more.
+    """
+    question = parse_commonsense(row["instruction"])
+    where = f"data {data!r}, item {question.stem[:40]!r}"
+    if row.get("input"):
+        raise ConfigError(
+            f"{where}: the column `input` is not read; put its text into `instruction`"
+        )
+    if row["answer"] not in question.labels:
+        raise ConfigError(
+            f"{where}: the answer {row['answer']!r} is none of {', '.join(question.labels)}; mend "
+            "the item or leave it out"
+        )
+    answer = question.labels.index(row["answer"])
+    if question.choices.count(question.choices[answer]) > 1:
+        return None
+    blank = first_run(question.stem) if question.blank else None
+    return Item(
+        prompt=question.stem if blank else f"Question: {question.stem}\nAnswer:",
+        choices=question.choices,
+        answer=answer,
+        labels=question.labels,
+        instruction=row["instruction"],
+        blank=blank,
+    )
 
 
 def parse_commonsense(instruction: str) -> Question:

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
-from prunekit.core import IGNORE, ConfigError, Sample, option
+from prunekit.core import (
+    IGNORE,
+    Beginning,
+    ConfigError,
+    Sample,
+    first_tokens,
+    option,
+    plain_tokens,
+)
 from prunekit.plugins.objectives.rows import check_data
 from prunekit.plugins.objectives.texts import NAMES, Texts, disjoint_draws_of_texts, open_texts
 
@@ -32,7 +40,10 @@ class TextWindows:
     packing: Literal["auto", "documents", "stream"] = option(
         "auto", "a window from each long document, or windows of all documents joined"
     )
-    add_bos: bool = option(False, "begin every sequence with the beginning-of-text token")
+    add_bos: Beginning = option(
+        "auto",
+        "what begins every sequence: what the tokenizer puts before a text, its bos token, nothing",
+    )
     seed: int = option(0, "which draw of the data", low=0)
 
     def check_data(self) -> None:
@@ -48,7 +59,14 @@ class TextWindows:
         texts = open_texts(self.data, self.seed, self._size[0], self.name)
         documents = self.packing == "documents" or (self.packing == "auto" and texts.long)
         windows = self._cut_documents if documents else self._cut_stream
-        return [_sample(row) for row in windows(texts, tokenizer)]
+        first = first_tokens(tokenizer, self.add_bos, f"--{self.name}.add-bos")
+        if len(first) >= self._size[1]:
+            raise ConfigError(
+                f"--{self.name}.length {self._size[1]}: expected more, as each sequence begins "
+                f"with {len(first)} special tokens"
+            )
+        cut = windows(texts, tokenizer, self._size[1] - len(first))
+        return [_sample(first, ids) for ids in cut]
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -56,36 +74,32 @@ class TextWindows:
         return self.samples or samples, self.length or length
 
     def _cut_documents(
-        self, texts: Texts, tokenizer: PreTrainedTokenizerBase
+        self, texts: Texts, tokenizer: PreTrainedTokenizerBase, width: int
     ) -> Iterator[list[int]]:
-        """One random window from each document that has one, until there are enough.
-
-        A document begins with whatever token the tokenizer puts before it, unless every window is
-        to begin with one.
-        """
+        """One random window from each document that has one, until there are enough."""
         samples, _ = self._size
-        first, width = self._window(tokenizer)
         rng = random.Random(self.seed)
         found = seen = 0
         for document in texts.documents:
-            ids = tokenizer(document, add_special_tokens=not self.add_bos).input_ids
+            ids = plain_tokens(tokenizer, document)
             seen += len(ids)
             if len(ids) < width:
                 continue
             start = rng.randint(0, len(ids) - width)
-            yield first + ids[start : start + width]
+            yield ids[start : start + width]
             found += 1
             if found == samples:
                 return
         self._too_little(f"{found} documents that long, in {seen:,} tokens")
 
-    def _cut_stream(self, texts: Texts, tokenizer: PreTrainedTokenizerBase) -> Iterator[list[int]]:
+    def _cut_stream(
+        self, texts: Texts, tokenizer: PreTrainedTokenizerBase, width: int
+    ) -> Iterator[list[int]]:
         """Windows, one after the other, of all documents joined.
 
         Where documents stand in a fixed order, every draw takes the windows after the last one's.
         """
         samples, _ = self._size
-        first, width = self._window(tokenizer)
         passed_over = 0 if texts.shuffled else self.seed * samples * width
         ids = _tokens_of_stream(texts, tokenizer, passed_over + samples * width)[passed_over:]
         if len(ids) < samples * width:
@@ -94,19 +108,7 @@ class TextWindows:
                 self._too_little(left, f"--{self.name}.seed, ")
             self._too_little(f"{len(ids):,} tokens")
         for start in range(0, samples * width, width):
-            yield first + ids[start : start + width]
-
-    def _window(self, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], int]:
-        """What stands before every window, and how many tokens are to be cut for it."""
-        _, length = self._size
-        if not self.add_bos:
-            return [], length
-        if tokenizer.bos_token_id is None:
-            raise ConfigError(
-                f"{self.name}.add_bos: this tokenizer has no beginning-of-text token; leave "
-                f"--{self.name}.add-bos out"
-            )
-        return [tokenizer.bos_token_id], length - 1
+            yield ids[start : start + width]
 
     def _too_little(self, found: str, lower: str = "") -> NoReturn:
         samples, length = self._size
@@ -127,14 +129,17 @@ def _tokens_of_stream(texts: Texts, tokenizer: PreTrainedTokenizerBase, count: i
             characters += len(document)
             if characters >= wanted:
                 break
-        ids: list[int] = tokenizer(texts.joint.join(taken), add_special_tokens=False).input_ids
+        ids = plain_tokens(tokenizer, texts.joint.join(taken))
         if len(ids) >= count or characters < wanted:
             return ids
         wanted *= 2
 
 
-def _sample(ids: list[int]) -> Sample:
+def _sample(first: list[int], ids: list[int]) -> Sample:
+    """The tokens after `first`, each to be predicted from those before it, as far as there are."""
     import torch
 
-    row = torch.tensor([ids])
-    return {"input_ids": row, "targets": torch.cat([row[:, 1:], torch.tensor([[IGNORE]])], 1)}
+    row = torch.tensor([first + ids])
+    targets = torch.cat([row[:, 1:], torch.tensor([[IGNORE]])], 1)
+    targets[:, : max(0, len(first) - 1)] = IGNORE
+    return {"input_ids": row, "targets": targets}

@@ -16,7 +16,20 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
 
 
+STEP = 2.0**-36
+
+
 def energy(q: Matrix, subset: Subset) -> float:
     """The energy of one subset."""
     chosen = sorted(subset)
     return float(q[chosen][:, chosen].sum())
+
+
+def step_of(q: Matrix) -> float:
+    """Energies that round to the same multiple of this step count as equal.
+
+    It is far above what the order of additions changes, and far below what a loss can tell.
+    """
+    import numpy as np
+
+    return STEP * float(np.abs(q).max()) or 1.0

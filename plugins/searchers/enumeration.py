@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prunekit.core import Subset
+from prunekit.plugins.searchers.energies import step_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,15 +27,17 @@ CELLS_AT_ONCE = 4_000_000
 
 
 def enumerate_lowest(q: Matrix, size: int, count: int) -> set[Subset]:
-    """The `count` subsets of that size with the least energy, or all where there are fewer."""
-    best = _Lowest(count)
+    """The `count` subsets of that size with the least energy, or all where there are fewer.
+
+    Of equal energies the first in the order of their blocks are taken.
+    """
+    best = _Lowest(count, step_of(q))
     half = len(q) // 2
     for left_size in range(max(0, size - (len(q) - half)), min(half, size) + 1):
         left = _Half(range(half), left_size)
         right = _Half(range(half, len(q)), size - left_size)
-        few, many = sorted((left, right), key=lambda side: side.count)
-        _try_all(q, few, many, best)
-    return set(best.subsets)
+        _try_all(q, left, right, best)
+    return {frozenset(blocks) for _, blocks in best.states}
 
 
 @dataclass(frozen=True)
@@ -61,47 +64,51 @@ class _Half:
 
 
 class _Lowest:
-    """The lowest states found so far."""
+    """The lowest states found so far, as energy in steps and blocks; the best first."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, step: float) -> None:
         self.count = count
-        self.subsets: list[Subset] = []
-        self.energies: list[float] = []
+        self.step = step
+        self.states: list[tuple[float, list[int]]] = []
 
-    def add(self, energies: Matrix, few: Matrix, many: Matrix) -> None:
-        """Look through the energies `[many, few]` of pairs of halves."""
+    def add(self, energies: Matrix, left: Matrix, right: Matrix) -> None:
+        """Look through the energies `[left, right]` of pairs of halves, in the order of blocks."""
         import numpy as np
 
         flat = energies.ravel()
         for cell in self._promising(flat):
-            row, column = divmod(int(cell), len(few))
-            self.subsets.append(frozenset(np.flatnonzero(many[row] + few[column]).tolist()))
-            self.energies.append(float(flat[cell]))
-        order = sorted(range(len(self.energies)), key=self.energies.__getitem__)[: self.count]
-        self.subsets = [self.subsets[i] for i in order]
-        self.energies = [self.energies[i] for i in order]
+            row, column = divmod(int(cell), len(right))
+            blocks = np.flatnonzero(left[row] + right[column]).tolist()
+            self.states.append((float(np.rint(flat[cell] / self.step)), blocks))
+        self.states = sorted(self.states)[: self.count]
 
     def _promising(self, flat: Matrix) -> NDArray[np.intp]:
-        """Cells below the worst that is kept, no more than are to be kept."""
+        """Cells not above the worst that is kept, no more than are to be kept."""
         import numpy as np
 
-        is_full = len(self.energies) == self.count
-        cells = np.flatnonzero(flat < self.energies[-1]) if is_full else np.arange(flat.size)
-        if len(cells) <= self.count:
-            return cells
-        return cells[np.argpartition(flat[cells], self.count - 1)[: self.count]]
+        is_full = len(self.states) == self.count
+        worst = (self.states[-1][0] + 1) * self.step if is_full else np.inf
+        cells = np.flatnonzero(flat <= worst)
+        if len(cells) > self.count:
+            worst = np.partition(flat[cells], self.count - 1)[self.count - 1] + self.step
+            cells = cells[flat[cells] <= worst]
+        lowest = np.argsort(np.rint(flat[cells] / self.step), kind="stable")
+        return cells[lowest[: self.count]]
 
 
-def _try_all(q: Matrix, few: _Half, many: _Half, best: _Lowest) -> None:
-    """All pairs of a half of one kind and a half of the other."""
+def _try_all(q: Matrix, left: _Half, right: _Half, best: _Lowest) -> None:
+    """All pairs of a left and a right half."""
+    few, many = sorted((left, right), key=lambda side: side.count)
     (few_rows,) = few.parts(len(q), few.count)
-    few_energies, columns = _energies(q, few_rows), few_rows.T
+    few_energies = _energies(q, few_rows)
     at_once = max(1, min(ROWS_AT_ONCE, CELLS_AT_ONCE // few.count))
-    for many_rows in many.parts(len(q), at_once):
-        energies = (2 * many_rows @ q) @ columns
-        energies += few_energies
-        energies += _energies(q, many_rows)[:, None]
-        best.add(energies, few_rows, many_rows)
+    for rows in many.parts(len(q), at_once):
+        both = ((few_rows, few_energies), (rows, _energies(q, rows)))
+        (left_rows, of_left), (right_rows, of_right) = both if few is left else both[::-1]
+        energies = (2 * left_rows @ q) @ right_rows.T
+        energies += of_left[:, None]
+        energies += of_right
+        best.add(energies, left_rows, right_rows)
 
 
 def _energies(q: Matrix, rows: Matrix) -> Matrix:

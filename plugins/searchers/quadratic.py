@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from prunekit.core import Subset
-from prunekit.plugins.searchers.energies import energy
+from prunekit.plugins.searchers.energies import energy, step_of
 from prunekit.plugins.searchers.enumeration import enumerate_lowest
 from prunekit.plugins.searchers.tabu import tabu_lowest
 
@@ -20,10 +20,11 @@ def lowest(q: Matrix, size: int, count: int, seed: int) -> list[Subset]:
     """The `count` subsets of that size with the least energy, the best first.
 
     Exact up to 10^10 subsets, by enumeration; above that the best that tabu search finds. Those of
-    equal energy come in the order of their blocks.
+    equal energy, but for rounding, come in the order of their blocks, and are cut in that order.
     """
+    step = step_of(q)
     if math.comb(len(q), size) <= MOST_STATES:
         found = enumerate_lowest(q, size, count)
     else:
         found = tabu_lowest(q, size, seed)
-    return sorted(found, key=lambda s: (energy(q, s), sorted(s)))[:count]
+    return sorted(found, key=lambda s: (round(energy(q, s) / step), sorted(s)))[:count]

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from prunekit.core.batching import batches_of
 from prunekit.core.checkpoint import Checkpoint
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset, words
+from prunekit.core.rounding import arrangement, shapes
 from prunekit.workflows.evaluation.documents import check_documents
 from prunekit.workflows.evaluation.perplexities import measure_perplexities
 from prunekit.workflows.evaluation.protocols import protocols_of
@@ -73,7 +75,10 @@ class Evaluator:
         self.found: dict[Subset, Evaluation] = {}
         """what was evaluated so far, complete or not"""
         self.tokenizer = checkpoint.tokenizer()
-        self.tasks = [(t, t.digest(wanted.limit, self.tokenizer)) for t in load_tasks(wanted)]
+        self.tasks = [
+            (task, self._key(task.digest(wanted.limit, self.tokenizer), wanted.batch_size))
+            for task in load_tasks(wanted)
+        ]
         self.windows = self._windows()
 
     def evaluate(self, removed: Subset) -> Evaluation:
@@ -105,11 +110,17 @@ class Evaluator:
             found.append(cut(protocol, self.tokenizer, context))
         return found
 
+    def _key(self, digest: str, layout: object) -> str:
+        """What tells a reading from others of the same model and subset."""
+        return " ".join([digest, *arrangement(self.adapter.facts.fingerprint, layout).values()])
+
     def _perplexities(self, windows: Windows, subsets: Sequence[Subset]) -> None:
         name = windows.protocol.name
+        batches = batches_of(windows.samples, self.tokens_per_forward)
+        digest = self._key(windows.digest, shapes(batches))
         missing = []
         for subset in dict.fromkeys(subsets):
-            kept = self.store and self.store.perplexity(subset, name, windows.digest)
+            kept = self.store and self.store.perplexity(subset, name, digest)
             if kept:
                 self.found[subset].perplexities[name] = kept
             elif name not in self.found[subset].perplexities:
@@ -117,13 +128,11 @@ class Evaluator:
         if not missing:
             return
         self.watcher.stage(f"perplexity on {name}")
-        readings = measure_perplexities(
-            self.adapter, windows, missing, self.tokens_per_forward, self.watcher
-        )
+        readings = measure_perplexities(self.adapter, windows, missing, batches, self.watcher)
         for subset, reading in readings.items():
             self.found[subset].perplexities[name] = reading
             if self.store:
-                self.store.keep(subset, windows.digest, reading)
+                self.store.keep(subset, digest, reading)
 
     def _task(self, task: LoadedTask, digest: str, subset: Subset) -> None:
         found = self.found[subset].tasks

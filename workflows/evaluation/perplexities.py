@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prunekit.core.batching import batches_of
-from prunekit.core.interfaces import ModelAdapter
+from prunekit.core.interfaces import Batch, ModelAdapter
 from prunekit.core.measurement import Measurement, Piece
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import Subset
@@ -18,11 +17,13 @@ def measure_perplexities(
     adapter: ModelAdapter,
     windows: Windows,
     subsets: Sequence[Subset],
-    tokens_per_forward: int,
+    batches: Sequence[Batch],
     watcher: Watcher,
 ) -> dict[Subset, PerplexityReading]:
-    """The perplexity of every variant on the same windows; no full logits are ever built."""
-    batches = batches_of(windows.samples, tokens_per_forward)
+    """The perplexity of every variant on the same windows, which `batches` hold.
+
+    No full logits are ever built.
+    """
     meter = PrefixMeter(adapter, windows, batches)
     pieces: dict[Subset, list[Piece]] = {subset: [] for subset in subsets}
     total = len(windows.samples) * len(pieces)

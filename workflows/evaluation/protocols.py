@@ -39,7 +39,7 @@ class PerplexityProtocol:
     """tokens from window to window of joined text; None is `length`: no token is counted twice"""
     samples: int | None = None
     """windows; None is all there are"""
-    bos: Bos = "tokenizer"
+    bos: Bos = "auto"
     seed: int = 0
     length_is_fixed: bool = False
     """whether the length was asked for, and is not to be adapted to model or text"""

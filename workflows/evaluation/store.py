@@ -1,7 +1,8 @@
 """Readings on disk, so that nothing is measured twice or lost.
 
 A reading is one file under the model and the subset that it is of, named after all else that
-changes it: protocol and tokens, or task, items, limit and version of lm-eval.
+changes it: protocol and tokens, or task, items, limit and version of lm-eval; in 16 bits also how
+they were batched.
 """
 
 from __future__ import annotations

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from prunekit.core.beginning import Beginning
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import flag_name
 
-Bos: TypeAlias = Literal["tokenizer", "every", "none"]
-"""Where a beginning-of-text token stands: where the tokenizer puts it, in every window, nowhere."""
+Bos: TypeAlias = Beginning | Literal["tokenizer"]
+"""What stands before every window, or `tokenizer`: what the tokenizer puts before a text, once
+before the whole joined text or before each document."""
+BOS = ("auto", "every", "none", "tokenizer")
 
 COMMONSENSE = ("hellaswag", "winogrande", "arc_easy", "arc_challenge", "piqa", "boolq")
 """The six tasks of the study (arXiv 2604.24938, section 3)."""
@@ -35,22 +38,22 @@ class Wanted:
     num_fewshot: int | None = None
     """solved examples before each item; None leaves it to the task"""
     batch_size: int = 8
-    """items of a task at once; changes speed and memory only"""
+    """items of a task at once; changes speed and memory, and roundings"""
     ppl_length: int | None = None
     """tokens a window; None leaves it to the protocol"""
     ppl_stride: int | None = None
     """tokens from window to window of joined text; None is the whole window"""
     ppl_samples: int | None = None
     """windows; None leaves it to the protocol"""
-    ppl_bos: Bos = "tokenizer"
+    ppl_bos: Bos = "auto"
 
     def __post_init__(self) -> None:
         for name in ("limit", "batch_size", "ppl_stride", "ppl_samples"):
             _check(name, getattr(self, name), 1)
         _check("ppl_length", self.ppl_length, 2)
         _check("num_fewshot", self.num_fewshot, 0)
-        if self.ppl_bos not in ("tokenizer", "every", "none"):
-            raise ConfigError(f"--ppl-bos: expected tokenizer, every or none, got {self.ppl_bos!r}")
+        if self.ppl_bos not in BOS:
+            raise ConfigError(f"--ppl-bos: expected {', '.join(BOS)}, got {self.ppl_bos!r}")
 
     @property
     def task_names(self) -> tuple[str, ...]:

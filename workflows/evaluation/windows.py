@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from prunekit.core.beginning import first_tokens, plain_tokens
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import IGNORE, Batch, Output, Sample
 from prunekit.core.likelihood import negative_log_likelihood
+from prunekit.workflows.bos import begins_with
 from prunekit.workflows.evaluation.documents import documents_of
 from prunekit.workflows.evaluation.protocols import JOINT, PerplexityProtocol
 
@@ -78,7 +80,8 @@ def cut(
     if protocol.samples is not None and len(windows) < protocol.samples:
         remarks.append(f"{protocol.samples} windows asked; the text gives {len(windows)}")
     samples = [_sample(window) for window in windows]
-    return Windows(protocol, samples, _record(protocol, windows, remarks))
+    record = _record(protocol, windows, remarks)
+    return Windows(protocol, samples, {**record, "begins_with": begins_with(samples, tokenizer)})
 
 
 def _fitted(protocol: PerplexityProtocol, context_length: int | None) -> PerplexityProtocol:
@@ -121,7 +124,7 @@ def _long_documents(
     long = (ids for ids in tokenised if len(ids) > width)
     for ids in itertools.islice(long, protocol.samples):
         start = rng.randint(0, len(ids) - width - 1)
-        yield Window(first + ids[start : start + width])
+        yield Window(first + ids[start : start + width], max(1, len(first)))
 
 
 def _passages(
@@ -132,26 +135,32 @@ def _passages(
     chosen = itertools.islice(documents, protocol.samples)
     windows = [first + _tokens(text, protocol, tokenizer)[:width] for text in chosen]
     for ids in sorted(windows, key=len, reverse=True):
-        if len(ids) > 1:
-            yield Window(ids)
+        if len(ids) > max(1, len(first)):
+            yield Window(ids, max(1, len(first)))
 
 
 def _first(
     protocol: PerplexityProtocol, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[list[int], int]:
     """What stands before every window, and how many tokens are cut for it."""
-    if protocol.bos != "every":
+    if protocol.bos == "tokenizer":
         return [], protocol.length
-    if tokenizer.bos_token_id is None:
-        raise ConfigError("--ppl-bos every: this tokenizer has no beginning-of-text token")
-    return [tokenizer.bos_token_id], protocol.length - 1
+    first = first_tokens(tokenizer, protocol.bos, "--ppl-bos")
+    if len(first) >= protocol.length:
+        raise ConfigError(
+            f"--ppl-length {protocol.length}: expected more, as each window begins with "
+            f"{len(first)} special tokens"
+        )
+    return first, protocol.length - len(first)
 
 
 def _tokens(
     text: str, protocol: PerplexityProtocol, tokenizer: PreTrainedTokenizerBase
 ) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=protocol.bos == "tokenizer").input_ids
-    return ids
+    if protocol.bos == "tokenizer":
+        ids: list[int] = tokenizer(text).input_ids
+        return ids
+    return plain_tokens(tokenizer, text)
 
 
 def _sample(window: Window) -> Sample:

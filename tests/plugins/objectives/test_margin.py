@@ -162,7 +162,7 @@ def test_by_label_all_choices_are_listed_and_labels_are_scored(demo_tokenizer, t
 
 
 def test_demo_items_come_in_disjoint_draws():
-    draws = [{item.stem for item in load_items("demo", seed, 64, "margin")} for seed in range(4)]
+    draws = [{item.prompt for item in load_items("demo", seed, 64, "margin")} for seed in range(4)]
     assert len(set().union(*draws)) == 256
 
 

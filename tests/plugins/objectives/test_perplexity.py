@@ -108,32 +108,6 @@ def test_draws_of_a_text_file_follow_each_other(tmp_path, demo_tokenizer):
 
 
 @pytest.mark.parametrize("packing", ["documents", "stream"])
-def test_with_such_a_tokenizer_no_such_token_stands_inside_a_window(tmp_path, llama_like, packing):
-    data = write(tmp_path, ["The king had a horse. " * 9] * 9)
-    for add_bos in (False, True):
-        objective = Perplexity(data=data, samples=6, length=30, packing=packing, add_bos=add_bos)
-        found = rows(objective, llama_like)
-        assert not any(llama_like.bos_token_id in row[1:] for row in found)
-        assert not add_bos or all(row[0] == llama_like.bos_token_id for row in found)
-
-
-def test_every_window_may_begin_with_the_beginning_of_text(demo_tokenizer):
-    found = rows(Perplexity(data="demo", samples=3, length=10, add_bos=True), demo_tokenizer)
-    assert all(row[0] == demo_tokenizer.bos_token_id and len(row) == 10 for row in found)
-
-
-def test_a_tokenizer_without_a_beginning_of_text_token_says_so(demo_tokenizer):
-    class Plain:
-        bos_token_id = None
-
-        def __call__(self, *args, **kwargs):
-            return demo_tokenizer(*args, **kwargs)
-
-    with pytest.raises(ConfigError, match="no beginning-of-text token"):
-        Perplexity(data="demo", add_bos=True).calibration_set(Plain())
-
-
-@pytest.mark.parametrize("packing", ["documents", "stream"])
 def test_too_little_text_says_how_much_there_was(tmp_path, demo_tokenizer, packing):
     data = write(tmp_path, ["The king had a horse."] * 3)
     objective = Perplexity(data=data, samples=64, length=2048, packing=packing)

@@ -125,6 +125,7 @@ def test_a_beginning_of_text_stands_where_it_was_asked_for(windows, documents, l
 
     assert first("tokenizer") == [True] + [False] * (len(first("tokenizer")) - 1)
     assert all(first("every"))
+    assert all(first("auto"))
     assert not any(first("none"))
     assert first("tokenizer", f"lambada={place}") == [True, True]
 
@@ -171,7 +172,7 @@ def test_the_digest_tells_ways_of_cutting_apart(windows, story):
         ("wikitext2", {}, "cannot be fetched .* give a file: wikitext2=FILE"),
         ("c4", {}, "give a file: c4=FILE"),
         ("lambada", {}, "give a file: lambada=FILE"),
-        ("STORY", {"ppl_bos": "always"}, "expected tokenizer, every or none"),
+        ("STORY", {"ppl_bos": "always"}, "expected auto, every, none, tokenizer"),
         ("STORY", {"ppl_samples": 0}, "ppl-samples: expected a number from 1"),
     ],
 )
