@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -24,9 +22,8 @@ from rich.progress import (
 from rich.text import Text
 
 from prunekit.cli.printable import printable
-from prunekit.core.errors import Remark
 from prunekit.core.rehearsal import Cost
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.quiet import quiet_libraries, show_remarks
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only the result: no progress, remarks or advice.")
@@ -59,19 +56,13 @@ err = Screen(stderr=True, highlight=False, markup=False, emoji=False)
 class Bar:
     """A progress bar with the time that is left; it shows nothing where there is no terminal."""
 
-    def __init__(self, progress: Progress, quiet: bool) -> None:
+    def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.quiet = quiet
         self.task = progress.add_task("starting", total=None, unit="subsets", best="")
 
     def stage(self, what: str) -> None:
         """Name the part of the work that begins."""
         self.progress.update(self.task, description=what, total=None, completed=0, best="")
-
-    def remark(self, line: str) -> None:
-        """Print it above the bar."""
-        if not self.quiet:
-            err.print(line, soft_wrap=True)
 
     def expect(self, rehearse: Callable[[], Cost]) -> None:
         """Count subsets from now on, towards what a rehearsal foretells."""
@@ -133,22 +124,14 @@ def listen(verbose: bool, quiet: bool = False) -> None:
     if verbose:
         os.environ["PRUNEKIT_VERBOSE"] = "1"
     quiet_libraries()
-    warnings.simplefilter("ignore" if quiet else "always", Remark)
-    warnings.showwarning = partial(_show_warning, warnings.showwarning)
-
-
-def _show_warning(others: Callable[..., None], message: Warning | str, *where: Any) -> None:
-    if isinstance(message, Remark):
-        err.print(f"note: {message}", soft_wrap=True)
-    else:
-        others(message, *where)
+    show_remarks(None if quiet else lambda line: err.print(f"note: {line}", soft_wrap=True))
 
 
 @contextmanager
 def bar(quiet: bool) -> Iterator[Bar]:
     """A bar on standard error, for as long as a search goes on."""
     with _progress(quiet) as progress:
-        yield Bar(progress, quiet)
+        yield Bar(progress)
 
 
 @contextmanager

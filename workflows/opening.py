@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.batching import batches_of
 from prunekit.core.blame import blaming
-from prunekit.core.errors import ConfigError
+from prunekit.core.errors import ConfigError, Remark
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.core.journal import Journal
 from prunekit.core.ledger import Ledger
@@ -34,19 +35,16 @@ def open_session(
     workdir: Path,
     on_measured: Callable[[float], None] = lambda subsets: None,
     on_written: Callable[[], None] = lambda: None,
-    on_remark: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Session]:
     """Load the model and everything measured of it before; close it at the end.
 
-    `on_measured` and `on_written` are told of progress as a Ledger tells it, `on_remark` what a
-    user should know of the calibration, once for each journal.
+    `on_measured` and `on_written` are told of progress as a Ledger tells it. Warns with a Remark,
+    once for each journal, where much depends on how the calibration samples begin.
     ConfigError where a calibration sample is longer than the model's context.
     """
     with ExitStack() as stack:
         sessions = [
-            stack.enter_context(
-                _open_part(plan, objective, workdir, on_measured, on_written, on_remark)
-            )
+            stack.enter_context(_open_part(plan, objective, workdir, on_measured, on_written))
             for objective, _ in plan.parts
         ]
         if plan.is_mix:
@@ -62,7 +60,6 @@ def _open_part(
     workdir: Path,
     on_measured: Callable[[float], None],
     on_written: Callable[[], None],
-    on_remark: Callable[[str], None],
 ) -> Iterator[SingleSession]:
     tokenizer = plan.checkpoint.tokenizer()
     samples = _samples(plan, objective, tokenizer)
@@ -75,7 +72,7 @@ def _open_part(
         ledger = Ledger(meter, batches, journal, on_measured, on_written)
         session = SingleSession(objective, meter, ledger, begins_with(samples, tokenizer))
         if remark := _remark(session, samples, tokenizer):
-            on_remark(remark)
+            warnings.warn(remark, Remark, stacklevel=2)
         yield session
     finally:
         meter.close()

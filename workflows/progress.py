@@ -15,10 +15,6 @@ class Progress(Protocol):
         """A new part of the work begins."""
         ...
 
-    def remark(self, line: str) -> None:
-        """Something that the user should know."""
-        ...
-
     def expect(self, rehearse: Callable[[], Cost]) -> None:
         """The search begins; `rehearse` tells, in a few seconds, what it will ask for."""
         ...
@@ -32,9 +28,6 @@ class Silent:
     """Says nothing."""
 
     def stage(self, what: str) -> None:
-        """Nothing."""
-
-    def remark(self, line: str) -> None:
         """Nothing."""
 
     def expect(self, rehearse: Callable[[], Cost]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any, cast
+
+from prunekit.core.errors import Remark
 
 QUIET = {
     "DATASETS_VERBOSITY": "critical",
@@ -53,6 +55,20 @@ def quietly() -> Iterator[None]:
             undo.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.ERROR)
         yield
+
+
+def show_remarks(show: Callable[[str], None] | None) -> None:
+    """Hand every Remark of this process to `show`, or to nobody; other warnings go on as before."""
+    warnings.simplefilter("ignore" if show is None else "always", Remark)
+    others = warnings.showwarning
+
+    def hand_over(message: Warning | str, *where: Any) -> None:
+        if show and isinstance(message, Remark):
+            show(str(message))
+        else:
+            others(message, *where)
+
+    warnings.showwarning = cast(Any, hand_over)
 
 
 def _ignore_warnings() -> None:

@@ -135,9 +135,7 @@ class _Search:
 
     def run(self, workdir: Path) -> SearchResult:
         self.progress.stage("loading the model")
-        opened = open_session(
-            self.plan, workdir, self._on_measured, self._on_written, self.progress.remark
-        )
+        opened = open_session(self.plan, workdir, self._on_measured, self._on_written)
         try:
             with opened as session:
                 return self._search(session)

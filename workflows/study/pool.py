@@ -10,12 +10,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from prunekit.core.errors import PrunekitError
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.workflows.escaping import one_line
+from prunekit.workflows.quiet import quiet_libraries, show_remarks
 from prunekit.workflows.study.loaded import LoadedModel
 from prunekit.workflows.study.tasks import Effort, Progress, Task
 
@@ -137,6 +139,7 @@ def _work(pipe: Connection, share: Mapping[str, str]) -> None:
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):  # nobody is left to be told
         signal.signal(signal.SIGTERM, _stop)
         quiet_libraries()
+        show_remarks(lambda line: print(f"note: {one_line(line)}", file=sys.stderr))
         loaded = LoadedModel()
         while (task := pipe.recv()) is not None:
             pipe.send(_outcome(task, loaded, pipe))
