@@ -15,9 +15,11 @@ Remove = Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")]
 
 
 def parse_blocks(text: str | None) -> list[int] | None:
-    """`9,12` as numbers, None where nothing was given; ConfigError where it is something else."""
+    """Parse `9,12`; `none` is an empty list, and None stays None. Raises ConfigError otherwise."""
+    if text is None or text == "none":
+        return None if text is None else []
     try:
-        return None if text is None else [int(word) for word in text.split(",")]
+        return [int(word) for word in text.split(",")]
     except ValueError:
         raise ConfigError(
             f"--remove {text!r}: expected block numbers, counted from 0, as 9,12"

@@ -190,7 +190,8 @@ class ModelAdapter(Protocol):
     def without(self, removed: Subset) -> PreTrainedModel:
         """The model with these blocks gone, ready for `save_pretrained`; the adapter is spent.
 
-        It may share the adapter's weights. UnfitModel where no checkpoint can hold such a model.
+        With none to remove it is made anew all the same, and in the same state. It may share the
+        adapter's weights. UnfitModel where no checkpoint can hold such a model.
         """
         ...
 

@@ -78,6 +78,7 @@ def latency(
 ) -> LatencyResult:
     """Time `model` without the blocks `remove`, or without those of a `run`, against all of it.
 
+    With `remove=[]` the dense model is timed against itself: the ratio is 1.0 but for the noise.
     `given` may hold `prompt_length`, `new_tokens`, `batch_size` and `repeats`; `device` and
     `dtype`; and without a run the model's `adapter`, `revision` and `trust_remote_code`. The models
     generate in turns, and share their weights, so that memory holds them once. What comes of a run
@@ -124,7 +125,8 @@ def _measure(variant: Variant, workload: Workload, watch: Watch) -> LatencyResul
     spec, removed = variant.spec, variant.removed
     watch("loading the model", 0, None)
     adapter = load_adapter(spec, load())
-    check_blocks(removed, adapter.facts.n_blocks)
+    if removed:
+        check_blocks(removed, adapter.facts.n_blocks)
     weights = adapter.facts.fingerprint["weights"]
     if variant.run:
         check_weights(weights, variant.run.result, spec.model)
