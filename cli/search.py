@@ -36,6 +36,8 @@ def search(
     told = read_config(config, given, registry)
     say_if_demo(told.settings.model is not None, quiet)
     plan = prepare(told, registry, save)
+    if plan.remark and not quiet:
+        err.print(plan.remark, soft_wrap=True)
     if dry_run:
         costs = estimate(plan)
         if json:

@@ -9,6 +9,7 @@ import typer
 
 from prunekit.cli.screen import err
 from prunekit.core.errors import ConfigError
+from prunekit.core.problem import blocks_in
 
 Run = Annotated[Path | None, typer.Option(help="Folder or name of a run.")]
 Remove = Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")]
@@ -16,10 +17,8 @@ Remove = Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")]
 
 def parse_blocks(text: str | None) -> list[int] | None:
     """Parse `9,12`; `none` is an empty list, and None stays None. Raises ConfigError otherwise."""
-    if text is None or text == "none":
-        return None if text is None else []
     try:
-        return [int(word) for word in text.split(",")]
+        return None if text is None else blocks_in(text)
     except ValueError:
         raise ConfigError(
             f"--remove {text!r}: expected block numbers, counted from 0, as 9,12"

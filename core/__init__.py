@@ -2,6 +2,7 @@
 
 from prunekit.core.blocks import block_path
 from prunekit.core.checkpoint import Checkpoint, auto_class, first_line, own_dtype, readable
+from prunekit.core.construction import removal_check
 from prunekit.core.errors import (
     CheckpointError,
     ConfigError,
@@ -81,6 +82,7 @@ __all__ = [
     "probe",
     "readable",
     "rebuild",
+    "removal_check",
     "runs_of_each",
     "text_column",
     "walk",

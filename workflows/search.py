@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from prunekit.core.trie import block_runs_alone
 from prunekit.workflows.account import Account
 from prunekit.workflows.config import SearchConfig, parse
 from prunekit.workflows.export import check_target, export_checkpoint
+from prunekit.workflows.exportable import fit_to_checkpoint
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import Plan, check_searcher, resolve
 from prunekit.workflows.progress import Progress, Silent
@@ -48,6 +50,8 @@ def search(
     """
     registry = load()
     plan = prepare(parse({"model": model, **given}, registry), registry, save)
+    if plan.remark:
+        warnings.warn(plan.remark, stacklevel=3)
     result = run_search(plan, Path(workdir))
     if save:
         save_result(plan, result, Path(save))
@@ -55,10 +59,14 @@ def search(
 
 
 def prepare(config: SearchConfig, registry: Registry, save: str | Path | None = None) -> Plan:
-    """The plan of a search, refused here where its result could not be written to `save`."""
-    if save:
-        check_target(Path(save))
-    return resolve(config, registry)
+    """Make the plan of a search, narrowed to what can be written where it is to be saved.
+
+    Raises ConfigError, StorageError or CheckpointError where its result could not be written.
+    """
+    if not save:
+        return resolve(config, registry)
+    check_target(Path(save))
+    return fit_to_checkpoint(resolve(config, registry))
 
 
 def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> SearchResult:
