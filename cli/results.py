@@ -72,6 +72,8 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
         out.print(f"no estimate of the time: {estimate.no_seconds_because}")
     else:
         out.print(f"takes about {duration(estimate.seconds)} here, if nothing was measured before")
+    if estimate.checkpoint:
+        out.print(f"with --save: {estimate.checkpoint}", soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

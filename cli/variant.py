@@ -9,15 +9,16 @@ import typer
 
 from prunekit.cli.screen import err
 from prunekit.core.errors import ConfigError
+from prunekit.core.problem import blocks_in
 
 Run = Annotated[Path | None, typer.Option(help="Folder or name of a run.")]
 Remove = Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")]
 
 
 def parse_blocks(text: str | None) -> list[int] | None:
-    """`9,12` as numbers, None where nothing was given; ConfigError where it is something else."""
+    """Parse `9,12`; `none` is an empty list, and None stays None. Raises ConfigError otherwise."""
     try:
-        return None if text is None else [int(word) for word in text.split(",")]
+        return None if text is None else blocks_in(text)
     except ValueError:
         raise ConfigError(
             f"--remove {text!r}: expected block numbers, counted from 0, as 9,12"

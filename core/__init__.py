@@ -3,6 +3,7 @@
 from prunekit.core.beginning import Beginning, first_tokens, plain_tokens
 from prunekit.core.blocks import block_path
 from prunekit.core.checkpoint import Checkpoint, auto_class
+from prunekit.core.construction import removal_check
 from prunekit.core.errors import (
     CheckpointError,
     ConfigError,
@@ -85,6 +86,7 @@ __all__ = [
     "probe",
     "readable",
     "rebuild",
+    "removal_check",
     "runs_of_each",
     "text_column",
     "walk",

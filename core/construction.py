@@ -7,13 +7,19 @@ things for a block that gets another number, so they are looked for before one i
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.blame import one_line
 from prunekit.core.blocks import block_path
-from prunekit.core.errors import UnfitModel
+from prunekit.core.checkpoint import auto_class
+from prunekit.core.errors import PrunekitError, UnfitModel
+from prunekit.core.layer_fields import block_count, without_blocks
+from prunekit.core.problem import Subset
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -23,13 +29,89 @@ PLACES = ("layer_idx", "layer_id", "layer_index", "layer_number", "block_idx")
 """Attributes that say where in the cache a sub-layer writes; some blocks have several places."""
 
 
-def check_built_alike(model: PreTrainedModel, config: PretrainedConfig, kept: list[int]) -> None:
-    """Raise UnfitModel unless a model of `config` has the blocks `kept`, and the same around them.
+LONGEST_REASON = 200
+"""Characters that are told of what transformers or a model's own code says."""
 
-    Both models are built without weights. Classes, shapes and plain attributes must be the same,
-    but for the block's own number and the number of blocks, which only say where it is.
+
+class Construction:
+    """What transformers builds of a configuration, whole and shortened; no weight is needed."""
+
+    def __init__(self, cls: type[PreTrainedModel], config: PretrainedConfig) -> None:
+        """`cls` is the class of the model of this configuration."""
+        self.cls = cls
+        self.config = config
+        with _unfit("it cannot be built without its weights"):
+            self.whole = _built(cls, config)
+
+    def shortened(self, removed: Subset) -> PretrainedConfig:
+        """The configuration without these blocks, of which the others are built as before.
+
+        Raises UnfitModel where the configuration cannot say which blocks stay, or where one of
+        them, or what is around them, would be built otherwise.
+        """
+        kept = [i for i in range(block_count(self.config)) if i not in removed]
+        with _unfit("its configuration cannot be shortened"):
+            config = without_blocks(self.config, removed)
+            _check_alike(self.whole, _built(self.cls, config), kept)
+        return config
+
+
+def removal_check(
+    config: PretrainedConfig, trust_remote_code: bool = False
+) -> Callable[[Subset], None] | None:
+    """A function that raises UnfitModel for blocks without which no checkpoint can be written.
+
+    It reads the configuration alone: what it lets pass may still be refused once there are weights.
+    None where the model cannot be built without weights, so that nothing can be said before.
     """
-    before, after = (_built(model, c) for c in (model.config, config))
+    import torch
+
+    try:
+        with torch.device("meta"):
+            cls = type(auto_class(config).from_config(config, trust_remote_code=trust_remote_code))
+        made = Construction(cls, config)
+    except Exception:  # whatever a model's own code raises: loading it says what is wrong
+        return None
+
+    def check(removed: Subset) -> None:
+        _check_cache(cls, config, made.shortened(removed))
+
+    return check
+
+
+def _check_cache(
+    cls: type[PreTrainedModel], before: PretrainedConfig, after: PretrainedConfig
+) -> None:
+    """Raise UnfitModel if no block is left that counts the tokens in a cache, and the model asks.
+
+    Some families ask a block that attends, so the last such block cannot go.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    def error_of(config: PretrainedConfig, act: Callable[[Any], object]) -> str:
+        try:
+            act(DynamicCache(config=config))
+        except Exception as error:
+            return one_line(error)
+        return ""
+
+    def generate(cache: Any) -> None:
+        ids = torch.zeros(1, 2, dtype=torch.long, device="meta")
+        _built(cls, after)(input_ids=ids, past_key_values=cache, use_cache=True)
+
+    wrong = error_of(after, lambda cache: cache.get_seq_length())
+    asked = wrong and not error_of(before, lambda cache: cache.get_seq_length())
+    if asked and error_of(after, generate) == wrong:
+        raise UnfitModel("no block is left that counts the tokens in a cache")
+
+
+def _check_alike(before: Any, after: Any, kept: list[int]) -> None:
+    """Raise UnfitModel unless `after` has the blocks `kept` of `before`, and the same around them.
+
+    Classes, shapes and plain attributes must be the same, but for the block's own number and the
+    number of blocks, which only say where it is.
+    """
     path = block_path(before)
     old_blocks, new_blocks = (m.get_submodule(path) for m in (before, after))
     if len(new_blocks) != len(kept):
@@ -38,9 +120,10 @@ def check_built_alike(model: PreTrainedModel, config: PretrainedConfig, kept: li
     for new, old in enumerate(kept):
         for name, was, would_be in _differences(old_blocks[old], new_blocks[new]):
             if (was, would_be) not in ((old, new), counts):
+                place = "" if new == old else f"become block {new} and "
                 raise UnfitModel(
-                    f"block {old} would become block {new} and be built otherwise there: its "
-                    f"`{name}` is {was!r}, and would be {would_be!r}"
+                    f"block {old} would {place}be built otherwise: its `{name}` is {was!r}, "
+                    f"and would be {would_be!r}"
                 )
     for name, weight in before.named_parameters():
         shape = _shape(after, name)
@@ -48,11 +131,23 @@ def check_built_alike(model: PreTrainedModel, config: PretrainedConfig, kept: li
             raise UnfitModel(f"`{name}` is {tuple(weight.shape)}, and would be {shape}")
 
 
-def _built(model: PreTrainedModel, config: PretrainedConfig) -> Any:
+def _built(cls: type[PreTrainedModel], config: PretrainedConfig) -> Any:
     import torch
 
     with torch.device("meta"):
-        return type(model)(copy.deepcopy(config))
+        return cls(copy.deepcopy(config))
+
+
+@contextlib.contextmanager
+def _unfit(what: str) -> Iterator[None]:
+    """Whatever transformers and a model's own code raise is a reason against the model."""
+    try:
+        yield
+    except PrunekitError:
+        raise
+    except Exception as error:
+        said = textwrap.shorten(one_line(error), LONGEST_REASON, placeholder=" ...")
+        raise UnfitModel(f"{what}: {said}") from error
 
 
 def _differences(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -140,7 +140,8 @@ class ModelAdapter(Protocol):
 
     A loaded adapter is copied by `copy.deepcopy` where two variants are to stand side by side.
     An adapter may also have `demo`, the folder of a small checkpoint of its own, which users then
-    name as `demo:NAME`.
+    name as `demo:NAME`; and a class method `removal_check(config, trust_remote_code)`, which gives
+    a function that raises UnfitModel for subsets that `without` will refuse, or None.
     """
 
     name: ClassVar[str]
@@ -190,7 +191,8 @@ class ModelAdapter(Protocol):
     def without(self, removed: Subset) -> PreTrainedModel:
         """The model with these blocks gone, ready for `save_pretrained`; the adapter is spent.
 
-        It may share the adapter's weights. UnfitModel where no checkpoint can hold such a model.
+        With none to remove it is made anew all the same, and in the same state. It may share the
+        adapter's weights. UnfitModel where no checkpoint can hold such a model.
         """
         ...
 

@@ -65,6 +65,15 @@ def single_removals(n_blocks: int) -> list[Subset]:
     return [frozenset({i}) for i in range(n_blocks)]
 
 
+def blocks_in(text: str) -> list[int]:
+    """Read a subset as users write it; ValueError where it is something else.
+
+    >>> blocks_in("9,12"), blocks_in("none")
+    ([9, 12], [])
+    """
+    return [] if text == "none" else [int(word) for word in text.split(",")]
+
+
 def words(subset: Iterable[int]) -> str:
     """A subset as users write and read it.
 

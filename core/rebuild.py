@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.blocks import block_path
-from prunekit.core.construction import check_built_alike
+from prunekit.core.construction import Construction
 from prunekit.core.errors import UnfitModel
-from prunekit.core.layer_fields import block_count, without_blocks
+from prunekit.core.layer_fields import block_count
 from prunekit.core.problem import Subset
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ def rebuild(model: PreTrainedModel, removed: Subset) -> PreTrainedModel:
     built otherwise at its new place, or where the weights do not fit.
     """
     kept = [i for i in range(block_count(model.config)) if i not in removed]
-    config = without_blocks(model.config, removed)
-    check_built_alike(model, config, kept)
+    config = Construction(type(model), model.config).shortened(removed)
     shorter = _loaded(model, config, dict(_renamed(model, kept)))
     shorter.generation_config = copy.deepcopy(model.generation_config)
     # How the layout in the checkpoint differs from that in memory: `save_pretrained` reads it.

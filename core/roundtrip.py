@@ -61,15 +61,16 @@ def check_model(model: Any, expected: Expectation, dense: Any = None) -> None:
         _check_generation(model, expected.batch)
     except UnfitModel as error:
         if dense is not None:
-            _check_dense(dense, expected.batch)
+            check_dense(dense)
         raise error
 
 
-def _check_dense(model: Any, batch: Batch) -> None:
+def check_dense(model: Any) -> None:
+    """Raise CheckpointError unless the dense model generates the same with a cache and without."""
     import transformers
 
     try:
-        _check_generation(model, batch)
+        _check_generation(model, probe(PROBE))
     except UnfitModel as error:
         raise CheckpointError(
             f"{model.name_or_path} itself, with all its blocks, does not generate as it should "

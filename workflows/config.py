@@ -33,6 +33,7 @@ class Settings:
     budget: int | None = option(None, "blocks to remove; by default a quarter of them")
     protect_first: int = option(0, "first blocks that may not be removed", low=0)
     protect_last: int = option(0, "last blocks that may not be removed", low=0)
+    protect: str | None = option(None, "other blocks that may not be removed, as 2,5")
     keep_pattern: bool = option(False, "remove whole periods where the kinds of blocks repeat")
     seed: int = option(0, "seed of every random choice of the search", low=0)
     adapter: str | None = option(None, "model family; by default it is recognised")

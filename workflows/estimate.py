@@ -14,6 +14,7 @@ from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.core.loading import resolve_device
 from prunekit.core.rehearsal import Cost, rehearse
 from prunekit.core.watched import open_meter
+from prunekit.workflows.exportable import outlook
 from prunekit.workflows.opening import calibration_samples
 from prunekit.workflows.plan import Plan, check_searcher
 from prunekit.workflows.speed import measure_speed
@@ -26,6 +27,8 @@ class Estimate:
     cost: Cost
     seconds: float | None
     no_seconds_because: str = ""
+    checkpoint: str = ""
+    """which removals cannot be written as a checkpoint, and why; empty if all can"""
 
     def to_json(self) -> str:
         """JSON text."""
@@ -38,12 +41,13 @@ def estimate(plan: Plan) -> Estimate:
     check_searcher(plan)
     cost = rehearse(plan.searcher, plan.problem, also=plan.measured_first)
     whole = cost.under(len(plan.parts))
+    remark = outlook(plan).remark
     if not plan.checkpoint.is_folder:
-        return Estimate(whole, None, "the weights would have to be fetched")
+        return Estimate(whole, None, "the weights would have to be fetched", remark)
     try:
-        return Estimate(whole, _seconds(plan, cost))
+        return Estimate(whole, _seconds(plan, cost), checkpoint=remark)
     except PrunekitError as error:
-        return Estimate(whole, None, str(error))
+        return Estimate(whole, None, str(error), remark)
 
 
 def _seconds(plan: Plan, cost: Cost) -> float:

@@ -133,7 +133,7 @@ def _refusing(model: str, removed: Subset) -> Iterator[None]:
         raise CheckpointError(
             f"{model} without blocks {words(removed)} cannot be written as a checkpoint that "
             f"transformers {transformers.__version__} loads, so nothing was: {error}. Other blocks "
-            "may do; --protect-first and --protect-last keep blocks out of a search"
+            "may do; --protect keeps blocks out of a search"
         ) from error
 
 

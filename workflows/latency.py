@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from prunekit.core.checkpoint import find
+from prunekit.core.checkpoint import context_length, find
 from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.files import write_text
 from prunekit.core.interfaces import Spec
@@ -78,6 +78,7 @@ def latency(
 ) -> LatencyResult:
     """Time `model` without the blocks `remove`, or without those of a `run`, against all of it.
 
+    With `remove=[]` the dense model is timed against itself: the ratio is 1.0 but for the noise.
     `given` may hold `prompt_length`, `new_tokens`, `batch_size` and `repeats`; `device`, `dtype`
     and `trust_remote_code`; and without a run the model's `adapter` and `revision`. The models
     generate in turns, and share their weights, so that memory holds them once. What comes of a run
@@ -107,8 +108,7 @@ def read_latency(run: Path) -> dict[str, Any] | None:
 
 
 def _check_context(spec: Spec, workload: Workload) -> None:
-    config = find(spec, load()).config().get_text_config()
-    context = getattr(config, "max_position_embeddings", None)
+    context = context_length(find(spec, load()).config())
     asked = workload.prompt_length + workload.new_tokens + 1
     if context is not None and asked > context:
         raise ConfigError(
@@ -124,7 +124,8 @@ def _measure(variant: Variant, workload: Workload, watch: Watch) -> LatencyResul
     spec, removed = variant.spec, variant.removed
     watch("loading the model", 0, None)
     adapter = load_adapter(spec, load())
-    check_blocks(removed, adapter.facts.n_blocks)
+    if removed:
+        check_blocks(removed, adapter.facts.n_blocks)
     weights = adapter.facts.fingerprint["weights"]
     if variant.run:
         check_weights(weights, variant.run.result, spec.model)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.checkpoint import DEMO, Checkpoint, find
+from prunekit.core.checkpoint import DEMO, Checkpoint, context_length, find
 from prunekit.core.driver import check_problem
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
@@ -16,7 +16,7 @@ from prunekit.core.loading import choose_adapter
 from prunekit.core.options import build, values_of
 from prunekit.core.patterns import Pattern, pattern_of
 from prunekit.core.periods import PeriodSearch
-from prunekit.core.problem import Problem, Subset, single_removals
+from prunekit.core.problem import Problem, Subset, blocks_in, single_removals
 from prunekit.core.registry import Entry, Registry
 from prunekit.core.signals import check_differentiable, check_mixed, needs_of
 from prunekit.workflows.config import SearchConfig, Settings, chosen_plugins, merge
@@ -34,7 +34,6 @@ class Plan:
     config: SearchConfig
     spec: Spec
     checkpoint: Checkpoint
-    context_length: int | None
     searcher: Searcher
     objective: Any
     """an Objective, or one that is made of `parts`"""
@@ -42,8 +41,19 @@ class Plan:
     """the objectives that it is made of, with their weights; by itself it is its only part"""
     backend: Backend
     problem: Problem
+    family: Entry
+    model_config: PretrainedConfig
     pattern: Pattern | None = None
-    """of the model's blocks, where there is one"""
+    """of the model's blocks, if they follow one"""
+    to_save: bool = False
+    """whether the result is to be written as a checkpoint"""
+    remark: str = ""
+    """what the user has to know before the search begins"""
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that the model takes at most; None where its configuration sets no limit."""
+        return context_length(self.model_config)
 
     @property
     def is_mix(self) -> bool:
@@ -76,7 +86,6 @@ def resolve(
     spec = spec_of(settings)
     checkpoint = find(spec, registry)
     model_config = model_config or checkpoint.config()
-    choose_adapter(model_config, settings.adapter, registry)
     pattern = pattern_of(model_config)
     period = pattern.period if pattern and settings.keep_pattern else 1
     problem = _problem(settings, block_count(model_config), period)
@@ -89,12 +98,13 @@ def resolve(
         ),
         spec=spec,
         checkpoint=checkpoint,
-        context_length=getattr(model_config.get_text_config(), "max_position_embeddings", None),
         searcher=PeriodSearch(searcher, period) if period > 1 else searcher,
         objective=made[settings.objective],
         parts=_parts(made[settings.objective], made),
         backend=made[settings.backend],
         problem=problem,
+        family=choose_adapter(model_config, settings.adapter, registry),
+        model_config=model_config,
         pattern=pattern,
     )
 
@@ -149,7 +159,23 @@ def _parts(objective: Any, made: dict[str, Any]) -> tuple[tuple[Objective, float
 def _problem(settings: Settings, n_blocks: int, period: int) -> Problem:
     """The question put to the searcher; by default a quarter goes, in whole periods."""
     first, last = settings.protect_first, settings.protect_last
-    protected = frozenset(i for i in range(n_blocks) if i < first or i >= n_blocks - last)
+    ends = frozenset(i for i in range(n_blocks) if i < first or i >= n_blocks - last)
+    protected = ends | _protected(settings.protect, n_blocks)
     quarter = max(period, n_blocks // 4 // period * period)
     budget = quarter if settings.budget is None else settings.budget
     return Problem(n_blocks, budget, protected, settings.seed)
+
+
+def _protected(text: str | None, n_blocks: int) -> Subset:
+    """The blocks that are protected by number; ConfigError where the model has no such block."""
+    try:
+        blocks = frozenset(blocks_in(text or "none"))
+    except ValueError:
+        raise ConfigError(
+            f"protect {text!r}: expected block numbers, counted from 0, as 2,5", ("protect",)
+        ) from None
+    if not blocks <= set(range(n_blocks)):
+        raise ConfigError(
+            f"protect {text}: this model has blocks 0 to {n_blocks - 1}", ("protect",)
+        )
+    return blocks

@@ -14,12 +14,14 @@ from prunekit.core.files import check_writable, write_text
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import Registry, load
 from prunekit.core.rehearsal import rehearse
+from prunekit.core.roundtrip import check_dense as check_dense_model
 from prunekit.core.signals import needs_of
 from prunekit.core.trie import block_runs_alone
 from prunekit.workflows.account import Account
 from prunekit.workflows.config import SearchConfig, parse
 from prunekit.workflows.escaping import shell_word
 from prunekit.workflows.export import check_target, export_checkpoint
+from prunekit.workflows.exportable import fit_to_checkpoint
 from prunekit.workflows.opening import open_session
 from prunekit.workflows.plan import Plan, check_searcher, resolve
 from prunekit.workflows.progress import Progress, Silent
@@ -58,22 +60,28 @@ def search(
 
 
 def prepare(config: SearchConfig, registry: Registry, save: str | Path | None = None) -> Plan:
-    """The plan of a search, refused here where its result could not be written to `save`.
+    """Make the plan of a search, narrowed to what can be written where it is to be saved.
 
-    Warns with a Remark where other programs may take what is written for another model.
+    Warns with a Remark if it had to be narrowed, and if other programs may take what is written for
+    another model. Raises ConfigError, StorageError or CheckpointError if nothing could be written.
     """
-    if save:
-        check_target(Path(save))
-    plan = resolve(config, registry)
-    if save and plan.pattern and not plan.config.settings.keep_pattern:
-        warnings.warn(
-            f"the kinds of blocks repeat every {plan.pattern.period} blocks "
-            f"({', '.join(plan.pattern.kinds)}), and llama.cpp and others rely on that; what is "
-            "saved may run in transformers only, unless --keep-pattern is given",
-            Remark,
-            stacklevel=2,
-        )
+    if not save:
+        return resolve(config, registry)
+    check_target(Path(save))
+    plan = replace(fit_to_checkpoint(resolve(config, registry)), to_save=True)
+    for remark in filter(None, (plan.remark, _remark_on_pattern(plan))):
+        warnings.warn(remark, Remark, stacklevel=2)
     return plan
+
+
+def _remark_on_pattern(plan: Plan) -> str:
+    if plan.pattern is None or plan.config.settings.keep_pattern:
+        return ""
+    return (
+        f"the kinds of blocks repeat every {plan.pattern.period} blocks "
+        f"({', '.join(plan.pattern.kinds)}), and llama.cpp and others rely on that; what is saved "
+        "may run in transformers only, unless --keep-pattern is given"
+    )
 
 
 def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> SearchResult:
@@ -121,6 +129,16 @@ def check_choice(session: Session, searcher: str, removed: Subset, model: str) -
         )
 
 
+def check_generates(session: Session) -> None:
+    """CheckpointError where no checkpoint of the model could be proven, as the dense one is broken.
+
+    A model that is in other processes is not asked; its checkpoint is refused when it is written.
+    """
+    if session.adapter is not None:
+        with session.adapter.bypassing(DENSE) as dense:
+            check_dense_model(dense)
+
+
 class _Search:
     """One run of a searcher, with what must be known when it is interrupted."""
 
@@ -143,6 +161,8 @@ class _Search:
             raise Interrupted(self._farewell(workdir)) from None
 
     def _search(self, session: Session) -> SearchResult:
+        if self.plan.to_save:
+            check_generates(session)
         self.progress.stage("measuring the dense model")
         check_dense(session, self.plan.spec.model)
         write_text(self.folder / "config.yaml", _config_text(self.plan))

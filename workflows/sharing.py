@@ -19,29 +19,36 @@ if TYPE_CHECKING:
 def dense_and_pruned(
     adapter: ModelAdapter, removed: Subset
 ) -> tuple[PreTrainedModel, PreTrainedModel]:
-    """The adapter's model as it is, and one without the removed blocks that can use a cache.
+    """Make the adapter's model anew twice, whole and without the removed blocks.
 
-    The pruned one is a copy of modules and configuration around the same tensors. CheckpointError
-    where it does not predict what the model with bypassed blocks does.
+    Both come from `without`, so they differ in nothing but blocks and are in the state in which
+    transformers loads a checkpoint. The adapter's own model is not: its weights need no gradient,
+    and torch then takes another, on some processors much slower, path through the head. All three
+    share their weights. Raises CheckpointError if either does not predict what the adapter's model
+    does with the blocks bypassed.
     """
+    with adapter.bypassing(DENSE) as model:
+        pass  # with nothing bypassed it is the model itself, and stays so
+    return _made_anew(adapter, model, DENSE), _made_anew(adapter, model, removed)
+
+
+def _made_anew(adapter: ModelAdapter, model: PreTrainedModel, removed: Subset) -> PreTrainedModel:
     import torch
 
     expected = Expectation.of(adapter, removed)
-    with adapter.bypassing(DENSE) as dense:
-        pass  # with nothing bypassed it is the model itself, and stays so
-    pruned = sharing(adapter, dense).without(removed)
+    made = sharing(adapter, model).without(removed)
     with torch.no_grad():
-        logits = pruned(expected.batch.input_ids.to(dense.device), use_cache=False).logits
+        logits = made(expected.batch.input_ids.to(made.device), use_cache=False).logits
     if not close(logits, expected.logits):
         raise CheckpointError(
-            f"without blocks {words(removed)} this model predicts something else than with them "
-            f"bypassed: logits differ by {gap(logits, expected.logits):.2g}"
+            f"made anew without blocks {words(removed)}, this model predicts something else than "
+            f"with them bypassed: logits differ by {gap(logits, expected.logits):.2g}"
         )
-    return dense, pruned
+    return made
 
 
 def sharing(adapter: ModelAdapter, model: PreTrainedModel) -> ModelAdapter:
-    """A copy in which every tensor of the model is the same object."""
+    """Copy the adapter, but keep every tensor of the model the same object."""
     tensors = itertools.chain(model.parameters(), model.buffers())
     shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
     return copy.deepcopy(adapter, shared)

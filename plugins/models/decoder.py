@@ -9,12 +9,12 @@ family may override `output` and `gated_block` where it knows a faster or a fine
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from prunekit.core import Batch, Checkpoint, ModelFacts, Subset, probe, rebuild
+from prunekit.core import Batch, Checkpoint, ModelFacts, Subset, probe, rebuild, removal_check
 from prunekit.plugins.models.calling import Blocks, Call
 from prunekit.plugins.models.head import Predictions
 from prunekit.plugins.models.precise_head import precise_head
@@ -69,6 +69,13 @@ class DecoderAdapter:
     def load(cls, checkpoint: Checkpoint, device: str, dtype: str) -> DecoderAdapter:
         """Read safetensors weights; CheckpointError where any is missing or left over."""
         return cls(read_model(checkpoint, device, dtype), checkpoint.identity())
+
+    @classmethod
+    def removal_check(
+        cls, config: PretrainedConfig, trust_remote_code: bool
+    ) -> Callable[[Subset], None] | None:
+        """What `without` will refuse, told from the configuration alone."""
+        return removal_check(config, trust_remote_code)
 
     def enter(self, batch: Batch) -> DecoderState:
         """What goes into block 0: a forward that every block passes on, and that ends at the last.

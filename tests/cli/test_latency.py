@@ -53,6 +53,12 @@ def test_it_is_typed(prunekit, tiny_model):
     assert all(word in out for word in ("prefill", "decode", "cache", "parameters", "counted"))
 
 
+def test_the_dense_model_is_timed_against_itself_for_none(prunekit, tiny_model):
+    status, out, err = prunekit("latency", "--model", tiny_model(), "--remove", "none", *SHORT)
+    assert (status, err) == (0, "")
+    assert "without blocks none" in out
+
+
 def test_json_is_for_scripts(prunekit):
     status, out, err = prunekit("latency", "--remove", "2,5", "--json", *SHORT)
     row = json.loads(out)

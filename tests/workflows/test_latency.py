@@ -10,9 +10,11 @@ from transformers import AutoModelForCausalLM
 
 import prunekit
 from prunekit.core import CheckpointError, ConfigError
+from prunekit.core.blocks import block_path
 from prunekit.core.errors import Interrupted
 from prunekit.core.interfaces import Spec
 from prunekit.core.loading import load_adapter
+from prunekit.core.rebuild import new_name
 from prunekit.workflows import timing, turns
 from prunekit.workflows.sharing import dense_and_pruned
 from prunekit.workflows.timing import Generation
@@ -22,10 +24,52 @@ SHORT = {"prompt_length": 12, "new_tokens": 4, "repeats": 3}
 
 
 @pytest.fixture
-def models(tiny_model, registry):
-    """A dense model of 8 blocks, and the same without three of them."""
-    adapter = load_adapter(Spec(str(tiny_model()), device="cpu", dtype="float32"), registry)
+def adapter(tiny_model, registry):
+    """A model of 8 blocks."""
+    return load_adapter(Spec(str(tiny_model()), device="cpu", dtype="float32"), registry)
+
+
+@pytest.fixture
+def models(adapter):
+    """The model, and the same without three of its blocks."""
     return dense_and_pruned(adapter, frozenset({1, 4, 5}))
+
+
+def state(model):
+    """All by which torch and transformers choose a path through a model, by block and name."""
+    found = {"model": (type(model), model.training, model.generation_config.to_dict())}
+    own = ("_attn_implementation", "_experts_implementation", "use_cache", "dtype")
+    found["config"] = [getattr(model.config, name, None) for name in own]
+    head, words = model.get_output_embeddings().weight, model.get_input_embeddings().weight
+    found["tied"] = head is words
+    for name, module in model.named_modules():
+        hooks = [h for kind, h in vars(module).items() if kind.endswith("_hooks") and h]
+        found[name] = (type(module), module.training, hooks, "forward" in vars(module))
+    for name, p in [*model.named_parameters(), *model.named_buffers()]:
+        found[name] = (type(p), p.requires_grad, p.dtype, p.device, p.stride(), p.is_contiguous())
+    return found
+
+
+@pytest.mark.parametrize("family", ["llama3", "qwen3", "gpt2", "gemma2"])
+def test_the_models_differ_in_nothing_but_blocks_and_are_as_transformers_loads_them(
+    family, tiny_model, registry
+):
+    folder, removed = tiny_model(family), frozenset({1, 4, 5})
+    adapter = load_adapter(Spec(str(folder), device="cpu", dtype="float32"), registry)
+    stock = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    dense, pruned = map(state, dense_and_pruned(adapter, removed))
+    assert dense == state(stock)
+    path = block_path(stock)
+    kept = [i for i in range(8) if i not in removed]
+    stays = {name: new_name(name, path, kept) for name in dense}
+    assert pruned == {new: dense[old] for old, new in stays.items() if new is not None}
+
+
+def test_with_nothing_removed_the_dense_model_is_timed_against_itself(tiny_model, monkeypatch):
+    taken = faked(monkeypatch, lambda blocks, turn: 1.0)
+    result = prunekit.latency(str(tiny_model()), remove=[], **SHORT)
+    assert taken == [8, 8] * 4
+    assert (result.removed, result.dense) == ((), result.pruned)
 
 
 def faked(monkeypatch, seconds):
@@ -120,10 +164,12 @@ def test_parameters_are_those_of_each_model(tiny_model, registry):
     assert result.dense.weight_bytes - result.pruned.weight_bytes == 4 * gone
 
 
-def test_memory_holds_the_weights_once_and_the_dense_model_stays_whole(models):
+def test_memory_holds_the_weights_once_and_the_dense_model_stays_whole(models, adapter):
     dense, pruned = models
-    places = {p.data_ptr() for p in dense.parameters()}
-    assert {p.data_ptr() for p in pruned.parameters()} < places
+    held, of_dense, of_pruned = (
+        {p.data_ptr() for p in model.parameters()} for model in (adapter.model, dense, pruned)
+    )
+    assert of_pruned < of_dense == held
     assert (dense.config.num_hidden_layers, pruned.config.num_hidden_layers) == (8, 5)
     assert [block.self_attn.layer_idx for block in dense.model.layers] == list(range(8))
     assert [block.self_attn.layer_idx for block in pruned.model.layers] == list(range(5))

@@ -232,6 +232,13 @@ class CannotBeCopied(Sound):
         self.lock = threading.Lock()
 
 
+class RemovesSome(Sound):
+    """Makes no model that is whole."""
+
+    def without(self, removed):
+        return super().without({min(removed)} | removed)
+
+
 class KeepsCount(Sound):
     """Does not say that there are fewer blocks."""
 
@@ -324,6 +331,7 @@ FAULTS = [
     (BypassStays, "leaves blocks bypassed"),
     (BypassesNothing, "does not pass the removed blocks by"),
     (CannotBeCopied, "being copied, as `prunekit latency` does: TypeError"),
+    (RemovesSome, "making the model anew with all its blocks, .*: ValueError"),
     (KeepsCount, "exports a model without blocks .* does not load whole"),
     (RemovesOthers, "exports a model without blocks .* predicts something else"),
     (KeepsLayerTypes, "exports a model without blocks .* predicts something else"),
