@@ -8,7 +8,6 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and models are tiny
 
 import copy
-import functools
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import prunekit.core.registry
 from prunekit.core import ModelFacts, Piece, Subset
@@ -112,53 +110,14 @@ def family_model(demo_tokenizer: Any, tmp_path: Path) -> Any:
     """`family_model("gpt2")`: the folder of a checkpoint, and the blocks to remove from it."""
 
     def make(name: str) -> tuple[Path, list[int]]:
-        import torch
-        from transformers import AutoConfig
+        from families.build import build, removed_from
 
-        from prunekit.core.checkpoint import auto_class
-
-        settings = dict(_families()["families"][name])
-        kind = settings.pop("model_type", name)
-        removed = settings.pop("removed", [1, 4])
-        config = AutoConfig.for_model(kind, **_settings(_config_class(kind), settings))
-        torch.manual_seed(0)
-        model = auto_class(config).from_config(config, dtype=torch.float32)
-        with torch.no_grad():
-            for weight in model.parameters():  # norms, scales and gates that do something, too
-                weight.add_(torch.randn(weight.shape) * 0.1)
         folder = tmp_path / "model"
-        model.save_pretrained(folder)
+        build(name, folder)
         demo_tokenizer.save_pretrained(folder)
-        return folder, removed
+        return folder, list(removed_from(name))
 
     return make
-
-
-def _settings(cls: Any, own: dict[str, Any]) -> dict[str, Any]:
-    """What the configuration has of the common settings, and a family's own, nested ones too."""
-    known = {*getattr(cls, "__dataclass_fields__", ()), *getattr(cls, "attribute_map", ())}
-    settings = {name: value for name, value in _families()["common"].items() if name in known}
-    for name, value in own.items():
-        part = getattr(cls, "sub_configs", {}).get(name)
-        if part is None or not isinstance(value, dict):
-            settings[name] = value
-        elif name == "vision_config":
-            settings[name] = {**_families()["vision"], **value}
-        else:
-            nested = _config_class(value["model_type"]) if "model_type" in value else part
-            settings[name] = _settings(nested, value)
-    return settings
-
-
-def _config_class(kind: str) -> Any:
-    from transformers import CONFIG_MAPPING
-
-    return CONFIG_MAPPING[kind]
-
-
-@functools.cache
-def _families() -> Any:
-    return yaml.safe_load((Path(__file__).parent / "families.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core import UnfitModel
+from prunekit.core import UnfitModel, first_line
 from prunekit.plugins.models.calling import Blocks, Call
 from prunekit.plugins.models.snapshots import same, snapshot
 
@@ -22,13 +23,16 @@ def study(blocks: Blocks, run: Callable[[], Any], rows: int, length: int) -> Non
     and in turn, where it changes the hidden state in between, or where something else that it hands
     to a block is not the same both times: then an earlier block made or changed it.
     """
+    with _saying("its own forward does not run on text alone"):
+        run()
     called, real = _watch(blocks, run)
     if called != list(range(len(blocks))):
         order = ",".join(map(str, called)) or "none"
         raise UnfitModel(
             f"its forward calls blocks {order}, not each of {len(blocks)} once in turn"
         )
-    hidden, bare = _record(blocks, run)
+    with _saying("its forward does not run when every block passes its hidden state on"):
+        hidden, bare = _record(blocks, run)
     blocks.rows_axis = _rows_axis(hidden[0], rows, length)
     for index in range(1, len(blocks)):
         if not same(hidden[index], hidden[0]):
@@ -36,6 +40,17 @@ def study(blocks: Blocks, run: Callable[[], Any], rows: int, length: int) -> Non
         for name, value in real[index].items():
             if not same(value, bare[index].get(name)):
                 raise UnfitModel(f"block {index} takes `{name}`, which an earlier block makes")
+
+
+@contextlib.contextmanager
+def _saying(what: str) -> Iterator[None]:
+    """Whatever a model's own code raises is a reason against it."""
+    try:
+        yield
+    except UnfitModel:
+        raise
+    except Exception as error:
+        raise UnfitModel(f"{what}: {type(error).__name__}: {first_line(error)}") from error
 
 
 def _watch(blocks: Blocks, run: Callable[[], Any]) -> tuple[list[int], dict[int, dict[str, Any]]]:
