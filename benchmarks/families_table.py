@@ -10,7 +10,6 @@ Each model runs in a process of its own, so that a crash ends no more than its r
 from __future__ import annotations
 
 import argparse
-import functools
 import multiprocessing
 import os
 import re
@@ -63,8 +62,6 @@ def import_all() -> None:
     import torch
     import transformers
 
-    import prunekit.workflows.export
-    import prunekit.workflows.search
     from prunekit.workflows.quiet import quiet_libraries
 
     quiet_libraries()

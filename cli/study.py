@@ -21,7 +21,7 @@ Jobs = typer.Option(
     min=1,
     help="Processes at once; by default as many as cores and memory allow, 1 on a GPU.",
 )
-SETTINGS = ("device", "tokens_per_forward")
+SETTINGS = ("device", "tokens_per_forward", "trust_remote_code")
 
 
 def study(
@@ -42,7 +42,7 @@ def study(
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
     listen(verbose)
-    planned = plan(read_study(file, load()).overruled(given), workdir, only)
+    planned = plan(read_study(file, load(), given), workdir, only)
     if dry_run:
         estimate = estimate_study(planned, jobs)
         if json:

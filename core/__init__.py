@@ -1,7 +1,7 @@
 """What plugins may import; what else they may lean on is in docs/plugins/compatibility.md."""
 
 from prunekit.core.blocks import block_path
-from prunekit.core.checkpoint import Checkpoint, auto_class, first_line, own_dtype, readable
+from prunekit.core.checkpoint import Checkpoint, auto_class
 from prunekit.core.construction import removal_check
 from prunekit.core.errors import (
     CheckpointError,
@@ -34,6 +34,7 @@ from prunekit.core.options import option
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.proof import probe
+from prunekit.core.readable import first_line, readable
 from prunekit.core.rebuild import rebuild
 from prunekit.core.rows import check_file, file_rows, guarded, hub_rows, is_plain_text, text_column
 from prunekit.core.trie import runs_of_each, walk
@@ -77,7 +78,6 @@ __all__ = [
     "load_adapter",
     "negative_log_likelihood",
     "option",
-    "own_dtype",
     "perplexity",
     "probe",
     "readable",

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.admission import CONFIG, admit
+from prunekit.core.digest import digest_of
 from prunekit.core.errors import CheckpointError
+from prunekit.core.hub import SMALL, fetch
 from prunekit.core.interfaces import Spec
+from prunekit.core.readable import readable
 from prunekit.core.registry import Registry
-from prunekit.core.tensors import StoredTensor, prevailing_dtype, read_tensors
+from prunekit.core.tensors import (
+    WEIGHTS,
+    StoredTensor,
+    prevailing_dtype,
+    stored_tensors,
+    weight_files,
+    weight_names,
+)
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 DEMO = "demo:"
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a model's files are, before any weight is read."""
+    """Where a model's files are, before any weight is read.
+
+    Whatever reads a file of it asks `admit` first, see there.
+    """
 
     source: str
     """a folder, or a name on the hub"""
@@ -40,20 +49,20 @@ class Checkpoint:
         """The configuration; CheckpointError where there is none."""
         from transformers import AutoConfig
 
+        where = self._where()
         with readable(self):
-            config: PretrainedConfig = AutoConfig.from_pretrained(
-                self.source, revision=self.revision, trust_remote_code=self.trust_remote_code
-            )
+            config: PretrainedConfig = AutoConfig.from_pretrained(self.source, **where)
         return config
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer; CheckpointError where there is none."""
         from transformers import AutoTokenizer
 
+        where = self._where()
         try:
             with readable(self):
                 tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-                    self.source, revision=self.revision, trust_remote_code=self.trust_remote_code
+                    self.source, **where
                 )
         except CheckpointError as error:
             raise CheckpointError(f"the tokenizer cannot be read: {error}") from error
@@ -67,71 +76,77 @@ class Checkpoint:
                 shutil.copyfile(source / name, folder / name)
 
     def identity(self) -> str:
-        """The commit of a model from the hub, a digest of the files of a folder."""
-        if not self.is_folder:
-            return f"{self.source}@{self._commit()}"
-        digest = hashlib.blake2b(digest_size=16)
-        for path in [*sorted(Path(self.source).glob("*.safetensors")), self._config_file]:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "blake2b").digest())
-        return digest.hexdigest()
+        """The commit of a model from the hub, a digest of what is read of a folder.
 
-    def weight_files(self) -> list[Path]:
-        """The files with the weights, in order; empty where they have unusual names."""
-        folder = self.folder()
-        index = folder / INDEX
-        if index.is_file():
-            parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-            return [folder / name for name in sorted(set(parts))]
-        return [folder / WEIGHTS] if (folder / WEIGHTS).is_file() else []
-
-    def tensors(self) -> dict[str, StoredTensor]:
-        """Every tensor of the checkpoint by name, from the heads of its files."""
-        return read_tensors(self.weight_files())
-
-    def dtype(self) -> torch.dtype:
-        """In what the checkpoint is stored: the floating dtype of most bytes in its files.
-
-        The configuration is asked only if the files have unusual names: it may be wrong.
+        That is the weights, `config.json`, and the model's own code where it may run.
         """
-        return prevailing_dtype(self.tensors()) or own_dtype(self.config())
+        folder = self.folder()
+        if not self.is_folder:
+            return f"{self.source}@{folder.name}"  # the cache calls it like the commit
+        code = sorted(folder.rglob("*.py")) if self.trust_remote_code else []
+        return digest_of([*self.weight_files(), folder / CONFIG, *code])
 
     def folder(self) -> Path:
-        """Where the files lie; those of a model on the hub once they were loaded."""
-        return Path(self.source) if self.is_folder else self._snapshot()
+        """Where the files lie; of a model on the hub all but the weights are fetched."""
+        folder = Path(self.source) if self.is_folder else self._fetch(SMALL)
+        admit(folder, self.trust_remote_code)
+        return folder
 
-    def _snapshot(self) -> Path:
-        """Where the hub's files lie, once they are loaded."""
-        from transformers.utils.hub import cached_file
+    def weight_files(self) -> list[Path]:
+        """The files with the weights, in order, fetched where the model is on the hub.
 
-        with readable(self):
-            config = cached_file(self.source, "config.json", revision=self.revision)
-        return Path(str(config)).parent
+        CheckpointError where one is missing, or is no safetensors file of the folder.
+        """
+        folder = self.folder()
+        if not self.is_folder:
+            self._fetch_weights(folder)
+        return weight_files(folder)
 
-    def _commit(self) -> str:
-        from transformers.utils.hub import extract_commit_hash
+    def tensors(self) -> dict[str, StoredTensor]:
+        """Every tensor of the checkpoint by name; CheckpointError where a file is broken."""
+        self.weight_files()
+        return stored_tensors(self.folder())
 
-        commit = extract_commit_hash(str(self._snapshot() / "config.json"), None)
-        if commit is None:
-            raise CheckpointError(f"{self.source}: the hub names no commit of it; give a folder")
-        return str(commit)
+    def dtype(self) -> torch.dtype:
+        """In what the weights are stored: the floating dtype of most bytes in the files.
+
+        What the configuration says may be wrong. CheckpointError where nothing is floating.
+        """
+        dtype = prevailing_dtype(self.tensors())
+        if dtype is None:
+            raise CheckpointError(f"{self.source} holds no floating-point weights")
+        return dtype
+
+    def opened(self) -> Checkpoint:
+        """The same with all files here and looked through; of the hub, pinned to one commit."""
+        self.tensors()
+        return self if self.is_folder else replace(self, revision=self.folder().name)
 
     @property
     def is_folder(self) -> bool:
         """Whether the files are here, so that nothing has to be fetched."""
         return Path(self.source).is_dir()
 
-    @property
-    def _config_file(self) -> Path:
-        return Path(self.source) / "config.json"
+    def _where(self) -> dict[str, Any]:
+        """What `from_pretrained` is told; by then the files are here and may be read."""
+        folder = self.folder()
+        revision = None if self.is_folder else folder.name
+        return {"revision": revision, "trust_remote_code": self.trust_remote_code}
 
+    def _fetch_weights(self, folder: Path) -> None:
+        self._fetch((WEIGHTS,))
+        names = weight_names(folder)
+        if names is None:
+            raise CheckpointError(
+                f"{self.source}: its weights are not in the local cache as safetensors; run "
+                f"`hf download {self.source}`, and where the hub has none either, save the model "
+                "with transformers"
+            )
+        self._fetch(tuple(names))
 
-def own_dtype(config: PretrainedConfig) -> torch.dtype:
-    """In what a checkpoint is stored, as its configuration says; float32 where it does not."""
-    import torch
-
-    own = config.get_text_config().dtype or torch.float32
-    return getattr(torch, own) if isinstance(own, str) else own
+    def _fetch(self, patterns: tuple[str, ...]) -> Path:
+        with readable(self):
+            return fetch(self.source, self.revision, patterns)
 
 
 def auto_class(config: PretrainedConfig) -> Any:
@@ -159,7 +174,7 @@ def auto_class(config: PretrainedConfig) -> Any:
 
 
 def find(spec: Spec, registry: Registry) -> Checkpoint:
-    """The checkpoint that `spec.model` names; CheckpointError where a folder holds none."""
+    """The checkpoint that `spec.model` names; CheckpointError where a folder holds none to read."""
     if spec.model.startswith(DEMO):
         entry = registry.get("model", spec.model.removeprefix(DEMO))
         if getattr(entry.cls, "demo", None) is None:
@@ -167,76 +182,12 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
         return Checkpoint(str(entry.cls.demo))
     folder = Path(spec.model).expanduser()
     if folder.is_dir():
-        _check_folder(folder)
-        return Checkpoint(str(folder), trust_remote_code=spec.trust_remote_code)
+        checkpoint = Checkpoint(str(folder), trust_remote_code=spec.trust_remote_code)
+        checkpoint.weight_files()
+        return checkpoint
     if folder.exists() or not HUB_NAME.fullmatch(spec.model):
         raise CheckpointError(
             f"{spec.model}: no such folder, and no name of a model on the hub either; "
             "give a folder with a checkpoint, OWNER/NAME, or demo"
         )
     return Checkpoint(spec.model, spec.revision, spec.trust_remote_code)
-
-
-def _check_folder(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(
-            f"{folder} holds no config.json; expected a folder written by save_pretrained"
-        )
-    if not list(folder.glob("*.safetensors")):
-        raise CheckpointError(
-            f"{folder} holds no .safetensors file; other formats are not read, since they can run "
-            "code: load the model with transformers and save it again"
-        )
-
-
-@contextlib.contextmanager
-def readable(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turn what goes wrong while reading into one sentence that says what to do."""
-    try:
-        yield
-    except CheckpointError:
-        raise
-    except Exception as error:
-        raise CheckpointError(f"{checkpoint.source}: {_advice(checkpoint, error)}") from error
-
-
-def _advice(checkpoint: Checkpoint, error: Exception) -> str:
-    kinds = {type(e).__name__ for e in _causes(error)}
-    name = checkpoint.source
-    if "GatedRepoError" in kinds:
-        return "a gated model; ask for access on its page, then run `hf auth login`"
-    if "RepositoryNotFoundError" in kinds or "RevisionNotFoundError" in kinds:
-        return "not on the hub under this name and revision, or private: run `hf auth login`"
-    if kinds & {
-        "LocalEntryNotFoundError",
-        "OfflineModeIsEnabled",
-        "ConnectError",
-        "ConnectTimeout",
-    }:
-        return (
-            "not in the local cache, and the hub cannot be reached; run "
-            f"`hf download {name}` where there is a network, or give a folder"
-        )
-    if not checkpoint.is_folder and "use_safetensors" in str(error):
-        return f"its weights are not in the local cache as safetensors; run `hf download {name}`"
-    if "report above" in str(error) or "above report" in str(error):
-        return (
-            "the weights have other shapes than the configuration says; it is damaged or mixed up"
-        )
-    if "SafetensorError" in kinds:
-        return f"the weights are broken or cut short ({first_line(error)}); fetch the file again"
-    if "trust_remote_code" in str(error):
-        return "needs code of its own to run; read that code, then add --trust-remote-code"
-    return f"cannot be loaded: {type(error).__name__}: {first_line(error)}"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else ""

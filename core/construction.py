@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.blocks import block_path
-from prunekit.core.checkpoint import auto_class, first_line
+from prunekit.core.checkpoint import auto_class
 from prunekit.core.errors import PrunekitError, UnfitModel
 from prunekit.core.layer_fields import block_count, without_blocks
 from prunekit.core.problem import Subset
+from prunekit.core.readable import first_line
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prunekit.core.blame import blaming
-from prunekit.core.checkpoint import Checkpoint, find, first_line
+from prunekit.core.checkpoint import Checkpoint, find
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.proof import prove
+from prunekit.core.readable import first_line
 from prunekit.core.registry import Entry, Registry, load
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     read, and where running block by block does not give what the model itself gives.
     """
     registry = registry or load()
-    checkpoint = find(spec, registry)
+    checkpoint = find(spec, registry).opened()
     entry = choose_adapter(checkpoint.config(), spec.adapter, registry)
     device = resolve_device(spec.device)
     with _as_this_family(entry.name, checkpoint, spec.adapter is not None):

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.checkpoint import Checkpoint, auto_class, first_line, readable
+from prunekit.core.checkpoint import Checkpoint, auto_class
 from prunekit.core.errors import CheckpointError, UnfitModel
 from prunekit.core.interfaces import Batch, ModelAdapter
 from prunekit.core.problem import Subset, words
 from prunekit.core.proof import close, gap, probe
+from prunekit.core.readable import first_line, readable
 
 if TYPE_CHECKING:
     import torch
@@ -47,18 +48,50 @@ class Expectation:
         return cls(batch, logits)
 
 
-def check_model(model: Any, expected: Expectation) -> None:
+def check_model(model: Any, expected: Expectation, dense: Any = None) -> None:
     """Raise UnfitModel unless the model predicts what is expected, with a cache and without.
 
-    CheckpointError where a weight is not finite: no probe reads all of them.
+    CheckpointError where a weight is not finite: no probe reads all of them; and where the `dense`
+    model does not generate either, so that no choice of blocks would help.
     """
+    _check_finite(model)
+    with _running():
+        _check_forward(model, expected)
+    try:
+        _check_generation(model, expected.batch)
+    except UnfitModel as error:
+        if dense is not None:
+            check_dense(dense)
+        raise error
+
+
+def check_dense(model: Any) -> None:
+    """Raise CheckpointError unless the dense model generates the same with a cache and without."""
+    import transformers
+
+    try:
+        _check_generation(model, probe(PROBE))
+    except UnfitModel as error:
+        raise CheckpointError(
+            f"{model.name_or_path} itself, with all its blocks, does not generate as it should "
+            f"with transformers {transformers.__version__}, so nothing made of it can be proven: "
+            f"{error}. Try another release of transformers"
+        ) from error
+
+
+def _check_generation(model: Any, batch: Batch) -> None:
+    with _running():
+        _check_cache(model, batch)
+
+
+@contextlib.contextmanager
+def _running() -> Iterator[None]:
+    """Whatever goes wrong inside speaks against the model."""
     import torch
 
-    _check_finite(model)
     try:
         with torch.no_grad():
-            _check_forward(model, expected)
-            _check_cache(model, expected)
+            yield
     except UnfitModel:
         raise
     except Exception as error:
@@ -87,8 +120,8 @@ def _name(dtype: torch.dtype) -> str:
 
 def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
     """Raise CheckpointError unless the folder loads whole and predicts what is expected."""
-    checkpoint = Checkpoint(str(folder), trust_remote_code=trust_remote_code)
     try:
+        checkpoint = Checkpoint(str(folder), trust_remote_code=trust_remote_code).opened()
         check_model(_load_whole(checkpoint, expected), expected)
     except CheckpointError as error:
         raise CheckpointError(f"the written checkpoint is not the pruned model: {error}") from error
@@ -119,10 +152,10 @@ def _check_forward(model: Any, expected: Expectation) -> None:
         )
 
 
-def _check_cache(model: Any, expected: Expectation) -> None:
+def _check_cache(model: Any, batch: Batch) -> None:
     """Generate the probe's own tokens with a cache and without, and compare the predictions."""
     with _plain_generation(model):
-        whole, cached = (_dictated(model, expected.batch, use) for use in (False, True))
+        whole, cached = (_dictated(model, batch, use) for use in (False, True))
     if not close(cached, whole, CACHE_ROUNDING_UNITS):
         raise UnfitModel(
             "it generates something else with a cache than without: logits differ by "

@@ -15,6 +15,10 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.options import build, option, options_of, suggest
 from prunekit.core.registry import Entry, Registry
 
+TRUST = "trust_remote_code"
+NOT_BY_A_FILE = (
+    "no file can say so; read the code of the model, then add --trust-remote-code to the command"
+)
 PLUGIN_KINDS = ("searcher", "objective", "backend")
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -71,8 +75,13 @@ def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
 
 
 def read_config(path: Path | None, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:
-    """What flags say, over a file where one is given."""
-    return parse(flags, registry) if path is None else parse_file(path, flags, registry)
+    """What flags say, over a file where one is given; ConfigError where it alone says trust."""
+    if path is None:
+        return parse(flags, registry)
+    config = parse_file(path, flags, registry)
+    if config.settings.trust_remote_code and TRUST not in flags:
+        raise ConfigError(f"{path}: {TRUST}: {NOT_BY_A_FILE}", (TRUST,))
+    return config
 
 
 def parse_file(path: Path, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:

@@ -15,7 +15,7 @@ from prunekit.core.files import check_writable, rename_into_place, writing
 from prunekit.core.interfaces import OWN_DTYPE, ModelAdapter, Spec
 from prunekit.core.loading import load_adapter
 from prunekit.core.options import suggest
-from prunekit.core.problem import Subset, words
+from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
 from prunekit.core.roundtrip import Expectation, check_checkpoint, check_model
 from prunekit.workflows.config import SearchConfig
@@ -25,6 +25,7 @@ from prunekit.workflows.model_card import model_card
 from prunekit.workflows.provenance import FILE, provenance
 from prunekit.workflows.quiet import quietly
 from prunekit.workflows.recipes import RECIPES, write_recipe
+from prunekit.workflows.sharing import sharing
 from prunekit.workflows.variant import check_blocks, check_weights, choose_variant
 from prunekit.workflows.weights import write_weights
 
@@ -113,9 +114,11 @@ def _pruned(
     """The pruned model, proven in memory, so that a refusal comes before a byte is written."""
     import transformers
 
+    with adapter.bypassing(DENSE) as dense:
+        pass  # with nothing bypassed it is the model itself, and stays so
     try:
-        pruned = adapter.without(removed)
-        check_model(pruned, expected)
+        pruned = sharing(adapter, dense).without(removed)
+        check_model(pruned, expected, dense)
     except UnfitModel as error:
         raise CheckpointError(
             f"{model} without blocks {words(removed)} cannot be written as a checkpoint that "

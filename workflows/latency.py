@@ -79,8 +79,8 @@ def latency(
     """Time `model` without the blocks `remove`, or without those of a `run`, against all of it.
 
     With `remove=[]` the dense model is timed against itself: the ratio is 1.0 but for the noise.
-    `given` may hold `prompt_length`, `new_tokens`, `batch_size` and `repeats`; `device` and
-    `dtype`; and without a run the model's `adapter`, `revision` and `trust_remote_code`. The models
+    `given` may hold `prompt_length`, `new_tokens`, `batch_size` and `repeats`; `device`, `dtype`
+    and `trust_remote_code`; and without a run the model's `adapter` and `revision`. The models
     generate in turns, and share their weights, so that memory holds them once. What comes of a run
     is kept in the run's folder.
 

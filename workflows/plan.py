@@ -41,6 +41,8 @@ class Plan:
     problem: Problem
     family: Entry
     model_config: PretrainedConfig
+    to_save: bool = False
+    """whether the result is to be written as a checkpoint"""
     remark: str = ""
     """what the user has to know before the search begins"""
 

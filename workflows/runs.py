@@ -29,12 +29,13 @@ class Run:
 def read_run(run: Path, workdir: Path) -> Run:
     """The run in a folder, or of that name under `workdir`; ConfigError where there is none.
 
-    A model from the hub is pinned to the commit that was searched.
+    A model from the hub is pinned to the commit that was searched. Its code is not trusted: who
+    reads the run back may not be who searched.
     """
     folder = folder_of(run, workdir)
     result = read_result(folder)
     config = parse_file(folder / "config.yaml", {}, load())
-    spec = spec_of(config.settings)
+    spec = replace(spec_of(config.settings), trust_remote_code=False)
     name, _, commit = result["weights"].rpartition("@")
     if name == spec.model:
         spec = replace(spec, revision=commit)

@@ -13,6 +13,7 @@ from prunekit.core.files import check_writable, write_text
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import Registry, load
 from prunekit.core.rehearsal import rehearse
+from prunekit.core.roundtrip import check_dense as check_dense_model
 from prunekit.core.signals import needs_of
 from prunekit.core.trie import block_runs_alone
 from prunekit.workflows.account import Account
@@ -66,7 +67,7 @@ def prepare(config: SearchConfig, registry: Registry, save: str | Path | None = 
     if not save:
         return resolve(config, registry)
     check_target(Path(save))
-    return fit_to_checkpoint(resolve(config, registry))
+    return replace(fit_to_checkpoint(resolve(config, registry)), to_save=True)
 
 
 def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> SearchResult:
@@ -103,6 +104,16 @@ def check_dense(session: Session, model: str) -> None:
         )
 
 
+def check_generates(session: Session) -> None:
+    """CheckpointError where no checkpoint of the model could be proven, as the dense one is broken.
+
+    A model that is in other processes is not asked; its checkpoint is refused when it is written.
+    """
+    if session.adapter is not None:
+        with session.adapter.bypassing(DENSE) as dense:
+            check_dense_model(dense)
+
+
 class _Search:
     """One run of a searcher, with what must be known when it is interrupted."""
 
@@ -125,6 +136,8 @@ class _Search:
             raise Interrupted(self._farewell(workdir)) from None
 
     def _search(self, session: Session) -> SearchResult:
+        if self.plan.to_save:
+            check_generates(session)
         self.progress.stage("measuring the dense model")
         check_dense(session, self.plan.spec.model)
         write_text(self.folder / "config.yaml", _config_text(self.plan))

@@ -36,7 +36,7 @@ def _made_anew(adapter: ModelAdapter, model: PreTrainedModel, removed: Subset) -
     import torch
 
     expected = Expectation.of(adapter, removed)
-    made = _sharing(adapter, model).without(removed)
+    made = sharing(adapter, model).without(removed)
     with torch.no_grad():
         logits = made(expected.batch.input_ids.to(made.device), use_cache=False).logits
     if not close(logits, expected.logits):
@@ -47,7 +47,7 @@ def _made_anew(adapter: ModelAdapter, model: PreTrainedModel, removed: Subset) -
     return made
 
 
-def _sharing(adapter: ModelAdapter, model: PreTrainedModel) -> ModelAdapter:
+def sharing(adapter: ModelAdapter, model: PreTrainedModel) -> ModelAdapter:
     """Copy the adapter, but keep every tensor of the model the same object."""
     tensors = itertools.chain(model.parameters(), model.buffers())
     shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors}

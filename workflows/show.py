@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
-from prunekit.core.checkpoint import DEMO, Checkpoint, find, readable
+from prunekit.core.checkpoint import DEMO, Checkpoint, find
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Spec
 from prunekit.core.journal import Journal
@@ -166,11 +165,9 @@ def _workdir(folder: Path) -> ShownWorkdir | None:
 @quietly()
 def _checkpoint(checkpoint: Checkpoint) -> ShownCheckpoint:
     folder, config = Path(checkpoint.source), checkpoint.config()
-    files = sorted(folder.glob("*.safetensors"))
-    sizes: Counter[str] = Counter()
-    with readable(checkpoint):
-        for path in files:
-            sizes.update(_parameters(path))
+    files, sizes = checkpoint.weight_files(), Counter[str]()
+    for tensor in checkpoint.tensors().values():
+        sizes[tensor.dtype] += tensor.count
     return ShownCheckpoint(
         folder=str(folder),
         model_type=config.model_type,
@@ -181,18 +178,6 @@ def _checkpoint(checkpoint: Checkpoint) -> ShownCheckpoint:
         files=len(files),
         record=read_provenance(folder),
     )
-
-
-def _parameters(path: Path) -> Counter[str]:
-    """Parameters by dtype, from the header of a file alone."""
-    from safetensors import safe_open
-
-    sizes: Counter[str] = Counter()
-    with safe_open(path, framework="numpy") as tensors:
-        for name in tensors.keys():  # noqa: SIM118 - it is no mapping
-            tensor = tensors.get_slice(name)
-            sizes[tensor.get_dtype()] += math.prod(tensor.get_shape())
-    return sizes
 
 
 def _journal(folder: Path) -> ShownJournal | None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from prunekit.core.checkpoint import find
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Spec
 from prunekit.core.problem import Subset, words
 from prunekit.core.registry import load
-from prunekit.workflows.config import parse
+from prunekit.workflows.config import NOT_BY_A_FILE, TRUST, parse
 from prunekit.workflows.plan import spec_of
 from prunekit.workflows.runs import Run, read_run
 
@@ -37,7 +38,8 @@ def choose_variant(
 
     `run` is a run's folder, or its name under `workdir`. `given` holds settings of the model such
     as `adapter` and `device`; `anew` names those that may be others than in the search. ConfigError
-    where it is neither or both, or where a run is told what it knows itself.
+    where it is neither or both, where a run is told what it knows itself, and where its model has
+    changed, before anything of that is loaded.
     """
     if (run is None) == (remove is None):
         raise ConfigError(
@@ -46,14 +48,19 @@ def choose_variant(
     if run is None:
         settings = parse({"model": model, **given}, load()).settings
         return Variant(spec_of(settings), as_subset(remove or ()))
+    anew = (*anew, TRUST)
     known = [*(["model"] if model is not None else []), *(k for k in given if k not in anew)]
     if known:
         raise ConfigError(
             f"{', '.join(known)}: a run knows this itself; leave it out, or give --remove"
         )
     source = read_run(Path(run), Path(workdir))
-    settings = parse(given, load()).settings
+    registry = load()
+    settings = parse(given, registry).settings
     spec = replace(source.spec, **{name: getattr(settings, name) for name in given})
+    if source.config.settings.trust_remote_code and not spec.trust_remote_code:
+        raise ConfigError(f"{source.folder} was searched with {TRUST}: {NOT_BY_A_FILE}", (TRUST,))
+    check_weights(find(spec, registry).identity(), source.result, spec.model)
     return Variant(spec, source.removed, source)
 
 

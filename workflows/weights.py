@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.blocks import block_path
-from prunekit.core.checkpoint import INDEX, Checkpoint
+from prunekit.core.checkpoint import Checkpoint
 from prunekit.core.layer_fields import block_count
 from prunekit.core.problem import Subset
 from prunekit.core.rebuild import new_name
-from prunekit.core.tensors import StoredTensor
+from prunekit.core.tensors import INDEX, StoredTensor
 
 if TYPE_CHECKING:
     import torch

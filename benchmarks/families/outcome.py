@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +53,28 @@ def outcome(folder: Path, removed: Sequence[int], work: Path) -> Outcome:
     registry = load_registry()
     seen = outlook(resolve(parse({"model": str(folder), **given}, registry), registry))
     chosen = _writable(removed, seen)
-    if chosen:
+    if not chosen:
+        return Outcome((), YES, seen.remark)
+    try:
         prunekit.export(str(folder), remove=chosen, to=work / "pruned", device="cpu")
-        check_checkpoint(work / "pruned", dense, chosen)
+    except CheckpointError as error:
+        _check_refused_before_search(folder, given, work / "again")
+        return Outcome((), YES, _reason(error, folder))
+    check_checkpoint(work / "pruned", dense, chosen)
     return Outcome(chosen, YES, seen.remark or YES)
+
+
+def _check_refused_before_search(folder: Path, given: dict[str, Any], work: Path) -> None:
+    """What is refused at the end of a search is a fault."""
+    import prunekit
+    from prunekit.core.errors import CheckpointError
+
+    try:
+        prunekit.search(str(folder), **given, workdir=work, save=work / "pruned")
+    except CheckpointError:
+        assert not list(work.glob("journals/*/*.jsonl")), "refused after something was measured"
+        return
+    raise AssertionError("a search with --save ends, an export by hand does not")
 
 
 def _writable(removed: Sequence[int], seen: Outlook) -> tuple[int, ...]:
@@ -71,7 +90,10 @@ def _reason(error: Exception, folder: Path) -> str:
     """What a refusal says, without what the table says already."""
     import transformers
 
-    said = str(error).rpartition(f"with transformers {transformers.__version__}: ")[2]
+    said = str(error).rpartition(f"with transformers {transformers.__version__}")[2]
+    said = said.removeprefix(", so nothing made of it can be proven").removeprefix(": ")
+    said = said.removesuffix(". Try another release of transformers")
+    said = re.sub(r"differ by [\d.e+-]+\d", "differ", said)
     return " ".join(said.replace(str(folder), "the model").split())
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core import OWN_DTYPE, Checkpoint, CheckpointError, auto_class, own_dtype, readable
+from prunekit.core import OWN_DTYPE, Checkpoint, CheckpointError, auto_class, readable
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 
 def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedModel:
@@ -19,7 +19,7 @@ def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedMod
             checkpoint.source,
             revision=checkpoint.revision,
             trust_remote_code=checkpoint.trust_remote_code,
-            dtype=resolve_dtype(dtype, device, config),
+            dtype=resolve_dtype(dtype, device, checkpoint),
             use_safetensors=True,
             output_loading_info=True,
         )
@@ -35,13 +35,13 @@ def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedMod
     return whole
 
 
-def resolve_dtype(name: str, device: str, config: PretrainedConfig) -> torch.dtype:
+def resolve_dtype(name: str, device: str, checkpoint: Checkpoint) -> torch.dtype:
     """`own` is the checkpoint's; `auto` is the same where the device runs it well, else float32."""
     import torch
 
     if name not in ("auto", OWN_DTYPE):
         return getattr(torch, name)  # type: ignore[no-any-return]
-    own = own_dtype(config)
+    own = checkpoint.dtype()
     return own if name == OWN_DTYPE or _runs(own, device) else torch.float32
 
 

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from prunekit.core import CheckpointError
-from prunekit.core.checkpoint import Checkpoint, readable
+from prunekit.core.checkpoint import Checkpoint
+from prunekit.core.readable import readable
 
 
 def named(name, cause=None):
@@ -25,7 +26,6 @@ def named(name, cause=None):
         (named("OSError", named("GatedRepoError")), "a gated model"),
         (named("OSError", named("RepositoryNotFoundError")), "not on the hub under this name"),
         (named("OSError", named("LocalEntryNotFoundError")), "`hf download some/model`"),
-        (named("SafetensorError"), "broken or cut short (first line)"),
         (ValueError("please pass trust_remote_code=True"), "then add --trust-remote-code"),
     ],
 )

@@ -97,6 +97,26 @@ def test_of_a_model_without_such_limits_nothing_is_said(family, family_model, pl
     assert exportable.fit_to_checkpoint(plan) is plan
 
 
+def test_a_model_that_does_not_generate_is_not_searched_with_save(
+    tiny_model, monkeypatch, tmp_path
+):
+    from transformers.models.llama.modeling_llama import LlamaForCausalLM
+
+    honest = LlamaForCausalLM.forward
+
+    def forgetful(self, *args, **kwargs):
+        """A cache that is not read."""
+        out = honest(self, *args, **{**kwargs, "past_key_values": None})
+        return out
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", forgetful)
+    given = {**QUICK, "workdir": tmp_path / "work"}
+    with pytest.raises(CheckpointError, match="with all its blocks, does not generate as it"):
+        prunekit.search(str(tiny_model()), save=tmp_path / "pruned", **given)
+    assert not list((tmp_path / "work").rglob("*.jsonl"))
+    assert prunekit.search(str(tiny_model()), **given).removed
+
+
 def test_a_dry_run_says_it_and_a_search_without_save_goes_on(family_model, prunekit, tmp_path):
     folder, _ = family_model("diffllama")
     words = ["--model", folder, "--searcher", "one-shot", "--budget", "2", "--ppl.data", "demo"]

@@ -94,6 +94,9 @@ def _as_it_is(spec: Spec) -> Target:
     gone = tuple(record["removed"])
     name, weights = record["model"], record["weights"]
     commit = weights.removeprefix(f"{name}@") if weights.startswith(f"{name}@") else None
+    if spec.trust_remote_code:  # it was given to this folder, not to what a file of it names
+        remark = f"without its dense model: to trust its code as well, evaluate {name} --remove"
+        return Target(spec, gone=gone, remark=remark)
     origin = replace(spec, model=name, revision=commit, adapter=None)
     try:
         found = find(origin, load()).identity()

@@ -11,9 +11,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prunekit.core.checkpoint import first_line
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
+from prunekit.core.readable import first_line
 from prunekit.workflows.evaluation.documents import DEMO_DATA
 from prunekit.workflows.evaluation.wanted import COMMONSENSE, DEMO, Wanted
 

@@ -12,7 +12,7 @@ from prunekit.core.config_file import Lines, read_yaml
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import build, convert, option, options_of, suggest, values_of
 from prunekit.core.registry import Registry
-from prunekit.workflows.config import parse
+from prunekit.workflows.config import NOT_BY_A_FILE, TRUST, parse
 from prunekit.workflows.evaluation.wanted import Wanted
 from prunekit.workflows.study.definitions import (
     Definition,
@@ -35,7 +35,7 @@ SHARED = (
     "device",
     "dtype",
     "tokens_per_forward",
-    "trust_remote_code",
+    TRUST,
 )
 
 
@@ -117,13 +117,26 @@ class StudyConfig:
         }
 
 
-def read_study(path: Path, registry: Registry) -> StudyConfig:
-    """Read and check a study's file; ConfigError names the line of what is wrong."""
+def read_study(
+    path: Path, registry: Registry, settings: Mapping[str, Any] | None = None
+) -> StudyConfig:
+    """Read and check a study's file, over which `settings` win.
+
+    ConfigError names the line of what is wrong. A file cannot trust a model's code.
+    """
     data, lines = read_yaml(path, "searchers: [greedy]")
     file = StudyFile(path, lines)
     with file.locating():
         config = parse_study({"name": path.stem, **data}, registry, path.parent)
-    return replace(config, file=file)
+        if TRUST not in (settings or {}):
+            _check_trust(config)
+    return replace(config, file=file).overruled(settings or {})
+
+
+def _check_trust(config: StudyConfig) -> None:
+    trusting = [(*model.where, TRUST) for model in config.models if model.given.get(TRUST)]
+    for key in [(TRUST,)] if config.shared[TRUST] else trusting:
+        raise ConfigError(f"{TRUST}: {NOT_BY_A_FILE}", key)
 
 
 def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> StudyConfig:

@@ -93,7 +93,7 @@ def _estimate_model(
     if plan is None or source is None:
         failed = tuple(CellFailure(cell, g.reason) for g in groups for cell in g.cells)
         return ModelEstimate(groups[0].model, searches, failures=failed)
-    memory, no_memory = _tried(lambda: memory_of(source.config(), plan.spec, _most_removed(groups)))
+    memory, no_memory = _tried(lambda: memory_of(source, plan.spec, _most_removed(groups)))
     trial = _Trial(rehearsals, loaded)
     if plan.checkpoint.is_folder:
         for group in groups:

@@ -71,5 +71,5 @@ def _bytes_needed(group: Group) -> int:
     assert group.plan is not None  # only such are asked
     assert group.source is not None
     most_removed = max(cell.budget for cell in group.cells)
-    memory = memory_of(group.source.config(), group.plan.spec, most_removed)
+    memory = memory_of(group.source, group.plan.spec, most_removed)
     return PROCESS_BYTES + WIDER * (memory.weights + memory.states)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.checkpoint import first_line
+from prunekit.core.checkpoint import Checkpoint
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import OWN_DTYPE, Batch, Spec
+from prunekit.core.readable import first_line
+from prunekit.core.tensors import weight_names
 
 if TYPE_CHECKING:
     import torch
@@ -24,14 +26,15 @@ class Memory:
     """hidden states of one batch, one for each open branch of the shared prefixes"""
 
 
-def memory_of(config: PretrainedConfig, spec: Spec, most_removed: int) -> Memory:
+def memory_of(source: Checkpoint, spec: Spec, most_removed: int) -> Memory:
     """Of a model whose variants lose up to `most_removed` blocks.
 
     The dtype `auto` counts as the one the weights are stored in. CheckpointError where the model
     cannot be built.
     """
+    config = source.config()
     own = config.get_text_config()
-    width = _dtype(own, spec).itemsize
+    width = _dtype(source, own, spec).itemsize
     branches = most_removed + 2  # the dense path, one more for each removal, and what is computed
     return Memory(
         weights=_parameters(config, spec) * width,
@@ -65,9 +68,13 @@ def _parameters(config: PretrainedConfig, spec: Spec) -> int:
     return int(model.num_parameters())
 
 
-def _dtype(config: PretrainedConfig, spec: Spec) -> torch.dtype:
+def _dtype(source: Checkpoint, config: PretrainedConfig, spec: Spec) -> torch.dtype:
+    """Where no weights are here yet, the configuration is believed."""
     import torch
 
-    named = config.dtype if spec.dtype in ("auto", OWN_DTYPE) else spec.dtype
+    named: Any = spec.dtype
+    if named in ("auto", OWN_DTYPE):
+        here = source.is_folder and weight_names(source.folder())
+        named = source.dtype() if here else config.dtype
     dtype: torch.dtype = getattr(torch, named) if isinstance(named, str) else named or torch.float32
     return dtype

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from prunekit.core.checkpoint import first_line
 from prunekit.core.errors import PrunekitError
+from prunekit.core.readable import first_line
 
 
 def reason(error: Exception) -> str:

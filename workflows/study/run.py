@@ -69,23 +69,26 @@ def study(
     only: str | None = None,
     jobs: int | None = 1,
     workdir: str | Path = "prunekit-runs",
+    trust_remote_code: bool = False,
 ) -> StudyOutcome:
     """Run every search of a study, and evaluate what they chose.
 
     `file` is a YAML file or the same as a mapping. `only` chooses cells, as `objective=ppl`. With
     several `jobs`, processes work side by side; a script must then guard its main part with
     `if __name__ == "__main__"`. None for `jobs` are as many as the command line takes by itself.
-    Everything is kept under `workdir`, so that a call repeated after a stop goes on where it was;
-    cells that failed are tried again.
+    `trust_remote_code` lets code run that comes with the models; a file cannot say so. Everything
+    is kept under `workdir`, so that a call repeated after a stop goes on where it was; cells that
+    failed are tried again.
 
     Raises PrunekitError where the study as a whole is wrong. A cell that fails does not stop the
     others: look at `failures`.
     """
     registry = load()
+    settings = {"trust_remote_code": True} if trust_remote_code else {}
     if isinstance(file, Mapping):
-        config = parse_study(file, registry, Path())
+        config = parse_study(file, registry, Path()).overruled(settings)
     else:
-        config = read_study(Path(file), registry)
+        config = read_study(Path(file), registry, settings)
     planned = plan(config, Path(workdir), only)
     return run_study(planned, jobs_of(planned, jobs))
 

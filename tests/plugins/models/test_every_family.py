@@ -11,9 +11,6 @@ import families_table
 import pytest
 from families.build import model_types, settings
 from families.outcome import YES, Outcome, outcome
-from transformers import AutoTokenizer
-
-from prunekit.core import CheckpointError
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")

@@ -259,8 +259,7 @@ def test_a_gpu_gives_the_losses_of_physically_pruned_models(folder, registry, dt
 @pytest.mark.parametrize(("in_hardware", "dtype"), [(True, "bfloat16"), (False, "float32")])
 def test_a_gpu_that_only_emulates_bfloat16_takes_float32(monkeypatch, in_hardware, dtype):
     import contextlib
-
-    from transformers import AutoConfig
+    from types import SimpleNamespace
 
     from prunekit.plugins.models.reading import resolve_dtype
 
@@ -269,6 +268,6 @@ def test_a_gpu_that_only_emulates_bfloat16_takes_float32(monkeypatch, in_hardwar
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
     monkeypatch.setattr(torch.cuda, "device", contextlib.nullcontext)
-    config = AutoConfig.for_model("llama", dtype="bfloat16")
-    assert resolve_dtype("auto", "cuda:1", config) is getattr(torch, dtype)
-    assert resolve_dtype("own", "cuda:1", config) is torch.bfloat16
+    stored = SimpleNamespace(dtype=lambda: torch.bfloat16)
+    assert resolve_dtype("auto", "cuda:1", stored) is getattr(torch, dtype)
+    assert resolve_dtype("own", "cuda:1", stored) is torch.bfloat16
