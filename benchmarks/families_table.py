@@ -1,10 +1,11 @@
 """Make the table of docs/families.md anew: every model type that transformers builds small.
 
-    python benchmarks/families_table.py                    # all of them, a quarter of an hour
-    python benchmarks/families_table.py --check            # fails where page and outcome differ
-    python benchmarks/families_table.py --check llama qwen3
+    python benchmarks/families_table.py                  # all of them, some minutes
+    python benchmarks/families_table.py llama qwen3      # these rows
+    python benchmarks/families_table.py --check          # writes nothing, fails where a row differs
 
-Each model runs in a process of its own, so that a crash ends no more than its row.
+Each model runs in a process of its own, so a crash ends no more than its row. A fault, which is
+neither an exact model nor a refusal, is printed, gets no row and ends in status 1.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import re
 import sys
 import tempfile
+import textwrap
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,7 +31,9 @@ ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "families.md", ROOT / "README.md"
 BEGIN, END = "<!-- families: begin -->", "<!-- families: end -->"
 HEAD = "| model type | removed | search | checkpoint |\n|---|---|---|---|\n"
-SECONDS = 120
+ROW = re.compile(r"^\| `([^`]*)` \| ([0-9, ]*) \| (.+?) \| (.+) \|$", re.MULTILINE)
+UNBUILT = re.compile(r"^- `([^`]*)`: (.*)$", re.MULTILINE)
+SECONDS = 180
 
 
 class NotBuilt(Exception):
@@ -42,23 +46,25 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     given = parser.parse_args()
     import_all()
-    rows, not_built, faults = {}, {}, {}
+    before = read_page() if given.names else ({}, {})
+    rows, not_built, faults = *before, {}
     for name in given.names or names():
         kind, found = in_a_process(name)
+        for known in (rows, not_built):
+            known.pop(name, None)
         {"row": rows, "not built": not_built, "fault": faults}[kind][name] = found
         print(f"{name}: {kind}: {found}", flush=True)
     print(f"{len(rows)} rows, {len(not_built)} not built, {len(faults)} faults")
-    written = page(rows, not_built)
-    if given.names or given.check:
-        wrong = [line for line in written.splitlines() if line not in PAGE.read_text()]
-        print("\n".join(f"not in the page: {line}" for line in wrong))
-        return bool(faults or (given.check and wrong))
-    write(written, rows)
-    return bool(faults)
+    if not given.check:
+        write(rows, not_built)
+        return bool(faults)
+    differ = (rows, not_built) != read_page()
+    print("the page says something else" if differ else "the page says the same")
+    return bool(faults or differ)
 
 
 def import_all() -> None:
-    """What every child would have to import."""
+    """Import here, by way of one model, what every child would have to import."""
     import torch
     import transformers
 
@@ -68,6 +74,7 @@ def import_all() -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
+    row_of("llama")
 
 
 def in_a_process(name: str) -> tuple[str, object]:
@@ -110,47 +117,51 @@ def row_of(name: str) -> Outcome:
         try:
             build(name, folder)
         except Exception as error:
-            raise NotBuilt(
-                f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
-            ) from error
+            said = textwrap.shorten(re.sub("[<>]", "", str(error)), 120, placeholder=" ...")
+            raise NotBuilt(f"{type(error).__name__}: {said}") from error
         AutoTokenizer.from_pretrained(DEMO_MODELS / "qwen3").save_pretrained(folder)
         return outcome(folder, removed_from(name), Path(place, "work"))
 
 
-def page(rows: dict[str, Outcome], not_built: dict[str, str]) -> str:
-    """The part of docs/families.md that is made here."""
-    lines = [line(name, row) for name, row in sorted(rows.items())]
-    text = f"{counts(rows)}\n\n{HEAD}" + "\n".join(lines) + "\n"
-    if not_built:
-        text += "\nNo tiny model of these types could be built: "
-        text += ", ".join(f"`{name}`" for name in sorted(not_built)) + ".\n"
-    return text
+def read_page() -> tuple[dict[str, Outcome], dict[str, str]]:
+    """The rows of docs/families.md, and what could not be built."""
+    text = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
+    rows = {
+        name: Outcome(_blocks(removed), *(cell.replace(r"\|", "|") for cell in cells))
+        for name, removed, *cells in ROW.findall(text)
+    }
+    return rows, dict(UNBUILT.findall(text))
 
 
-def counts(rows: dict[str, Outcome]) -> str:
-    return "Of {} models, {} are searched and {} exported.".format(*_counted(rows))
+def _blocks(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(","))) if text.strip() else ()
 
 
-def _counted(rows: dict[str, Outcome]) -> tuple[int, int, int]:
+def counts(rows: dict[str, Outcome]) -> tuple[int, int, int]:
+    """Models, those that are searched, and those of which a checkpoint was written."""
     searched = sum(row.search == YES for row in rows.values())
     return len(rows), searched, sum(bool(row.removed) for row in rows.values())
 
 
-def line(name: str, row: Outcome) -> str:
-    removed = ", ".join(map(str, row.removed))
-    cells = (f"`{name}`", removed, row.search, row.checkpoint)
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-
-
-def write(text: str, rows: dict[str, Outcome]) -> None:
-    """Put it into the page, and the counts into README.md."""
+def write(rows: dict[str, Outcome], not_built: dict[str, str]) -> None:
+    """Put the table into the page, and the counts into README.md."""
+    text = "Of {} models, {} are searched and {} exported.\n\n".format(*counts(rows)) + HEAD
+    text += "".join(f"{line(name, row)}\n" for name, row in sorted(rows.items()))
+    text += "\nNo tiny model of these types could be built:\n\n"
+    text += "".join(f"- `{name}`: {why}\n" for name, why in sorted(not_built.items()))
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
     PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
-    told = "of {} models tried, {} can be searched\nand {} exported".format(*_counted(rows))
+    told = "of {} models tried, {} can be searched\nand {} exported".format(*counts(rows))
     readme = README.read_text(encoding="utf-8")
     pattern = r"of \d+ models tried, \d+ can be searched\s+and \d+ exported"
     README.write_text(re.sub(pattern, told, readme), encoding="utf-8")
+
+
+def line(name: str, row: Outcome) -> str:
+    """A row of the table."""
+    cells = (", ".join(map(str, row.removed)), row.search, row.checkpoint)
+    return f"| `{name}` | " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
 if __name__ == "__main__":

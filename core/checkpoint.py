@@ -149,6 +149,12 @@ class Checkpoint:
             return fetch(self.source, self.revision, patterns)
 
 
+def context_length(config: PretrainedConfig) -> int | None:
+    """Tokens that a model takes at most; None where its configuration sets no limit, as with -1."""
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return longest if longest is not None and longest > 0 else None
+
+
 def auto_class(config: PretrainedConfig) -> Any:
     """The class of transformers that loads such a model, None where none writes text.
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.blame import one_line
 from prunekit.core.blocks import block_path
 from prunekit.core.checkpoint import auto_class
 from prunekit.core.errors import PrunekitError, UnfitModel
 from prunekit.core.layer_fields import block_count, without_blocks
 from prunekit.core.problem import Subset
-from prunekit.core.readable import first_line
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 PLACES = ("layer_idx", "layer_id", "layer_index", "layer_number", "block_idx")
 """Attributes that say where in the cache a sub-layer writes; some blocks have several places."""
+
+
+LONGEST_REASON = 200
+"""Characters that are told of what transformers or a model's own code says."""
 
 
 class Construction:
@@ -53,7 +58,7 @@ class Construction:
 
 def removal_check(
     config: PretrainedConfig, trust_remote_code: bool = False
-) -> Callable[[Subset], object] | None:
+) -> Callable[[Subset], None] | None:
     """A function that raises UnfitModel for blocks without which no checkpoint can be written.
 
     It reads the configuration alone: what it lets pass may still be refused once there are weights.
@@ -64,9 +69,41 @@ def removal_check(
     try:
         with torch.device("meta"):
             cls = type(auto_class(config).from_config(config, trust_remote_code=trust_remote_code))
-        return Construction(cls, config).shortened
+        made = Construction(cls, config)
     except Exception:  # whatever a model's own code raises: loading it says what is wrong
         return None
+
+    def check(removed: Subset) -> None:
+        _check_cache(cls, config, made.shortened(removed))
+
+    return check
+
+
+def _check_cache(
+    cls: type[PreTrainedModel], before: PretrainedConfig, after: PretrainedConfig
+) -> None:
+    """Raise UnfitModel if no block is left that counts the tokens in a cache, and the model asks.
+
+    Some families ask a block that attends, so the last such block cannot go.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    def error_of(config: PretrainedConfig, act: Callable[[Any], object]) -> str:
+        try:
+            act(DynamicCache(config=config))
+        except Exception as error:
+            return one_line(error)
+        return ""
+
+    def generate(cache: Any) -> None:
+        ids = torch.zeros(1, 2, dtype=torch.long, device="meta")
+        _built(cls, after)(input_ids=ids, past_key_values=cache, use_cache=True)
+
+    wrong = error_of(after, lambda cache: cache.get_seq_length())
+    asked = wrong and not error_of(before, lambda cache: cache.get_seq_length())
+    if asked and error_of(after, generate) == wrong:
+        raise UnfitModel("no block is left that counts the tokens in a cache")
 
 
 def _check_alike(before: Any, after: Any, kept: list[int]) -> None:
@@ -83,9 +120,10 @@ def _check_alike(before: Any, after: Any, kept: list[int]) -> None:
     for new, old in enumerate(kept):
         for name, was, would_be in _differences(old_blocks[old], new_blocks[new]):
             if (was, would_be) not in ((old, new), counts):
+                place = "" if new == old else f"become block {new} and "
                 raise UnfitModel(
-                    f"block {old} would become block {new} and be built otherwise there: its "
-                    f"`{name}` is {was!r}, and would be {would_be!r}"
+                    f"block {old} would {place}be built otherwise: its `{name}` is {was!r}, "
+                    f"and would be {would_be!r}"
                 )
     for name, weight in before.named_parameters():
         shape = _shape(after, name)
@@ -108,7 +146,8 @@ def _unfit(what: str) -> Iterator[None]:
     except PrunekitError:
         raise
     except Exception as error:
-        raise UnfitModel(f"{what}: {type(error).__name__}: {first_line(error)}") from error
+        said = textwrap.shorten(one_line(error), LONGEST_REASON, placeholder=" ...")
+        raise UnfitModel(f"{what}: {said}") from error
 
 
 def _differences(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:

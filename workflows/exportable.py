@@ -41,9 +41,8 @@ class Outlook:
         if not self.reason:
             return ""
         if self.keep:
-            return (
-                f"blocks {words(self.keep)} stay, else no checkpoint can be written: {self.reason}"
-            )
+            stay = f"block{'s'[: len(self.keep) - 1]} {words(self.keep)} must stay"
+            return f"{stay}, or no checkpoint can be written: {self.reason}"
         can = " or ".join(words(subset) for subset in self.examples[:3])
         some = f"of the removals tried, only {can} can be written as a checkpoint"
         return f"{some if can else 'no checkpoint can be written'}: {self.reason}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.checkpoint import find
+from prunekit.core.checkpoint import context_length, find
 from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.files import write_text
 from prunekit.core.interfaces import Spec
@@ -108,8 +108,7 @@ def read_latency(run: Path) -> dict[str, Any] | None:
 
 
 def _check_context(spec: Spec, workload: Workload) -> None:
-    config = find(spec, load()).config().get_text_config()
-    context = getattr(config, "max_position_embeddings", None)
+    context = context_length(find(spec, load()).config())
     asked = workload.prompt_length + workload.new_tokens + 1
     if context is not None and asked > context:
         raise ConfigError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.checkpoint import DEMO, Checkpoint, find
+from prunekit.core.checkpoint import DEMO, Checkpoint, context_length, find
 from prunekit.core.driver import check_problem
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
@@ -48,8 +48,8 @@ class Plan:
 
     @property
     def context_length(self) -> int | None:
-        """Tokens that the model takes at most; None where its configuration does not say."""
-        return getattr(self.model_config.get_text_config(), "max_position_embeddings", None)
+        """Tokens that the model takes at most; None where its configuration sets no limit."""
+        return context_length(self.model_config)
 
     @property
     def is_mix(self) -> bool:

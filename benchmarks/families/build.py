@@ -1,7 +1,7 @@
 """Tiny random models of every type that transformers can run as a language model.
 
-A model takes from `common` in tests/families.yaml what its configuration has, and from `vision` what
-its other parts have; its own settings come on top.
+A model takes from `common` in tests/families.yaml what its configuration has, its parts that write
+no text take from `vision`, and its own settings come on top.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +55,14 @@ def outcome(folder: Path, removed: Sequence[int], work: Path) -> Outcome:
     seen = outlook(resolve(parse({"model": str(folder), **given}, registry), registry))
     chosen = _writable(removed, seen)
     if not chosen:
-        return Outcome((), YES, seen.remark)
+        return Outcome((), YES, _short(seen.remark))
     try:
         prunekit.export(str(folder), remove=chosen, to=work / "pruned", device="cpu")
     except CheckpointError as error:
         _check_refused_before_search(folder, given, work / "again")
         return Outcome((), YES, _reason(error, folder))
     check_checkpoint(work / "pruned", dense, chosen)
-    return Outcome(chosen, YES, seen.remark or YES)
+    return Outcome(chosen, YES, _short(seen.remark) or YES)
 
 
 def _check_refused_before_search(folder: Path, given: dict[str, Any], work: Path) -> None:
@@ -94,7 +95,11 @@ def _reason(error: Exception, folder: Path) -> str:
     said = said.removeprefix(", so nothing made of it can be proven").removeprefix(": ")
     said = said.removesuffix(". Try another release of transformers")
     said = re.sub(r"differ by [\d.e+-]+\d", "differ", said)
-    return " ".join(said.replace(str(folder), "the model").split())
+    return _short(said.replace(str(folder), "the model"))
+
+
+def _short(said: str) -> str:
+    return textwrap.shorten(re.sub("[<>]", "", said), 240, placeholder=" ...")
 
 
 def load(folder: Path) -> Any:
@@ -122,7 +127,7 @@ def bypassed(model: Any, removed: Collection[int]) -> Iterator[None]:
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.ModuleList) and len(module) == N_BLOCKS
     ]
-    writes = [pair for pair in lists if not any(word in pair[1] for word in NOT_TEXT)]
+    writes = [pair for pair in lists if not any(word in pair[1] for word in NOT_TEXT)] or lists
     blocks = model.get_submodule(min(writes)[1])
 
     def give_back(block: Any, args: Any, kwargs: Any, output: Any) -> Any:

@@ -72,7 +72,7 @@ class DecoderAdapter:
     @classmethod
     def removal_check(
         cls, config: PretrainedConfig, trust_remote_code: bool
-    ) -> Callable[[Subset], object] | None:
+    ) -> Callable[[Subset], None] | None:
         """What `without` will refuse, told from the configuration alone."""
         return removal_check(config, trust_remote_code)
 

@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from prunekit.core import CheckpointError
-from prunekit.core.checkpoint import Checkpoint
+from prunekit.core.checkpoint import Checkpoint, context_length
 from prunekit.core.readable import readable
 
 
@@ -58,3 +59,12 @@ def test_a_model_from_the_hub_is_known_by_its_commit(tiny_model, tmp_path, monke
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment
     )
     assert done.stdout.strip() == f"some/model@{commit}", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [({"max_position_embeddings": 64}, 64), ({"max_position_embeddings": -1}, None), ({}, None)],
+)
+def test_a_context_has_a_limit_only_where_the_configuration_sets_one(text, limit):
+    config = SimpleNamespace(get_text_config=lambda: SimpleNamespace(**text))
+    assert context_length(config) == limit

@@ -59,7 +59,7 @@ def test_a_search_that_cannot_end_in_a_checkpoint_is_refused_before_a_weight_is_
 def test_a_search_is_narrowed_to_blocks_whose_removal_can_be_written(family_model, tmp_path):
     folder, _ = family_model("zamba2, hybrid blocks too")
     given = {**QUICK, "save": tmp_path / "pruned", "workdir": tmp_path / "work"}
-    with pytest.warns(UserWarning, match="^blocks 2,5 stay, else .*num_fwd_mem_blocks"):
+    with pytest.warns(UserWarning, match="^blocks 2,5 must stay, or .*num_fwd_mem_blocks"):
         result = prunekit.search(str(folder), **given)
     assert not {2, 5} & set(result.removed)
     assert AutoModelForCausalLM.from_pretrained(given["save"]).config.num_hidden_layers == 4
@@ -69,6 +69,24 @@ def test_a_search_is_narrowed_to_blocks_whose_removal_can_be_written(family_mode
         warnings.simplefilter("error")
         assert prunekit.search(**config, workdir=given["workdir"]) == result
         prunekit.search(**config, save=tmp_path / "again", workdir=given["workdir"])
+
+
+@pytest.mark.parametrize(
+    ("family", "block", "reason"),
+    [
+        (
+            "kimi_linear",
+            4,
+            "no block is left that counts the tokens in a cache",
+        ),  # the only one that attends
+        ("gpt_neox_japanese", 5, "its `attention.use_bias` is False, and would be True"),
+    ],
+)
+def test_the_only_block_of_its_kind_stays(family, block, reason, family_model, plan_of):
+    plan = exportable.fit_to_checkpoint(plan_of(family_model(family)[0]))
+    assert plan.problem.protected == {block}
+    assert f"block {block} must stay, or no checkpoint can be written: " in plan.remark
+    assert reason in plan.remark
 
 
 def test_what_was_protected_before_stays_protected(family_model, plan_of):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from prunekit.core.checkpoint import Checkpoint
+from prunekit.core.checkpoint import Checkpoint, context_length
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset, words
@@ -97,8 +97,7 @@ class Evaluator:
         return [self.found[subset] for subset in subsets]
 
     def _windows(self) -> list[Windows]:
-        config = self.checkpoint.config().get_text_config()
-        context = getattr(config, "max_position_embeddings", None)
+        context = context_length(self.checkpoint.config())
         found = []
         for protocol in protocols_of(self.wanted):
             self.watcher.stage(f"reading {protocol.name}")
