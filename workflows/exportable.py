@@ -120,7 +120,7 @@ def _trials(problem: Problem) -> Iterable[Subset]:
         [
             frozenset(free[:size]),
             frozenset(free[-size:]),
-            frozenset(free[i * len(free) // size] for i in range(size)),
+            frozenset(free[(2 * i + 1) * len(free) // (2 * size)] for i in range(size)),
             *(frozenset(shuffled[start : start + size]) for start in starts),
         ]
     )
