@@ -15,7 +15,7 @@ from prunekit.core.options import options_of, suggest
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RESERVED = {
     *("adapter", "backend", "budget", "device", "dtype"),
-    *("model", "objective", "revision", "searcher", "seed"),
+    *("model", "objective", "protect", "revision", "searcher", "seed"),
 }
 """Names that no plugin may have: in configuration files its options stand beside these settings."""
 PROTOCOLS: Mapping[str, type[Any]] = {
