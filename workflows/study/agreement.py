@@ -42,8 +42,9 @@ def agree(folder: Path, config: StudyConfig) -> None:
 def _meanings(config: StudyConfig) -> dict[str, dict[str, Any]]:
     meanings = {kind: {d.label: _what(d.resolved) for d in getattr(config, kind)} for kind in KINDS}
     settings = {key: config.shared[key] for key in ("protect_first", "protect_last", "dtype")}
-    if config.shared["keep_pattern"]:  # named only then, as studies begun before know no such key
-        settings["keep_pattern"] = True
+    for key in ("protect", "keep_pattern"):
+        if config.shared[key]:  # named only then, as studies begun before know no such key
+            settings[key] = config.shared[key]
     return {**meanings, "all": {"settings": settings}}
 
 

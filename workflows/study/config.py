@@ -31,6 +31,7 @@ KINDS = ("models", "objectives", "searchers")
 SHARED = (
     "protect_first",
     "protect_last",
+    "protect",
     "keep_pattern",
     "backend",
     "device",

@@ -20,7 +20,7 @@ from prunekit.workflows.plan import spec_of
 from prunekit.workflows.study.files import slug
 
 Key: TypeAlias = tuple[str, ...]
-OF_BLOCKS = ("protect_first", "protect_last", "keep_pattern")
+OF_BLOCKS = ("protect_first", "protect_last", "protect", "keep_pattern")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MODEL_KEYS = (*(field.name for field in fields(Spec)), *OF_BLOCKS, "config")
 

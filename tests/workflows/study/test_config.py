@@ -269,3 +269,11 @@ def test_a_pattern_that_chooses_nothing_is_told(groups, pattern, message):
     with pytest.raises(ConfigError) as error:
         select(groups(GOOD), pattern)
     assert message in str(error.value)
+
+
+def test_blocks_are_protected_for_all_models_or_for_one(read, registry):
+    text = GOOD.replace("dtype: float32", 'dtype: float32, protect: "3"') + 'protect: "2,5"\n'
+    groups = plan_study(read(text), registry)
+    protected = {g.model: g.plans[g.cells[0]].problem.protected - {15} for g in groups}
+    assert protected["small"] == {3}
+    assert protected["demo:qwen3"] == {2, 5}

@@ -23,6 +23,7 @@ from prunekit.workflows.study.files import StudyFolder
         ),
         ({"protect_first": 1}, "other settings (protect_first was 0, is 1)"),
         ({"keep_pattern": True}, "other settings (keep_pattern was not given, is True)"),
+        ({"protect": "2"}, "other settings (protect was not given, is 2)"),
         ({"dtype": "float32"}, "other settings (dtype was auto, is float32)"),
     ],
 )
