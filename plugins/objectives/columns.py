@@ -9,25 +9,19 @@ from prunekit.core import ConfigError
 from prunekit.plugins.objectives.answers import right_choice, text_of
 from prunekit.plugins.objectives.blanks import blank_in
 from prunekit.plugins.objectives.item import Item
+from prunekit.plugins.objectives.unread import check_unread
 
 PASSAGES = ("context", "passage", "article", "support")
 """What data sets call the text that a question is about."""
 
-ALSO_PROMPTS = frozenset(
-    (
-        *("background", "ctx", "dialog", "dialogue", "document", "evidence", "fact", "fact1"),
-        *("facts", "hint", "input", "instruction", "lecture", "paragraph", "premise", "prompt"),
-        *("query", "scenario", "sentence", "stem", "story", "table", "text"),
-    )
-)
-"""Other names of what may belong before the answer. Such a column is refused, not passed over."""
+READ = frozenset(("question", *PASSAGES, "choices", "answer"))
 
 
 def item_of_columns(row: Mapping[str, Any], blank: str, data: str) -> Item:
     """The item of a row with `question`, a passage or both, `choices` and `answer`.
 
     Decided by what this row holds; an empty column is none. Raises ConfigError where the row is no
-    such item or has a column that may belong to its prompt and is not read.
+    such item or has text in a column that is not read.
     """
     held = {name: value for name, value in row.items() if value not in (None, "", [])}
     _check_columns(held, data)
@@ -53,16 +47,12 @@ def _check_columns(held: Mapping[str, Any], data: str) -> None:
             f"data {data!r}: expected the columns `question`, `choices` and `answer`, found "
             f"{', '.join(held) or 'nothing'}"
         )
-    read = {"question", *PASSAGES}
-    for name in held.keys() - read:
-        if name.lower() in ALSO_PROMPTS | read:
-            raise ConfigError(
-                f"data {data!r}: the column `{name}` is not read, but may belong before the answer;"
-                f" put its text into `question` or `context`, or leave it out"
-            )
-    for name in held.keys() & read:
-        if not isinstance(held[name], str):
+    for name in ("question", *PASSAGES):
+        if name in held and not isinstance(held[name], str):
             raise _wrong(data, f"text as its {name}", held[name])
+    passage = next((name for name in PASSAGES if name in held), None)
+    cure = f"add its text to `{passage}`" if passage else "rename it to `context`"
+    check_unread(held, READ, cure, f"data {data!r}")
 
 
 def _passage(held: Mapping[str, Any], data: str) -> str | None:

@@ -19,10 +19,13 @@ from typing import Any
 from prunekit.core import ConfigError
 from prunekit.plugins.objectives.blanks import first_run
 from prunekit.plugins.objectives.item import Item
+from prunekit.plugins.objectives.unread import check_unread
 
 FORMAT = re.compile(r"\s*Answer format:\s*(\S+)\s*$")
 IMPERATIVE = re.compile(r"^\s*Please [^:]*:\s*")
 LABEL = re.compile(r"([a-z]+)(\d+)")
+READ = frozenset(("instruction", "answer", "output", "task"))
+"""The columns of this format; the last two repeat the answer and name the data set."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,11 @@ def is_commonsense(row: Mapping[str, Any]) -> bool:
 def item_of_instruction(row: Mapping[str, Any], data: str) -> Item | None:
     """The item of a row; None where a wrong choice reads like the right one, as in a few items.
 
-    Raises ConfigError where it is no item of this format, or its column `input` holds more.
+    Raises ConfigError where it is no item of this format, or has text in a column that is not read.
     """
     question = parse_commonsense(row["instruction"])
     where = f"data {data!r}, item {question.stem[:40]!r}"
-    if row.get("input"):
-        raise ConfigError(
-            f"{where}: the column `input` is not read; put its text into `instruction`"
-        )
+    check_unread(row, READ, "add its text to `instruction`", where)
     if row["answer"] not in question.labels:
         raise ConfigError(
             f"{where}: the answer {row['answer']!r} is none of {', '.join(question.labels)}; mend "

@@ -1,15 +1,19 @@
 """Items of a local file: what is put before a choice, which choice is right, what is refused."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from prunekit.core import ConfigError
 from prunekit.plugins.objectives.items import load_items
 from prunekit.plugins.objectives.margin import Margin
+from prunekit.plugins.objectives.unread import ABOUT
 
 PASSAGE = "Anna gave the red ball to Ben."
 ASKED = {"question": "Who has the ball now?", "choices": ["Ben", "Anna"], "answer": 0}
+INSTRUCTION = "Please choose.\n\nAnswer1: a Answer2: b\n\nAnswer format: answer1/answer2"
 CODE = "def add_one(x):\n    return"
 
 
@@ -68,15 +72,53 @@ def test_numbers_read_as_they_stand_in_their_own_row(tmp_path):
     assert [item.answer for item in found] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("name", ["hint", "ctx", "dialogue", "Passage", "instruction"])
-def test_a_column_that_may_belong_to_the_prompt_is_refused_by_name(tmp_path, name):
-    with pytest.raises(ConfigError, match=f"the column `{name}` is not read"):
-        read_one(tmp_path, {name: "Ben is a boy.", **ASKED})
+UNREAD = (
+    *("hint", "ctx", "dialogue", "Passage", "Passage ", "instruction", "goal", "passages"),
+    *("contexts", "paragraphs", "body", "code", "conversation", "situation", "sentence1", "title"),
+    *("description", "premises", "content", "question_stem", "a name that nobody has thought of"),
+)
 
 
-@pytest.mark.parametrize("name", ["id", "source", "explanation", "subject", "label"])
-def test_a_column_beside_the_prompt_is_passed_over(tmp_path, name):
+@pytest.mark.parametrize("name", UNREAD)
+@pytest.mark.parametrize("text", ["Ben is a boy.", ["", "Ben."], [{"turn": {"said": "Ben."}}]])
+def test_text_in_a_column_that_is_not_read_is_refused_by_name(tmp_path, name, text):
+    line = f"column `{name}` is not read; .* rename it to `context`, else leave it out"
+    with pytest.raises(ConfigError, match=line):
+        read_one(tmp_path, {name: text, **ASKED})
+
+
+@pytest.mark.parametrize("name", ["ctx_a", "ctx_b", "endings", "Context"])
+def test_beside_a_passage_it_is_to_be_joined_to_that(tmp_path, name):
+    row = {"article": PASSAGE, name: "Ben is a boy.", **ASKED}
+    with pytest.raises(ConfigError, match=f"`{name}` is not read; .* add its text to `article`"):
+        read_one(tmp_path, row)
+
+
+@pytest.mark.parametrize("name", ["context", "passage", "hint", "Instruction"])
+def test_nor_does_an_instruction_lose_a_text(tmp_path, name):
+    row = {"instruction": INSTRUCTION, "answer": "answer1", "output": "the correct answer is a"}
+    assert read_one(tmp_path, {**row, "id": "x"}) == read_one(tmp_path, row)
+    with pytest.raises(ConfigError, match=f"`{name}` is not read; .* add its text to `instruc"):
+        read_one(tmp_path, {**row, name: PASSAGE})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["id", "passage_id", "Source", "explanation", "rationale", "subject", "label", "answerKey"],
+)
+def test_a_column_that_says_something_about_the_item_is_passed_over(tmp_path, name):
     assert read_one(tmp_path, {name: "x", **ASKED}) == read_one(tmp_path, ASKED)
+
+
+@pytest.mark.parametrize("value", [None, "", " ", [], {}, 3, 0.5, True, [1, 2], [""], {"a": None}])
+def test_so_is_a_column_without_text(tmp_path, value):
+    assert read_one(tmp_path, {"hint": value, **ASKED}) == read_one(tmp_path, ASKED)
+
+
+def test_the_docs_name_all_columns_that_are_passed_over():
+    text = (Path(__file__).parents[3] / "docs" / "objectives.md").read_text()
+    ignored = text[text.index("- **Ignored**") : text.index("; and, in the\n  format")]
+    assert {name.lower() for name in re.findall("`(.+?)`", ignored)} == {*ABOUT, "_id"}
 
 
 def test_two_passages_are_refused(tmp_path):
@@ -95,8 +137,7 @@ def test_a_passage_that_is_no_text_is_named(tmp_path):
 
 
 def test_more_input_of_an_instruction_is_refused(tmp_path):
-    asked = "Please choose.\n\nAnswer1: a Answer2: b\n\nAnswer format: answer1/answer2"
-    row = {"instruction": asked, "input": "A text.", "answer": "answer1"}
+    row = {"instruction": INSTRUCTION, "input": "A text.", "answer": "answer1"}
     with pytest.raises(ConfigError, match="the column `input` is not read"):
         read_one(tmp_path, row)
 
