@@ -49,7 +49,7 @@ class MultipleChoice:
     )
     blank: str = option(
         "auto",
-        "text in a context that a choice replaces; auto: a single run of underscores, or none",
+        "text in a context that a choice replaces; auto: a single word of underscores, or none",
     )
     add_bos: Beginning = option(
         "auto",

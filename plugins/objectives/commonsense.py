@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunekit.core import ConfigError
-from prunekit.plugins.objectives.blanks import first_run
+from prunekit.plugins.objectives.blanks import likeliest_blank
 from prunekit.plugins.objectives.item import Item
 from prunekit.plugins.objectives.unread import check_unread
 
@@ -61,7 +61,7 @@ def item_of_instruction(row: Mapping[str, Any], data: str) -> Item | None:
     answer = question.labels.index(row["answer"])
     if question.choices.count(question.choices[answer]) > 1:
         return None
-    blank = first_run(question.stem) if question.blank else None
+    blank = likeliest_blank(question.stem) if question.blank else None
     return Item(
         prompt=question.stem if blank else f"Question: {question.stem}\nAnswer:",
         choices=question.choices,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prunekit.plugins.objectives.blanks import Span
+
 LABEL = "the correct answer is"
 
 
@@ -18,13 +20,14 @@ class Item:
     labels: tuple[str, ...]
     instruction: str
     """the question with its choices listed, as an instruction to a model"""
-    blank: str | None = None
+    blank: Span | None = None
     """the part of the prompt that a choice replaces"""
 
     def by_content(self) -> list[tuple[str, str]]:
         """Context and continuation for each choice, which is told by its text."""
         if self.blank:
-            return [("", self.prompt.replace(self.blank, choice, 1)) for choice in self.choices]
+            before, after = self.prompt[: self.blank[0]], self.prompt[self.blank[1] :]
+            return [("", f"{before}{choice}{after}") for choice in self.choices]
         return [(self.prompt, f"{self._gap(choice)}{choice}") for choice in self.choices]
 
     def by_label(self) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from prunekit.plugins.objectives.commonsense import parse_commonsense
 from prunekit.plugins.objectives.items import load_items
 
 CHOOSE = "Please choose the correct answer to the question: "
+WINOGRANDE = "Ian thanked Bob, since _ had helped."
 TASKS = {
     "boolq": (
         "Please answer the following question with true or false, question: is ice cold?\n\n"
@@ -99,6 +100,22 @@ def test_by_content_a_choice_follows_its_question(tmp_path):
 def test_by_content_a_blank_is_filled_and_the_sentence_scored(tmp_path):
     found = item("winogrande", "option2", tmp_path)
     assert found.by_content()[1] == ("", "Ian thanked Bob, since Bob had helped.")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "filled"),
+    [
+        ("The file a_b is _ now.", "The file a_b is Bob now."),
+        ("They saw _private and _.", "They saw _private and Bob."),
+        ("It was (_) of a_b.", "It was (Bob) of a_b."),
+    ],
+)
+def test_the_blank_is_the_underscore_between_spaces_if_there_is_one(tmp_path, sentence, filled):
+    row = {"instruction": TASKS["winogrande"][0].replace(WINOGRANDE, sentence)}
+    path = tmp_path / "items.jsonl"
+    path.write_text(json.dumps({**row, "answer": "option2"}))
+    (found,) = load_items(str(path), 0, 1, "margin")
+    assert found.by_content()[1] == ("", filled)
 
 
 def test_by_label_the_instruction_stands_first(tmp_path):

@@ -144,7 +144,15 @@ def test_more_input_of_an_instruction_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "context",
-    [CODE, "snake_case is", "a _ b _ c", "The file a__b.txt is", "_private names are", "x = (_)"],
+    [
+        CODE,
+        "snake_case is",
+        "a _ b _ c",
+        "a _ b ____",
+        "The file a__b.txt is",
+        "_private names are",
+        "x = (_)",
+    ],
 )
 def test_a_context_without_one_clear_blank_is_continued_as_it_stands(tmp_path, context):
     assert continued(tmp_path, context, "one", "two")[0] == (context, " one")
@@ -158,9 +166,12 @@ def test_a_context_without_one_clear_blank_is_continued_as_it_stands(tmp_path, c
         ("_ is a town.", "Paris is a town."),
         ("They saw _'s towers.", "They saw Paris's towers."),
         ("They live in _", "They live in Paris"),
+        ("snake_case ____ here", "snake_case Paris here"),
+        ("snake_case is _ here", "snake_case is Paris here"),
+        ("_private, __init__ and a__b: _.", "_private, __init__ and a__b: Paris."),
     ],
 )
-def test_a_single_run_of_underscores_is_replaced_whole(tmp_path, context, filled):
+def test_a_single_run_of_underscores_between_spaces_is_replaced_whole(tmp_path, context, filled):
     assert continued(tmp_path, context, "Paris", "Rome")[0] == ("", filled)
 
 
