@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.checkpoint import DEMO, find
+from prunekit.core.checkpoint import DEMO, HUB_NAME, find
 from prunekit.core.errors import ConfigError, PrunekitError
 from prunekit.core.interfaces import Spec
 from prunekit.core.registry import load
@@ -40,18 +40,34 @@ def find_dense(spec: Spec, record: Mapping[str, Any], workdir: Path) -> Spec:
 
 
 def _places(spec: Spec, record: Mapping[str, Any], workdir: Path) -> Iterator[str]:
-    """The name itself where it is no folder's; folders that are there."""
+    """The name itself if it is a demo or a name on the hub, else folders that are there.
+
+    A file says these names, so none of them may lead to a place that it chooses.
+    """
     model, search = record["model"], record["search"]
-    if model.startswith(DEMO) or record["weights"].startswith(f"{model}@"):
+    if model.startswith(DEMO) or _on_hub(model, record["weights"]):
         yield model
         return
-    folders = [Path(spec.model).absolute().parent / Path(model).name, Path(Path(model).name)]
+    folders: list[Path] = []
+    if name := _plain(model):
+        folders += [Path(spec.model).absolute().parent / name, Path(name)]
     if search is not None:
-        folders += _of_run(Path(search["run"]).name, workdir)
+        folders += _of_run(search["run"], workdir)
     yield from (str(folder) for folder in folders if folder.is_dir())
 
 
+def _on_hub(model: str, weights: str) -> bool:
+    named = weights.startswith(f"{model}@") and HUB_NAME.fullmatch(model)
+    return bool(named) and not Path(model).exists()
+
+
+def _plain(path: str) -> str:
+    """The last name of a path; empty where that leads to another folder, as `..` and `~` do."""
+    name = Path(path).name
+    return "" if name == ".." or name.startswith("~") else name
+
+
 def _of_run(run: str, workdir: Path) -> Iterator[Path]:
-    """Where a run of that name, if there is one, found the model that it searched."""
-    if (workdir / "runs" / run).is_dir():
-        yield Path(read_run(Path(run), workdir).spec.model).expanduser()
+    """Where the run of that name under `workdir`, if there is one, found its model."""
+    if (name := _plain(run)) and (folder := workdir / "runs" / name).is_dir():
+        yield Path(read_run(folder, workdir).spec.model).expanduser()
