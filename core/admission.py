@@ -1,8 +1,7 @@
 """What a checkpoint may say of itself to be read: one check, before any library sees it.
 
 A configuration can name other files, other repositories and code, and libraries follow it. It can
-also say that the weights are not the numbers that they look like. Symbolic links are followed: the
-cache of the hub is made of them, and a file cannot make one.
+also say that the weights are not the numbers that they look like. A file can be a symbolic link.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import CheckpointError
+from prunekit.core.links import check_links
 from prunekit.core.stored_json import read_object
 
 ADAPTER, CONFIG, TOKENIZER = "adapter_config.json", "config.json", "tokenizer_config.json"
@@ -27,6 +27,7 @@ PLAIN_JSON = re.compile(r"\w[\w.+=-]*\.json")
 
 def admit(folder: Path, trust_remote_code: bool) -> None:
     """CheckpointError where a checkpoint cannot be read as it is, or leads out of its folder."""
+    check_links(folder)
     _check_adapter(folder)
     if not (folder / CONFIG).is_file():
         raise CheckpointError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.checkpoint import Checkpoint
-from prunekit.core.errors import CheckpointError
+from prunekit.core.links import check_inside
 from prunekit.core.readable import readable
 
 GENERATION = ("generation_config.json",)
@@ -55,7 +55,7 @@ def copy_side_files(checkpoint: Checkpoint, to: Path) -> None:
     folder = _fetched(checkpoint, patterns)
     for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
         if path.is_file():
-            _check_inside(path, folder)
+            check_inside(path, folder)
             target = to / path.relative_to(folder)
             target.parent.mkdir(exist_ok=True)
             _copy(path, target, checkpoint)
@@ -83,19 +83,6 @@ def _fetched(checkpoint: Checkpoint, patterns: list[str]) -> Path:
     commit = checkpoint.identity().rpartition("@")[2]
     with readable(checkpoint):
         return Path(snapshot_download(checkpoint.source, revision=commit, allow_patterns=patterns))
-
-
-def _check_inside(path: Path, folder: Path) -> None:
-    """A link may lead to the hub's cache, which keeps contents beside its folders of links."""
-    folder = folder.resolve()
-    places = [folder]
-    if folder.parent.name == "snapshots":
-        places.append(folder.parents[1] / "blobs")
-    if not any(path.resolve().is_relative_to(place) for place in places):
-        raise CheckpointError(
-            f"{path} is a link to a place outside of its folder, and is not copied from there; "
-            "put the file itself in its place, or remove the link"
-        )
 
 
 def without_code(content: Any) -> Any:

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import yaml
+from safetensors.torch import load_file
 
 import prunekit
 from prunekit.core.checkpoint import Checkpoint
@@ -155,6 +156,50 @@ def test_files_that_a_tokenizer_remembers_are_not_opened(folder, tmp_path, key):
     before = Checkpoint(str(folder)).tokenizer()("some text").input_ids
     add(folder / "tokenizer_config.json", **{key: str(tmp_path / "elsewhere.json")})
     assert Checkpoint(str(folder)).tokenizer()("some text").input_ids == before
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "README.md", "vocab.txt"])
+def test_a_link_out_of_the_folder_is_refused(folder, tmp_path, name, absolute):
+    """Whoever packed the folder may have made it."""
+    (folder / name).touch()
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere" if absolute else "../elsewhere")
+    line = told_everywhere(folder, tmp_path)
+    assert f"{folder / name} is a link to a place outside of its folder" in line
+    assert "copy the file itself to its place, or give the folder where it lies" in line
+
+
+def test_so_are_a_link_through_a_link_and_a_shard(folder, tmp_path):
+    """The index names a file of the folder, which is a link to another model's weights."""
+    (folder / "model.safetensors").rename(tmp_path / "elsewhere.safetensors")
+    (folder / "shards").symlink_to("..")
+    (folder / "model-00001-of-00001.safetensors").symlink_to("shards/elsewhere.safetensors")
+    names = dict.fromkeys(
+        load_file(tmp_path / "elsewhere.safetensors"), "model-00001-of-00001.safetensors"
+    )
+    add(folder / "model.safetensors.index.json", metadata={}, weight_map=names)
+    with pytest.raises(CheckpointError, match="model-00001.*is a link to a place outside"):
+        Checkpoint(str(folder)).tensors()
+
+
+def test_and_a_folder_of_templates_that_is_a_link(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "tools.jinja").write_text("x")
+    (folder / "additional_chat_templates").symlink_to("../elsewhere")
+    with pytest.raises(CheckpointError, match=r"tools.jinja is a link to a place outside"):
+        Checkpoint(str(folder)).tokenizer()
+
+
+def test_links_within_the_folder_to_it_and_beside_the_model_are_no_hindrance(folder, tmp_path):
+    (folder / "files").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).rename(folder / "files" / name)
+        (folder / name).symlink_to(f"files/{name}")
+    (folder / "train.log").symlink_to(tmp_path)
+    (tmp_path / "link").symlink_to(folder)
+    assert Checkpoint(str(tmp_path / "link")).identity() == Checkpoint(str(folder)).identity()
+    assert prunekit.export(str(tmp_path / "link"), remove=[1], to=tmp_path / "out").is_dir()
 
 
 def test_every_model_that_comes_with_prunekit_is_admitted(registry):

@@ -126,12 +126,19 @@ def test_an_index_names_safetensors_of_its_folder_alone(sharded, tmp_path, name)
         Checkpoint(str(sharded)).identity()
 
 
-def test_links_of_the_hubs_cache_are_followed(single, tmp_path):
-    blob = tmp_path / "blobs" / "0123"
-    blob.parent.mkdir()
-    shutil.move(single / "model.safetensors", blob)
-    (single / "model.safetensors").symlink_to("../blobs/0123")
-    assert Checkpoint(str(single)).tensors()
+def test_links_of_the_hubs_cache_are_followed_to_contents_of_the_same_model(single, tmp_path):
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "0123abc"
+    shutil.copytree(single, snapshot)
+    for model in ("models--a--b", "models--a--c"):
+        (tmp_path / model / "blobs").mkdir(parents=True)
+        shutil.copy(single / "model.safetensors", tmp_path / model / "blobs" / "0123")
+    (snapshot / "model.safetensors").unlink()
+    (snapshot / "model.safetensors").symlink_to("../../blobs/0123")
+    assert Checkpoint(str(snapshot)).tensors()
+    (snapshot / "model.safetensors").unlink()
+    (snapshot / "model.safetensors").symlink_to("../../../models--a--c/blobs/0123")
+    with pytest.raises(CheckpointError, match="is a link to a place outside of its folder"):
+        Checkpoint(str(snapshot)).tensors()
 
 
 def test_a_missing_shard_is_named(sharded):

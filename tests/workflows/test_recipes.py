@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import shutil
 import subprocess
 
 import pytest
@@ -55,10 +56,7 @@ def test_the_ranges_hold_the_kept_blocks_in_their_order():
 
 
 def test_a_path_that_looks_like_a_revision_is_told_as_a_path(tiny_model, tmp_path):
-    folder = tmp_path / "a@b+c"
-    folder.mkdir()
-    for path in tiny_model().iterdir():
-        (folder / path.name).symlink_to(path)
+    folder = shutil.copytree(tiny_model(), tmp_path / "a@b+c")
     to = prunekit.export(str(folder), remove=[1], to=tmp_path / "a.yaml", format="mergekit")
     (first, _) = yaml.safe_load(to.read_text())["slices"]
     assert first["sources"][0]["model"] == {"model": {"path": str(folder)}}
@@ -101,16 +99,9 @@ ODD = [
 ]
 
 
-def linked(folder, to):
-    to.mkdir()
-    for path in folder.iterdir():
-        (to / path.name).symlink_to(path)
-    return to
-
-
 @pytest.mark.parametrize("name", ODD)
 def test_a_script_runs_no_word_of_the_names_in_it(tiny_model, tmp_path, name):
-    model = linked(tiny_model(), tmp_path / name)
+    model = shutil.copytree(tiny_model(), tmp_path / name)
     to = prunekit.export(str(model), remove=[2], to=tmp_path / f"{name}.sh", format="llama.cpp")
     place = tmp_path / "place"
     place.mkdir()
@@ -125,7 +116,7 @@ def test_a_script_runs_no_word_of_the_names_in_it(tiny_model, tmp_path, name):
 
 @pytest.mark.parametrize("name", ODD)
 def test_a_recipe_for_mergekit_holds_names_as_values_only(tiny_model, tmp_path, name):
-    model = linked(tiny_model(), tmp_path / name)
+    model = shutil.copytree(tiny_model(), tmp_path / name)
     to = prunekit.export(str(model), remove=[2], to=tmp_path / f"{name}.yaml", format="mergekit")
     assert yaml.safe_load(to.read_text()) == {
         "slices": [
