@@ -59,7 +59,8 @@ def _mergekit(
             f"configuration also says block by block: {', '.join(fields)}. What it writes would "
             "not load; leave out --format, and prunekit writes the checkpoint itself"
         )
-    dtype = dtype or str(config.get_text_config().dtype or "").removeprefix("torch.")
+    if dtype is None and checkpoint.is_folder:  # of others mergekit keeps the dtypes of the files
+        dtype = str(checkpoint.dtype()).removeprefix("torch.")
     recipe = {
         "slices": [
             {"sources": [{"model": _mergekit_name(checkpoint), "layer_range": kept}]}

@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
+import prunekit
 from prunekit.core.checkpoint import Checkpoint, find
 from prunekit.core.errors import CheckpointError
 from prunekit.core.hub import fetch
@@ -96,3 +98,12 @@ def test_a_shard_that_was_not_fetched_is_named(cached):
     (cached / INDEX).write_text(json.dumps(told))
     with pytest.raises(CheckpointError, match="names model-00002-of-00002.safetensors, which is n"):
         Checkpoint("some/model").tensors()
+
+
+def test_a_recipe_needs_no_weights_and_leaves_their_dtype_to_them(cached, tmp_path):
+    """The configuration may be wrong about it, and mergekit casts nothing if told nothing."""
+    (cached / "model.safetensors").unlink()
+    given = {"remove": [1], "to": tmp_path / "a.yaml", "format": "mergekit"}
+    recipe = yaml.safe_load(prunekit.export("some/model", **given).read_text())
+    assert recipe["slices"][0]["sources"][0]["model"] == "some/model"
+    assert "dtype" not in recipe

@@ -1,6 +1,7 @@
 """Files by which mergekit and llama.cpp make the same model."""
 
 import itertools
+import json
 import os
 import random
 import shutil
@@ -10,6 +11,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from transformers import PreTrainedModel
 
 import prunekit
 from prunekit.core import ConfigError, PrunekitError
@@ -60,6 +62,16 @@ def test_a_path_that_looks_like_a_revision_is_told_as_a_path(tiny_model, tmp_pat
     to = prunekit.export(str(folder), remove=[1], to=tmp_path / "a.yaml", format="mergekit")
     (first, _) = yaml.safe_load(to.read_text())["slices"]
     assert first["sources"][0]["model"] == {"model": {"path": str(folder)}}
+
+
+@pytest.mark.parametrize("said", ["float32", "float16", "bfloat16", None])
+def test_the_dtype_is_that_of_the_files_whatever_the_configuration_says(tiny_model, tmp_path, said):
+    source = prunekit.export(str(tiny_model()), remove=[1], to=tmp_path / "m", dtype="bfloat16")
+    config = json.loads((source / "config.json").read_text())
+    config = {**config, "dtype": said, "torch_dtype": said}
+    (source / "config.json").write_text(json.dumps(config))
+    to = prunekit.export(str(source), remove=[1], to=tmp_path / "a.yaml", format="mergekit")
+    assert yaml.safe_load(to.read_text())["dtype"] == "bfloat16"
 
 
 def test_another_dtype_is_asked_of_mergekit_but_not_of_llama_cpp(tiny_model, tmp_path):
@@ -128,12 +140,15 @@ def test_a_recipe_for_mergekit_holds_names_as_values_only(tiny_model, tmp_path, 
 
 
 @pytest.mark.parametrize("form", ["mergekit", "llama.cpp"])
-def test_no_weight_is_read(tiny_model, tmp_path, form):
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_bytes((tiny_model() / "config.json").read_bytes())
-    (folder / "model.safetensors").write_bytes(b"no weights at all")
-    assert prunekit.export(str(folder), remove=[1], to=tmp_path / "file", format=form).is_file()
+def test_no_weights_are_loaded(tiny_model, tmp_path, monkeypatch, form):
+    def load(*args, **kwargs):
+        raise OSError("weights are loaded")
+
+    monkeypatch.setattr(PreTrainedModel, "from_pretrained", load)
+    given = {"remove": [1], "to": tmp_path / "file"}
+    with pytest.raises(PrunekitError, match="weights are loaded"):
+        prunekit.export(str(tiny_model()), **given)
+    assert prunekit.export(str(tiny_model()), **given, format=form).is_file()
 
 
 @pytest.mark.parametrize(
