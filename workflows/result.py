@@ -88,6 +88,8 @@ class SearchResult:
     run: str
     begins_with: str = ""
     """the beginning-of-text token, where every calibration sample began with it"""
+    tokenizer: str = ""
+    """a digest of its files; empty for a model from the hub, and in results of earlier versions"""
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from prunekit.workflows.progress import Progress, Silent
 from prunekit.workflows.quiet import quietly
 from prunekit.workflows.result import RunnerUp, SearchResult, Work
 from prunekit.workflows.session import Session
+from prunekit.workflows.side_files import tokenizer_digest
 from prunekit.workflows.versions import versions
 
 REHEARSAL_SECONDS = 3.0
@@ -251,6 +252,7 @@ def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: st
         versions=versions(),
         run=folder,
         begins_with=session.begins_with,
+        tokenizer=tokenizer_digest(plan.checkpoint),
     )
 
 

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.checkpoint import Checkpoint
+from prunekit.core.digest import digest_of
 from prunekit.core.links import check_inside
 from prunekit.core.readable import readable
 
 GENERATION = ("generation_config.json",)
+TEMPLATES = (
+    "chat_template.json",
+    "chat_template.jinja",
+    "additional_chat_templates/*.jinja",
+)
 TOKENIZERS = (
     "tokenizer*.json",
     "tokenizer.model*",
@@ -35,9 +42,6 @@ TOKENIZERS = (
     "*.model",
     "*.spm",
     "*.codes",
-    "chat_template.json",
-    "chat_template.jinja",
-    "additional_chat_templates/*.jinja",
 )
 PROCESSORS = ("*processor_config.json",)
 CODE = ("*.py", "custom_generate/*.py")
@@ -50,15 +54,27 @@ def copy_side_files(checkpoint: Checkpoint, to: Path) -> None:
     Only an `auto_map` is left out where its code is. Raises CheckpointError where a file is a link
     out of the folder, and where a tokenizer needs code that is not trusted.
     """
-    patterns = [*GENERATION, *TOKENIZERS, *PROCESSORS]
+    patterns = [*GENERATION, *TEMPLATES, *TOKENIZERS, *PROCESSORS]
     patterns += CODE if checkpoint.trust_remote_code else ()
     folder = _fetched(checkpoint, patterns)
-    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
-        if path.is_file():
-            check_inside(path, folder)
-            target = to / path.relative_to(folder)
-            target.parent.mkdir(exist_ok=True)
-            _copy(path, target, checkpoint)
+    for path in _files(folder, patterns):
+        check_inside(path, folder)
+        target = to / path.relative_to(folder)
+        target.parent.mkdir(exist_ok=True)
+        _copy(path, target, checkpoint)
+
+
+def tokenizer_digest(checkpoint: Checkpoint) -> str:
+    """A digest of the files by which a folder's tokenizer encodes texts; empty for the hub.
+
+    There the commit stands for all files.
+    """
+    return digest_of(_files(checkpoint.folder(), TOKENIZERS)) if checkpoint.is_folder else ""
+
+
+def _files(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(path for path in found if path.is_file())
 
 
 def _copy(path: Path, target: Path, checkpoint: Checkpoint) -> None:

@@ -15,6 +15,7 @@ from prunekit.core.registry import load
 from prunekit.workflows.config import NOT_BY_A_FILE, TRUST, parse
 from prunekit.workflows.plan import spec_of
 from prunekit.workflows.runs import Run, read_run
+from prunekit.workflows.side_files import tokenizer_digest
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ def choose_variant(
     spec = replace(source.spec, **{name: getattr(settings, name) for name in given})
     if source.config.settings.trust_remote_code and not spec.trust_remote_code:
         raise ConfigError(f"{source.folder} was searched with {TRUST}: {NOT_BY_A_FILE}", (TRUST,))
-    check_weights(find(spec, registry).identity(), source.result, spec.model)
+    checkpoint = find(spec, registry)
+    check_weights(checkpoint.identity(), source.result, spec.model)
+    _check_tokenizer(tokenizer_digest(checkpoint), source.result, spec.model)
     return Variant(spec, source.removed, source)
 
 
@@ -91,7 +94,17 @@ def check_blocks(removed: Subset, n_blocks: int) -> None:
 def check_weights(weights: str, result: Mapping[str, Any] | None, model: str) -> None:
     """ConfigError where a search chose the blocks by other weights than the model has now."""
     if result is not None and result["weights"] != weights:
-        raise ConfigError(
-            f"{model} is no longer the model that was searched: its weights have changed; search "
-            "again, or name the blocks with --remove"
-        )
+        raise _changed(model, "weights have")
+
+
+def _check_tokenizer(tokenizer: str, result: Mapping[str, Any], model: str) -> None:
+    """The same for the tokenizer; results of earlier versions do not tell theirs."""
+    if result.get("tokenizer", tokenizer) != tokenizer:
+        raise _changed(model, "tokenizer has")
+
+
+def _changed(model: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"{model} is no longer the model that was searched: its {what} changed; search again, or "
+        "name the blocks with --remove"
+    )
