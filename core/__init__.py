@@ -37,6 +37,7 @@ from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.proof import probe
 from prunekit.core.readable import first_line, readable
 from prunekit.core.rebuild import rebuild
+from prunekit.core.roundtrip import check_finite
 from prunekit.core.rows import check_file, file_rows, guarded, hub_rows, is_plain_text, text_column
 from prunekit.core.trie import runs_of_each, walk
 
@@ -71,6 +72,7 @@ __all__ = [
     "auto_class",
     "block_path",
     "check_file",
+    "check_finite",
     "file_rows",
     "first_line",
     "first_tokens",

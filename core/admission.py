@@ -59,7 +59,7 @@ def _check_adapter(folder: Path) -> None:
 def _check_quantised(folder: Path, config: Mapping[str, Any]) -> None:
     for part in _parts(config):
         for name in QUANTISED:
-            if told := part.get(name):
+            if (told := part.get(name)) is not None:
                 how = told.get("quant_method", name) if isinstance(told, Mapping) else told
                 raise CheckpointError(
                     f"{folder} is quantised ({how!r} in config.json), and only weights that are "

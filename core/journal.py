@@ -30,8 +30,9 @@ WITHOUT_CHECK = 1
 HALF = ("bfloat16", "float16")
 TOLERANCE, TOLERANCE_OF_HALF = 0.02, 0.25
 """How far two measurements of one sample may lie apart, in units of its weight or, where that is
-larger, of its sum. Other batches, threads and processors round otherwise, in half precision much;
-what differs by more was not measured of the same thing."""
+larger, of its sum. What is described leaves out the kind of the processor or card, which round
+differently, in half precision a lot: single margins of a model of 30 blocks moved by as much as
+their weight when only the number of threads changed. What differs by more is not the same thing."""
 
 
 class Journal:

@@ -39,6 +39,9 @@ from prunekit.core.rewrites import (
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
+MOST_BLOCKS = 10_000
+"""More are taken for a mistake, as making the configuration of a shorter model would not end."""
+
 COUNTS = ("decoder_layers", "num_decoder_layers", "num_layers", "num_hidden_layers", "num_blocks")
 """How families spell the number of blocks. The first that there is counts; some write it twice."""
 
@@ -95,7 +98,13 @@ LISTS = (entry_each, numbers, repeated, repeated_runs)
 def block_count(config: PretrainedConfig) -> int:
     """How many blocks a model of this configuration has; CheckpointError where it does not say."""
     text, _ = text_config(config)
-    return int(getattr(text, _count_name(text)))
+    count = int(getattr(text, name := _count_name(text)))
+    if not 1 <= count <= MOST_BLOCKS:
+        raise CheckpointError(
+            f"the configuration of model type {text.model_type!r} says {name} {count:,}; expected "
+            f"1 to {MOST_BLOCKS:,}, so it is damaged"
+        )
+    return count
 
 
 def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfig:

@@ -54,7 +54,7 @@ def check_model(model: Any, expected: Expectation, dense: Any = None) -> None:
     CheckpointError where a weight is not finite: no probe reads all of them; and where the `dense`
     model does not generate either, so that no choice of blocks would help.
     """
-    _check_finite(model)
+    check_finite(model)
     with _running():
         _check_forward(model, expected)
     try:
@@ -98,7 +98,8 @@ def _running() -> Iterator[None]:
         raise UnfitModel(f"it does not run: {type(error).__name__}: {first_line(error)}") from error
 
 
-def _check_finite(model: Any) -> None:
+def check_finite(model: Any) -> None:
+    """Raise CheckpointError if a weight is not finite."""
     for name, weight in model.named_parameters():
         if not _is_finite(weight):
             raise CheckpointError(

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,10 @@ FLOATING = {
     "BF16": "bfloat16",
 }
 """How safetensors spells the dtypes that a model can compute in."""
+
+
+WHOLE = ("I4", "U4", "I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64")
+"""Whole numbers: of a weight, they are not the numbers to multiply by."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,20 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
                     f"{folder}: {INDEX} says that {file} holds {name!r}, which it does not; fetch "
                     "both again"
                 )
+    _check_plain(folder, found.values())
     return found
+
+
+def _check_plain(folder: Path, tensors: Iterable[StoredTensor]) -> None:
+    """CheckpointError where weights are quantised, though the configuration does not say so."""
+    for tensor in tensors:
+        small = tensor.dtype.startswith(("F8", "F6", "F4"))
+        if small or (tensor.dtype in WHOLE and tensor.name.endswith("weight")):
+            raise CheckpointError(
+                f"{folder} is quantised (`{tensor.name}` is stored as {tensor.dtype}), and only "
+                "weights that are not can be pruned; give the model as it was before, and quantise "
+                "what comes out"
+            )
 
 
 def prevailing_dtype(tensors: Mapping[str, StoredTensor]) -> torch.dtype | None:

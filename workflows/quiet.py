@@ -21,6 +21,8 @@ QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
 }
 VERBOSE = "PRUNEKIT_VERBOSE"
+NO_REMARKS = "PRUNEKIT_NO_REMARKS"
+"""Says to the processes of a study that its user wants no remarks."""
 TALKERS = ("transformers", "torch", "datasets", "huggingface_hub", "lm_eval")
 
 
@@ -59,6 +61,9 @@ def quietly() -> Iterator[None]:
 
 def show_remarks(show: Callable[[str], None] | None) -> None:
     """Hand every Remark of this process to `show`, or to nobody; other warnings go on as before."""
+    os.environ.pop(NO_REMARKS, None)
+    if show is None:
+        os.environ[NO_REMARKS] = "1"
     warnings.simplefilter("ignore" if show is None else "always", Remark)
     others = warnings.showwarning
 

@@ -8,10 +8,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from prunekit.core.errors import ConfigError
 from prunekit.workflows.stored import (
+    check_counts,
     check_fields,
     check_kept,
     check_removed,
@@ -20,6 +21,7 @@ from prunekit.workflows.stored import (
 )
 
 SCHEMA = 1
+T = TypeVar("T")
 AGAIN = "run the search again"
 
 
@@ -127,6 +129,12 @@ def read_result(run: Path) -> dict[str, Any]:
 def check_result(row: Any) -> None:
     """ValueError unless plain data is a result: its values, and the blocks that they name."""
     check_fields(row, {name: STORED[name] for name in NEEDED})
+    check_fields(row, {name: hint for name, hint in STORED.items() if name in row})
+    check_counts(row, "budget", "parameters_removed", "seed")
+    check_counts(row["work"], *(field.name for field in dataclasses.fields(Work)))
+    check_counts(row["difference"], "standard_error")
+    if not row["parameters_removed"] < row["parameters"]:
+        raise ValueError(f"parameters cannot be {row['parameters']!r}")
     check_removed(row["removed"], row["n_blocks"], row["budget"])
     check_kept(row["kept"], row["removed"], row["n_blocks"])
     if row["runner_up"]:
@@ -136,19 +144,26 @@ def check_result(row: Any) -> None:
 def result_of(row: Mapping[str, Any]) -> SearchResult:
     """A stored result as it was; numbers that were not finite are infinite."""
     runner_up = row["runner_up"]
-    return SearchResult(
-        **{
+    return _known(
+        SearchResult,
+        {
             **row,
             "removed": tuple(row["removed"]),
             "kept": tuple(row["kept"]),
             "dense": _reading(row["dense"]),
             "pruned": _reading(row["pruned"]),
-            "difference": Difference(**row["difference"]),
+            "difference": _known(Difference, row["difference"]),
             "runner_up": runner_up
-            and RunnerUp(tuple(runner_up["removed"]), Difference(**runner_up["behind"])),
-            "work": Work(**row["work"]),
-        }
+            and RunnerUp(tuple(runner_up["removed"]), _known(Difference, runner_up["behind"])),
+            "work": _known(Work, row["work"]),
+        },
     )
+
+
+def _known(cls: type[T], row: Mapping[str, Any]) -> T:
+    """The record with the values that this version knows; a later one may have written more."""
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    return cls(**{name: row[name] for name in names if name in row})
 
 
 def _reading(row: Mapping[str, Any]) -> Reading:

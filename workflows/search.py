@@ -177,7 +177,8 @@ class _Search:
         self.account = None  # what describes the choice is no part of its cost
         spent = account.total()
         assert driver.removed is not None
-        check_choice(session, driver.searcher.name, driver.removed, self.plan.spec.model)
+        searcher = self.plan.config.settings.searcher
+        check_choice(session, searcher, driver.removed, self.plan.spec.model)
         work = Work(
             asked=driver.asked,
             measured=spent.measured,

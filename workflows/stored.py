@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -13,6 +12,9 @@ from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
+
+LARGEST_NUMBER, LARGEST_COUNT = 1e100, 2**63
+"""What no measurement and no count exceeds, so that sums of them are finite."""
 
 
 def finite(value: Any) -> Any:
@@ -45,8 +47,17 @@ def fits(value: Any, hint: Any) -> bool:
             name in value and fits(value[name], of) for name, of in hints.items()
         )
     if hint is float:
-        return type(value) in (int, float) and abs(value) <= sys.float_info.max
+        return type(value) in (int, float) and abs(value) <= LARGEST_NUMBER
+    if hint is int:
+        return type(value) is int and abs(value) <= LARGEST_COUNT
     return isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool)
+
+
+def check_counts(row: Mapping[str, Any], *names: str) -> None:
+    """ValueError if one of these numbers, where it is known, is below 0."""
+    for name in names:
+        if row[name] is not None and row[name] < 0:
+            raise ValueError(f"{name} cannot be {row[name]!r}")
 
 
 def check_removed(removed: Sequence[int], n_blocks: int, budget: int | None = None) -> None:

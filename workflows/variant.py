@@ -70,7 +70,7 @@ def choose_variant(
 def as_subset(blocks: Iterable[int]) -> Subset:
     """The blocks as a set; ConfigError where one is no number or is named twice."""
     listed = list(blocks) if isinstance(blocks, Iterable) else [blocks]
-    if not isinstance(blocks, Iterable) or not all(isinstance(i, int) for i in listed):
+    if not isinstance(blocks, Iterable) or not all(type(i) is int for i in listed):
         raise ConfigError(f"expected block numbers, counted from 0, as [9, 12]; got {blocks!r}")
     twice = {i for i in listed if listed.count(i) > 1}
     if twice:

@@ -14,7 +14,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from prunekit.core import Batch, Checkpoint, ModelFacts, Subset, probe, rebuild, removal_check
+from prunekit.core import (
+    Batch,
+    Checkpoint,
+    ModelFacts,
+    Subset,
+    UnfitModel,
+    check_finite,
+    probe,
+    rebuild,
+    removal_check,
+)
 from prunekit.plugins.models.calling import Blocks, Call
 from prunekit.plugins.models.head import Predictions
 from prunekit.plugins.models.precise_head import precise_head
@@ -67,8 +77,13 @@ class DecoderAdapter:
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str, dtype: str) -> DecoderAdapter:
-        """Read safetensors weights; CheckpointError where any is missing or left over."""
-        return cls(read_model(checkpoint, device, dtype), checkpoint.identity())
+        """Read safetensors weights; CheckpointError where any is missing, left over or damaged."""
+        model = read_model(checkpoint, device, dtype)
+        try:
+            return cls(model, checkpoint.identity())
+        except UnfitModel:
+            check_finite(model)  # which would be the reason
+            raise
 
     @classmethod
     def removal_check(

@@ -6,7 +6,7 @@ import math
 import pytest
 from transformers import AutoConfig
 
-from prunekit.core import UnfitModel
+from prunekit.core import CheckpointError, UnfitModel
 from prunekit.core.layer_fields import block_count, without_blocks
 
 N = 6
@@ -187,3 +187,10 @@ def test_counts_of_last_blocks_and_numbers_from_one():
     config.num_kv_shared_layers, config.ple_layer_ids = 3, [1, 4, 6]
     shorter = without_blocks(config, frozenset({0, 4}))
     assert (shorter.num_kv_shared_layers, shorter.ple_layer_ids) == (2, [3, 4])
+
+
+@pytest.mark.parametrize("count", [0, -1, 10**9])
+def test_a_number_of_blocks_that_cannot_be_is_refused(count):
+    config = AutoConfig.for_model("llama", num_hidden_layers=count)
+    with pytest.raises(CheckpointError, match=f"num_hidden_layers {count:,}; expected 1 to"):
+        block_count(config)

@@ -210,3 +210,26 @@ def test_weights_under_other_names_are_told_with_the_way_out(single, names, reas
     assert reason in refusal(single)
     with pytest.raises(CheckpointError):
         prunekit.show(single)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_quantised_weights_are_known_also_where_the_configuration_is_silent(single, dtype):
+    path = single / "model.safetensors"
+    tensors = load_file(path)
+    name = "model.layers.1.mlp.up_proj.weight"
+    save_file({**tensors, name: tensors[name].to(dtype)}, path, {"format": "pt"})
+    with pytest.raises(CheckpointError, match=f"is quantised \\(`{name}` is stored as "):
+        load_adapter(Spec(str(single)))
+    with pytest.raises(CheckpointError, match="give the model as it was before"):
+        prunekit.export(str(single), remove=[1], to=single.parent / "to")
+
+
+@pytest.mark.parametrize("which", ["all", "model.embed_tokens.weight"])
+def test_weights_that_are_not_finite_are_blamed_not_the_adapter(single, which):
+    path = single / "model.safetensors"
+    tensors = load_file(path)
+    broken = tensors if which == "all" else [which]
+    changed = {name: torch.full_like(tensors[name], torch.nan) for name in broken}
+    save_file({**tensors, **changed}, path, {"format": "pt"})
+    with pytest.raises(CheckpointError, match="holds numbers that are not finite"):
+        load_adapter(Spec(str(single), device="cpu", dtype="float32"))

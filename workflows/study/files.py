@@ -25,7 +25,14 @@ from typing import Any, TypeVar, get_type_hints
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
 from prunekit.core.problem import Subset
-from prunekit.workflows.stored import check_removed, finite, fits, read_stored, subset_name
+from prunekit.workflows.stored import (
+    check_counts,
+    check_removed,
+    finite,
+    fits,
+    read_stored,
+    subset_name,
+)
 
 SCHEMA = 1
 LONGEST_NAME = 200
@@ -128,6 +135,13 @@ class VariantEvaluation:
     schema: int = SCHEMA
 
 
+COUNTS = (
+    *("standard_error", "asked", "block_runs", "block_runs_unshared", "seconds"),
+    *("parameters", "parameters_removed"),
+)
+"""What is 0 or more in a cell's result."""
+
+
 def slug(words: str) -> str:
     """A part of a file name.
 
@@ -160,7 +174,10 @@ class StudyFolder:
             )
         rows = read_stored(path, SCHEMA, ("cells",), AGAIN)["cells"]
         with _named(path):
-            return [_made(Cell, row) for row in rows]
+            cells = [_made(Cell, row) for row in rows]
+            if len(set(cells)) < len(cells):
+                raise ValueError("a cell is planned twice")
+            return cells
 
     def write_cell(self, outcome: CellResult | CellFailure) -> None:
         """Keep what came out of a cell."""
@@ -177,6 +194,7 @@ class StudyFolder:
             _check_is(outcome.cell, cell)
             if isinstance(outcome, CellResult):
                 check_removed(outcome.removed, outcome.n_blocks, cell.budget)
+                check_counts(vars(outcome), *COUNTS)
         return outcome
 
     def write_importance(self, importance: Importance) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from prunekit.core.errors import PrunekitError
 from prunekit.workflows.escaping import one_line
-from prunekit.workflows.quiet import quiet_libraries, show_remarks
+from prunekit.workflows.quiet import NO_REMARKS, quiet_libraries, show_remarks
 from prunekit.workflows.study.loaded import LoadedModel
 from prunekit.workflows.study.tasks import Effort, Progress, Task
 
@@ -139,11 +139,15 @@ def _work(pipe: Connection, share: Mapping[str, str]) -> None:
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):  # nobody is left to be told
         signal.signal(signal.SIGTERM, _stop)
         quiet_libraries()
-        show_remarks(lambda line: print(f"note: {one_line(line)}", file=sys.stderr))
+        show_remarks(None if os.environ.get(NO_REMARKS) else _note)
         loaded = LoadedModel()
         while (task := pipe.recv()) is not None:
             pipe.send(_outcome(task, loaded, pipe))
     _leave_in_peace()
+
+
+def _note(remark: str) -> None:
+    print(f"note: {one_line(remark)}", file=sys.stderr)
 
 
 def _outcome(task: Task, loaded: LoadedModel, pipe: Connection) -> Any:

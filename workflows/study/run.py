@@ -100,14 +100,18 @@ def plan(config: StudyConfig, workdir: Path, only: str | None = None) -> Study:
 
 
 def jobs_of(study: Study, jobs: int | None = None) -> int:
-    """How many processes work at once: `jobs`, or what suits the machine, where there is work."""
-    folder = StudyFolder(study.folder)
-    if not _is_unfinished(study, folder):
+    """How many processes work at once: `jobs`, or what suits the machine, where there is work.
+
+    That does not depend on how much is left, since a process's part of the threads decides how
+    numbers of 16 bits are rounded: what a stopped study measured is found again.
+    """
+    if not _is_unfinished(study, StudyFolder(study.folder)):
         return 1
-    jobs = jobs or sensible_jobs(search_tasks(study.chosen, study.folder, study.workdir))
+    tasks = search_tasks(study.chosen, study.folder, study.workdir)
+    jobs = jobs or sensible_jobs(tasks)
     if is_anything(study.config.wanted):  # the variants of a model are shared among all
         return jobs
-    return min(jobs, len(_search_tasks(study, folder)))
+    return min(jobs, len(tasks))
 
 
 def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyOutcome:
