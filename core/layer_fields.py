@@ -154,9 +154,13 @@ def rewritten(old: Fields, config: PretrainedConfig, removed: Subset) -> Fields:
     for name, rewrite in {**_unlisted(old, kept), **FIELDS}.items():
         if old.get(name) is not None:
             new.update(rewrite(name, old, kept))
-    spelled = [getattr(config, "attribute_map", {}).get(name, name) for name in COUNTS]
-    counts = [name for name in spelled if old.get(name) == kept.total]
+    counts = [name for name in count_names(config) if old.get(name) == kept.total]
     return {**new, **dict.fromkeys(counts, len(kept.blocks))}
+
+
+def count_names(config: PretrainedConfig) -> list[str]:
+    """How a family may spell the number of its blocks."""
+    return [getattr(config, "attribute_map", {}).get(name, name) for name in COUNTS]
 
 
 def _per_block(value: object, kept: Kept) -> bool:

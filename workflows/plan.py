@@ -14,7 +14,7 @@ from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
 from prunekit.core.layer_fields import block_count
 from prunekit.core.loading import choose_adapter
 from prunekit.core.options import build, values_of
-from prunekit.core.patterns import Pattern, pattern_of
+from prunekit.core.patterns import Pattern, kinds_of_blocks, pattern_of
 from prunekit.core.periods import PeriodSearch
 from prunekit.core.problem import Problem, Subset, blocks_in, single_removals
 from prunekit.core.registry import Entry, Registry
@@ -87,7 +87,7 @@ def resolve(
     checkpoint = find(spec, registry)
     model_config = model_config or checkpoint.config()
     pattern = pattern_of(model_config)
-    period = pattern.period if pattern and settings.keep_pattern else 1
+    period = _period(pattern, model_config) if settings.keep_pattern else 1
     problem = _problem(settings, block_count(model_config), period)
     searcher = made[settings.searcher]
     options = {name: values_of(plugin) for name, plugin in made.items()}
@@ -107,6 +107,17 @@ def resolve(
         model_config=model_config,
         pattern=pattern,
     )
+
+
+def _period(pattern: Pattern | None, config: PretrainedConfig) -> int:
+    """The blocks that go together; ConfigError where blocks differ and follow no pattern."""
+    if pattern is None and (differing := kinds_of_blocks(config)):
+        raise ConfigError(
+            f"keep_pattern: the blocks of this model differ ({', '.join(differing)}), but their "
+            "kinds do not repeat; leave it out",
+            ("keep_pattern",),
+        )
+    return pattern.period if pattern else 1
 
 
 def check_searcher(plan: Plan) -> None:

@@ -7,7 +7,7 @@ import pytest
 from transformers import AutoConfig
 
 from prunekit.core.layer_fields import without_blocks
-from prunekit.core.patterns import pattern_of
+from prunekit.core.patterns import broken_pattern, kinds_of_blocks, pattern_of
 
 
 def config_of(kind, n_blocks, **more):
@@ -86,3 +86,38 @@ def test_any_run_of_a_whole_period_keeps_every_field():
     for first in range(24 - 12 + 1):
         assert pattern.broken_by(frozenset(range(first, first + 12))) == []
     assert pattern.broken_by(frozenset(range(4))) == ["moe_layers"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_blocks", "period"),
+    [("gemma3_text", 10, 6), ("llama4_text", 6, 4), ("gemma4_text", 32, 6), ("gemma2", 3, 2)],
+)
+def test_a_model_too_short_or_irregular_to_show_it_has_the_pattern_of_its_family(
+    kind, n_blocks, period
+):
+    config = config_of(kind, n_blocks)
+    pattern = pattern_of(config)
+    assert pattern.period == period
+    assert pattern.broken_by(frozenset({0}))
+    assert broken_pattern(config, frozenset({0}))
+
+
+def test_a_model_that_lost_blocks_before_still_has_the_pattern_of_its_family():
+    once = without_blocks(config_of("gemma3_text", 12), frozenset({1, 3}))
+    assert pattern_of(once).period == 6
+    assert "repeat every 6 blocks" in broken_pattern(once, frozenset({0}))
+    twice = without_blocks(config_of("gemma3_text", 12), frozenset({1, 3, 0}))
+    assert "repeat every 6 blocks" in broken_pattern(twice, frozenset({7}))
+
+
+def test_what_follows_the_pattern_again_is_no_longer_broken():
+    """Blocks 1 and 3 of the first period, and four more that bring the others to their places."""
+    once = without_blocks(config_of("gemma3_text", 12), frozenset({1, 3}))
+    assert broken_pattern(once, frozenset({0, 1, 2, 3})) is None
+
+
+def test_blocks_that_differ_by_no_pattern_are_named():
+    config = config_of("qwen2", 24, use_sliding_window=True, max_window_layers=5)
+    assert pattern_of(config) is None
+    assert kinds_of_blocks(config) == ["layer_types"]
+    assert kinds_of_blocks(config_of("llama", 8)) == []
