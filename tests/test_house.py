@@ -168,8 +168,13 @@ def test_the_commands_of_every_page_run_one_after_the_other(page, place, monkeyp
 @pytest.mark.parametrize("page", ["README.md", *PAGES])
 def test_every_link_of_a_document_leads_somewhere(page):
     text = README if page == "README.md" else PAGES[page]
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-        assert (ROOT / page).parent.joinpath(link).exists(), link
+    for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):
+        target = (ROOT / page).parent.joinpath(link) if link else ROOT / page
+        assert target.exists(), link
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+            assert anchor in slugs, f"{link}#{anchor}"
 
 
 def test_the_python_of_the_readme_runs(place):

@@ -100,7 +100,9 @@ def export_checkpoint(
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
-    record["remark"] = remark = broken_pattern(checkpoint.config(), removed)
+    if remark := broken_pattern(checkpoint.config(), removed):  # an error if the user wants that
+        warnings.warn(f"{to}: {remark}", Remark, stacklevel=2)
+    record["remark"] = remark
     card = model_card(record, config and portable(config), registry, checkpoint.folder())
     with adapter.bypassing(DENSE) as dense:
         pass  # with nothing bypassed it is the model itself, and stays so
@@ -118,8 +120,6 @@ def export_checkpoint(
         del adapter, dense, pruned  # their memory is needed for the model that is read back
         check_checkpoint(folder, expected, spec.trust_remote_code)
         check_dtype(folder, checkpoint, dtype)
-    if remark:
-        warnings.warn(f"{to}: {remark}", Remark, stacklevel=2)
 
 
 @contextlib.contextmanager

@@ -55,5 +55,5 @@ def _number(value: Any) -> float:
     """NaN, which equals nothing, where it is no number."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
