@@ -24,6 +24,7 @@ from prunekit.workflows.study.rehearsal import expected_subsets
 from prunekit.workflows.study.searchtask import SearchTask, search_tasks
 from prunekit.workflows.study.selection import select
 from prunekit.workflows.study.tasks import Effort, run_tasks
+from prunekit.workflows.study.threads import note_threads
 from prunekit.workflows.study.wanted import check_data, is_anything
 from prunekit.workflows.study.watch import Silent, Watch
 
@@ -120,6 +121,7 @@ def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyO
             check_data(study.config.wanted)
     agree(study.folder, study.config)
     write_text(study.folder / "study.yaml", _yaml(study.config))
+    note_threads(study.folder, jobs)
     folder.write_cells([cell for group in study.planned for cell in group.cells])
     try:
         effort = _search(study, folder, jobs, watch) + _evaluate(study, jobs, watch)
