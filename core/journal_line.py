@@ -21,6 +21,9 @@ FIELDS = {"removed", "samples", "sums", "weights"}
 CHECK = b', "check": "%08x"}'
 LENGTH = len(CHECK % 0)
 NUMBERS = {int, float}
+TOLERANCE = 0.02
+"""How far two measurements of one sample may lie apart in any dtype, in units of its weight or sum:
+what differs by more was not measured of the same thing."""
 
 
 def write_line(subset: Subset, span: Span, values: Values) -> str:
@@ -65,17 +68,19 @@ def read_row(line: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def contradict(one: tuple[Span, Values], other: tuple[Span, Values], tolerance: float) -> bool:
+def contradict(one: tuple[Span, Values], other: tuple[Span, Values], spread: float) -> bool:
     """Whether two pieces of one subset differ on a sample that both hold.
 
-    Weights must be equal. Sums may differ by `tolerance` times the largest of the weight and the
-    sums themselves; no finite sum is near an infinite one.
+    Weights must be equal. Sums may differ by TOLERANCE times the largest of the weight and the sums
+    themselves, or by `spread` times the root of the weight where that is more; no finite sum is
+    near an infinite one.
     """
     first, last = max(one[0][0], other[0][0]), min(one[0][1], other[0][1])
     sums, weights = _cut(one, first, last)
     other_sums, other_weights = _cut(other, first, last)
     return weights != other_weights or not all(
-        x == y or abs(x - y) <= tolerance * max(w, abs(x), abs(y)) < math.inf
+        x == y
+        or abs(x - y) <= max(TOLERANCE * max(w, abs(x), abs(y)), spread * math.sqrt(w)) < math.inf
         for x, y, w in zip(sums, other_sums, weights, strict=True)
     )
 

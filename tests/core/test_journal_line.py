@@ -127,11 +127,15 @@ def test_lines_that_contradict_each_other_are_refused_and_both_are_named(tmp_pat
 
 @pytest.mark.parametrize(
     ("dtype", "gap", "is_rounding"),
-    [("float32", 0.01, True), ("float32", 0.1, False), ("bfloat16", 0.1, True)],
+    [
+        ("float32", 0.01, True),
+        ("float32", 0.1, False),
+        ("bfloat16", 0.33, True),
+        ("bfloat16", 2.4, False),
+        ("float16", 2.4, False),
+    ],
 )
-def test_what_other_batches_and_threads_change_is_no_contradiction(
-    tmp_path, dtype, gap, is_rounding
-):
+def test_what_another_processor_changes_is_no_contradiction(tmp_path, dtype, gap, is_rounding):
     key = {**KEY, "dtype": dtype}
     one, other = Journal(tmp_path, key), Journal(tmp_path, key)
     one.append([(A, (0, 2), ((1.5, 2.0), (1.0, 1.0)))])
@@ -141,6 +145,23 @@ def test_what_other_batches_and_threads_change_is_no_contradiction(
     else:
         with pytest.raises(StorageError, match="says something else"):
             Journal(tmp_path, key)
+
+
+@pytest.mark.parametrize(("sums", "weight"), [((10.0, 12.4), 1.0), ((300.0, 330.0), 95.0)])
+def test_in_16_bits_too_sums_far_apart_are_refused(tmp_path, sums, weight):
+    key = {**KEY, "dtype": "bfloat16"}
+    for x, journal in [(x, Journal(tmp_path, key)) for x in sums]:
+        journal.append([(A, (0, 1), ((x,), (weight,)))])
+    with pytest.raises(StorageError, match="says something else"):
+        Journal(tmp_path, key)
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_of_lines_that_agree_the_smallest_counts_whatever_the_segments_are_called(tmp_path, names):
+    for name, x in zip(names, (1.5, 1.501), strict=True):
+        write(tmp_path, line_of({**GOOD, "sums": [x, 2.0]}), name=name)
+    (values,) = opened(tmp_path).known[frozenset(GOOD["removed"])].values()
+    assert values[0] == (1.5, 2.0)
 
 
 def test_pieces_that_share_no_sample_contradict_nothing(tmp_path):

@@ -11,6 +11,7 @@ from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
 from prunekit.core.rounding import arrangement, shapes
 from prunekit.plugins.objectives.margin import Margin
+from prunekit.workflows.evaluation.record import _way
 
 LIMITS = (1, 600, 8192)
 
@@ -40,7 +41,14 @@ def test_a_margin_in_float32_does_not_depend_on_the_layout_of_batches(registry, 
         assert other == pytest.approx(first, abs=1e-5)
 
 
-def test_in_bfloat16_it_does_and_every_layout_has_a_journal_of_its_own(quick):
+def test_a_margin_in_bfloat16_depends_on_it(registry, demo_tokenizer):
+    adapter = load_adapter(Spec("demo:qwen3", device="cpu", dtype="bfloat16"), registry)
+    samples = Margin(data="demo", samples=8).calibration_set(demo_tokenizer)
+    alone, _, together = (margins(adapter, samples, limit) for limit in LIMITS)
+    assert max(abs(x - y) for x, y in zip(alone, together, strict=True)) > 1e-4
+
+
+def test_every_layout_in_bfloat16_has_a_journal_of_its_own(quick):
     for dtype, measured in (("float32", 0), ("bfloat16", 16)):
         given = {**quick, "dtype": dtype}
         before = prunekit.search(**given)
@@ -75,6 +83,13 @@ def test_an_evaluation_in_bfloat16_is_kept_by_its_batches(tmp_path, monkeypatch)
         assert len(calls) == before
         prunekit.evaluate(**given, dtype=dtype, tokens_per_forward=200)
         assert len(calls) == before + more
+
+
+@pytest.mark.parametrize(("dtype", "rows"), [("float32", 1), ("bfloat16", 2), ("float16", 2)])
+def test_a_record_tells_batch_sizes_of_a_task_apart_in_16_bits_alone(dtype, rows):
+    made = {"fingerprint": {"dtype": dtype}, "versions": {}}
+    ways = {_way({"record": {"batch_size": size, "metrics": {}}, **made}) for size in (1, 8)}
+    assert len(ways) == rows
 
 
 def test_batches_and_threads_are_told_apart_in_16_bits_alone(demo_tokenizer, monkeypatch):

@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.files import write_text
+from prunekit.core.rounding import depends_on_layout
 from prunekit.workflows.evaluation.comparison import SCHEMA, EvaluationResult, Row
 from prunekit.workflows.stored import check_fields, read_stored
 
@@ -21,7 +22,7 @@ FILE = "evaluation.json"
 PARTS = ("perplexities", "tasks")
 AGAIN = "remove it and evaluate again"
 SPEED_ONLY = ("batch_size",)
-"""Parts of a record that change no number by more than rounding."""
+"""Parts of a record that change a number in 16 bits alone."""
 
 
 @dataclass(frozen=True)
@@ -76,5 +77,6 @@ def rows_of(record: Mapping[str, Any]) -> list[Row]:
 
 def _way(row: Mapping[str, Any]) -> str:
     """How a row was measured."""
-    record = {k: v for k, v in row["record"].items() if k not in (*SPEED_ONLY, "metrics")}
+    without = ("metrics",) if depends_on_layout(row["fingerprint"]) else ("metrics", *SPEED_ONLY)
+    record = {k: v for k, v in row["record"].items() if k not in without}
     return json.dumps([record, row["fingerprint"], row["versions"]], sort_keys=True)

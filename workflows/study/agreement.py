@@ -15,7 +15,8 @@ from prunekit.workflows.study.files import AGAIN
 
 FILE = "labels.json"
 HOW_ONLY = ("device", "tokens_per_forward", "trust_remote_code", "config")
-"""Changes how a number is computed: in float32 not the number, in 16 bits its rounding."""
+"""Changes how a number is come by, not the number; in 16 bits `check_origin` looks after
+`tokens_per_forward`."""
 
 
 def agree(folder: Path, config: StudyConfig) -> None:

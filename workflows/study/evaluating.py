@@ -10,7 +10,7 @@ from typing import Any
 
 from prunekit.core.checkpoint import Checkpoint
 from prunekit.core.errors import StorageError
-from prunekit.core.interfaces import Spec
+from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.workflows.evaluation.evaluator import Evaluator, Wanted
@@ -21,6 +21,7 @@ from prunekit.workflows.study.origin import check_origin
 from prunekit.workflows.study.planning import Group
 from prunekit.workflows.study.reasons import reason
 from prunekit.workflows.study.tasks import Effort, Tell, Unevaluated
+from prunekit.workflows.study.threads import threads_of_first_run
 from prunekit.workflows.study.wanted import identity, words_of
 
 AT_ONCE = 8
@@ -47,17 +48,22 @@ class EvaluationTask:
     def run(self, loaded: LoadedModel, tell: Tell) -> Effort:
         """Evaluate them, a few at a time; what goes wrong is told and stops this model alone."""
         try:
-            evaluator = self._evaluator(loaded)
-            for start in range(0, len(self.variants), AT_ONCE):
-                some = self.variants[start : start + AT_ONCE]
-                for evaluation in evaluator.evaluate_all(some):
-                    self._keep(evaluation)
-                tell(float(start + len(some)))
+            with threads_of_first_run(self.folder) as settle:
+                adapter = loaded.load(self.spec, load())
+                settle(adapter.facts.fingerprint)
+                self._evaluate(self._evaluator(adapter), tell)
         except StorageError:
             raise
         except Exception as error:
             return self.abandon(reason(error))
         return Effort()
+
+    def _evaluate(self, evaluator: Evaluator, tell: Tell) -> None:
+        for start in range(0, len(self.variants), AT_ONCE):
+            some = self.variants[start : start + AT_ONCE]
+            for evaluation in evaluator.evaluate_all(some):
+                self._keep(evaluation)
+            tell(float(start + len(some)))
 
     def abandon(self, reason: str) -> Effort:
         """Tell which were not evaluated."""
@@ -66,9 +72,8 @@ class EvaluationTask:
             unevaluated=tuple(Unevaluated(self.model, tuple(sorted(s)), reason) for s in missing)
         )
 
-    def _evaluator(self, loaded: LoadedModel) -> Evaluator:
-        adapter = loaded.load(self.spec, load())
-        check_origin(self.folder, self.model, adapter.facts)
+    def _evaluator(self, adapter: ModelAdapter) -> Evaluator:
+        check_origin(self.folder, self.model, adapter.facts, self.spec.tokens_per_forward)
         return Evaluator(
             adapter,
             self.checkpoint,

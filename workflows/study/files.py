@@ -6,6 +6,7 @@
     importance/ID.json         the loss without each single block: one model, objective and draw
     speeds/ID.json             how long a block and a subset took there
     models/MODEL.json          the weights that were searched, and what else changes a number
+    threads.json               threads of each process in the first run
     evaluations/MODEL/REMOVED.json   one variant, evaluated; REMOVED is 2,5 as 2-5, or dense
 
 All are written at once or not at all, so a study that is killed leaves whole files only.

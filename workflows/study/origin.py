@@ -12,6 +12,7 @@ from typing import get_type_hints
 from prunekit.core.errors import CheckpointError
 from prunekit.core.files import write_text
 from prunekit.core.interfaces import ModelFacts
+from prunekit.core.rounding import depends_on_layout
 from prunekit.workflows.speed import Speed
 from prunekit.workflows.stored import read_stored
 from prunekit.workflows.study.files import AGAIN, slug
@@ -29,20 +30,24 @@ class Origin:
     fingerprint: Mapping[str, str]
 
 
-def check_origin(folder: Path, model: str, facts: ModelFacts) -> None:
+def check_origin(folder: Path, model: str, facts: ModelFacts, tokens_per_forward: int) -> None:
     """Note which model this is; CheckpointError where the study began with another.
 
-    Newer libraries may go on with a study, other weights, dtypes and devices may not.
+    Newer libraries may go on with a study, other weights, dtypes and devices may not. Nor may in
+    16 bits another `tokens_per_forward`, since batches change a loss there.
     """
     path = folder / "models" / f"{slug(model)}.json"
-    origin = Origin(model, facts.n_blocks, facts.parameters, facts.fingerprint)
+    now = dict(facts.fingerprint)
+    if depends_on_layout(now):
+        now["tokens_per_forward"] = str(tokens_per_forward)
+    origin = Origin(model, facts.n_blocks, facts.parameters, now)
     if not path.is_file():
         write_text(path, json.dumps(dataclasses.asdict(origin), indent=1) + "\n")
         return
     before = read_stored(path, None, {"fingerprint": Mapping[str, str]}, AGAIN)["fingerprint"]
     changed = [
-        f"{name} was {before.get(name)}, is {value}"
-        for name, value in facts.fingerprint.items()
+        f"{name} was {before.get(name, 'not noted')}, is {value}"
+        for name, value in now.items()
         if name not in LIBRARIES and before.get(name) != value
     ]
     if changed:

@@ -24,6 +24,7 @@ from prunekit.workflows.study.rehearsal import expected_subsets
 from prunekit.workflows.study.searchtask import SearchTask, search_tasks
 from prunekit.workflows.study.selection import select
 from prunekit.workflows.study.tasks import Effort, run_tasks
+from prunekit.workflows.study.threads import note_threads
 from prunekit.workflows.study.wanted import check_data, is_anything
 from prunekit.workflows.study.watch import Silent, Watch
 
@@ -100,18 +101,14 @@ def plan(config: StudyConfig, workdir: Path, only: str | None = None) -> Study:
 
 
 def jobs_of(study: Study, jobs: int | None = None) -> int:
-    """How many processes work at once: `jobs`, or what suits the machine, where there is work.
-
-    That does not depend on how much is left, since a process's part of the threads decides how
-    numbers of 16 bits are rounded: what a stopped study measured is found again.
-    """
-    if not _is_unfinished(study, StudyFolder(study.folder)):
+    """How many processes work at once: `jobs`, or what suits the machine, where there is work."""
+    folder = StudyFolder(study.folder)
+    if not _is_unfinished(study, folder):
         return 1
-    tasks = search_tasks(study.chosen, study.folder, study.workdir)
-    jobs = jobs or sensible_jobs(tasks)
+    jobs = jobs or sensible_jobs(search_tasks(study.chosen, study.folder, study.workdir))
     if is_anything(study.config.wanted):  # the variants of a model are shared among all
         return jobs
-    return min(jobs, len(tasks))
+    return min(jobs, len(_search_tasks(study, folder)))
 
 
 def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyOutcome:
@@ -124,6 +121,7 @@ def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyO
             check_data(study.config.wanted)
     agree(study.folder, study.config)
     write_text(study.folder / "study.yaml", _yaml(study.config))
+    note_threads(study.folder, jobs)
     folder.write_cells([cell for group in study.planned for cell in group.cells])
     try:
         effort = _search(study, folder, jobs, watch) + _evaluate(study, jobs, watch)

@@ -25,6 +25,7 @@ from prunekit.workflows.study.origin import check_origin, speed_of
 from prunekit.workflows.study.planning import Group
 from prunekit.workflows.study.reasons import reason
 from prunekit.workflows.study.tasks import Effort, Tell
+from prunekit.workflows.study.threads import threads_of_first_run
 
 
 def search_group(
@@ -77,6 +78,7 @@ class _GroupSearch:
             raise CheckpointError(self.loaded.refused[plan.spec] if plan else self.group.reason)
         self.loaded.make_room_for(plan.spec)
         with ExitStack() as stack:
+            settle = stack.enter_context(threads_of_first_run(self.folder.path))
             try:
                 opened = open_session(plan, self.workdir, self._on_measured)
                 session = stack.enter_context(opened)
@@ -86,6 +88,7 @@ class _GroupSearch:
             except StorageError as error:  # a journal that cannot be read is of this group alone
                 raise ConfigError(str(error)) from error
             self.loaded.keep(plan.spec, session.adapter)
+            settle(session.facts.fingerprint)
             self._check(session, plan)
             try:
                 yield session
@@ -100,7 +103,8 @@ class _GroupSearch:
                 f"{self.group.model}: it has {found} blocks, the `config` given for it says "
                 f"{planned}; correct that or leave it out"
             )
-        check_origin(self.folder.path, self.group.model, session.facts)
+        tokens = plan.spec.tokens_per_forward
+        check_origin(self.folder.path, self.group.model, session.facts, tokens)
         check_dense(session, plan.spec.model)
 
     def _search(self, session: Session) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-import prunekit
 from prunekit.core.registry import load
 from prunekit.workflows.study import jobs
 from prunekit.workflows.study.config import parse_study
@@ -84,10 +83,3 @@ def test_the_limit_of_a_container_is_kept(monkeypatch, tmp_path):
 
 def test_cores_are_those_that_this_process_may_use():
     assert jobs.cores() >= 1
-
-
-def test_they_do_not_depend_on_how_much_is_left(jobs_for, small, tmp_path, machine):
-    """In 16 bits the threads of a process decide how numbers are rounded."""
-    whole = jobs_for(draws=[0, 1])
-    prunekit.study({**small, "draws": [0, 1]}, workdir=tmp_path, only="objective=ppl")
-    assert jobs_for(draws=[0, 1]) == whole == 4
