@@ -17,11 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from prunekit.core import Spec, load_adapter
-from prunekit.core.checkpoint import find
+from prunekit.core import Spec
 from prunekit.core.registry import load
-from prunekit.workflows import weights
-from prunekit.workflows.quiet import quiet_libraries
+from prunekit.engine.quiet import quiet_libraries
+from prunekit.hf import load_adapter, weights
+from prunekit.hf.checkpoint import find
 
 SHARD = 50_000_000
 MODELS = {

@@ -68,7 +68,7 @@ def import_all() -> None:
     import torch
     import transformers
 
-    from prunekit.workflows.quiet import quiet_libraries
+    from prunekit.engine.quiet import quiet_libraries
 
     quiet_libraries()
     transformers.logging.set_verbosity_error()
@@ -110,7 +110,7 @@ def row_of(name: str) -> Outcome:
     """Build a model, with the tokenizer of the demo models, and try it."""
     from transformers import AutoTokenizer
 
-    from prunekit.plugins.models.decoder import DEMO_MODELS
+    from prunekit.plugins.models.qwen3 import Qwen3
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "model")
@@ -119,7 +119,7 @@ def row_of(name: str) -> Outcome:
         except Exception as error:
             said = textwrap.shorten(re.sub("[<>]", "", str(error)), 120, placeholder=" ...")
             raise NotBuilt(f"{type(error).__name__}: {said}") from error
-        AutoTokenizer.from_pretrained(DEMO_MODELS / "qwen3").save_pretrained(folder)
+        AutoTokenizer.from_pretrained(Qwen3.demo).save_pretrained(folder)
         return outcome(folder, removed_from(name), Path(place, "work"))
 
 

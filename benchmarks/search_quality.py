@@ -27,12 +27,12 @@ from prunekit.core.driver import Driver
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.registry import Registry, load
 from prunekit.core.signals import needs_of
-from prunekit.core.tally import Tally
-from prunekit.workflows.config import parse
-from prunekit.workflows.opening import open_session
-from prunekit.workflows.plan import resolve
-from prunekit.workflows.quiet import quiet_libraries
-from prunekit.workflows.session import Session
+from prunekit.engine.config import parse
+from prunekit.engine.opening import open_session
+from prunekit.engine.plan import resolve
+from prunekit.engine.quiet import quiet_libraries
+from prunekit.engine.session import Session
+from prunekit.engine.tally import Tally
 
 SEEDS = (0, 1, 2)
 RANDOM = ("genetic", "bayesian")

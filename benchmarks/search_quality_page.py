@@ -13,8 +13,8 @@ from pathlib import Path
 from scipy.stats import spearmanr
 
 from prunekit.core.problem import DENSE, Subset, words
-from prunekit.workflows.report.overlap import jaccard
-from prunekit.workflows.versions import versions
+from prunekit.engine.versions import versions
+from prunekit.plugins.commands.report.overlap import jaccard
 
 MODELS = ("demo:llama3", "demo:llama31", "demo:qwen3")
 OBJECTIVES = ("ppl", "margin")

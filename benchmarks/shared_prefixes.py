@@ -18,11 +18,11 @@ from pathlib import Path
 from prunekit.core.driver import Driver
 from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
-from prunekit.workflows.config import parse
-from prunekit.workflows.opening import open_session
-from prunekit.workflows.plan import resolve
-from prunekit.workflows.quiet import quiet_libraries
-from prunekit.workflows.session import Session
+from prunekit.engine.config import parse
+from prunekit.engine.opening import open_session
+from prunekit.engine.plan import resolve
+from prunekit.engine.quiet import quiet_libraries
+from prunekit.engine.session import Session
 
 RANDOM_SUBSETS = 100
 

@@ -28,14 +28,14 @@ from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.registry import load
 from prunekit.core.trie import block_runs_alone
-from prunekit.workflows.opening import open_session
-from prunekit.workflows.plan import Plan
-from prunekit.workflows.quiet import quiet_libraries
-from prunekit.workflows.session import Session, SingleSession
-from prunekit.workflows.study.config import parse_study
-from prunekit.workflows.study.files import Cell
-from prunekit.workflows.study.lockstep import LockStep
-from prunekit.workflows.study.planning import Group, plan_study
+from prunekit.engine.lockstep import LockStep
+from prunekit.engine.opening import open_session
+from prunekit.engine.plan import Plan
+from prunekit.engine.quiet import quiet_libraries
+from prunekit.engine.session import Session, SingleSession
+from prunekit.plugins.commands.study.config import parse_study
+from prunekit.plugins.commands.study.files import Cell
+from prunekit.plugins.commands.study.planning import Group, plan_study
 
 T = TypeVar("T")
 SEARCHERS = ["one-shot", "greedy", "beam", "genetic", "bayesian", "cbo", "fast-block-select"]

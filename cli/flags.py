@@ -16,7 +16,7 @@ from prunekit.cli.printable import printable
 from prunekit.cli.stopping import stoppable
 from prunekit.core.options import Option, flag_name, no_flag_name, options_of
 from prunekit.core.registry import Registry
-from prunekit.workflows.config import PLUGIN_KINDS
+from prunekit.engine.config import PLUGIN_KINDS
 
 SHORT = {"budget": "-k"}
 

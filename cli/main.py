@@ -10,24 +10,24 @@ from typing import Annotated
 import typer
 
 from prunekit.cli.command import PluginFlagsCommand
-from prunekit.cli.evaluate import SETTINGS as EVALUATE_SETTINGS
-from prunekit.cli.evaluate import evaluate
-from prunekit.cli.export import SETTINGS, export
 from prunekit.cli.flags import with_flags
-from prunekit.cli.latency import latency
-from prunekit.cli.listing import list_plugins
-from prunekit.cli.new_plugin import new_plugin
-from prunekit.cli.report import report
 from prunekit.cli.screen import err, out
-from prunekit.cli.search import search
-from prunekit.cli.show import show
-from prunekit.cli.study import SETTINGS as STUDY_SETTINGS
-from prunekit.cli.study import study
 from prunekit.core.errors import PrunekitError
 from prunekit.core.options import options_of
 from prunekit.core.registry import Registry, load
-from prunekit.workflows.config import Settings
-from prunekit.workflows.turns import Workload
+from prunekit.engine.config import Settings
+from prunekit.plugins.commands.evaluate.command import SETTINGS as EVALUATE_SETTINGS
+from prunekit.plugins.commands.evaluate.command import evaluate
+from prunekit.plugins.commands.export.command import SETTINGS, export
+from prunekit.plugins.commands.latency.command import latency
+from prunekit.plugins.commands.latency.turns import Workload
+from prunekit.plugins.commands.list_plugins.command import list_plugins
+from prunekit.plugins.commands.new_plugin.command import new_plugin
+from prunekit.plugins.commands.report.command import report
+from prunekit.plugins.commands.search.command import search
+from prunekit.plugins.commands.show.command import show
+from prunekit.plugins.commands.study.command import SETTINGS as STUDY_SETTINGS
+from prunekit.plugins.commands.study.command import study
 
 
 def main() -> None:

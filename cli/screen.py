@@ -22,8 +22,8 @@ from rich.progress import (
 from rich.text import Text
 
 from prunekit.cli.printable import printable
-from prunekit.core.rehearsal import Cost
-from prunekit.workflows.quiet import quiet_libraries, show_remarks
+from prunekit.engine.quiet import quiet_libraries, show_remarks
+from prunekit.engine.rehearsal import Cost
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only the result: no progress, remarks or advice.")

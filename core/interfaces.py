@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # plugins are listed without importing torch
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from prunekit.core.checkpoint import Checkpoint
+    from prunekit.hf.checkpoint import Checkpoint
 
 IGNORE = -100
 """In `targets`: nothing is predicted at this position."""

@@ -20,7 +20,7 @@ import pytest
 
 import prunekit.core.registry
 from prunekit.core import ModelFacts, Piece, Subset
-from prunekit.core.testing import toy_loss
+from prunekit.testing import toy_loss
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama3": {"model_type": "llama"},
@@ -77,9 +77,9 @@ def _sees_a_gpu() -> bool:
 def demo_tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    from prunekit.plugins.models.decoder import DEMO_MODELS
+    from prunekit.plugins.models.qwen3 import Qwen3
 
-    return AutoTokenizer.from_pretrained(DEMO_MODELS / "qwen3")
+    return AutoTokenizer.from_pretrained(Qwen3.demo)
 
 
 @pytest.fixture(scope="session")

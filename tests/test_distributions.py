@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prunekit.core.registry import KINDS
-from prunekit.workflows.new_plugin import new_plugin
+from prunekit.plugins.commands.new_plugin.new_plugin import new_plugin
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

@@ -62,9 +62,11 @@ def test_every_plugin_file_is_an_entry_point():
             assert module.__name__ in points
 
 
-def test_the_core_knows_no_plugin_workflow_or_command():
+def test_the_core_imports_nothing_else_of_prunekit():
     for path in set((ROOT / "core").rglob("*.py")) - set((ROOT / "core" / "prunekit").glob("*.py")):
-        assert not [m for m in imports(path) if re.match(r"prunekit\.(plugins|workflows|cli)", m)]
+        assert not [
+            m for m in imports(path) if re.match(r"prunekit\.(hf|engine|plugins|testing|cli)", m)
+        ]
 
 
 def test_searchers_know_nothing_of_torch():
@@ -74,7 +76,7 @@ def test_searchers_know_nothing_of_torch():
 
 def test_no_module_imports_torch_before_it_is_needed():
     heavy = {"torch", "transformers", "datasets", "lm_eval", "matplotlib", "jinja2", "ray"}
-    for folder in ("core", "plugins", "workflows", "cli"):
+    for folder in ("core", "hf", "engine", "plugins", "testing", "cli"):
         for path in (ROOT / folder).rglob("*.py"):
             assert not heavy & {m.split(".")[0] for m in imports(path, only_at_import=True)}, path
 
@@ -193,7 +195,7 @@ def test_the_python_of_the_readme_runs(place):
 
 
 def test_the_yaml_of_the_readme_is_a_configuration(tmp_path, registry):
-    from prunekit.workflows.config import parse_file
+    from prunekit.engine.config import parse_file
 
     (text,) = blocks("yaml")
     (tmp_path / "a.yaml").write_text(text)

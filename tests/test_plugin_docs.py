@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import prunekit.core.testing
+import prunekit.testing
 from prunekit.core import hookspecs, interfaces
 from prunekit.core.problem import Problem
 from prunekit.core.signals import SIGNALS
@@ -56,9 +56,9 @@ def test_every_hook_is_documented_by_its_signature():
 
 def test_every_check_is_documented_by_its_signature():
     everything = "\n".join(PAGES.values())
-    for name in prunekit.core.testing.__all__:
+    for name in prunekit.testing.__all__:
         if name.startswith("check_"):
-            assert f"`{signature(getattr(prunekit.core.testing, name))}`" in everything
+            assert f"`{signature(getattr(prunekit.testing, name))}`" in everything
 
 
 def test_every_field_that_plugins_see_is_on_a_page():
@@ -81,7 +81,7 @@ def test_whatever_an_interface_calls_optional_is_on_its_page():
 def test_every_snippet_runs(page, monkeypatch):
     if page == "tutorial.md":  # its files are installed and run by test_distributions.py
         return
-    monkeypatch.setattr("prunekit.core.testing.backends.SIGNALS", ["block_similarity"])
+    monkeypatch.setattr("prunekit.testing.backends.SIGNALS", ["block_similarity"])
     module = type(sys)("snippets")
     monkeypatch.setitem(sys.modules, "snippets", module)
     for block in blocks("python", PAGES[page]):

@@ -9,23 +9,29 @@ from pathlib import Path
 import pytest
 
 import prunekit.core
-import prunekit.core.testing
+import prunekit.hf
 import prunekit.plugins
+import prunekit.testing
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "plugins" / "compatibility.md").read_text(encoding="utf-8")
 
 
 def shared():
-    """What built-in plugins name in `__all__`, by module."""
-    found = pkgutil.walk_packages(prunekit.plugins.__path__, "prunekit.plugins.")
-    modules = [importlib.import_module(m.name) for m in found]
+    """What modules of built-in plugins, and of what they stand on, name in `__all__`."""
+    modules = [
+        importlib.import_module(m.name)
+        for package in (prunekit.hf, prunekit.plugins)
+        for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
     return {m.__name__: sorted(m.__all__) for m in modules if hasattr(m, "__all__")}
 
 
 PUBLIC = {
     "prunekit.core": prunekit.core.__all__,
-    "prunekit.core.testing": prunekit.core.testing.__all__,
+    "prunekit.hf": prunekit.hf.__all__,
+    "prunekit.testing": prunekit.testing.__all__,
+    "prunekit.core.testing": prunekit.testing.__all__,
     **shared(),
 }
 
@@ -43,7 +49,14 @@ def is_public(module, name):
     return name in PUBLIC.get(module, ())
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda p: p.stem)
+BUILT_IN = [
+    path
+    for kind in ("searchers", "objectives", "models", "backends")
+    for path in sorted((ROOT / "plugins" / kind).rglob("*.py"))
+]
+
+
+@pytest.mark.parametrize("path", BUILT_IN, ids=lambda p: p.stem)
 def test_built_in_plugins_import_what_is_public_and_their_own_kind(path):
     own = f"prunekit.plugins.{path.parent.name}."
     for module, name in imported(path):
@@ -51,7 +64,9 @@ def test_built_in_plugins_import_what_is_public_and_their_own_kind(path):
 
 
 EXAMPLES = [p for p in (ROOT / "examples").rglob("*.py")]
-TEMPLATES = sorted((ROOT / "workflows" / "plugin-templates").rglob("*.py.template"))
+TEMPLATES = sorted(
+    (ROOT / "plugins" / "commands" / "new_plugin" / "templates").rglob("*.py.template")
+)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
@@ -69,7 +84,7 @@ def test_templates_import_what_is_public(path, tmp_path):
 
 
 def test_the_page_names_what_is_public():
-    rows = re.findall(r"\| `(prunekit\.plugins[\w.]+)` \| (.*) \|", PAGE)
+    rows = re.findall(r"\| `(prunekit\.[\w.]+)` \| (.*) \|", PAGE)
     assert {module: sorted(re.findall(r"`(\w+)`", names)) for module, names in rows} == shared()
 
 

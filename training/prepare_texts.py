@@ -5,8 +5,8 @@
 TEXTS holds `english_novels_to1929.jsonl.gz` and `fairytales_278.jsonl.gz` (one book a line, with
 its `text`). WORK receives the tokenizer and the encoded training text for
 `train_demo_model.py`; the held-out passages and multiple-choice items go to
-`plugins/objectives/demo-data/` and `workflows/evaluation/demo-data/`. Whole books are held out, and
-every passage and item comes from a different place of them. Same input, same output.
+`plugins/objectives/demo-data/` and `plugins/commands/evaluate/demo-data/`. Whole books are held
+out, and every passage and item comes from a different place of them. Same input, same output.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ END_OF_TEXT = "<|endoftext|>"
 ROOT = Path(__file__).parents[1]
 DEMO_DATA = {
     "calibration": ROOT / "plugins" / "objectives" / "demo-data",
-    "evaluation": ROOT / "workflows" / "evaluation" / "demo-data",
+    "evaluation": ROOT / "plugins" / "commands" / "evaluate" / "demo-data",
 }
 
 

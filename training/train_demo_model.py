@@ -162,7 +162,7 @@ def next_token_loss(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
 
 def held_out_rows(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
     """The first 200 tokens of every embedded evaluation passage."""
-    file = ROOT / "workflows" / "evaluation" / "demo-data" / "evaluation-passages.jsonl"
+    file = ROOT / "plugins" / "commands" / "evaluate" / "demo-data" / "evaluation-passages.jsonl"
     texts = [json.loads(line)["text"] for line in file.open(encoding="utf-8")]
     return torch.tensor([tokenizer(text).input_ids[:200] for text in texts])
 

@@ -49,7 +49,7 @@ def build(name: str, folder: Path) -> None:
     import torch
     from transformers import AutoConfig
 
-    from prunekit.core.checkpoint import auto_class
+    from prunekit.hf.checkpoint import auto_class
 
     own = _own(name)
     kind = own.pop("model_type", name)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prunekit.workflows.exportable import Outlook
+    from prunekit.engine.exportable import Outlook
 
 N_BLOCKS = 6
 CALIBRATION = {"data": "demo", "samples": 2, "length": 24}
@@ -39,9 +39,9 @@ def outcome(folder: Path, removed: Sequence[int], work: Path) -> Outcome:
     import prunekit
     from prunekit.core.errors import CheckpointError
     from prunekit.core.registry import load as load_registry
-    from prunekit.workflows.config import parse
-    from prunekit.workflows.exportable import outlook
-    from prunekit.workflows.plan import resolve
+    from prunekit.engine.config import parse
+    from prunekit.engine.exportable import outlook
+    from prunekit.engine.plan import resolve
 
     given = {"searcher": "one-shot", "budget": len(removed), "ppl": CALIBRATION}
     given |= {"dtype": "float32", "device": "cpu"}
@@ -107,7 +107,7 @@ def load(folder: Path) -> Any:
     import torch
     from transformers import AutoConfig
 
-    from prunekit.core.checkpoint import auto_class
+    from prunekit.hf.checkpoint import auto_class
 
     config = AutoConfig.from_pretrained(folder)
     model, report = auto_class(config).from_pretrained(
@@ -177,7 +177,7 @@ def check_checkpoint(folder: Path, dense: Any, removed: Collection[int]) -> None
     import torch
     from transformers import GenerationConfig
 
-    from prunekit.core.proof import probe
+    from prunekit.hf.proof import probe
 
     model = load(folder)
     ids = probe(24).input_ids

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prunekit.workflows.evaluate import evaluate as evaluate
-    from prunekit.workflows.export import export as export
-    from prunekit.workflows.latency import latency as latency
-    from prunekit.workflows.list_plugins import list_plugins as list_plugins
-    from prunekit.workflows.new_plugin import new_plugin as new_plugin
-    from prunekit.workflows.report import report as report
-    from prunekit.workflows.search import search as search
-    from prunekit.workflows.show import show as show
-    from prunekit.workflows.study import study as study
+    from prunekit.plugins.commands.evaluate.evaluate import evaluate as evaluate
+    from prunekit.plugins.commands.export.export import export as export
+    from prunekit.plugins.commands.latency.latency import latency as latency
+    from prunekit.plugins.commands.list_plugins.listing import list_plugins as list_plugins
+    from prunekit.plugins.commands.new_plugin.new_plugin import new_plugin as new_plugin
+    from prunekit.plugins.commands.report.writing import report as report
+    from prunekit.plugins.commands.search.search import search as search
+    from prunekit.plugins.commands.show.show import show as show
+    from prunekit.plugins.commands.study.run import study as study
 
 __all__ = [
     "evaluate",
@@ -29,6 +29,7 @@ __all__ = [
     "show",
     "study",
 ]
+_MODULES = {"list_plugins": "listing", "report": "writing", "study": "run"}
 
 
 def __getattr__(name: str) -> Any:
@@ -37,4 +38,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'prunekit' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"prunekit.workflows.{name}"), name)
+    module = import_module(f"prunekit.plugins.commands.{name}.{_MODULES.get(name, name)}")
+    return getattr(module, name)

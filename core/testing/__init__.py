@@ -1,21 +1,11 @@
-"""Checks that a plugin's author runs in one line of a test.
+"""The old name of `prunekit.testing`, kept until version 0.3."""
 
-Each raises ContractError, an AssertionError, whose message says which promise was broken and what
-to change. The built-in plugins are held to the same checks.
-"""
+import warnings
+from importlib import import_module
+from typing import Any
 
-from prunekit.core.testing.adapters import check_adapter
-from prunekit.core.testing.backends import check_backend
-from prunekit.core.testing.contract import ContractError
-from prunekit.core.testing.objectives import check_objective
-from prunekit.core.testing.searchers import check_searcher
-from prunekit.core.testing.toys import toy_loss
+warnings.warn("prunekit.core.testing is now prunekit.testing", DeprecationWarning, stacklevel=2)
 
-__all__ = [
-    "ContractError",
-    "check_adapter",
-    "check_backend",
-    "check_objective",
-    "check_searcher",
-    "toy_loss",
-]
+
+def __getattr__(name: str) -> Any:
+    return getattr(import_module("prunekit.testing"), name)

@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from types import FrameType
 from typing import Any
 
-from prunekit.core import ConfigError, PrunekitError, first_line
+from prunekit.core import ConfigError, PrunekitError
+from prunekit.hf import first_line
 
 LOCAL, AUTO = "local", "auto"
 HOST_AND_PORT = re.compile(r"[^/\s]+:\d{1,5}")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from prunekit.core import ConfigError, ModelFacts, PrunekitError, Spec, first_line
+from prunekit.core import ConfigError, ModelFacts, PrunekitError, Spec
+from prunekit.hf import first_line
 from prunekit.plugins.backends.ray_cluster import check_alive, lifelines
 from prunekit.plugins.backends.ray_replica import Replica
 

@@ -18,9 +18,8 @@ from prunekit.core import (
     PrefixMeter,
     Spec,
     Subset,
-    first_line,
-    load_adapter,
 )
+from prunekit.hf import first_line, load_adapter
 
 
 class Replica:

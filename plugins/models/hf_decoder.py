@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from prunekit.core import auto_class, hookimpl
-from prunekit.plugins.models.decoder import DecoderAdapter
+from prunekit.core import hookimpl
+from prunekit.hf import auto_class
+from prunekit.hf.decoder import DecoderAdapter
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

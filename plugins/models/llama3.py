@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from prunekit.core import hookimpl
-from prunekit.plugins.models.decoder import DEMO_MODELS
-from prunekit.plugins.models.llama_like import LlamaLike, rope_kind
+from prunekit.hf.llama_like import LlamaLike, rope_kind
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -16,7 +16,7 @@ class Llama3(LlamaLike):
     """Llama checkpoints with plain rotary embeddings: Llama 3, and Llama 2 and its kin too."""
 
     name: ClassVar[str] = "llama3"
-    demo = DEMO_MODELS / "llama3"
+    demo = Path(__file__).parent / "demo-models" / "llama3"
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from prunekit.core import hookimpl
-from prunekit.plugins.models.decoder import DEMO_MODELS
-from prunekit.plugins.models.llama_like import LlamaLike, rope_kind
+from prunekit.hf.llama_like import LlamaLike, rope_kind
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -16,7 +16,7 @@ class Llama31(LlamaLike):
     """Llama checkpoints with llama3-scaled rotary embeddings: Llama 3.1 to 3.3."""
 
     name: ClassVar[str] = "llama31"
-    demo = DEMO_MODELS / "llama31"
+    demo = Path(__file__).parent / "demo-models" / "llama31"
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from prunekit.core import hookimpl
-from prunekit.plugins.models.decoder import DEMO_MODELS
-from prunekit.plugins.models.llama_like import LlamaLike
+from prunekit.hf.llama_like import LlamaLike
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -16,7 +16,7 @@ class Qwen3(LlamaLike):
     """Qwen3 checkpoints, dense ones, with or without sliding-window layers."""
 
     name: ClassVar[str] = "qwen3"
-    demo = DEMO_MODELS / "qwen3"
+    demo = Path(__file__).parent / "demo-models" / "qwen3"
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:

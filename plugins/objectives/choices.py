@@ -5,17 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from prunekit.core import (
-    IGNORE,
-    Batch,
-    Beginning,
-    ConfigError,
-    Output,
-    Sample,
-    first_tokens,
-    option,
-    plain_tokens,
-)
+from prunekit.core import IGNORE, Batch, ConfigError, Output, Sample, option
+from prunekit.hf import Beginning, first_tokens, plain_tokens
 from prunekit.plugins.objectives.item import Item
 from prunekit.plugins.objectives.items import NAMES, disjoint_draws_of_items, load_items
 from prunekit.plugins.objectives.rows import check_data

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from prunekit.core import ConfigError, file_rows, guarded, hub_rows
+from prunekit.core import ConfigError
+from prunekit.hf import file_rows, guarded, hub_rows
 from prunekit.plugins.objectives.columns import item_of_columns
 from prunekit.plugins.objectives.commonsense import is_commonsense, item_of_instruction
 from prunekit.plugins.objectives.item import Item

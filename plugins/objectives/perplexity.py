@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from prunekit.core import Batch, Output, hookimpl, negative_log_likelihood, perplexity
+from prunekit.core import Batch, Output, hookimpl
+from prunekit.hf import negative_log_likelihood, perplexity
 from prunekit.plugins.objectives.windows import TextWindows
 
 if TYPE_CHECKING:

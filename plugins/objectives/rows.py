@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from prunekit.core import ConfigError, check_file, file_rows
+from prunekit.core import ConfigError
+from prunekit.hf import check_file, file_rows
 
 DEMO_DATA = Path(__file__).parent / "demo-data"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from prunekit.core import file_rows, hub_rows, is_plain_text, text_column
+from prunekit.hf import file_rows, hub_rows, is_plain_text, text_column
 from prunekit.plugins.objectives.rows import (
     demo_rows,
     disjoint_draws,

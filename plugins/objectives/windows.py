@@ -7,15 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
-from prunekit.core import (
-    IGNORE,
-    Beginning,
-    ConfigError,
-    Sample,
-    first_tokens,
-    option,
-    plain_tokens,
-)
+from prunekit.core import IGNORE, ConfigError, Sample, option
+from prunekit.hf import Beginning, first_tokens, plain_tokens
 from prunekit.plugins.objectives.rows import check_data
 from prunekit.plugins.objectives.texts import NAMES, Texts, disjoint_draws_of_texts, open_texts
 

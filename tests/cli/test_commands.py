@@ -76,7 +76,7 @@ def test_quiet_leaves_the_result_alone(prunekit, tiny_model):
 def test_what_cannot_be_saved_at_the_end_can_be_written_elsewhere(
     prunekit, tiny_model, monkeypatch
 ):
-    from prunekit.workflows import export
+    from prunekit.plugins.commands.export import export
 
     def full(*given):
         raise OSError(28, "No space left on device")

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from prunekit.cli.latency import show_latency
-from prunekit.workflows.latency import PEAK, LatencyResult
-from prunekit.workflows.turns import Spread, Timed, Workload
+from prunekit.plugins.commands.latency.command import show_latency
+from prunekit.plugins.commands.latency.latency import PEAK, LatencyResult
+from prunekit.plugins.commands.latency.turns import Spread, Timed, Workload
 
 SHORT = ["--prompt-length", 8, "--new-tokens", 2, "--repeats", 2]
 

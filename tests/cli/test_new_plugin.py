@@ -8,7 +8,7 @@ import pytest
 from prunekit.core.options import options_of
 from prunekit.core.plugin_checks import RESERVED
 from prunekit.core.registry import KINDS
-from prunekit.workflows.config import Settings
+from prunekit.engine.config import Settings
 
 
 @pytest.mark.parametrize("kind", KINDS)

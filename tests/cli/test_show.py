@@ -104,7 +104,7 @@ def test_a_journal(prunekit, run):
 
 
 def test_options_without_a_value_are_not_shown(prunekit, tmp_path):
-    from prunekit.core.journal import Journal
+    from prunekit.engine.journal import Journal
 
     about = {"weights": "abc", "objective": "some.Mine", "options": {"samples": None, "seed": 0}}
     Journal(tmp_path / "journals" / "a", about).append([(frozenset({1}), (0, 1), ((1.0,), (1.0,)))])

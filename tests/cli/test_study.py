@@ -144,7 +144,7 @@ def test_a_dry_run_foretells_signals_that_cannot_be_had(prunekit, file):
 
 
 def test_a_dry_run_says_where_it_was_cut_off(prunekit, file, monkeypatch):
-    monkeypatch.setattr("prunekit.workflows.study.rehearsal.MOST_SUBSETS", 3)
+    monkeypatch.setattr("prunekit.plugins.commands.study.rehearsal.MOST_SUBSETS", 3)
     out = prunekit("study", file, "--dry-run")[1]
     assert re.search(r"tiny +\d+ +>\d+ +>\d+ +>\d+ +>\d+ +>\d+", out)
 
@@ -170,8 +170,8 @@ def test_a_dry_run_refuses_an_evaluation_of_what_is_not_there(prunekit, file, wr
 
 
 def test_several_processes_are_said_before_anything_else(prunekit, file, monkeypatch):
-    import prunekit.cli.study as command
-    from prunekit.workflows.study import run
+    import prunekit.plugins.commands.study.command as command
+    from prunekit.plugins.commands.study import run
 
     taken = []
 

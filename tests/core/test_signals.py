@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from prunekit.core import DENSE, ConfigError, PluginError, Problem
-from prunekit.core.batching import batches_of
 from prunekit.core.interfaces import Spec
-from prunekit.core.loading import load_adapter
 from prunekit.core.prefix import PrefixMeter
-from prunekit.core.proof import probe
 from prunekit.core.signals import SIGNALS, block_similarity, made_up_signals, needs_of
+from prunekit.hf.batching import batches_of
+from prunekit.hf.loading import load_adapter
+from prunekit.hf.proof import probe
 from prunekit.plugins.objectives.margin import Margin
 from prunekit.plugins.objectives.perplexity import Perplexity
 

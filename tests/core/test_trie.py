@@ -6,8 +6,8 @@ import random
 import pytest
 
 from prunekit.core.problem import DENSE, Problem
-from prunekit.core.rehearsal import made_up_loss, rehearse
 from prunekit.core.trie import block_runs, block_runs_alone, walk
+from prunekit.engine.rehearsal import made_up_loss, rehearse
 from prunekit.plugins.searchers.greedy import Greedy
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from prunekit.core.registry import load
-from prunekit.core.testing import check_adapter, check_backend, check_objective, check_searcher
+from prunekit.testing import check_adapter, check_backend, check_objective, check_searcher
 
 BUILT_IN = [e for e in load().entries if e.source == "prunekit"]
 

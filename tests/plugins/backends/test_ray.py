@@ -16,9 +16,9 @@ import pytest
 
 import prunekit
 from prunekit.core import CheckpointError, ConfigError, PluginError, PrunekitError, Spec
-from prunekit.core.batching import batches_of
-from prunekit.core.journal import Journal
-from prunekit.core.ledger import Ledger
+from prunekit.engine.journal import Journal
+from prunekit.engine.ledger import Ledger
+from prunekit.hf.batching import batches_of
 from prunekit.plugins.backends import ray_cluster, ray_fleet
 from prunekit.plugins.backends.local import Local
 from prunekit.plugins.backends.ray_backend import OnRay

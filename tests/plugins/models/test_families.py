@@ -8,13 +8,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from prunekit.core import CheckpointError, ConfigError, UnfitModel
-from prunekit.core.batching import batches_of
-from prunekit.core.checkpoint import Checkpoint
 from prunekit.core.interfaces import Spec
-from prunekit.core.loading import choose_adapter, load_adapter
 from prunekit.core.prefix import PrefixMeter
-from prunekit.core.proof import probe, prove
 from prunekit.core.signals import gate_gradients
+from prunekit.hf.batching import batches_of
+from prunekit.hf.checkpoint import Checkpoint
+from prunekit.hf.loading import choose_adapter, load_adapter
+from prunekit.hf.proof import probe, prove
 from prunekit.plugins.objectives.perplexity import Perplexity
 from prunekit.plugins.searchers.one_shot import OneShot
 
@@ -95,9 +95,9 @@ def test_batch_size_changes_a_loss_by_rounding_only(tiny_model, registry, demo_t
 def test_block_forwards_of_one_shot_are_counted(
     n_blocks, tiny_model, registry, demo_tokenizer, tmp_path, monkeypatch
 ):
-    from prunekit.core.journal import Journal
-    from prunekit.core.ledger import Ledger
     from prunekit.core.problem import Problem
+    from prunekit.engine.journal import Journal
+    from prunekit.engine.ledger import Ledger
 
     folder = tiny_model("llama3", n_blocks=n_blocks, hidden_size=8, intermediate_size=8)
     objective = Perplexity(data="demo", samples=3, length=8)
@@ -167,7 +167,7 @@ def test_two_families_that_claim_a_model_are_named(install, tiny_model):
     install(
         "prunekit-rival",
         "from prunekit.core import hookimpl\n"
-        "from prunekit.plugins.models.decoder import DecoderAdapter\n"
+        "from prunekit.hf.decoder import DecoderAdapter\n"
         "class Rival(DecoderAdapter):\n    'Claims all.'\n    name = 'rival'\n"
         "    @classmethod\n    def handles(cls, config): return 2\n"
         "@hookimpl\ndef prunekit_models(): return [Rival]\n",
@@ -261,7 +261,7 @@ def test_a_gpu_that_only_emulates_bfloat16_takes_float32(monkeypatch, in_hardwar
     import contextlib
     from types import SimpleNamespace
 
-    from prunekit.plugins.models.reading import resolve_dtype
+    from prunekit.hf.reading import resolve_dtype
 
     def supported(including_emulation=True):
         return in_hardware or including_emulation

@@ -6,7 +6,8 @@ import json
 import pytest
 from tokenizers.processors import TemplateProcessing
 
-from prunekit.core import IGNORE, ConfigError, first_tokens
+from prunekit.core import IGNORE, ConfigError
+from prunekit.hf import first_tokens
 from prunekit.plugins.objectives.divergence import Divergence
 from prunekit.plugins.objectives.margin import Margin
 from prunekit.plugins.objectives.perplexity import Perplexity

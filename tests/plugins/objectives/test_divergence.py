@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from prunekit.core import DENSE
-from prunekit.core.batching import batches_of
 from prunekit.core.interfaces import Spec
-from prunekit.core.loading import load_adapter
 from prunekit.core.prefix import PrefixMeter
+from prunekit.hf.batching import batches_of
+from prunekit.hf.loading import load_adapter
 from prunekit.plugins.objectives.divergence import Divergence
 
 REMOVED = frozenset({2, 5})

@@ -8,9 +8,9 @@ from prunekit.plugins.objectives.perplexity import Perplexity
 
 @pytest.fixture
 def tokenizer():
-    from prunekit.core.checkpoint import find
     from prunekit.core.interfaces import Spec
     from prunekit.core.registry import load
+    from prunekit.hf.checkpoint import find
 
     return find(Spec("demo:qwen3"), load()).tokenizer()
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from prunekit.core import IGNORE, ConfigError
-from prunekit.core.batching import batches_of
 from prunekit.core.interfaces import Spec
-from prunekit.core.loading import load_adapter
 from prunekit.core.measurement import Measurement, loss_of
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
+from prunekit.hf.batching import batches_of
+from prunekit.hf.loading import load_adapter
 from prunekit.plugins.objectives.items import load_items
 from prunekit.plugins.objectives.margin import Margin
 

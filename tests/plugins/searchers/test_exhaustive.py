@@ -28,7 +28,7 @@ def test_too_many_subsets_are_refused_with_their_number_and_the_time():
 
 def test_it_refuses_before_a_model_is_loaded(tmp_path, tiny_model, monkeypatch):
     import prunekit
-    from prunekit.workflows import search
+    from prunekit.plugins.commands.search import search
 
     monkeypatch.setattr(search, "open_session", None)
     with pytest.raises(ConfigError, match="would measure 56 subsets"):

@@ -1,0 +1,96 @@
+"""Whether calibration samples begin with a beginning-of-text token, and how much that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
+from prunekit.core.measurement import mean_loss
+from prunekit.core.prefix import PrefixMeter
+from prunekit.core.problem import DENSE
+from prunekit.hf.batching import batches_of
+from prunekit.hf.likelihood import negative_log_likelihood
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+TOKENS = 1024
+"""As many are tried, or the first sample where it is longer."""
+MUCH = 0.5
+"""Nats per token from which a difference is worth a remark."""
+
+
+def begins_with(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase) -> str:
+    """The beginning-of-text token where every row of every sample begins with it, else nothing."""
+    bos = tokenizer.bos_token_id
+    if bos is None or not all((sample["input_ids"][:, 0] == bos).all() for sample in samples):
+        return ""
+    return str(tokenizer.bos_token)
+
+
+def remark_on_bos(
+    adapter: ModelAdapter,
+    objective: Objective,
+    samples: Sequence[Sample],
+    tokenizer: PreTrainedTokenizerBase,
+) -> str:
+    """One line where the dense model's loss depends much on the token, else nothing.
+
+    Nothing is tried with an objective that has no option `add_bos`.
+    """
+    bos = tokenizer.bos_token_id
+    if bos is None or not hasattr(objective, "add_bos"):
+        return ""
+    has = bool(begins_with(samples, tokenizer))
+    with_it, without = (_loss(adapter, batch) for batch in _both(samples, bos, has))
+    if not abs(with_it - without) > MUCH:
+        return ""
+    flag, word = f"--{objective.name}.add-bos", tokenizer.bos_token
+    cure = "" if has == (with_it < without) else f"; try {flag} {'none' if has else 'every'}"
+    return (
+        f"{objective.name}: samples begin with{'' if has else 'out'} {word}; the dense model loses "
+        f"{with_it:.2f} nats per token with it and {without:.2f} without{cure}"
+    )
+
+
+def _both(samples: Sequence[Sample], bos: int, has: bool) -> tuple[Batch, Batch]:
+    """The first samples with the token and without, of which the same tokens are predicted.
+
+    Where it is put before them they lose their last token, so that none becomes longer.
+    """
+    import torch
+
+    (batch, *_) = batches_of(samples, TOKENS)
+    body = slice(1, None) if has else slice(None, -1)
+    ids, targets = batch.input_ids[:, body], batch.targets[:, body]
+    mask = batch.attention_mask[:, body]
+    column = torch.ones_like(batch.input_ids[:, :1])
+    more_ids, more_mask, more_targets = (
+        torch.cat([column * first, rest], 1)
+        for first, rest in ((bos, ids), (1, mask), (IGNORE, targets))
+    )
+    rows = torch.arange(len(ids))
+    with_it = Batch(more_ids, more_mask, more_targets, rows, len(rows))
+    return with_it, Batch(ids, mask, targets, rows, len(rows))
+
+
+class _Likelihood:
+    """How likely the model finds every row, whatever the objective makes of that."""
+
+    name: ClassVar[str] = "likelihood"
+    unit: ClassVar[str] = "nats per token"
+
+    def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Sample]:
+        """None: the batches are there already."""
+        return ()
+
+    def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Summed negative log-likelihood and number of predicted tokens of each row."""
+        return negative_log_likelihood(output, batch)
+
+
+def _loss(adapter: ModelAdapter, batch: Batch) -> float:
+    (piece,) = PrefixMeter(adapter, _Likelihood(), [batch]).measure([[DENSE]])
+    return mean_loss(piece.sums, piece.weights)

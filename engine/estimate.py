@@ -1,0 +1,73 @@
+"""What a search will cost, before it is paid."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from prunekit.core.errors import PrunekitError
+from prunekit.core.interfaces import Batch, Meter, Objective, Sample
+from prunekit.engine.exportable import outlook
+from prunekit.engine.opening import calibration_samples
+from prunekit.engine.plan import Plan, check_searcher
+from prunekit.engine.rehearsal import Cost, rehearse
+from prunekit.engine.speed import measure_speed
+from prunekit.engine.watched import open_meter
+from prunekit.hf.batching import batches_of
+from prunekit.hf.loading import resolve_device
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Counts from a rehearsal; seconds where one batch could be timed, else why it could not."""
+
+    cost: Cost
+    seconds: float | None
+    no_seconds_because: str = ""
+    checkpoint: str = ""
+    """which removals cannot be written as a checkpoint, and why; empty if all can"""
+
+    def to_json(self) -> str:
+        """JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+
+def estimate(plan: Plan) -> Estimate:
+    """Rehearse the search, and time two variants on one batch where the weights are at hand."""
+    resolve_device(plan.spec.device)
+    check_searcher(plan)
+    cost = rehearse(plan.searcher, plan.problem, also=plan.measured_first)
+    whole = cost.under(len(plan.parts))
+    remark = outlook(plan).remark
+    if not plan.checkpoint.is_folder:
+        return Estimate(whole, None, "the weights would have to be fetched", remark)
+    try:
+        return Estimate(whole, _seconds(plan, cost), checkpoint=remark)
+    except PrunekitError as error:
+        return Estimate(whole, None, str(error), remark)
+
+
+def _seconds(plan: Plan, cost: Cost) -> float:
+    seconds = 0.0
+    for objective, _ in plan.parts:
+        samples = calibration_samples(plan, objective)
+        with first_batch(plan, objective, samples) as (meter, batches):
+            speed = measure_speed(meter, batches=1, of=len(batches))
+            seconds += speed.seconds(cost.block_runs, cost.measured)
+    return seconds
+
+
+@contextmanager
+def first_batch(
+    plan: Plan, objective: Objective, samples: Sequence[Sample]
+) -> Iterator[tuple[Meter, Sequence[Batch]]]:
+    """Load the model to measure the first batch of an objective; with it come all batches."""
+    batches = batches_of(samples, plan.spec.tokens_per_forward)
+    meter = open_meter(plan.backend, plan.spec, objective, batches[:1])
+    try:
+        yield meter, batches
+    finally:
+        meter.close()

@@ -1,0 +1,168 @@
+"""Open a model and an objective for measuring: calibration set, meter, journal."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.blame import blaming
+from prunekit.core.errors import ConfigError, Remark
+from prunekit.core.interfaces import Batch, Meter, Objective, Sample
+from prunekit.core.options import values_of
+from prunekit.core.problem import DENSE
+from prunekit.engine.bos import begins_with, remark_on_bos
+from prunekit.engine.journal import Journal
+from prunekit.engine.ledger import Ledger
+from prunekit.engine.mixing import MixedSession
+from prunekit.engine.plan import Plan
+from prunekit.engine.rounding import arrangement, shapes
+from prunekit.engine.session import Session, SingleSession
+from prunekit.engine.watched import open_meter
+from prunekit.hf.batching import batches_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@contextmanager
+def open_session(
+    plan: Plan,
+    workdir: Path,
+    on_measured: Callable[[float], None] = lambda subsets: None,
+    on_written: Callable[[], None] = lambda: None,
+) -> Iterator[Session]:
+    """Load the model and everything measured of it before; close it at the end.
+
+    `on_measured` and `on_written` are told of progress as a Ledger tells it. Warns with a Remark,
+    once for each journal, where much depends on how the calibration samples begin.
+    ConfigError where a calibration sample is longer than the model's context.
+    """
+    with ExitStack() as stack:
+        sessions = [
+            stack.enter_context(_open_part(plan, objective, workdir, on_measured, on_written))
+            for objective, _ in plan.parts
+        ]
+        if plan.is_mix:
+            yield MixedSession(sessions, [weight for _, weight in plan.parts])
+        else:
+            yield sessions[0]
+
+
+@contextmanager
+def _open_part(
+    plan: Plan,
+    objective: Objective,
+    workdir: Path,
+    on_measured: Callable[[float], None],
+    on_written: Callable[[], None],
+) -> Iterator[SingleSession]:
+    tokenizer = plan.checkpoint.tokenizer()
+    samples = _samples(plan, objective, tokenizer)
+    batches = batches_of(samples, plan.spec.tokens_per_forward)
+    meter = open_meter(plan.backend, plan.spec, objective, batches)
+    try:
+        describes = _describe(objective, meter, samples, batches)
+        folder = workdir / "journals" / _digest(describes)
+        journal = Journal(folder, describes, meter.facts.n_blocks, len(samples))
+        ledger = Ledger(meter, batches, journal, on_measured, on_written)
+        session = SingleSession(objective, meter, ledger, begins_with(samples, tokenizer))
+        if remark := _remark(session, samples, tokenizer):
+            warnings.warn(remark, Remark, stacklevel=2)
+        yield session
+    finally:
+        meter.close()
+
+
+def _remark(
+    session: SingleSession, samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase
+) -> str:
+    """What a user should know, where nothing was measured yet and the model is in this process."""
+    is_known = session.ledger.journal.recall(DENSE, len(samples)) is not None
+    if is_known or session.adapter is None:
+        return ""
+    return remark_on_bos(session.adapter, session.objective, samples, tokenizer)
+
+
+def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
+    """The samples of an objective; ConfigError where one does not fit into the model's context."""
+    return _samples(plan, objective, plan.checkpoint.tokenizer())
+
+
+def _samples(
+    plan: Plan, objective: Objective, tokenizer: PreTrainedTokenizerBase
+) -> Sequence[Sample]:
+    with blaming("objective", objective):
+        samples = list(objective.calibration_set(tokenizer))
+        longest = max(map(_length, samples), default=0)
+    _check_length(longest, objective, plan.context_length)
+    return samples
+
+
+def _describe(
+    objective: Objective, meter: Meter, samples: Sequence[Sample], batches: Sequence[Batch]
+) -> dict[str, Any]:
+    """Everything that changes a loss; searcher, seed and budget do not."""
+    return {
+        **meter.facts.fingerprint,
+        "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
+        "code": _digest_code(type(objective)),
+        "options": values_of(objective),
+        "calibration": _digest_samples(samples),
+        **arrangement(meter.facts.fingerprint, shapes(batches)),
+    }
+
+
+def _digest(describes: Mapping[str, Any]) -> str:
+    """A name for a journal's folder."""
+    text = repr(sorted(describes.items()))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _digest_code(cls: type) -> str:
+    """Of the modules that define a class and its bases: what was edited since measures anew.
+
+    A class that was typed into an interpreter has no module to read, and is known by its name.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for name in [base.__module__ for base in cls.__mro__ if base is not object]:
+        path = getattr(sys.modules.get(name), "__file__", None)
+        if path is not None:
+            digest.update(Path(path).read_bytes())
+    return digest.hexdigest()
+
+
+def _digest_samples(samples: Sequence[Sample]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for sample in samples:
+        for name in sorted(sample):
+            digest.update(f"{name}{tuple(sample[name].shape)}".encode())
+            digest.update(sample[name].cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _length(sample: Sample) -> int:
+    ids, targets = (list(sample[name].shape) for name in ("input_ids", "targets"))
+    if ids != targets or len(ids) != 2:
+        raise ValueError(
+            f"`input_ids` and `targets` of a sample must both be [rows, length], not {ids} and "
+            f"{targets}"
+        )
+    return ids[1]
+
+
+def _check_length(longest: int, objective: Objective, context_length: int | None) -> None:
+    name = objective.name
+    if not longest:
+        raise ConfigError(f"the objective {name!r} found no calibration sample; look at its data")
+    if context_length is not None and longest > context_length:
+        has_length = "length" in values_of(objective)
+        cure = f"lower --{name}.length" if has_length else f"leave long ones out of --{name}.data"
+        raise ConfigError(
+            f"a calibration sample has {longest:,} tokens, the model's context holds "
+            f"{context_length:,}; {cure}"
+        )

@@ -1,0 +1,192 @@
+"""A configuration with every default filled in and every plugin made; no weight is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.driver import check_problem
+from prunekit.core.errors import ConfigError
+from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
+from prunekit.core.options import build, values_of
+from prunekit.core.problem import Problem, Subset, blocks_in, single_removals
+from prunekit.core.registry import Entry, Registry
+from prunekit.core.signals import check_differentiable, check_mixed, needs_of
+from prunekit.engine.config import SearchConfig, Settings, chosen_plugins, merge
+from prunekit.engine.periods import PeriodSearch
+from prunekit.hf.checkpoint import DEMO, Checkpoint, context_length, find
+from prunekit.hf.layer_fields import block_count
+from prunekit.hf.loading import choose_adapter
+from prunekit.hf.patterns import Pattern, kinds_of_blocks, pattern_of
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+DEFAULT_DEMO = "qwen3"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is needed to search."""
+
+    config: SearchConfig
+    spec: Spec
+    checkpoint: Checkpoint
+    searcher: Searcher
+    objective: Any
+    """an Objective, or one that is made of `parts`"""
+    parts: tuple[tuple[Objective, float], ...]
+    """the objectives that it is made of, with their weights; by itself it is its only part"""
+    backend: Backend
+    problem: Problem
+    family: Entry
+    model_config: PretrainedConfig
+    pattern: Pattern | None = None
+    """of the model's blocks, if they follow one"""
+    to_save: bool = False
+    """whether the result is to be written as a checkpoint"""
+    remark: str = ""
+    """what the user has to know before the search begins"""
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that the model takes at most; None where its configuration sets no limit."""
+        return context_length(self.model_config)
+
+    @property
+    def is_mix(self) -> bool:
+        """Whether the objective is made of others, or of one other."""
+        return self.parts[0][0] is not self.objective
+
+    @property
+    def measured_first(self) -> list[Subset]:
+        """What is measured of a mix before anything is asked: it tells the units of its parts."""
+        return single_removals(self.problem.n_blocks) if self.is_mix else []
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        s = self.config.settings
+        words = f"{s.searcher}-{s.objective}-k{self.problem.budget}".replace(":", "-")
+        return f"{words}-{self.config.digest()}"
+
+
+def resolve(
+    config: SearchConfig, registry: Registry, model_config: PretrainedConfig | None = None
+) -> Plan:
+    """Find the model and make the plugins. Raises ConfigError or CheckpointError.
+
+    `model_config` is the model's configuration, where it was read before.
+    """
+    settings = with_full_model_name(config.settings)
+    chosen = chosen_plugins(settings, config.options, registry)
+    made = {name: _make(name, entry, config, settings) for name, entry in chosen.items()}
+    spec = spec_of(settings)
+    checkpoint = find(spec, registry)
+    model_config = model_config or checkpoint.config()
+    pattern = pattern_of(model_config)
+    period = _period(pattern, model_config) if settings.keep_pattern else 1
+    problem = _problem(settings, block_count(model_config), period)
+    searcher = made[settings.searcher]
+    options = {name: values_of(plugin) for name, plugin in made.items()}
+    return Plan(
+        config=SearchConfig(
+            dataclasses.replace(settings, budget=problem.budget),
+            {name: values for name, values in options.items() if values},
+        ),
+        spec=spec,
+        checkpoint=checkpoint,
+        searcher=PeriodSearch(searcher, period) if period > 1 else searcher,
+        objective=made[settings.objective],
+        parts=_parts(made[settings.objective], made),
+        backend=made[settings.backend],
+        problem=problem,
+        family=choose_adapter(model_config, settings.adapter, registry),
+        model_config=model_config,
+        pattern=pattern,
+    )
+
+
+def _period(pattern: Pattern | None, config: PretrainedConfig) -> int:
+    """The blocks that go together; ConfigError where blocks differ and follow no pattern."""
+    if pattern is None and (differing := kinds_of_blocks(config)):
+        raise ConfigError(
+            f"keep_pattern: the blocks of this model differ ({', '.join(differing)}), but their "
+            "kinds do not repeat; leave it out",
+            ("keep_pattern",),
+        )
+    return pattern.period if pattern else 1
+
+
+def check_searcher(plan: Plan) -> None:
+    """ConfigError where the searcher can be known to fail, before anything is loaded.
+
+    That is where the problem is none for it, and where it needs what the objective cannot give.
+    """
+    check_problem(plan.searcher, plan.problem)
+    needs = needs_of(plan.searcher)
+    if plan.is_mix:
+        check_mixed(needs)
+    for objective, _ in plan.parts:
+        check_differentiable(objective, needs)
+
+
+def with_full_model_name(settings: Settings) -> Settings:
+    """`demo` is one of the embedded models, and a folder the same one from everywhere.
+
+    ConfigError for an empty name, as a variable of a shell gives it that was never set.
+    """
+    model = "demo" if settings.model is None else settings.model
+    if not model.strip():
+        raise ConfigError(f"--model {model!r}: expected a folder, OWNER/NAME, or demo")
+    if model == "demo":
+        model = DEMO + DEFAULT_DEMO
+    elif (folder := Path(model).expanduser()).is_dir():
+        model = str(folder.resolve())
+    return dataclasses.replace(settings, model=model)
+
+
+def spec_of(settings: Settings) -> Spec:
+    """What a worker needs to load the model."""
+    settings = with_full_model_name(settings)
+    names = [f.name for f in dataclasses.fields(Spec)]
+    return Spec(**{name: getattr(settings, name) for name in names})
+
+
+def _make(name: str, entry: Entry, config: SearchConfig, settings: Settings) -> Any:
+    demo = (settings.model or DEMO).startswith(DEMO)
+    defaults = getattr(entry.cls, "demo_options", {}) if demo else {}
+    return build(entry.cls, merge(defaults, config.options.get(name, {})), name)
+
+
+def _parts(objective: Any, made: dict[str, Any]) -> tuple[tuple[Objective, float], ...]:
+    if not hasattr(objective, "parts_by_name"):
+        return ((objective, 1.0),)
+    return tuple((made[name], weight) for name, weight in objective.parts_by_name().items())
+
+
+def _problem(settings: Settings, n_blocks: int, period: int) -> Problem:
+    """The question put to the searcher; by default a quarter goes, in whole periods."""
+    first, last = settings.protect_first, settings.protect_last
+    ends = frozenset(i for i in range(n_blocks) if i < first or i >= n_blocks - last)
+    protected = ends | _protected(settings.protect, n_blocks)
+    quarter = max(period, n_blocks // 4 // period * period)
+    budget = quarter if settings.budget is None else settings.budget
+    return Problem(n_blocks, budget, protected, settings.seed)
+
+
+def _protected(text: str | None, n_blocks: int) -> Subset:
+    """The blocks that are protected by number; ConfigError where the model has no such block."""
+    try:
+        blocks = frozenset(blocks_in(text or "none"))
+    except ValueError:
+        raise ConfigError(
+            f"protect {text!r}: expected block numbers, counted from 0, as 2,5", ("protect",)
+        ) from None
+    if not blocks <= set(range(n_blocks)):
+        raise ConfigError(
+            f"protect {text}: this model has blocks 0 to {n_blocks - 1}", ("protect",)
+        )
+    return blocks

@@ -1,0 +1,106 @@
+"""What a written checkpoint says about its own making: `prunekit.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.interfaces import ModelFacts
+from prunekit.core.problem import Subset
+from prunekit.engine.config import SearchConfig, Settings
+from prunekit.engine.escaping import shell_word
+from prunekit.engine.result import check_result
+from prunekit.engine.stored import check_kept, check_removed, read_stored
+from prunekit.engine.versions import versions
+
+SCHEMA = 1
+FILE = "prunekit.json"
+STORED = {
+    "model": str,
+    "weights": str,
+    "blocks": int,
+    "removed": tuple[int, ...],
+    "kept": tuple[int, ...],
+    "versions": Mapping[str, str],
+    "search": Any,
+}
+"""What is read back."""
+
+
+def provenance(
+    model: str,
+    facts: ModelFacts,
+    removed: Subset,
+    result: Mapping[str, Any] | None,
+    config: SearchConfig | None,
+    evaluation: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Which model, weights and blocks; the search that chose them, and its evaluation, if any."""
+    return {
+        "schema": SCHEMA,
+        "model": name_of(model),
+        "weights": facts.fingerprint["weights"],
+        "blocks": facts.n_blocks,
+        "removed": sorted(removed),
+        "kept": [i for i in range(facts.n_blocks) if i not in removed],
+        "parameters": facts.parameters,
+        "parameters_removed": sum(facts.block_parameters[i] for i in removed),
+        "versions": versions(),
+        "search": result and {**without_paths(result), "run": Path(result["run"]).name},
+        "config": config and portable(config).as_dict(),
+        "evaluation": without_paths(evaluation),
+    }
+
+
+def name_of(place: str) -> str:
+    """The last name of a path, which says nothing of the machine; any other word as it is.
+
+    >>> name_of("/home/jo/models/tiny"), name_of("owner/name"), name_of("lambada=~/own.jsonl")
+    ('tiny', 'owner/name', 'lambada=own.jsonl')
+    """
+    protocol, equals, file = place.partition("=")
+    if equals and not os.path.lexists(place):
+        return f"{protocol}={name_of(file)}"
+    is_path = place.startswith(("/", "~", "./", "../")) or place in (".", "..")
+    if is_path or (os.sep in place and os.path.lexists(place)):
+        return os.path.basename(os.path.abspath(place))
+    return place
+
+
+def portable(config: SearchConfig) -> SearchConfig:
+    """The same search, told without the places where this machine has model and data."""
+    settings = without_paths(dataclasses.asdict(config.settings))
+    return SearchConfig(Settings(**settings), without_paths(config.options))
+
+
+def without_paths(value: Any) -> Any:
+    """Plain data, keys too, with names in place of paths."""
+    if isinstance(value, Mapping):
+        return {without_paths(key): without_paths(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(without_paths(item) for item in value)
+    return name_of(value) if isinstance(value, str) else value
+
+
+def read_provenance(folder: Path) -> dict[str, Any] | None:
+    """What a checkpoint says of itself, None where it says nothing; ConfigError if it is torn."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    return read_stored(path, SCHEMA, STORED, "export the model again", _check)
+
+
+def _check(row: Mapping[str, Any]) -> None:
+    check_removed(row["removed"], row["blocks"])
+    check_kept(row["kept"], row["removed"], row["blocks"])
+    if row["search"] is not None:
+        check_result(row["search"])
+
+
+def pinned(record: Mapping[str, Any]) -> str:
+    """The flag that names the commit of a model from the hub, empty for others."""
+    name, _, commit = record["weights"].rpartition("@")
+    return f" --revision {shell_word(commit)}" if name and name == record["model"] else ""

@@ -1,0 +1,175 @@
+"""What came out of a search: the result, as it is printed and as it is stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from prunekit.core.errors import ConfigError
+from prunekit.engine.stored import (
+    check_counts,
+    check_fields,
+    check_kept,
+    check_removed,
+    finite,
+    read_stored,
+)
+
+SCHEMA = 1
+T = TypeVar("T")
+AGAIN = "run the search again"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A loss, and other numbers that say the same."""
+
+    loss: float
+    readings: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of losses on the same samples; None where it cannot be told."""
+
+    value: float | None
+    standard_error: float | None
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """The second best subset that was measured, and how much worse it is."""
+
+    removed: tuple[int, ...]
+    behind: Difference
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the search cost, all its sessions together, if it was stopped or given again.
+
+    What other searches measured before makes it cheaper, but for what is asked.
+    """
+
+    asked: int
+    measured: int
+    block_runs: int
+    block_runs_alone: int
+    """with every subset asked measured by itself"""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Which blocks go, and what that costs. Blocks are counted from 0, losses in `unit`."""
+
+    model: str
+    weights: str
+    """the commit, or a digest of the files"""
+    searcher: str
+    objective: str
+    unit: str
+    seed: int
+    n_blocks: int
+    budget: int
+    removed: tuple[int, ...]
+    kept: tuple[int, ...]
+    dense: Reading
+    pruned: Reading
+    difference: Difference
+    runner_up: RunnerUp | None
+    parameters: int
+    parameters_removed: int
+    work: Work
+    versions: Mapping[str, str]
+    run: str
+    begins_with: str = ""
+    """the beginning-of-text token, where every calibration sample began with it"""
+    tokenizer: str = ""
+    """a digest of its files; empty for a model from the hub, and in results of earlier versions"""
+    schema: int = SCHEMA
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data; a number that is not finite is None."""
+        row: dict[str, Any] = finite(dataclasses.asdict(self))
+        return row
+
+    def to_json(self) -> str:
+        """JSON text."""
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True)
+class _StoredReading:
+    """A reading in a file, where what is not finite is None."""
+
+    loss: float | None
+    readings: Mapping[str, float | None]
+
+
+STORED = {**get_type_hints(SearchResult), "dense": _StoredReading, "pruned": _StoredReading}
+NEEDED = [f.name for f in dataclasses.fields(SearchResult) if f.default is dataclasses.MISSING]
+
+
+def read_result(run: Path) -> dict[str, Any]:
+    """The stored result of a run's folder; ConfigError where there is none, or it cannot be one."""
+    path = run / "result.json"
+    if not path.is_file():
+        raise ConfigError(
+            f"{run}: no finished run; expected a folder with result.json under WORKDIR/runs"
+        )
+    return read_stored(path, SCHEMA, NEEDED, AGAIN, check_result)
+
+
+def check_result(row: Any) -> None:
+    """ValueError unless plain data is a result: its values, and the blocks that they name."""
+    check_fields(row, {name: STORED[name] for name in NEEDED})
+    check_fields(row, {name: hint for name, hint in STORED.items() if name in row})
+    check_counts(row, "budget", "parameters_removed", "seed")
+    check_counts(row["work"], *(field.name for field in dataclasses.fields(Work)))
+    check_counts(row["difference"], "standard_error")
+    if not row["parameters_removed"] < row["parameters"]:
+        raise ValueError(f"parameters cannot be {row['parameters']!r}")
+    check_removed(row["removed"], row["n_blocks"], row["budget"])
+    check_kept(row["kept"], row["removed"], row["n_blocks"])
+    if row["runner_up"]:
+        check_removed(row["runner_up"]["removed"], row["n_blocks"], row["budget"])
+
+
+def result_of(row: Mapping[str, Any]) -> SearchResult:
+    """A stored result as it was; numbers that were not finite are infinite."""
+    runner_up = row["runner_up"]
+    return _known(
+        SearchResult,
+        {
+            **row,
+            "removed": tuple(row["removed"]),
+            "kept": tuple(row["kept"]),
+            "dense": _reading(row["dense"]),
+            "pruned": _reading(row["pruned"]),
+            "difference": _known(Difference, row["difference"]),
+            "runner_up": runner_up
+            and RunnerUp(tuple(runner_up["removed"]), _known(Difference, runner_up["behind"])),
+            "work": _known(Work, row["work"]),
+        },
+    )
+
+
+def _known(cls: type[T], row: Mapping[str, Any]) -> T:
+    """The record with the values that this version knows; a later one may have written more."""
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    return cls(**{name: row[name] for name in names if name in row})
+
+
+def _reading(row: Mapping[str, Any]) -> Reading:
+    readings = {name: _number(value) for name, value in row["readings"].items()}
+    return Reading(_number(row["loss"]), readings)
+
+
+def _number(value: float | None) -> float:
+    return math.inf if value is None else value

@@ -1,0 +1,51 @@
+"""Read a finished run back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.interfaces import Spec
+from prunekit.core.problem import Subset
+from prunekit.core.registry import load
+from prunekit.engine.config import SearchConfig, parse_file
+from prunekit.engine.plan import spec_of
+from prunekit.engine.result import read_result
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a search was told, and what came out."""
+
+    folder: Path
+    config: SearchConfig
+    spec: Spec
+    removed: Subset
+    result: Mapping[str, Any]
+
+
+def read_run(run: Path, workdir: Path) -> Run:
+    """The run in a folder, or of that name under `workdir`; ConfigError where there is none.
+
+    A model from the hub is pinned to the commit that was searched. Its code is not trusted: who
+    reads the run back may not be who searched.
+    """
+    folder = folder_of(run, workdir)
+    result = read_result(folder)
+    if result["pruned"]["loss"] is None:
+        raise ConfigError(f"{folder}: its search found no finite loss; search with other options")
+    config = parse_file(folder / "config.yaml", {}, load())
+    spec = replace(spec_of(config.settings), trust_remote_code=False)
+    name, _, commit = result["weights"].rpartition("@")
+    if name == spec.model:
+        spec = replace(spec, revision=commit)
+    return Run(folder, config, spec, frozenset(result["removed"]), result)
+
+
+def folder_of(run: Path, workdir: Path) -> Path:
+    """The folder called so, else the run of that name under `workdir` if there is one."""
+    named = workdir / "runs" / run
+    return run if run.is_dir() or not named.is_dir() else named

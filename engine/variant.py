@@ -1,0 +1,110 @@
+"""A model and the blocks to remove from it: named by hand, or chosen by a search."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.interfaces import Spec
+from prunekit.core.problem import Subset, words
+from prunekit.core.registry import load
+from prunekit.engine.config import NOT_BY_A_FILE, TRUST, parse
+from prunekit.engine.plan import spec_of
+from prunekit.engine.runs import Run, read_run
+from prunekit.hf.checkpoint import find
+from prunekit.hf.side_files import tokenizer_digest
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model without some of its blocks, and the run that chose them, if a search did."""
+
+    spec: Spec
+    removed: Subset
+    run: Run | None = None
+
+
+def choose_variant(
+    model: str | None,
+    remove: Iterable[int] | None,
+    run: str | Path | None,
+    workdir: str | Path,
+    given: Mapping[str, Any],
+    anew: Collection[str] = (),
+) -> Variant:
+    """Either `model` without the blocks `remove`, or what a `run` found.
+
+    `run` is a run's folder, or its name under `workdir`. `given` holds settings of the model such
+    as `adapter` and `device`; `anew` names those that may be others than in the search. ConfigError
+    where it is neither or both, where a run is told what it knows itself, and where its model has
+    changed, before anything of that is loaded.
+    """
+    if (run is None) == (remove is None):
+        raise ConfigError(
+            "give either a run, as --run NAME, or the blocks to remove, as --remove 9,12"
+        )
+    if run is None:
+        settings = parse({"model": model, **given}, load()).settings
+        return Variant(spec_of(settings), as_subset(remove or ()))
+    anew = (*anew, TRUST)
+    known = [*(["model"] if model is not None else []), *(k for k in given if k not in anew)]
+    if known:
+        raise ConfigError(
+            f"{', '.join(known)}: a run knows this itself; leave it out, or give --remove"
+        )
+    source = read_run(Path(run), Path(workdir))
+    registry = load()
+    settings = parse(given, registry).settings
+    spec = replace(source.spec, **{name: getattr(settings, name) for name in given})
+    if source.config.settings.trust_remote_code and not spec.trust_remote_code:
+        raise ConfigError(f"{source.folder} was searched with {TRUST}: {NOT_BY_A_FILE}", (TRUST,))
+    checkpoint = find(spec, registry)
+    check_weights(checkpoint.identity(), source.result, spec.model)
+    _check_tokenizer(tokenizer_digest(checkpoint), source.result, spec.model)
+    return Variant(spec, source.removed, source)
+
+
+def as_subset(blocks: Iterable[int]) -> Subset:
+    """The blocks as a set; ConfigError where one is no number or is named twice."""
+    listed = list(blocks) if isinstance(blocks, Iterable) else [blocks]
+    if not isinstance(blocks, Iterable) or not all(type(i) is int for i in listed):
+        raise ConfigError(f"expected block numbers, counted from 0, as [9, 12]; got {blocks!r}")
+    twice = {i for i in listed if listed.count(i) > 1}
+    if twice:
+        raise ConfigError(f"named twice: {words(twice)}; name each block once")
+    return frozenset(listed)
+
+
+def check_blocks(removed: Subset, n_blocks: int) -> None:
+    """ConfigError unless these blocks can be removed from a model of so many."""
+    wrong = [i for i in removed if not 0 <= i < n_blocks]
+    if wrong:
+        raise ConfigError(
+            f"no such block: {words(wrong)}; this model has blocks 0 to {n_blocks - 1}"
+        )
+    if not 0 < len(removed) < n_blocks:
+        raise ConfigError(
+            f"{len(removed)} of {n_blocks} blocks cannot be removed; name at least one, not all"
+        )
+
+
+def check_weights(weights: str, result: Mapping[str, Any] | None, model: str) -> None:
+    """ConfigError where a search chose the blocks by other weights than the model has now."""
+    if result is not None and result["weights"] != weights:
+        raise _changed(model, "weights have")
+
+
+def _check_tokenizer(tokenizer: str, result: Mapping[str, Any], model: str) -> None:
+    """The same for the tokenizer; results of earlier versions do not tell theirs."""
+    if result.get("tokenizer", tokenizer) != tokenizer:
+        raise _changed(model, "tokenizer has")
+
+
+def _changed(model: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"{model} is no longer the model that was searched: its {what} changed; search again, or "
+        "name the blocks with --remove"
+    )

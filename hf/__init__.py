@@ -1,0 +1,44 @@
+"""All that prunekit knows of transformers: find, load, run, prove, shorten and write models."""
+
+from prunekit.hf.beginning import Beginning, first_tokens, plain_tokens
+from prunekit.hf.blocks import block_path
+from prunekit.hf.checkpoint import Checkpoint, auto_class
+from prunekit.hf.construction import removal_check
+from prunekit.hf.datasets import (
+    check_file,
+    file_rows,
+    guarded,
+    hub_rows,
+    is_plain_text,
+    text_column,
+)
+from prunekit.hf.likelihood import negative_log_likelihood, perplexity
+from prunekit.hf.loading import load_adapter
+from prunekit.hf.proof import probe
+from prunekit.hf.readable import first_line, readable
+from prunekit.hf.rebuild import rebuild
+from prunekit.hf.roundtrip import check_finite
+
+__all__ = [
+    "Beginning",
+    "Checkpoint",
+    "auto_class",
+    "block_path",
+    "check_file",
+    "check_finite",
+    "file_rows",
+    "first_line",
+    "first_tokens",
+    "guarded",
+    "hub_rows",
+    "is_plain_text",
+    "load_adapter",
+    "negative_log_likelihood",
+    "perplexity",
+    "plain_tokens",
+    "probe",
+    "readable",
+    "rebuild",
+    "removal_check",
+    "text_column",
+]

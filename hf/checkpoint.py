@@ -1,0 +1,197 @@
+"""Find a model: a folder, a name on the Hugging Face hub, or the demo of a model family."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.errors import CheckpointError
+from prunekit.core.interfaces import Spec
+from prunekit.core.registry import Registry
+from prunekit.hf.admission import CONFIG, admit
+from prunekit.hf.digest import digest_of
+from prunekit.hf.hub import SMALL, fetch
+from prunekit.hf.readable import readable
+from prunekit.hf.tensors import (
+    WEIGHTS,
+    StoredTensor,
+    prevailing_dtype,
+    stored_tensors,
+    weight_files,
+    weight_names,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+DEMO = "demo:"
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a model's files are, before any weight is read.
+
+    Whatever reads a file of it asks `admit` first, see there.
+    """
+
+    source: str
+    """a folder, or a name on the hub"""
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+    def config(self) -> PretrainedConfig:
+        """The configuration; CheckpointError where there is none."""
+        from transformers import AutoConfig
+
+        where = self._where()
+        with readable(self):
+            config: PretrainedConfig = AutoConfig.from_pretrained(self.source, **where)
+        return config
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer; CheckpointError where there is none.
+
+        Of some families transformers makes one up then, of special tokens alone.
+        """
+        from transformers import AutoTokenizer
+
+        where = self._where()
+        try:
+            with readable(self):
+                tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                    self.source, **where
+                )
+        except CheckpointError as error:
+            raise CheckpointError(f"the tokenizer cannot be read: {error}") from error
+        if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+            raise CheckpointError(
+                f"{self.source} holds no tokenizer; copy the files of the model's own into it"
+            )
+        return tokenizer
+
+    def identity(self) -> str:
+        """The commit of a model from the hub, a digest of what is read of a folder.
+
+        That is the weights, `config.json`, and the model's own code where it may run.
+        """
+        folder = self.folder()
+        if not self.is_folder:
+            return f"{self.source}@{folder.name}"  # the cache calls it like the commit
+        code = sorted(folder.rglob("*.py")) if self.trust_remote_code else []
+        return digest_of([*self.weight_files(), folder / CONFIG, *code])
+
+    def folder(self) -> Path:
+        """Where the files lie; of a model on the hub all but the weights are fetched."""
+        folder = Path(self.source) if self.is_folder else self._fetch(SMALL)
+        admit(folder, self.trust_remote_code)
+        return folder
+
+    def weight_files(self) -> list[Path]:
+        """The files with the weights, in order, fetched where the model is on the hub.
+
+        CheckpointError where one is missing, or is no safetensors file of the folder.
+        """
+        folder = self.folder()
+        if not self.is_folder:
+            self._fetch_weights(folder)
+        return weight_files(folder)
+
+    def tensors(self) -> dict[str, StoredTensor]:
+        """Every tensor of the checkpoint by name; CheckpointError where a file is broken."""
+        self.weight_files()
+        return stored_tensors(self.folder())
+
+    def dtype(self) -> torch.dtype:
+        """In what the weights are stored: the floating dtype of most bytes in the files.
+
+        What the configuration says may be wrong. CheckpointError where nothing is floating.
+        """
+        dtype = prevailing_dtype(self.tensors())
+        if dtype is None:
+            raise CheckpointError(f"{self.source} holds no floating-point weights")
+        return dtype
+
+    def opened(self) -> Checkpoint:
+        """The same with all files here and looked through; of the hub, pinned to one commit."""
+        self.tensors()
+        return self if self.is_folder else replace(self, revision=self.folder().name)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the files are here, so that nothing has to be fetched."""
+        return Path(self.source).is_dir()
+
+    def _where(self) -> dict[str, Any]:
+        """What `from_pretrained` is told; by then the files are here and may be read."""
+        folder = self.folder()
+        revision = None if self.is_folder else folder.name
+        return {"revision": revision, "trust_remote_code": self.trust_remote_code}
+
+    def _fetch_weights(self, folder: Path) -> None:
+        self._fetch((WEIGHTS,))
+        names = weight_names(folder)
+        if names is None:
+            raise CheckpointError(
+                f"{self.source}: its weights are not in the local cache as safetensors; run "
+                f"`hf download {self.source}`, and where the hub has none either, save the model "
+                "with transformers"
+            )
+        self._fetch(tuple(names))
+
+    def _fetch(self, patterns: tuple[str, ...]) -> Path:
+        with readable(self):
+            return fetch(self.source, self.revision, patterns)
+
+
+def context_length(config: PretrainedConfig) -> int | None:
+    """Tokens that a model takes at most; None where its configuration sets no limit, as with -1."""
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return longest if longest is not None and longest > 0 else None
+
+
+def auto_class(config: PretrainedConfig) -> Any:
+    """The class of transformers that loads such a model, None where none writes text.
+
+    That is AutoModelForCausalLM, or AutoModelForImageTextToText where only that knows the model, or
+    knows it as the class that the configuration says wrote it.
+    """
+    import transformers
+    from transformers.models.auto import modeling_auto
+
+    known = {
+        "AutoModelForCausalLM": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        "AutoModelForImageTextToText": modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    }
+    offered = {name: models.get(config.model_type) for name, models in known.items()}
+    if "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {}):
+        offered["AutoModelForCausalLM"] = config.auto_map["AutoModelForCausalLM"]  # its own code
+    written_by = config.architectures or []
+    ranked = sorted(
+        (name for name, model in offered.items() if model is not None),
+        key=lambda name: (offered[name] not in written_by, name == "AutoModelForImageTextToText"),
+    )
+    return getattr(transformers, ranked[0]) if ranked else None
+
+
+def find(spec: Spec, registry: Registry) -> Checkpoint:
+    """The checkpoint that `spec.model` names; CheckpointError where a folder holds none to read."""
+    if spec.model.startswith(DEMO):
+        entry = registry.get("model", spec.model.removeprefix(DEMO))
+        if getattr(entry.cls, "demo", None) is None:
+            raise CheckpointError(f"the model family {entry.name!r} brings no demo checkpoint")
+        return Checkpoint(str(entry.cls.demo))
+    folder = Path(spec.model).expanduser()
+    if folder.is_dir():
+        checkpoint = Checkpoint(str(folder), trust_remote_code=spec.trust_remote_code)
+        checkpoint.weight_files()
+        return checkpoint
+    if folder.exists() or not HUB_NAME.fullmatch(spec.model):
+        raise CheckpointError(
+            f"{spec.model}: no such folder, and no name of a model on the hub either; "
+            "give a folder with a checkpoint, OWNER/NAME, or demo"
+        )
+    return Checkpoint(spec.model, spec.revision, spec.trust_remote_code)

@@ -1,0 +1,218 @@
+"""What all model families share: run a Hugging Face decoder block by block.
+
+The model's own code makes masks and rotary embeddings, and does all that comes before its first and
+after its last block; the adapter only decides which blocks run. So it depends on no release's way
+of building them, and scaled logits, soft caps or layers of several kinds need no special case. A
+family may override `output` and `gated_block` where it knows a faster or a finer way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from prunekit.core import Batch, ModelFacts, Subset, UnfitModel
+from prunekit.hf.checkpoint import Checkpoint
+from prunekit.hf.construction import removal_check
+from prunekit.hf.head import Predictions
+from prunekit.hf.precise_head import precise_head
+from prunekit.hf.probe import study
+from prunekit.hf.proof import probe
+from prunekit.hf.reading import read_model
+from prunekit.hf.rebuild import rebuild
+from prunekit.hf.replay import Blocks, Call
+from prunekit.hf.roundtrip import check_finite
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PretrainedConfig, PreTrainedModel
+
+__all__ = ["DecoderAdapter"]
+
+
+@dataclass(frozen=True)
+class DecoderState:
+    """A hidden state between two blocks, and the other arguments of every block."""
+
+    hidden: Tensor
+    calls: tuple[Call, ...]
+
+
+class DecoderAdapter:
+    """Records once per batch how the model calls its blocks, then replays any of them."""
+
+    name: ClassVar[str]
+    demo: ClassVar[Path | None] = None
+
+    def __init__(self, model: PreTrainedModel, identity: str) -> None:
+        """`identity` says which weights these are: a commit, or a digest of the files.
+
+        Raises UnfitModel where the model's blocks cannot be run one by one.
+        """
+        self.model: Any = model.eval()  # type: ignore[no-untyped-call]
+        self.model.requires_grad_(False)
+        self.blocks = Blocks(model)
+        self._study()
+        self.facts = ModelFacts(
+            n_blocks=len(self.blocks),
+            parameters=model.num_parameters(),
+            block_parameters=self._block_parameters(),
+            fingerprint=self._fingerprint(identity),
+        )
+
+    @classmethod
+    def handles(cls, config: PretrainedConfig) -> int:
+        """To be said by each family."""
+        return 0
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, device: str, dtype: str) -> DecoderAdapter:
+        """Read safetensors weights; CheckpointError where any is missing, left over or damaged."""
+        model = read_model(checkpoint, device, dtype)
+        try:
+            return cls(model, checkpoint.identity())
+        except UnfitModel:
+            check_finite(model)  # which would be the reason
+            raise
+
+    @classmethod
+    def removal_check(
+        cls, config: PretrainedConfig, trust_remote_code: bool
+    ) -> Callable[[Subset], None] | None:
+        """What `without` will refuse, told from the configuration alone."""
+        return removal_check(config, trust_remote_code)
+
+    def enter(self, batch: Batch) -> DecoderState:
+        """What goes into block 0: a forward that every block passes on, and that ends at the last.
+
+        It costs an embedding, not a dense pass, so it is made anew for every batch.
+        """
+        calls: list[Call] = []
+        first: list[Tensor] = []
+
+        def record(index: int, hidden: Tensor, call: Call) -> Any:
+            first.append(hidden)
+            calls.append(call)
+            if len(calls) == len(self.blocks):
+                raise _Entered
+            return self.blocks.passing_on(index, hidden)
+
+        with self.blocks.doing(record), contextlib.suppress(_Entered):
+            self._forward(batch)
+        return DecoderState(first[0], tuple(calls))
+
+    def block(self, index: int, state: DecoderState) -> DecoderState:
+        """Run one block with the arguments that the model gave it."""
+        return replace(state, hidden=self.blocks.run(index, state.hidden, state.calls[index]))
+
+    def gated_block(self, index: int, state: DecoderState, gate: Tensor) -> DecoderState:
+        """`h + gate * (block(h) - h)`: the block at 1, nothing at 0.
+
+        A gate on each sub-layer, as the signals describe it, is the same at 0 and 1 but not in
+        between; a family whose sub-layers are known has a finer one.
+        """
+        before, after = state.hidden, self.block(index, state).hidden
+        rows = [len(gate) if axis == self.blocks.rows_axis else 1 for axis in range(after.dim())]
+        weight = gate.to(after.device).view(rows)
+        mixed = before.float().lerp(after.float(), weight).to(after.dtype)
+        return replace(state, hidden=mixed)
+
+    def hidden(self, state: DecoderState) -> Tensor:
+        """The hidden state itself, `[rows, length, width]`, several streams side by side."""
+        return self._tokens_first(state.hidden).flatten(2)
+
+    def output(self, state: DecoderState) -> Predictions:
+        """What the model does after its last block, for chunks of positions when asked."""
+        words = self.model.config.get_text_config().vocab_size
+        return Predictions(self._tokens_first(state.hidden), self._tail, words)
+
+    def reference(self, batch: Batch, removed: Subset) -> Tensor:
+        """Logits of the model's own forward, in which the removed blocks pass their input on."""
+        with self.bypassing(removed):
+            logits: Tensor = self._forward(batch).logits
+        return logits
+
+    @contextlib.contextmanager
+    def bypassing(self, removed: Subset) -> Iterator[PreTrainedModel]:
+        """The model itself, in which these blocks pass their input on for as long as it lasts."""
+        with contextlib.ExitStack() as stack:
+            for index in removed:
+                stack.enter_context(self.blocks.replaced(index, self._pass_on))
+            yield self.model
+
+    def without(self, removed: Subset) -> PreTrainedModel:
+        """The model with these blocks gone, made anew; it shares the weights of this one."""
+        return rebuild(self.model, removed)
+
+    def _pass_on(self, index: int, hidden: Tensor, call: Call) -> Any:
+        return self.blocks.passing_on(index, hidden)
+
+    def _tail(self, places: Tensor) -> Tensor:
+        """Logits `[places, words]` of hidden states `[places, ...]` that left the last block.
+
+        Each place is made a row of one token, of which the model sees nothing but what its first
+        block returns.
+        """
+        import torch
+
+        hidden = places[:, None].movedim((0, 1), (self.blocks.rows_axis, self.blocks.rows_axis + 1))
+        ones = torch.ones(len(places), 1, dtype=torch.long)
+
+        def stand_in(index: int, entered: Tensor, call: Call) -> Any:
+            return self.blocks.passing_on(index, entered if index else hidden)
+
+        with self.blocks.doing(stand_in), precise_head(self.model):
+            logits: Tensor = self._call(ones, ones).logits[:, 0]
+        return logits
+
+    def _tokens_first(self, hidden: Tensor) -> Tensor:
+        """Rows and positions as the first two axes."""
+        axis = self.blocks.rows_axis
+        return hidden.movedim((axis, axis + 1), (0, 1))
+
+    def _study(self) -> None:
+        import torch
+
+        batch = probe(7, 7)
+        with torch.no_grad():
+            study(self.blocks, lambda: self._forward(batch), *batch.input_ids.shape)
+
+    def _forward(self, batch: Batch) -> Any:
+        return self._call(batch.input_ids, batch.attention_mask)
+
+    def _call(self, ids: Tensor, mask: Tensor) -> Any:
+        """The model's own forward."""
+        device = self.model.device
+        return self.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
+
+    def _block_parameters(self) -> tuple[int, ...]:
+        """What goes with each block: parameters that another block shares stay."""
+        owners: dict[int, set[int]] = {}
+        for index, block in enumerate(self.blocks.modules):
+            for parameter in block.parameters():
+                owners.setdefault(id(parameter), set()).add(index)
+        return tuple(
+            sum(p.numel() for p in block.parameters() if len(owners[id(p)]) == 1)
+            for block in self.blocks.modules
+        )
+
+    def _fingerprint(self, identity: str) -> dict[str, str]:
+        import torch
+        import transformers
+
+        return {
+            "weights": identity,
+            "adapter": self.name,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "device": self.model.device.type,
+            "attention": str(self.model.config._attn_implementation),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        }
+
+
+class _Entered(Exception):
+    """The last block is reached, and all is known."""

@@ -1,0 +1,62 @@
+"""What Llama and its kin share: a norm and a head at the end, two sub-layers in each block."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from prunekit.hf.decoder import DecoderAdapter, DecoderState
+from prunekit.hf.head import Predictions
+from prunekit.hf.precise_head import precise_head
+from prunekit.hf.replay import hidden_in
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import PretrainedConfig
+
+__all__ = ["LlamaLike", "rope_kind"]
+
+
+class LlamaLike(DecoderAdapter):
+    """Calls norm and head by their names, and gates what each sub-layer adds to the stream."""
+
+    def gated_block(self, index: int, state: DecoderState, gate: Tensor) -> DecoderState:
+        """The block with what attention and feed-forward add multiplied by `gate`."""
+        block = self.blocks.modules[index]
+        with _scaled(block.self_attn, gate), _scaled(block.mlp, gate):
+            return self.block(index, state)
+
+    def output(self, state: DecoderState) -> Predictions:
+        """Final norm and head, applied to chunks of positions when asked."""
+        return Predictions(state.hidden, self._tail, self.model.config.vocab_size)
+
+    def _tail(self, places: Tensor) -> Tensor:
+        """Logits of hidden states `[places, width]` that left the last block."""
+        norm, head = self.model.get_decoder().norm, self.model.get_output_embeddings()
+        with precise_head(self.model):
+            logits: Tensor = head(norm(places))
+        return logits
+
+
+@contextlib.contextmanager
+def _scaled(module: torch.nn.Module, gate: Tensor) -> Iterator[None]:
+    """Multiply what a module returns by a gate for each row."""
+
+    def scale(module: Any, args: Any, output: Any) -> Any:
+        hidden = hidden_in(output)
+        scaled = (hidden * gate.to(hidden.device)[:, None, None]).to(hidden.dtype)
+        return (scaled, *output[1:]) if isinstance(output, tuple) else scaled
+
+    hook = module.register_forward_hook(scale)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def rope_kind(config: PretrainedConfig) -> str:
+    """How rotary embeddings are scaled: `default`, `llama3`, `linear`, ..."""
+    parameters = getattr(config, "rope_parameters", None) or {}
+    return str(parameters.get("rope_type", "default"))

@@ -1,0 +1,101 @@
+"""Choose the adapter for a checkpoint, load it, and make it prove itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prunekit.core.blame import blaming
+from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel
+from prunekit.core.interfaces import ModelAdapter, Spec
+from prunekit.core.registry import Entry, Registry, load
+from prunekit.hf.checkpoint import Checkpoint, find
+from prunekit.hf.proof import prove
+from prunekit.hf.readable import first_line
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
+    """The model of `spec`, ready to run block by block; the families are those installed.
+
+    Raises CheckpointError where no adapter or more than one fits, where the weights cannot be
+    read, and where running block by block does not give what the model itself gives.
+    """
+    registry = registry or load()
+    checkpoint = find(spec, registry).opened()
+    entry = choose_adapter(checkpoint.config(), spec.adapter, registry)
+    device = resolve_device(spec.device)
+    with _as_this_family(entry.name, checkpoint, spec.adapter is not None):
+        adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
+        prove(adapter)
+    return adapter
+
+
+@contextlib.contextmanager
+def _as_this_family(name: str, checkpoint: Checkpoint, chosen: bool) -> Iterator[None]:
+    """A model that an adapter cannot run is no bug of anybody's: the wrong adapter or model."""
+    try:
+        yield
+    except UnfitModel as error:
+        raise _unfit(name, checkpoint, chosen, str(error)) from error
+    except PrunekitError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise _unfit(name, checkpoint, chosen, reason) from error
+
+
+def _unfit(name: str, checkpoint: Checkpoint, chosen: bool, reason: str) -> CheckpointError:
+    import transformers
+
+    advice = "; leave out --adapter, and prunekit chooses the family itself" if chosen else ""
+    return CheckpointError(
+        f"the adapter {name!r} cannot run {checkpoint.source}, a model of type "
+        f"{checkpoint.config().model_type!r}, block by block with transformers "
+        f"{transformers.__version__}: {reason}{advice}"
+    )
+
+
+def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registry) -> Entry:
+    """The adapter called `name`, or the one that says best that it handles `config`."""
+    if name is not None:
+        return registry.get("model", name)
+    entries = [e for e in registry.entries if e.kind == "model"]
+    claims = {entry: _claim(entry, config, registry) for entry in entries}
+    best = max(claims.values(), default=0)
+    found = [entry for entry in entries if claims[entry] == best > 0]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(sorted(registry.label(e) for e in found or entries))
+    reason = "more than one model family handles" if found else "no model family handles"
+    raise CheckpointError(
+        f"{reason} model type {config.model_type!r}; choose with --adapter from: {names}"
+        f"{registry.told_failures(', model ')}"
+    )
+
+
+def _claim(entry: Entry, config: PretrainedConfig, registry: Registry) -> int:
+    """How well a family handles a model; one that cannot say is noted, and handles none."""
+    try:
+        with blaming("model", entry.cls):
+            return int(entry.cls.handles(config))
+    except PrunekitError as error:
+        registry.failures[entry.told] = str(error)
+        return 0
+
+
+def resolve_device(name: str) -> str:
+    """`auto` is the first of cuda, mps and cpu that there is; a missing device is an error."""
+    import torch
+
+    known = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    known += ["mps"] if torch.backends.mps.is_available() else []
+    known += ["cpu"]
+    if name == "auto":
+        return known[0].partition(":")[0]
+    if name not in known and not (name == "cuda" and known[0] == "cuda:0"):
+        raise CheckpointError(f"--device {name}: not there; this machine has: {', '.join(known)}")
+    return name

@@ -1,0 +1,116 @@
+"""Patterns: kinds of blocks that repeat, as where every sixth block attends to the whole text.
+
+The configuration lists the kind of every block, and what prunekit writes lists it for the blocks
+that stay. Some programs do not read that list, but compute a block's kind from its number. They run
+the pruned model right only if its kinds still follow the pattern of the whole model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from prunekit.core.problem import Subset
+from prunekit.hf.layer_fields import (
+    block_count,
+    count_names,
+    listed_of_blocks,
+    text_config,
+    without_blocks,
+)
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+ELSEWHERE = (
+    "transformers reads each block's kind from config.json, but what computes it from the block's "
+    "number runs another model: llama.cpp for most families with sliding windows or with rotary "
+    "positions in some blocks only, vLLM and SGLang for the experts of Llama 4"
+)
+
+
+LONG = 60
+"""Blocks of a model that is long enough to show a family's pattern, whatever its own length."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The fields by which a configuration lists kinds of blocks that repeat."""
+
+    kinds: Mapping[str, Sequence[str]]
+    """by field, the kind of each block"""
+    period: int
+    """after how many blocks all of it repeats"""
+    config: PretrainedConfig = field(repr=False, compare=False)
+
+    def broken_by(self, removed: Subset) -> list[str]:
+        """The fields of which the blocks that stay are not what their numbers tell.
+
+        Numbers tell what the family's configuration fills in if it lists no kinds, else what the
+        whole model has there.
+        """
+        shorter = without_blocks(self.config, removed)
+        listed = listed_of_blocks(shorter)
+        computed = _computed(shorter, block_count(shorter))
+        return [
+            name
+            for name, kinds in self.kinds.items()
+            if listed[name] != computed.get(name, list(kinds[: len(listed[name])]))
+        ]
+
+
+def pattern_of(config: PretrainedConfig) -> Pattern | None:
+    """The pattern of a model's blocks; None if they are all alike or follow none.
+
+    A model that is too short to show it, or lost blocks before, has that of its family.
+    """
+    listed, long = listed_of_blocks(config), _computed(config, LONG)
+    periods = {
+        # the last block is left out: some families make it another than its number tells
+        name: period(long.get(name, [])[:-1]) or period(kinds) or 1
+        for name, kinds in listed.items()
+    }
+    kinds = {name: listed[name] for name, length in periods.items() if length > 1}
+    return Pattern(kinds, math.lcm(*(periods[name] for name in kinds)), config) if kinds else None
+
+
+def kinds_of_blocks(config: PretrainedConfig) -> list[str]:
+    """The fields by which a configuration says that blocks differ."""
+    return [name for name, kinds in listed_of_blocks(config).items() if len(set(kinds)) > 1]
+
+
+def _computed(config: PretrainedConfig, n_blocks: int) -> dict[str, list[str]]:
+    """What the family fills in for a model of this length that lists no kinds, if it does."""
+    text, _ = text_config(config)
+    fields = {k: v for k, v in text.to_dict().items() if k not in listed_of_blocks(config)}
+    spelled = [name for name in count_names(text) if name in fields]
+    try:
+        made = type(text).from_dict({**fields, **dict.fromkeys(spelled, n_blocks)})
+        return listed_of_blocks(made)
+    except Exception:  # classes of configurations refuse what they cannot fill in as they like
+        return {}
+
+
+def broken_pattern(config: PretrainedConfig, removed: Subset) -> str | None:
+    """What users of the model without these blocks must know; None where its pattern is kept."""
+    pattern = pattern_of(config)
+    broken = pattern.broken_by(removed) if pattern else []
+    if pattern is None or not broken:
+        return None
+    return (
+        f"the kinds of its blocks ({', '.join(broken)}) no longer repeat every {pattern.period} "
+        f"blocks, as those of its family do; {ELSEWHERE}. A search with --keep-pattern avoids this"
+    )
+
+
+def period(kinds: Sequence[str]) -> int | None:
+    """After how many blocks kinds repeat; None where they do not, twice or more.
+
+    >>> period("aabaabaa"), period("aaaa"), period("aaab")
+    (3, 1, None)
+    """
+    n = len(kinds)
+    lengths = range(1, n // 2 + 1)
+    return next((p for p in lengths if all(kinds[i] == kinds[i % p] for i in range(n))), None)

@@ -1,0 +1,220 @@
+"""The proof of an exported checkpoint: loaded by stock transformers, it is the pruned model."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.errors import CheckpointError, UnfitModel
+from prunekit.core.interfaces import Batch, ModelAdapter
+from prunekit.core.problem import Subset, words
+from prunekit.hf.checkpoint import Checkpoint, auto_class
+from prunekit.hf.proof import close, gap, probe
+from prunekit.hf.readable import first_line, readable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+CACHE_ROUNDING_UNITS = 256
+"""Allowed difference of cached decoding: it adds up in another order than a forward in one go."""
+PROBE, PROMPT = 24, 16
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the checkpoint must predict, and where: the bypassed model's logits for a probe."""
+
+    batch: Batch
+    logits: Tensor
+
+    @classmethod
+    def of(cls, adapter: ModelAdapter, removed: Subset) -> Expectation:
+        """Ask the model itself, with the removed blocks bypassed."""
+        import torch
+
+        batch = probe(PROBE)
+        with torch.no_grad():
+            logits = adapter.reference(batch, removed)
+        if not logits.isfinite().all():
+            raise CheckpointError(
+                f"without blocks {words(removed)} the model's predictions are not finite in "
+                f"{_name(logits.dtype)}, so there is nothing to compare a checkpoint with: the "
+                "weights are damaged, or need another --dtype"
+            )
+        return cls(batch, logits)
+
+
+def check_model(model: Any, expected: Expectation, dense: Any = None) -> None:
+    """Raise UnfitModel unless the model predicts what is expected, with a cache and without.
+
+    CheckpointError where a weight is not finite: no probe reads all of them; and where the `dense`
+    model does not generate either, so that no choice of blocks would help.
+    """
+    check_finite(model)
+    with _running():
+        _check_forward(model, expected)
+    try:
+        _check_generation(model, expected.batch)
+    except UnfitModel as error:
+        if dense is not None:
+            check_dense(dense)
+        raise error
+
+
+def check_dense(model: Any) -> None:
+    """Raise CheckpointError unless the dense model generates the same with a cache and without."""
+    import transformers
+
+    try:
+        _check_generation(model, probe(PROBE))
+    except UnfitModel as error:
+        raise CheckpointError(
+            f"{model.name_or_path} itself, with all its blocks, does not generate as it should "
+            f"with transformers {transformers.__version__}, so nothing made of it can be proven: "
+            f"{error}. Try another release of transformers"
+        ) from error
+
+
+def _check_generation(model: Any, batch: Batch) -> None:
+    with _running():
+        _check_cache(model, batch)
+
+
+@contextlib.contextmanager
+def _running() -> Iterator[None]:
+    """Whatever goes wrong inside speaks against the model."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            yield
+    except UnfitModel:
+        raise
+    except Exception as error:
+        raise UnfitModel(f"it does not run: {type(error).__name__}: {first_line(error)}") from error
+
+
+def check_finite(model: Any) -> None:
+    """Raise CheckpointError if a weight is not finite."""
+    for name, weight in model.named_parameters():
+        if not _is_finite(weight):
+            raise CheckpointError(
+                f"`{name}` holds numbers that are not finite in {_name(weight.dtype)}: the weights "
+                "are damaged, or need another --dtype"
+            )
+
+
+def _is_finite(weight: Tensor) -> bool:
+    """By its extremes, so that no second tensor of this size is made."""
+    if not weight.numel() or not weight.is_floating_point():
+        return True
+    return all(bool(extreme.isfinite()) for extreme in weight.aminmax())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
+    """Raise CheckpointError unless the folder loads whole and predicts what is expected."""
+    try:
+        checkpoint = Checkpoint(str(folder), trust_remote_code=trust_remote_code).opened()
+        check_model(_load_whole(checkpoint, expected), expected)
+    except CheckpointError as error:
+        raise CheckpointError(f"the written checkpoint is not the pruned model: {error}") from error
+
+
+def check_dtype(folder: Path, source: Checkpoint, asked: str | None) -> None:
+    """Raise CheckpointError unless files and configuration hold the dtype that was asked for.
+
+    Where none was, they must be as those of `source`.
+    """
+    written = _dtypes(Checkpoint(str(folder), trust_remote_code=source.trust_remote_code))
+    wanted = _dtypes(source) if asked is None else (asked, asked)
+    if written != wanted:
+        raise CheckpointError(
+            f"the written checkpoint holds {written[0]} and its config.json says {written[1]}; "
+            f"expected {wanted[0]} and {wanted[1]}"
+        )
+
+
+def _dtypes(checkpoint: Checkpoint) -> tuple[str, str]:
+    """In what the weights are stored, and what the configuration says of that."""
+    said = checkpoint.config().get_text_config().dtype
+    return _name(checkpoint.dtype()), str(said).removeprefix("torch.")
+
+
+def _load_whole(checkpoint: Checkpoint, expected: Expectation) -> Any:
+    with readable(checkpoint):
+        loaded: Any = auto_class(checkpoint.config()).from_pretrained(
+            checkpoint.source,
+            dtype=expected.logits.dtype,
+            trust_remote_code=checkpoint.trust_remote_code,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    model, report = loaded
+    wrong = {kind: sorted(map(str, keys))[:3] for kind, keys in report.items() if keys}
+    if wrong:
+        raise CheckpointError(f"it does not load whole: {wrong}")
+    return model.to(expected.logits.device).eval()
+
+
+def _check_forward(model: Any, expected: Expectation) -> None:
+    logits = model(input_ids=expected.batch.input_ids.to(model.device), use_cache=False).logits
+    if not close(logits, expected.logits):
+        raise UnfitModel(
+            "it predicts something else than the model with these blocks bypassed: logits differ "
+            f"by {gap(logits, expected.logits):.2g}"
+        )
+
+
+def _check_cache(model: Any, batch: Batch) -> None:
+    """Generate the probe's own tokens with a cache and without, and compare the predictions."""
+    with _plain_generation(model):
+        whole, cached = (_dictated(model, batch, use) for use in (False, True))
+    if not close(cached, whole, CACHE_ROUNDING_UNITS):
+        raise UnfitModel(
+            "it generates something else with a cache than without: logits differ by "
+            f"{gap(cached, whole):.2g}"
+        )
+
+
+def _dictated(model: Any, batch: Batch, use_cache: bool) -> Tensor:
+    """What is predicted after each token, `[1, steps, words]`, when the probe is dictated."""
+    import torch
+
+    ids = batch.input_ids.to(model.device)
+    steps = model.generate(
+        ids[:, :PROMPT],
+        attention_mask=torch.ones_like(ids[:, :PROMPT]),
+        max_new_tokens=PROBE - PROMPT,
+        logits_processor=[lambda so_far, scores: _only(scores, ids[:, so_far.shape[1]])],
+        output_logits=True,
+        return_dict_in_generate=True,
+        use_cache=use_cache,
+    )
+    return torch.stack(steps.logits, 1).to(model.dtype)
+
+
+@contextlib.contextmanager
+def _plain_generation(model: Any) -> Iterator[None]:
+    """Without what the checkpoint asks for when it generates, such as a token that ends it."""
+    from transformers import GenerationConfig
+
+    plain: Any = GenerationConfig(pad_token_id=0)  # type: ignore[no-untyped-call]
+    own, model.generation_config = model.generation_config, plain
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def _only(scores: Tensor, tokens: Tensor) -> Tensor:
+    """Scores that leave one choice."""
+    forced = scores.new_full(scores.shape, float("-inf"))
+    return forced.scatter(-1, tokens[:, None], 0.0)

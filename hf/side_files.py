@@ -1,0 +1,114 @@
+"""The files of tokenizer, processors and generation, copied from the source as they are.
+
+Nothing is saved anew, for a library saves in its own style what others read in theirs. Code comes
+along where the user trusts it, and then every `auto_map` that points to it stays; else neither.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from prunekit.hf.checkpoint import Checkpoint
+from prunekit.hf.digest import digest_of
+from prunekit.hf.links import check_inside
+from prunekit.hf.readable import readable
+
+GENERATION = ("generation_config.json",)
+TEMPLATES = (
+    "chat_template.json",
+    "chat_template.jinja",
+    "additional_chat_templates/*.jinja",
+)
+TOKENIZERS = (
+    "tokenizer*.json",
+    "tokenizer.model*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*vocab*.json",
+    "*vocab*.txt",
+    "merges.txt",
+    "normalizer.json",
+    "dict.txt",
+    "emoji.json",
+    "byte_maps.json",
+    "prophetnet.tokenizer",
+    "word_*.json",
+    "tekken.json",
+    "*.tiktoken",
+    "*.model",
+    "*.spm",
+    "*.codes",
+)
+PROCESSORS = ("*processor_config.json",)
+CODE = ("*.py", "custom_generate/*.py")
+AUTO_MAP = "auto_map"
+
+
+def copy_side_files(checkpoint: Checkpoint, to: Path) -> None:
+    """Copy what belongs to tokenizer, processors and generation, byte for byte.
+
+    Only an `auto_map` is left out where its code is. Raises CheckpointError where a file is a link
+    out of the folder, and where a tokenizer needs code that is not trusted.
+    """
+    patterns = [*GENERATION, *TEMPLATES, *TOKENIZERS, *PROCESSORS]
+    patterns += CODE if checkpoint.trust_remote_code else ()
+    folder = _fetched(checkpoint, patterns)
+    for path in _files(folder, patterns):
+        check_inside(path, folder)
+        target = to / path.relative_to(folder)
+        target.parent.mkdir(exist_ok=True)
+        _copy(path, target, checkpoint)
+
+
+def tokenizer_digest(checkpoint: Checkpoint) -> str:
+    """A digest of the files by which a folder's tokenizer encodes texts; empty for the hub.
+
+    There the commit stands for all files.
+    """
+    return digest_of(_files(checkpoint.folder(), TOKENIZERS)) if checkpoint.is_folder else ""
+
+
+def _files(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(path for path in found if path.is_file())
+
+
+def _copy(path: Path, target: Path, checkpoint: Checkpoint) -> None:
+    says_code = path.name.endswith("config.json") and AUTO_MAP.encode() in path.read_bytes()
+    if checkpoint.trust_remote_code or not says_code:
+        shutil.copyfile(path, target)
+        return
+    if path.name == "tokenizer_config.json":
+        checkpoint.tokenizer()  # which tells where the code is needed
+    text = path.read_text(encoding="utf-8")
+    with readable(checkpoint):
+        content = json.loads(text)
+    target.write_text(in_style_of(text, without_code(content)), encoding="utf-8")
+
+
+def _fetched(checkpoint: Checkpoint, patterns: list[str]) -> Path:
+    """The folder of the source; from the hub these files are fetched, at the commit in use."""
+    if checkpoint.is_folder:
+        return checkpoint.folder()
+    from huggingface_hub import snapshot_download
+
+    commit = checkpoint.identity().rpartition("@")[2]
+    with readable(checkpoint):
+        return Path(snapshot_download(checkpoint.source, revision=commit, allow_patterns=patterns))
+
+
+def without_code(content: Any) -> Any:
+    """The content of a file without what says where the code for it is."""
+    if isinstance(content, dict):
+        return {key: without_code(value) for key, value in content.items() if key != AUTO_MAP}
+    return [without_code(item) for item in content] if isinstance(content, list) else content
+
+
+def in_style_of(text: str, content: Any) -> str:
+    """JSON as transformers and the hub write it, with letters and last line as `text` has them."""
+    written = json.dumps(content, indent=2, ensure_ascii=text.isascii())
+    return f"{written}\n" if text.endswith("\n") else written

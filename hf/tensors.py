@@ -1,0 +1,188 @@
+"""The tensors of a checkpoint, from the heads of its files: names, dtypes and shapes, no values."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.errors import CheckpointError
+from prunekit.hf.stored_json import check_fetched, read_object
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+PLAIN_NAME = re.compile(r"\w[\w.+=-]*\.safetensors")
+"""A file beside the index that names it: no folder, nothing above it, no pickle."""
+VARIANT = re.compile(r"model\.([A-Za-z]\w*)(-\d+-of-\d+)?\.safetensors")
+SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
+FLOATING = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+}
+"""How safetensors spells the dtypes that a model can compute in."""
+
+
+WHOLE = ("I4", "U4", "I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64")
+"""Whole numbers: of a weight, they are not the numbers to multiply by."""
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in a file of a checkpoint."""
+
+    file: Path
+    name: str
+    dtype: str
+    """as safetensors spells it"""
+    shape: tuple[int, ...]
+    size: int
+    """bytes"""
+
+    @property
+    def count(self) -> int:
+        """How many numbers."""
+        return math.prod(self.shape)
+
+
+def weight_names(folder: Path) -> list[str] | None:
+    """The files that transformers reads the weights from, in order; None where there are none.
+
+    A single file wins over an index beside it. CheckpointError where the index is broken, or names
+    anything but a safetensors file beside it.
+    """
+    if (folder / WEIGHTS).is_file():
+        return [WEIGHTS]
+    if (folder / INDEX).is_file():
+        return sorted(set(_weight_map(folder / INDEX).values()))
+    return None
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The same as paths; CheckpointError where one is missing, or there are none."""
+    names = weight_names(folder)
+    if names is None:
+        raise CheckpointError(_nothing_to_read(folder))
+    for name in names:
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder}: {INDEX} names {name}, which is not there; fetch it")
+    return [folder / name for name in names]
+
+
+def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
+    """Every tensor of the checkpoint by name.
+
+    CheckpointError where a file is broken, or does not hold what the index says.
+    """
+    files = weight_files(folder)
+    found = {tensor.name: tensor for path in files for tensor in _read_head(path)}
+    if files != [folder / WEIGHTS]:
+        for name, file in _weight_map(folder / INDEX).items():
+            if name not in found or found[name].file.name != file:
+                raise CheckpointError(
+                    f"{folder}: {INDEX} says that {file} holds {name!r}, which it does not; fetch "
+                    "both again"
+                )
+    _check_plain(folder, found.values())
+    return found
+
+
+def _check_plain(folder: Path, tensors: Iterable[StoredTensor]) -> None:
+    """CheckpointError where weights are quantised, though the configuration does not say so."""
+    for tensor in tensors:
+        small = tensor.dtype.startswith(("F8", "F6", "F4"))
+        if small or (tensor.dtype in WHOLE and tensor.name.endswith("weight")):
+            raise CheckpointError(
+                f"{folder} is quantised (`{tensor.name}` is stored as {tensor.dtype}), and only "
+                "weights that are not can be pruned; give the model as it was before, and quantise "
+                "what comes out"
+            )
+
+
+def prevailing_dtype(tensors: Mapping[str, StoredTensor]) -> torch.dtype | None:
+    """The floating dtype of most bytes; None if no tensor has one."""
+    import torch
+
+    sizes: Counter[str] = Counter()
+    for tensor in tensors.values():
+        if tensor.dtype in FLOATING:
+            sizes[tensor.dtype] += tensor.size
+    if not sizes:
+        return None
+    dtype: torch.dtype = getattr(torch, FLOATING[sizes.most_common(1)[0][0]])
+    return dtype
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """The file of each tensor."""
+    told = read_object(index)
+    for key in ("metadata", "weight_map"):  # transformers needs both
+        if not isinstance(told.get(key), dict):
+            raise CheckpointError(f"{index} holds no `{key}`; fetch it again")
+    names: dict[str, str] = told["weight_map"]
+    for name in names.values():
+        if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
+            raise CheckpointError(
+                f"{index} names {name!r}; expected .safetensors files in the same folder, as "
+                "model-00001-of-00002.safetensors: other files are never opened"
+            )
+    return names
+
+
+def _read_head(path: Path) -> list[StoredTensor]:
+    from safetensors import SafetensorError, safe_open
+
+    check_fetched(path)
+    try:
+        with safe_open(path, framework="numpy"):  # it checks all that the head promises
+            pass
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: broken or cut short ({error}); fetch it again") from error
+    with path.open("rb") as file:
+        head: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    head.pop("__metadata__", None)
+    return [
+        StoredTensor(
+            path,
+            name,
+            about["dtype"],
+            tuple(about["shape"]),
+            about["data_offsets"][1] - about["data_offsets"][0],
+        )
+        for name, about in head.items()
+    ]
+
+
+def _nothing_to_read(folder: Path) -> str:
+    """Why there are no weights in a folder, and what to do."""
+    names = sorted(path.name for path in folder.glob("*.safetensors"))
+    if not names:
+        return (
+            f"{folder} holds no .safetensors file; other formats are not read, since they can run "
+            "code: load the model with transformers and save it again"
+        )
+    variant = next((found[1] for name in names if (found := VARIANT.fullmatch(name))), None)
+    if variant:
+        return (
+            f"{folder} holds its weights only as the variant {variant!r}; load it with "
+            f"transformers and variant={variant!r}, and save it again without"
+        )
+    if any(name.startswith("consolidated") for name in names):
+        return (
+            f"{folder} holds {names[0]}, a layout that transformers does not read; fetch the files "
+            "model*.safetensors of the same model, or convert it"
+        )
+    if any(map(SHARD.fullmatch, names)):
+        return f"{folder} holds {names[0]}, but no {INDEX}, which names all such files; fetch it"
+    return (
+        f"{folder} holds {names[0]!r}, but neither {WEIGHTS} nor {INDEX}, which transformers "
+        "reads; load the model with transformers and save it again"
+    )

@@ -1,0 +1,55 @@
+"""How evaluations look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Column, Table
+
+from prunekit.cli.screen import err, out
+from prunekit.core.problem import words
+from prunekit.plugins.commands.evaluate.comparison import MEAN, EvaluationResult, Row
+
+
+def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
+    """Every protocol and task: dense, pruned, and the difference with its standard error."""
+    title = f"{result.model} without blocks {words(result.removed)}"
+    out.print(title if result.removed else result.model, style="bold", soft_wrap=True)
+    tasks = list(result.tasks.values())
+    mean = result.mean_accuracy()
+    if mean and len(tasks) > 1:
+        tasks.append(mean)
+    out.print(evaluation_table([*result.perplexities.values(), *tasks]))
+    if result.remark and not quiet:
+        err.print(result.remark, soft_wrap=True)
+
+
+def evaluation_table(rows: Sequence[Row]) -> Table:
+    """A line for each perplexity and task, of both models or of the one that there is."""
+    models = [who for who in ("dense", "pruned") if any(who in row.of for row in rows)]
+    heads = [*models, "difference"] if len(models) > 1 else models
+    columns = [Column(head, justify="right", no_wrap=True) for head in heads]
+    table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        label = row.name if row.metric == MEAN else f"{row.name} {row.metric}"
+        digits = 4 if row.higher_is_better else 2
+        cells = [_number(row, who, digits) for who in models]
+        table.add_row(label, *[*cells, _difference(row, digits)][: len(heads)])
+    return table
+
+
+def _number(row: Row, who: str, digits: int) -> str:
+    value = getattr(row, who)
+    if value is None:
+        return "not finite" if who in row.of else "-"
+    return f"{value:,.{digits}f}"
+
+
+def _difference(row: Row, digits: int) -> str:
+    if row.difference is None:
+        return "-"
+    if row.standard_error is None:
+        return f"{row.difference:+,.{digits}f}"
+    sign = "+/-" if out.options.ascii_only else "±"
+    return f"{row.difference:+,.{digits}f} {sign} {row.standard_error:.{digits}f}"

@@ -1,0 +1,89 @@
+"""`prunekit list-plugins`."""
+
+from __future__ import annotations
+
+import sys
+
+from rich import box
+from rich.table import Column, Table
+
+from prunekit.cli.screen import err, out, styled
+from prunekit.core.registry import Registry
+from prunekit.plugins.commands.list_plugins.listing import Listing, OptionCard, PluginCard
+from prunekit.plugins.commands.list_plugins.listing import list_plugins as listed
+
+
+def list_plugins(registry: Registry, name: str | None, json: bool, verbose: bool) -> None:
+    """Print every plugin, or all about those called `name`."""
+    found = listed(name, registry)
+    if json:
+        sys.stdout.write(found.to_json())
+        return
+    if name is None:
+        out.print(_table(found))
+    for card in found.plugins if name else ():
+        _show(card)
+    for label, reason in found.failures.items() if name is None else ():
+        err.print(f"not loaded: {label}: {reason}", style="yellow", soft_wrap=True)
+    for label, reason in found.twins.items() if name is None else ():
+        err.print(f"same name: {label}: {reason}", style="yellow", soft_wrap=True)
+    if verbose:
+        _show_start(found)
+
+
+def _table(found: Listing) -> Table:
+    table = Table("kind", "name", "what it does", "from", box=box.SIMPLE_HEAD, pad_edge=False)
+    for card in found.plugins:
+        table.add_row(card.kind, card.name, card.summary, f"{card.distribution} {card.version}")
+    return table
+
+
+def _show_start(found: Listing) -> None:
+    """What the plugins cost whenever prunekit starts."""
+    for label, reason in found.slow.items():
+        out.print(
+            f"slow: {label}: {reason}; its author can import that where it is used", soft_wrap=True
+        )
+    out.print(f"all plugins were imported in {found.seconds:.2f} s", soft_wrap=True)
+    if found.left_out:
+        out.print(f"left out by PRUNEKIT_PLUGINS: {'; '.join(found.left_out)}", soft_wrap=True)
+
+
+def _show(card: PluginCard) -> None:
+    title = f"{card.kind} {card.name}, from {card.distribution} {card.version}"
+    out.print(title, style="bold", soft_wrap=True)
+    for paragraph in card.description.split("\n\n"):
+        out.print(" ".join(paragraph.split()), "", sep="\n")
+    for what, value in _facts(card):
+        out.print(f"{what:8}{value}", soft_wrap=True)
+    if card.options:
+        out.print(_options(card))
+    else:
+        out.print("no options\n")
+
+
+def _facts(card: PluginCard) -> list[tuple[str, str]]:
+    needs = [
+        f"{', '.join(signals) or 'losses only'}{f' with {option}' if option else ''}"
+        for option, signals in card.needs.items()
+    ]
+    found = [
+        ("paper", card.paper or ""),
+        ("needs", "; ".join(needs)),
+        ("source", card.file or card.module),
+    ]
+    return [(what, value) for what, value in found if value]
+
+
+def _options(card: PluginCard) -> Table:
+    """Flags whole, so that they can be copied, and what they mean in what is left of the line."""
+    table = Table(Column("option", no_wrap=True), "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
+    for option in card.options:
+        table.add_row(option.flag, styled(f"{option.help}\n") + styled(_values(option)))
+    return table
+
+
+def _values(option: OptionCard) -> str:
+    """What may be given: `int, 2.., by default 16`."""
+    default = "" if option.default is None else f"by default {option.default}"
+    return ", ".join(word for word in (option.type, option.range, default) if word)

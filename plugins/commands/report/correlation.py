@@ -1,0 +1,74 @@
+"""Rank correlations, and how strong they would be by chance."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prunekit.plugins.commands.report.measures import ACCURACY, PERPLEXITY, Condition, by_searcher
+from prunekit.plugins.commands.report.reading import Study
+
+ORDERS = 9999
+"""Random orders where there are more than that: the p-value is exact up to 7 searchers."""
+
+
+@dataclass(frozen=True)
+class RankComparison:
+    """Searchers in one condition, ranked twice; 1 is best, and ties share their mean rank."""
+
+    searchers: tuple[str, ...]
+    perplexity: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    rho: float | None
+    """Spearman's, None where all tie in one of the two"""
+    p: float | None
+    """the share of orders that correlate as strongly, in either direction"""
+
+
+def compare_ranks(study: Study, condition: Condition) -> RankComparison | None:
+    """Rank the searchers that have both numbers; None where these are fewer than three."""
+    from scipy.stats import rankdata
+
+    where = vars(condition)
+    perplexities = by_searcher(study, PERPLEXITY, **where)
+    accuracies = by_searcher(study, ACCURACY, **where)
+    searchers = tuple(s for s in perplexities if s in accuracies)
+    if len(searchers) < 3:
+        return None
+    by_perplexity = rankdata([perplexities[s].mean for s in searchers])
+    by_accuracy = rankdata([-accuracies[s].mean for s in searchers])
+    rho = spearman(by_perplexity, by_accuracy)
+    p = None if rho is None else chance_of(by_perplexity, by_accuracy)
+    return RankComparison(
+        searchers, tuple(by_perplexity.tolist()), tuple(by_accuracy.tolist()), rho, p
+    )
+
+
+def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Spearman's rho, None where one of the two is constant or has fewer than two values."""
+    from scipy.stats import spearmanr
+
+    if len(set(a)) < 2 or len(set(b)) < 2:
+        return None
+    return float(spearmanr(a, b).statistic)
+
+
+def chance_of(a: Sequence[float], b: Sequence[float]) -> float:
+    """The share of all orders of `a` whose correlation with `b` is at least as strong.
+
+    >>> chance_of([1, 2, 3], [1, 2, 3])  # 123 and 321, of six orders
+    0.3333333333333333
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    x, y = (rankdata(values) - (len(a) + 1) / 2 for values in (a, b))
+    if math.factorial(len(a)) <= ORDERS:
+        orders = np.array(list(itertools.permutations(x)))
+    else:
+        rng = np.random.default_rng(0)
+        orders = np.vstack([x, rng.permuted(np.tile(x, (ORDERS - 1, 1)), axis=1)])
+    strong = np.abs(orders @ y) >= abs(x @ y) * (1 - 1e-9)
+    return float(strong.mean())

@@ -1,0 +1,134 @@
+"""How much of the variance is due to the objective, to the searcher, and to mere chance.
+
+Half the mean squared difference between two runs is the variance of what they differ in. So the
+runs of one model and budget are paired, and the pairs are told apart by what differs:
+
+    V_seed    the seed of the search alone
+    V_draw    the calibration draw
+    V_s       searcher and draw
+    V_o       objective and draw
+    V_os      objective, searcher and draw: the total
+
+    objective = V_os - V_s              searcher = V_os - V_o
+    both together = V_s + V_o - V_os - V_draw
+    draw = V_draw - V_seed              seed = V_seed
+
+which add up to V_os. Objectives are compared on different draws only, since on one draw two of them
+may share their samples, as `ppl` and `kl` do. Where the grid is complete, these are the estimates
+of a random-effects analysis of variance in which objectives, searchers and draws are crossed, and
+seeds are nested in all. They are unbiased, also where objectives share no samples, and so can come
+out negative, where a share is truly small.
+For chosen blocks the squared difference is the number of blocks that one run removed and the other
+did not, so a variance counts the blocks that are exchanged.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from statistics import fmean
+from typing import TypeVar
+
+from prunekit.core.problem import Subset
+from prunekit.plugins.commands.report.reading import Run
+from prunekit.plugins.commands.study.files import Cell
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Components:
+    """Parts of a variance as estimated; None where a study does not vary that, or cannot tell."""
+
+    objective: float | None
+    searcher: float | None
+    together: float | None
+    """what a searcher does under one objective and not under another"""
+    draw: float
+    seed: float | None
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Those that are known, by name."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def total(self) -> float:
+        """The variance between two runs that have nothing in common."""
+        return math.fsum(self.parts.values())
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The parts over their sum, negative ones taken for 0; all 0 where nothing varies."""
+        positive = {name: max(0.0, value) for name, value in self.parts.items()}
+        whole = math.fsum(positive.values())
+        return {name: value / whole if whole else 0.0 for name, value in positive.items()}
+
+
+def block_components(runs: Sequence[Run]) -> Components | None:
+    """Of the chosen blocks; None where no two runs differ in their draw alone."""
+    return components([(run.cell, run.removed) for run in runs], _blocks_apart)
+
+
+def number_components(runs: Sequence[Run], of: Callable[[Run], float | None]) -> Components | None:
+    """Of a number, over the runs that have one that is finite."""
+    known = [(run.cell, of(run)) for run in runs]
+    finite = [(cell, x) for cell, x in known if x is not None and math.isfinite(x)]
+    return components(finite, lambda a, b: (a - b) ** 2)
+
+
+def components(
+    observed: Sequence[tuple[Cell, T]], squared_distance: Callable[[T, T], float]
+) -> Components | None:
+    """The parts of the variance of what was observed in the cells of one model and budget.
+
+    None without two draws, which is what tells chance from the rest.
+    """
+    distances: dict[str, list[float]] = {}
+    for (a, of_a), (b, of_b) in itertools.combinations(observed, 2):
+        distances.setdefault(_what_differs(a, b), []).append(squared_distance(of_a, of_b))
+    v = {kind: fmean(values) / 2 for kind, values in distances.items()}
+    if "draw" not in v:
+        return None
+    seed = v.get("seed")
+    draw = v["draw"] - (seed or 0.0)
+    if "both" in v and "searcher" in v and "objective" in v:
+        together = v["searcher"] + v["objective"] - v["both"] - v["draw"]
+        objective, searcher = v["both"] - v["searcher"], v["both"] - v["objective"]
+        return Components(objective, searcher, together, draw, seed)
+    searcher_alone = v["searcher"] - v["draw"] if "searcher" in v else None
+    objective_alone = v["objective"] - v["draw"] if "objective" in v else None
+    return Components(objective_alone, searcher_alone, None, draw, seed)
+
+
+def pooled(parts: Sequence[Components]) -> Components | None:
+    """The sums over those models and budgets of which most is known; None of nothing.
+
+    Where a study is unfinished, one with a single objective so far would hide what is due to it.
+    """
+    if not parts:
+        return None
+    most = max(len(part.parts) for part in parts)
+    best = [part for part in parts if len(part.parts) == most]
+
+    def total(name: str) -> float | None:
+        values = [getattr(part, name) for part in best]
+        return None if None in values else math.fsum(values)
+
+    return Components(**{f.name: total(f.name) for f in fields(Components)})  # type: ignore[arg-type]
+
+
+def _what_differs(a: Cell, b: Cell) -> str:
+    if a.draw == b.draw:
+        same = (a.objective, a.searcher) == (b.objective, b.searcher)
+        return "seed" if same else "another search on the same draw"
+    if a.objective != b.objective:
+        return "both" if a.searcher != b.searcher else "objective"
+    return "searcher" if a.searcher != b.searcher else "draw"
+
+
+def _blocks_apart(a: Subset, b: Subset) -> int:
+    return len(a ^ b)

@@ -1,0 +1,128 @@
+"""How results look in a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from prunekit.cli.screen import out
+from prunekit.core.problem import words
+from prunekit.engine.escaping import shell_word
+from prunekit.engine.estimate import Estimate
+from prunekit.engine.plan import Plan
+from prunekit.engine.result import Difference, Reading, SearchResult, Work
+
+BLOCKS_A_LINE = 60
+DEFAULT_RUNS = Path("prunekit-runs", "runs")
+
+
+def show_result(result: SearchResult) -> None:
+    """The picture of the blocks, the losses, and what they cost."""
+    title = f"{result.model}: {result.searcher} on {result.objective}, seed {result.seed}"
+    out.print(title, style="bold", soft_wrap=True)
+    show_blocks(result.removed, result.n_blocks)
+    out.print(_losses(result))
+    work = result.work
+    share = result.parameters_removed / result.parameters
+    out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
+    out.print(f"ran {work.block_runs:,} block forwards, {_spared(work)}", soft_wrap=True)
+    if result.begins_with:
+        out.print(f"calibrated with {result.begins_with} at the beginning of every sample")
+    out.print(
+        f"removed {result.parameters_removed:,} of {result.parameters:,} parameters ({share:.1%})\n"
+    )
+
+
+def show_blocks(removed: Collection[int], n_blocks: int) -> None:
+    """The picture of kept and removed blocks, and their numbers."""
+    out.print()
+    for line in _picture(removed, n_blocks):
+        out.print(line)
+    out.print(f"removed {words(removed)} of blocks 0 to {n_blocks - 1}\n", soft_wrap=True)
+
+
+def show_next(run: str, saved: bool = False) -> None:
+    """The commands that go on from a finished run."""
+    folder = Path(run)
+    name = folder.name if folder.parent == DEFAULT_RUNS else run
+    commands = {
+        "write it": f"export --run {shell_word(name)} --to pruned",
+        "evaluate it": f"evaluate --run {shell_word(name)}",
+        "time it": f"latency --run {shell_word(name)}",
+    }
+    for what, command in commands.items():
+        if not (saved and what == "write it"):
+            out.print(f"{what:13}prunekit {command}", soft_wrap=True)
+
+
+def show_estimate(plan: Plan, estimate: Estimate) -> None:
+    """What a search will take, before any of it is spent."""
+    cost, problem = estimate.cost, plan.problem
+    about = "" if cost.complete else "at least "
+    saved = cost.block_runs_alone - cost.block_runs
+    out.print(f"{plan.config.settings.model}: {problem.budget} of {problem.n_blocks} blocks go")
+    different = cost.measured - 1
+    out.print(f"asks for {about}{cost.asked:,} subsets, {different:,} of them different")
+    out.print(f"runs {about}{cost.block_runs:,} block forwards, saves {saved:,}")
+    if estimate.seconds is None:
+        out.print(f"no estimate of the time: {estimate.no_seconds_because}")
+    else:
+        out.print(f"takes about {duration(estimate.seconds)} here, if nothing was measured before")
+    if estimate.checkpoint:
+        out.print(f"with --save: {estimate.checkpoint}", soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _spared(work: Work) -> str:
+    """What sharing saved, or that processes at one run cost more than it saved."""
+    saved = work.block_runs_alone - work.block_runs
+    if saved < 0:
+        return f"{-saved:,} more than one by one: several processes measured the same"
+    return f"saved {saved:,}"
+
+
+def _picture(removed: Collection[int], n_blocks: int) -> list[str]:
+    kept, gone = ("#", ".") if out.options.ascii_only else ("█", "·")
+    marks = "".join(gone if i in removed else kept for i in range(n_blocks))
+    lines = [marks[i : i + BLOCKS_A_LINE] for i in range(0, len(marks), BLOCKS_A_LINE)]
+    return [*lines[:-1], f"{lines[-1]}   {kept} kept  {gone} removed"]
+
+
+def _losses(result: SearchResult) -> Table:
+    extra = list(result.dense.readings)
+    table = Table("", f"loss ({result.unit})", *extra, box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_row("dense", *_numbers(result.dense))
+    table.add_row("pruned", *_numbers(result.pruned))
+    table.add_row("difference", signed(result.difference))
+    if result.runner_up:
+        name = f"runner-up {words(result.runner_up.removed)}"
+        table.add_row(name, signed(result.runner_up.behind))
+    return table
+
+
+def _numbers(reading: Reading) -> list[str]:
+    return [_number(reading.loss, 4), *(_number(x, 2) for x in reading.readings.values())]
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "not finite"
+
+
+def signed(difference: Difference) -> str:
+    """A difference of losses with its standard error."""
+    if difference.value is None:
+        return "not finite"
+    if difference.standard_error is None:
+        return f"{difference.value:+.4f}"
+    sign = "+/-" if out.options.ascii_only else "±"
+    return f"{difference.value:+.4f} {sign} {difference.standard_error:.4f}"

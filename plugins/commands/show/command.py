@@ -1,0 +1,181 @@
+"""`prunekit show`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Column, Table
+
+from prunekit.cli.screen import Workdir, out
+from prunekit.core.problem import words
+from prunekit.engine.escaping import shell_word
+from prunekit.engine.provenance import pinned
+from prunekit.engine.result import result_of
+from prunekit.plugins.commands.evaluate.printing import evaluation_table
+from prunekit.plugins.commands.evaluate.record import rows_of
+from prunekit.plugins.commands.search.printing import show_blocks, show_next, show_result, signed
+from prunekit.plugins.commands.show.show import (
+    Shown,
+    ShownCheckpoint,
+    ShownJournal,
+    ShownRun,
+    ShownUnfinishedRun,
+    ShownWorkdir,
+    to_json,
+)
+from prunekit.plugins.commands.show.show import show as read
+
+
+def show(
+    path: Annotated[
+        str | None, typer.Argument(help="A run, a checkpoint or a journal; else all runs.")
+    ] = None,
+    workdir: Workdir = Path("prunekit-runs"),
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say in words what a folder holds: a run, a checkpoint or a journal."""
+    shown = read(workdir if path is None else path, workdir=workdir)
+    if json:
+        sys.stdout.write(to_json(shown))
+    else:
+        print_shown(shown)
+
+
+def print_shown(shown: Shown) -> None:
+    """In words."""
+    if isinstance(shown, ShownRun):
+        _run(shown)
+    elif isinstance(shown, ShownUnfinishedRun):
+        out.print(f"{shown.folder}: a run without a result: stopped, or not yet over\n")
+        _next("go on", f"search --config {shell_word(shown.config)}")
+    elif isinstance(shown, ShownJournal):
+        _journal(shown)
+    elif isinstance(shown, ShownWorkdir):
+        _runs(shown)
+    else:
+        _checkpoint(shown)
+
+
+def _runs(shown: ShownWorkdir) -> None:
+    columns = [Column(name, overflow="fold") for name in ("run", "model", "removed")]
+    table = Table(*columns, "change of loss", box=box.SIMPLE_HEAD, pad_edge=False)
+    for result in shown.results:
+        name, change = Path(result.run).name, signed(result.difference)
+        table.add_row(name, short_name(result.model), words(result.removed), change)
+    for name, why in shown.others.items():
+        table.add_row(name, "", why, "")
+    out.print(table)
+    for config in shown.unfinished:
+        _next("go on", f"search --config {shell_word(config)}")
+
+
+def short_name(model: str) -> str:
+    """A folder by its last part."""
+    return Path(model).name if Path(model).is_absolute() else model
+
+
+def _run(shown: ShownRun) -> None:
+    out.print(f"{shown.folder}: a run")
+    show_result(shown.result)
+    _latency(shown.latency)
+    _evaluation(shown.evaluation)
+    _versions(shown.result.versions)
+    if math.isfinite(shown.result.pruned.loss):
+        show_next(shown.folder)
+
+
+def _checkpoint(shown: ShownCheckpoint) -> None:
+    record = shown.record
+    made = "a checkpoint" if record is None else f"pruned by prunekit {_version(record)}"
+    out.print(f"{shown.folder}: {made}", soft_wrap=True)
+    stored = ", ".join(f"{name} {count:,}" for name, count in shown.dtypes.items())
+    out.print(
+        f"{shown.model_type}, {shown.n_blocks} blocks, {shown.parameters:,} parameters ({stored})"
+    )
+    files = _counted(shown.files, "safetensors file", "safetensors files")
+    out.print(f"{shown.weight_bytes / 1e6:,.1f} MB in {files}")
+    if record is None:
+        out.print()
+        _next("search it", f"search --model {shell_word(shown.folder)}")
+        return
+    _record(shown, record)
+    _next("evaluate it", f"evaluate --model {shell_word(shown.folder)}")
+    source, gone = shell_word(record["model"]), shell_word(words(record["removed"]))
+    _next("time it", f"latency --model {source} --remove {gone}{pinned(record)}")
+
+
+def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
+    out.print(f"made of {record['model']}", soft_wrap=True)
+    out.print(f"weights {record['weights']}", soft_wrap=True)
+    if remark := record.get("remark"):
+        out.print(f"note: {remark}", style="yellow", soft_wrap=True)
+    if shown.n_blocks != len(record["kept"]):
+        out.print(
+            f"its config.json has {shown.n_blocks} blocks, prunekit.json {len(record['kept'])}: "
+            "it was changed after prunekit wrote it",
+            style="yellow",
+        )
+    if record["search"] is None:
+        show_blocks(record["removed"], record["blocks"])
+        out.print("the blocks were named by hand")
+    else:
+        out.print()
+        show_result(result_of(record["search"]))
+    _evaluation(record.get("evaluation"))
+    _versions(record["versions"])
+
+
+def _version(record: Mapping[str, Any]) -> str:
+    return str(record["versions"].get("prunekit", "of unknown version"))
+
+
+def _journal(shown: ShownJournal) -> None:
+    about = shown.describes
+    out.print(f"{shown.folder}: a journal of measurements", soft_wrap=True)
+    models = f" ({', '.join(shown.models)})" if shown.models else ""
+    out.print(f"model: weights {about['weights']}{models}", soft_wrap=True)
+    same = ("adapter", "dtype", "device", "attention", "torch", "transformers")
+    out.print(", ".join(f"{name} {about[name]}" for name in same if name in about))
+    given = {k: value for k, value in about.get("options", {}).items() if value is not None}
+    options = ", ".join(f"{name} {value}" for name, value in given.items())
+    objective = about["objective"].rpartition(".")[2]
+    out.print(f"objective: {objective} ({options})" if options else f"objective: {objective}")
+    subsets = _counted(shown.subsets, "subset", "subsets")
+    samples = _counted(shown.samples, "sample", "samples")
+    processes = _counted(shown.segments, "process", "processes")
+    out.print(f"{subsets} of up to {samples}, by {processes}")
+    sizes = ", ".join(f"{size}: {count:,}" for size, count in shown.by_size.items())
+    out.print(f"by the number of blocks removed: {sizes}")
+
+
+def _latency(row: Mapping[str, Any] | None) -> None:
+    if row is not None:
+        prefill, decode = (row[f"{name}_ratio"]["median"] for name in ("prefill", "decode"))
+        out.print(
+            f"timed on {row['device']}, {row['dtype']}: prefill {prefill:.2f} times as fast, "
+            f"decode {decode:.2f}\n"
+        )
+
+
+def _evaluation(row: Mapping[str, Any] | None) -> None:
+    if row is not None:
+        out.print(evaluation_table(rows_of(row)))
+
+
+def _versions(versions: Mapping[str, str]) -> None:
+    numbers = ", ".join(f"{name} {number}" for name, number in versions.items())
+    out.print(f"made with {numbers}\n")
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
+
+
+def _next(what: str, command: str) -> None:
+    out.print(f"{what:13}prunekit {command}", soft_wrap=True)

@@ -1,0 +1,221 @@
+"""Read back what prunekit, or another, left in a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.interfaces import Spec
+from prunekit.core.registry import load
+from prunekit.engine.escaping import shell_word
+from prunekit.engine.journal import Journal
+from prunekit.engine.plan import DEFAULT_DEMO
+from prunekit.engine.provenance import read_provenance
+from prunekit.engine.quiet import quietly
+from prunekit.engine.result import SearchResult, read_result, result_of
+from prunekit.engine.runs import folder_of
+from prunekit.engine.stored import finite, fits
+from prunekit.hf.checkpoint import DEMO, Checkpoint, find
+from prunekit.hf.layer_fields import block_count
+from prunekit.plugins.commands.evaluate.record import read_record
+from prunekit.plugins.commands.latency.latency import read_latency
+
+
+@dataclass(frozen=True)
+class ShownRun:
+    """A finished search."""
+
+    kind: ClassVar[str] = "run"
+    folder: str
+    result: SearchResult
+    evaluation: Mapping[str, Any] | None
+    latency: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class ShownUnfinishedRun:
+    """A search that was stopped, or still goes on."""
+
+    kind: ClassVar[str] = "unfinished run"
+    folder: str
+    config: str
+
+
+@dataclass(frozen=True)
+class ShownCheckpoint:
+    """A model; `record` is its `prunekit.json`, None where prunekit did not write it."""
+
+    kind: ClassVar[str] = "checkpoint"
+    folder: str
+    model_type: str
+    n_blocks: int
+    parameters: int
+    """as stored: tied weights count once"""
+    weight_bytes: int
+    dtypes: Mapping[str, int]
+    """parameters by the dtype they are stored in"""
+    files: int
+    record: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class ShownJournal:
+    """Measurements of one model under one objective on one calibration set."""
+
+    kind: ClassVar[str] = "journal"
+    folder: str
+    describes: Mapping[str, Any]
+    subsets: int
+    by_size: Mapping[int, int]
+    """how many subsets were measured, in full or in part, by the number of blocks removed"""
+    samples: int
+    """calibration samples, as far as any subset was measured"""
+    segments: int
+    """processes that measured"""
+    models: Sequence[str]
+    """what runs beside it call these weights"""
+
+
+@dataclass(frozen=True)
+class ShownWorkdir:
+    """A folder of runs."""
+
+    kind: ClassVar[str] = "workdir"
+    folder: str
+    results: Sequence[SearchResult]
+    others: Mapping[str, str]
+    """names of runs that have no result to read, and why"""
+    unfinished: Sequence[str]
+    """the configurations with which those that are not over go on"""
+
+
+Shown: TypeAlias = ShownRun | ShownUnfinishedRun | ShownCheckpoint | ShownJournal | ShownWorkdir
+
+
+def show(path: str | Path, *, workdir: str | Path = "prunekit-runs") -> Shown:
+    """What is at `path`.
+
+    That may be a run, by its folder or its name under `workdir`; a checkpoint; a journal; or a
+    folder of runs.
+
+    ConfigError where it is none of these, CheckpointError where a checkpoint is broken.
+    """
+    folder = folder_of(Path(path).expanduser(), Path(workdir))
+    for read in (_run, _unfinished_run, _journal, _workdir):
+        if (shown := read(folder)) is not None:
+            return shown
+    demo = str(path) == "demo" or str(path).startswith(DEMO)
+    if demo and not folder.exists():
+        name = DEMO + DEFAULT_DEMO if str(path) == "demo" else str(path)
+        return _checkpoint(find(Spec(name), load()))
+    if (folder / "config.json").is_file():
+        return _checkpoint(find(Spec(str(folder)), load()))
+    if (folder / "cells.json").is_file():
+        command = f"prunekit report {shell_word(str(path))}"
+        raise ConfigError(f"{path}: the folder of a study; `{command}` reads it")
+    raise ConfigError(
+        f"{path}: nothing to show; expected the folder of a run, its name under {workdir}, the "
+        "folder of a checkpoint, or of a journal"
+    )
+
+
+def to_json(shown: Shown) -> str:
+    """JSON text, with what kind of thing it is."""
+    row = {"kind": shown.kind, **dataclasses.asdict(shown)}
+    return json.dumps(finite(row), indent=2, allow_nan=False) + "\n"
+
+
+def _run(folder: Path) -> ShownRun | None:
+    if not (folder / "result.json").is_file():
+        return None
+    result = result_of(read_result(folder))
+    return ShownRun(str(folder), result, read_record(folder), read_latency(folder))
+
+
+def _unfinished_run(folder: Path) -> ShownUnfinishedRun | None:
+    config = folder / "config.yaml"
+    if not config.is_file() or (folder / "config.json").is_file():
+        return None
+    return ShownUnfinishedRun(str(folder), str(config))
+
+
+def _workdir(folder: Path) -> ShownWorkdir | None:
+    if not (folder / "runs").is_dir():
+        return None
+    results, others, unfinished = [], {}, []
+    for run in sorted(path for path in (folder / "runs").iterdir() if path.is_dir()):
+        try:
+            shown = _run(run)
+        except ConfigError:
+            others[run.name] = "cannot be read"
+        else:
+            if shown is None:
+                others[run.name] = "not over"
+                if (begun := _unfinished_run(run)) is not None:
+                    unfinished.append(begun.config)
+            else:
+                results.append(replace(shown.result, run=str(run)))
+    return ShownWorkdir(str(folder), results, others, unfinished)
+
+
+@quietly()
+def _checkpoint(checkpoint: Checkpoint) -> ShownCheckpoint:
+    folder, config = Path(checkpoint.source), checkpoint.config()
+    files, sizes = checkpoint.weight_files(), Counter[str]()
+    for tensor in checkpoint.tensors().values():
+        sizes[tensor.dtype] += tensor.count
+    return ShownCheckpoint(
+        folder=str(folder),
+        model_type=config.model_type,
+        n_blocks=block_count(config),
+        parameters=sizes.total(),
+        weight_bytes=sum(path.stat().st_size for path in files),
+        dtypes=dict(sizes),
+        files=len(files),
+        record=read_provenance(folder),
+    )
+
+
+def _journal(folder: Path) -> ShownJournal | None:
+    segments = sorted(folder.glob("*.jsonl"))
+    describes = _describes(segments[0]) if segments else None
+    if describes is None:
+        return None
+    known = Journal(folder, describes).known
+    spans = [last for measured in known.values() for _, last in measured]
+    return ShownJournal(
+        folder=str(folder),
+        describes=describes,
+        subsets=len(known),
+        by_size=dict(sorted(Counter(map(len, known)).items())),
+        samples=max(spans, default=0),
+        segments=len(segments),
+        models=sorted(set(_models(folder.absolute().parents[1], describes["weights"]))),
+    )
+
+
+def _describes(segment: Path) -> dict[str, Any] | None:
+    """What a segment says it is of, None where it is no segment of a journal."""
+    try:
+        with segment.open(encoding="utf-8") as file:
+            row = json.loads(file.readline())
+    except (OSError, ValueError, RecursionError):
+        return None
+    describes = row.get("describes") if isinstance(row, dict) else None
+    shown = {"weights": str, "objective": str, "options": Mapping[str, Any]}
+    if not isinstance(describes, dict):
+        return None
+    return describes if all(fits(describes.get(k, {}), h) for k, h in shown.items()) else None
+
+
+def _models(workdir: Path, weights: str) -> Iterator[str]:
+    runs = _workdir(workdir)
+    for result in runs.results if runs else ():
+        if result.weights == weights:
+            yield result.model

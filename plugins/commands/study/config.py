@@ -1,0 +1,200 @@
+"""What a study is told: models, objectives and searchers by label, budgets, seeds and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.options import build, convert, option, options_of, suggest, values_of
+from prunekit.core.registry import Registry
+from prunekit.engine.config import NOT_BY_A_FILE, TRUST, parse
+from prunekit.engine.config_file import Lines, read_yaml
+from prunekit.plugins.commands.evaluate.wanted import Wanted
+from prunekit.plugins.commands.study.definitions import (
+    Definition,
+    Key,
+    check_device,
+    labelled,
+    model_definition,
+    objective_definition,
+    searcher_definition,
+)
+from prunekit.plugins.commands.study.files import LONGEST_NAME, slug
+from prunekit.plugins.commands.study.wanted import KEY as EVALUATE
+from prunekit.plugins.commands.study.wanted import parse_wanted, words_of
+
+KINDS = ("models", "objectives", "searchers")
+SHARED = (
+    "protect_first",
+    "protect_last",
+    "protect",
+    "keep_pattern",
+    "backend",
+    "device",
+    "dtype",
+    "tokens_per_forward",
+    TRUST,
+)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The lists of numbers that span the grid, item by item."""
+
+    budgets: int = option(1, "blocks to remove", low=1)
+    seeds: int = option(0, "seeds of searches that use chance", low=0)
+    draws: int = option(0, "calibration draws", low=0)
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A YAML file whose mistakes are told with their lines."""
+
+    path: Path
+    lines: Lines
+
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """Put file and line before what is wrong in it."""
+        try:
+            yield
+        except ConfigError as error:
+            key = error.key
+            while key and key not in self.lines:
+                key = key[:-1]
+            where = f"{self.path}:{self.lines[key]}" if key else str(self.path)
+            raise ConfigError(f"{where}: {error}", error.key) from error
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A whole study, checked."""
+
+    name: str
+    shared: Mapping[str, Any]
+    """settings of all its searches, and the options of the backend"""
+    models: tuple[Definition, ...]
+    objectives: tuple[Definition, ...]
+    searchers: tuple[Definition, ...]
+    budgets: tuple[int, ...]
+    seeds: tuple[int, ...]
+    draws: tuple[int, ...]
+    wanted: Wanted = Wanted()
+    """what is evaluated"""
+    file: StudyFile | None = None
+    """where it was read"""
+
+    def definitions(self, model: str, objective: str, searcher: str) -> tuple[Definition, ...]:
+        """Those that have these labels."""
+        labels = zip(KINDS, (model, objective, searcher), strict=True)
+        return tuple(
+            next(found for found in getattr(self, kind) if found.label == label)
+            for kind, label in labels
+        )
+
+    def located(self) -> AbstractContextManager[None]:
+        """In which mistakes of the study are told with the lines of its file, if it has one."""
+        return self.file.locating() if self.file else nullcontext()
+
+    def overruled(self, settings: Mapping[str, Any]) -> StudyConfig:
+        """The same with settings that win over those of the file, for all models."""
+        models = [
+            replace(model, given={k: v for k, v in model.given.items() if k not in settings})
+            for model in self.models
+        ]
+        return replace(self, shared={**self.shared, **settings}, models=tuple(models))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The words of a study's file, with every option filled in."""
+        return {
+            "name": self.name,
+            **{kind: {d.label: dict(d.resolved) for d in getattr(self, kind)} for kind in KINDS},
+            **{numbers: list(getattr(self, numbers)) for numbers in asdict(Numbers())},
+            **self.shared,
+            EVALUATE: words_of(self.wanted),
+        }
+
+
+def read_study(
+    path: Path, registry: Registry, settings: Mapping[str, Any] | None = None
+) -> StudyConfig:
+    """Read and check a study's file, over which `settings` win.
+
+    ConfigError names the line of what is wrong. A file cannot trust a model's code.
+    """
+    data, lines = read_yaml(path, "searchers: [greedy]")
+    file = StudyFile(path, lines)
+    with file.locating():
+        config = parse_study({"name": path.stem, **data}, registry, path.parent)
+        if TRUST not in (settings or {}):
+            _check_trust(config)
+    return replace(config, file=file).overruled(settings or {})
+
+
+def _check_trust(config: StudyConfig) -> None:
+    trusting = [(*model.where, TRUST) for model in config.models if model.given.get(TRUST)]
+    for key in [(TRUST,)] if config.shared[TRUST] else trusting:
+        raise ConfigError(f"{TRUST}: {NOT_BY_A_FILE}", key)
+
+
+def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> StudyConfig:
+    """Check every word of a study; ConfigError has the key of the one that is wrong.
+
+    Folders named by `config` are looked for from `base`.
+    """
+    backend = str(given.get("backend", "local"))
+    known = ("name", *KINDS, *asdict(Numbers()), *SHARED, EVALUATE, backend)
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{key}: no such key.{suggest(key, known)}", (key,))
+    if missing := [key for key in (*KINDS, "budgets") if key not in given]:
+        raise ConfigError(
+            f"no {' and no '.join(missing)}; a study needs {', '.join(KINDS)} and budgets"
+        )
+    shared = _shared({k: given[k] for k in (*SHARED, backend) if k in given}, registry)
+    models, objectives, searchers = (list(labelled(given[kind], kind)) for kind in KINDS)
+    return StudyConfig(
+        name=_name(given.get("name", "study")),
+        shared=shared,
+        models=tuple(model_definition(*model, registry, base) for model in models),
+        objectives=tuple(objective_definition(*objective, registry) for objective in objectives),
+        searchers=tuple(searcher_definition(*searcher, registry) for searcher in searchers),
+        budgets=_numbers(given["budgets"], "budgets"),
+        seeds=_numbers(given.get("seeds", 0), "seeds"),
+        draws=_numbers(given.get("draws", 0), "draws"),
+        wanted=parse_wanted(given.get(EVALUATE) or {}),
+    )
+
+
+def _shared(given: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    config = parse(given, registry)
+    check_device(config.settings.device)
+    entry = registry.get("backend", config.settings.backend)
+    options = values_of(build(entry.cls, config.options.get(config.settings.backend, {})))
+    values = {key: getattr(config.settings, key) for key in SHARED}
+    return {**values, **({config.settings.backend: options} if options else {})}
+
+
+def _numbers(value: Any, key: str) -> tuple[int, ...]:
+    if isinstance(value, list) and not value:
+        raise ConfigError(f"{key}: expected at least one number", (key,))
+    (kind,) = (o for o in options_of(Numbers) if o.name == key)
+    items = value if isinstance(value, list) else [value]
+    numbers: list[Any] = []
+    for index, item in enumerate(items):
+        here: Key = (key, str(index)) if isinstance(value, list) else (key,)
+        number = convert(kind, item, here)
+        if number in numbers:
+            raise ConfigError(f"{key}: {number} stands there twice", here)
+        numbers.append(number)
+    return tuple(numbers)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(slug(value)) <= LONGEST_NAME:
+        raise ConfigError(f"name: expected a word or two, got {value!r}", ("name",))
+    return value

@@ -1,0 +1,252 @@
+"""The models, objectives and searchers of a study: each has a label, and is checked by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from prunekit.core.blame import blaming
+from prunekit.core.errors import CheckpointError, ConfigError
+from prunekit.core.interfaces import Searcher, Spec
+from prunekit.core.options import build, nearest, options_of, suggest, values_of
+from prunekit.core.registry import Entry, Registry
+from prunekit.engine.config import SearchConfig, chosen_plugins, merge, parse
+from prunekit.engine.plan import spec_of
+from prunekit.hf.checkpoint import DEMO, find
+from prunekit.plugins.commands.study.files import slug
+
+Key: TypeAlias = tuple[str, ...]
+OF_BLOCKS = ("protect_first", "protect_last", "protect", "keep_pattern")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+MODEL_KEYS = (*(field.name for field in fields(Spec)), *OF_BLOCKS, "config")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a label stands for."""
+
+    label: str
+    where: Key
+    """where it stands in the study's file"""
+    given: Mapping[str, Any]
+    """in the words of a search"""
+    resolved: Mapping[str, Any]
+    """in the words of a study, with every option"""
+    drawn: tuple[str, ...] = ()
+    """plugins of an objective whose option `seed` is the calibration draw"""
+    config: Path | None = None
+    """of a model: a folder whose config.json tells its shape without the hub"""
+
+    def made(self, registry: Registry) -> Searcher:
+        """A searcher itself."""
+        name = self.given["searcher"]
+        searcher: Searcher = build(
+            registry.get("searcher", name).cls, self.given.get(name, {}), name
+        )
+        return searcher
+
+    def with_draw(self, draw: int) -> dict[str, Any]:
+        """An objective's words for one calibration draw."""
+        return merge(self.given, {name: {"seed": draw} for name in self.drawn})
+
+
+def labelled(value: Any, kind: str) -> Iterator[tuple[str, Any, Key]]:
+    """Label, what it is said to be, and where: of a name, a list of names, or a mapping."""
+    for label, said, where in _listed(value, kind):
+        if not slug(label):
+            raise ConfigError(f"{kind}: expected a label with letters, got {label!r}", where)
+        yield label, said, where
+
+
+def _listed(value: Any, kind: str) -> Iterator[tuple[str, Any, Key]]:
+    if isinstance(value, str):
+        yield value, None, (kind,)
+    elif isinstance(value, list) and value:
+        for index, name in enumerate(value):
+            if not isinstance(name, str):
+                raise ConfigError(
+                    f"{kind}: expected names, got {name!r}; to give options write a mapping, "
+                    "LABEL: {OPTION: VALUE}",
+                    (kind, str(index)),
+                )
+            if name in value[:index]:
+                raise ConfigError(f"{kind}: {name!r} stands there twice", (kind, str(index)))
+            yield name, None, (kind, str(index))
+    elif isinstance(value, Mapping) and value:
+        for label, said in value.items():
+            yield label, said, (kind, label)
+    else:
+        raise ConfigError(f"{kind}: expected a list of names or a mapping, got {value!r}", (kind,))
+
+
+def model_definition(
+    label: str, said: Any, where: Key, registry: Registry, base: Path
+) -> Definition:
+    """A model: its name, or a mapping of the settings that load it. No weight is read."""
+    given = {"model": label, **_as_mapping(said, "model", where)}
+    for name in given:
+        if name not in MODEL_KEYS:
+            key = (*where, name)
+            raise ConfigError(f"{'.'.join(key)}: no such key.{suggest(name, MODEL_KEYS)}", key)
+    config = given.pop("config", None)
+    with located(where):
+        settings = parse(given, registry).settings
+        check_device(settings.device)
+        _check_model(spec_of(settings), registry)
+    resolved = {**given, "model": spec_of(settings).model}
+    folder = None if config is None else _config_folder(base, config, (*where, "config"))
+    if folder:
+        resolved["config"] = str(folder)
+    return Definition(label, where, given, resolved, config=folder)
+
+
+def objective_definition(label: str, said: Any, where: Key, registry: Registry) -> Definition:
+    """An objective: its name, or a mapping of its options, and of its parts' options by name."""
+    config = _parse_plugin("objective", label, said, where, registry)
+    chosen = chosen_plugins(config.settings, config.options, registry)
+    entries = {name: entry for name, entry in chosen.items() if entry.kind == "objective"}
+    own = config.settings.objective
+    with located(where, own=own):
+        for name, entry in entries.items():
+            _check_objective(name, entry, config.options.get(name, {}))
+    drawn = [n for n, e in entries.items() if any(o.name == "seed" for o in options_of(e.cls))]
+    values = {name: _resolved(name, entry, config) for name, entry in entries.items()}
+    resolved = {"objective": own, **values.pop(own), **values}
+    given = {"objective": own, **config.options}
+    return Definition(label, where, given, resolved, drawn=tuple(drawn))
+
+
+def searcher_definition(label: str, said: Any, where: Key, registry: Registry) -> Definition:
+    """A searcher: its name, or a mapping of its options."""
+    config = _parse_plugin("searcher", label, said, where, registry)
+    own = config.settings.searcher
+    entry = registry.get("searcher", own)
+    resolved = {"searcher": own, **_resolved(own, entry, config)}
+    return Definition(label, where, {"searcher": own, **config.options}, resolved)
+
+
+def check_device(name: str) -> None:
+    """ConfigError for what is no device anywhere; whether it is here is seen when a model loads."""
+    if name not in DEVICES and not re.fullmatch(r"cuda:\d+", name):
+        raise ConfigError(
+            f"device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}."
+            f"{suggest(name, DEVICES)}",
+            ("device",),
+        )
+
+
+@contextmanager
+def located(where: Key, own: str = "") -> Iterator[None]:
+    """Tell where in the study's file an error is; the options of `own` stand at `where` itself."""
+    try:
+        yield
+    except ConfigError as error:
+        key = error.key[1:] if error.key[:1] == (own,) else error.key
+        raise ConfigError(str(error), (*where, *key)) from error
+
+
+def _parse_plugin(kind: str, label: str, said: Any, where: Key, registry: Registry) -> SearchConfig:
+    options = _as_mapping(said, kind, where)
+    name = options.pop(kind, label)
+    if not isinstance(name, str):
+        raise ConfigError(f"{kind}: expected a name, got {name!r}", (*where, kind))
+    nested = {k: v for k, v in options.items() if isinstance(v, Mapping) and registry.named(k)}
+    own = {k: v for k, v in options.items() if k not in nested}
+    if name == label and not registry.named(name, kind):
+        _check_label(kind, label, options, where)
+    with located((*where, kind)):
+        entry = registry.get(kind, name)
+    canonical = registry.label(entry)
+    with located(where, own=canonical):
+        _check_nested(entry, canonical, options, registry)
+        return parse({kind: name, name: own, **nested}, registry)
+
+
+def _check_nested(entry: Entry, name: str, options: Mapping[str, Any], registry: Registry) -> None:
+    """Options within options are those of the parts of a mix."""
+    nested = [key for key, value in options.items() if isinstance(value, Mapping)]
+    parts: list[str] = []
+    if nested and hasattr(entry.cls, "parts_by_name"):
+        own = {k: v for k, v in options.items() if k not in nested}
+        parts = list(build(entry.cls, own, name).parts_by_name())
+    of_parts = {found for part in parts for found in registry.named(part)}
+    for key in nested:
+        if not of_parts & set(registry.named(key)):
+            known = [*parts, *(option.name for option in options_of(entry.cls))]
+            raise ConfigError(f"{name}.{key}: no such option.{suggest(key, known)}", (name, key))
+
+
+def _check_objective(name: str, entry: Entry, given: Mapping[str, Any]) -> None:
+    """That it leaves the draw to the study, and that its data can be there."""
+    if "seed" in given:
+        raise ConfigError(
+            f"{name}.seed: in a study the draws say this; write `draws: [...]`", (name, "seed")
+        )
+    objective = build(entry.cls, given, name)
+    if hasattr(objective, "check_data"):
+        with blaming("objective", objective):
+            objective.check_data()
+
+
+def _check_label(kind: str, label: str, options: Mapping[str, Any], where: Key) -> None:
+    """A label that is no plugin may lack its plugin because that key is misspelt."""
+    for key in options:
+        if nearest(key, [kind]):
+            raise ConfigError(
+                f"{'.'.join((*where, key))}: no such key. Did you mean {kind!r}?", (*where, key)
+            )
+
+
+def _as_mapping(said: Any, kind: str, where: Key) -> dict[str, Any]:
+    if said is None:
+        return {}
+    if isinstance(said, str):
+        return {kind: said}
+    if isinstance(said, Mapping):
+        return dict(said)
+    raise ConfigError(
+        f"{'.'.join(where)}: expected options such as {{seed: 1}}, got {said!r}", where
+    )
+
+
+def _resolved(name: str, entry: Entry, config: SearchConfig) -> dict[str, Any]:
+    """All option values, but for those that a demo model changes, and the draw."""
+    given = config.options.get(name, {})
+    left_out = {o for o in getattr(entry.cls, "demo_options", {}) if o not in given}
+    if entry.kind == "objective":
+        left_out.add("seed")
+    values = values_of(build(entry.cls, given, name))
+    return {option: value for option, value in values.items() if option not in left_out}
+
+
+def demo_advice(model: str, registry: Registry) -> str:
+    """A name that is nobody's may be an embedded model's, misspelt."""
+    demos = [f"{DEMO}{e.name}" for e in registry.entries if getattr(e.cls, "demo", None)]
+    near = nearest(model, demos)
+    return f". Did you mean {near!r}?" if near else ""
+
+
+def _check_model(spec: Spec, registry: Registry) -> None:
+    """That the names can be right; whether the model can be had is seen when it is loaded."""
+    try:
+        find(spec, registry)
+    except CheckpointError as error:
+        raise ConfigError(f"{error}{demo_advice(spec.model, registry)}", ("model",)) from error
+    if spec.adapter is not None:
+        with located(("adapter",)):
+            registry.get("model", spec.adapter)
+
+
+def _config_folder(base: Path, config: Any, key: Key) -> Path:
+    folder = base / Path(str(config)).expanduser()
+    if not (folder / "config.json").is_file():
+        raise ConfigError(
+            f"{'.'.join(key)}: no config.json in {folder}; name a folder that holds one, as seen "
+            "from the study's file",
+            key,
+        )
+    return folder.resolve()

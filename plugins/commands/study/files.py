@@ -1,0 +1,267 @@
+"""The files of a study, which `prunekit study` writes and `prunekit report` reads.
+
+    study.yaml                 the resolved configuration; `prunekit study` on it repeats the study
+    cells.json                 every cell that is planned, in order
+    cells/ID.json              what came out of one cell, or why it failed
+    importance/ID.json         the loss without each single block: one model, objective and draw
+    speeds/ID.json             how long a block and a subset took there
+    models/MODEL.json          the weights that were searched, and what else changes a number
+    threads.json               threads of each process in the first run
+    evaluations/MODEL/REMOVED.json   one variant, evaluated; REMOVED is 2,5 as 2-5, or dense
+
+All are written at once or not at all, so a study that is killed leaves whole files only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.problem import Subset
+from prunekit.engine.files import write_text
+from prunekit.engine.stored import (
+    check_counts,
+    check_removed,
+    finite,
+    fits,
+    read_stored,
+    subset_name,
+)
+
+SCHEMA = 1
+LONGEST_NAME = 200
+"""of a file, without what is put to its ends"""
+AGAIN = "remove it and run the study again"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One search of a study: where it stands in the grid."""
+
+    model: str
+    objective: str
+    """its label in the study, so that one objective can take part with several options"""
+    searcher: str
+    """its label, likewise"""
+    budget: int
+    seed: int
+    draw: int
+    """the calibration draw: the seed of the objective"""
+
+    @property
+    def id(self) -> str:
+        """A file name that tells this cell from the others."""
+        words = f"{self.model}_{self.objective}_{self.searcher}"
+        return f"{slug(words)}_k{self.budget}_s{self.seed}_d{self.draw}"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell's search found. Losses are in `unit`; not finite is None."""
+
+    cell: Cell
+    removed: tuple[int, ...]
+    n_blocks: int
+    unit: str
+    loss: float | None
+    dense_loss: float | None
+    difference: float | None
+    """loss - dense_loss"""
+    standard_error: float | None
+    """of the difference, over calibration samples"""
+    asked: int
+    """subsets asked for, repeats included"""
+    block_runs: int
+    """block forwards that this search would have needed alone, with shared prefixes"""
+    block_runs_unshared: int
+    """the same with every subset asked measured by itself"""
+    seconds: float | None
+    """what `block_runs` would take at the speed measured in this study"""
+    parameters: int
+    parameters_removed: int
+    signals: tuple[str, ...] = ()
+    """what the searcher was told besides losses, whose cost is in none of the above"""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class CellFailure:
+    """Why a cell has no result: one line."""
+
+    cell: Cell
+    error: str
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Importance:
+    """The loss of one model under one objective and draw without each single block."""
+
+    model: str
+    objective: str
+    draw: int
+    unit: str
+    dense: float | None
+    singles: tuple[float | None, ...]
+    schema: int = SCHEMA
+
+    @property
+    def id(self) -> str:
+        """A file name."""
+        return f"{slug(f'{self.model}_{self.objective}')}_d{self.draw}"
+
+
+@dataclass(frozen=True)
+class VariantEvaluation:
+    """One pruned variant of a model, evaluated on data that no search saw; REMOVED may be empty."""
+
+    model: str
+    removed: tuple[int, ...]
+    perplexities: Mapping[str, float | None] = field(default_factory=dict)
+    """by protocol, as `wikitext2`"""
+    accuracies: Mapping[str, float | None] = field(default_factory=dict)
+    """by task, 0 to 1: normalised where the task has that, else plain"""
+    standard_errors: Mapping[str, float | None] = field(default_factory=dict)
+    """of accuracies, by task"""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """all that the evaluation said: protocols, token counts, versions"""
+    schema: int = SCHEMA
+
+
+COUNTS = (
+    *("standard_error", "asked", "block_runs", "block_runs_unshared", "seconds"),
+    *("parameters", "parameters_removed"),
+)
+"""What is 0 or more in a cell's result."""
+
+
+def slug(words: str) -> str:
+    """A part of a file name.
+
+    It is empty where there is neither a letter nor a digit.
+
+    >>> slug("demo:qwen3_ppl"), slug("..")
+    ('demo-qwen3_ppl', '')
+    """
+    return re.sub(r"[^\w.]+", "-", words).strip("-.")
+
+
+class StudyFolder:
+    """Reads and writes the files of one study."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write_cells(self, cells: Sequence[Cell]) -> None:
+        """Say which cells are planned."""
+        rows = {"schema": SCHEMA, "cells": [dataclasses.asdict(cell) for cell in cells]}
+        write_text(self.path / "cells.json", json.dumps(rows, indent=1) + "\n")
+
+    def cells(self) -> list[Cell]:
+        """The planned cells; ConfigError where this is no study."""
+        path = self.path / "cells.json"
+        if not path.is_file():
+            raise ConfigError(
+                f"{self.path}: not the folder of a study ({path.name} is missing); give a folder "
+                "that `prunekit study` wrote"
+            )
+        rows = read_stored(path, SCHEMA, ("cells",), AGAIN)["cells"]
+        with _named(path):
+            cells = [_made(Cell, row) for row in rows]
+            if len(set(cells)) < len(cells):
+                raise ValueError("a cell is planned twice")
+            return cells
+
+    def write_cell(self, outcome: CellResult | CellFailure) -> None:
+        """Keep what came out of a cell."""
+        self._write(self.path / "cells" / f"{outcome.cell.id}.json", outcome)
+
+    def cell(self, cell: Cell) -> CellResult | CellFailure | None:
+        """What came out of a cell, None where it did not run yet."""
+        path = self.path / "cells" / f"{cell.id}.json"
+        if not path.is_file():
+            return None
+        failed = "error" in read_stored(path, SCHEMA, ("cell",), AGAIN)
+        outcome = _read(CellFailure, path) if failed else _read(CellResult, path)
+        with _named(path):
+            _check_is(outcome.cell, cell)
+            if isinstance(outcome, CellResult):
+                check_removed(outcome.removed, outcome.n_blocks, cell.budget)
+                check_counts(vars(outcome), *COUNTS)
+        return outcome
+
+    def write_importance(self, importance: Importance) -> None:
+        """Keep the losses of single removals."""
+        self._write(self.path / "importance" / f"{importance.id}.json", importance)
+
+    def importances(self) -> list[Importance]:
+        """Those measured so far."""
+        return list(self._all("importance", Importance))
+
+    def write_evaluation(self, evaluation: VariantEvaluation) -> None:
+        """Keep an evaluated variant."""
+        name = f"{subset_name(evaluation.removed)}.json"
+        self._write(self.path / "evaluations" / slug(evaluation.model) / name, evaluation)
+
+    def evaluation(self, model: str, removed: Subset) -> VariantEvaluation | None:
+        """A variant's evaluation, None where there is none yet."""
+        path = self.path / "evaluations" / slug(model) / f"{subset_name(removed)}.json"
+        if not path.is_file():
+            return None
+        found = _read(VariantEvaluation, path)
+        with _named(path):
+            _check_is((found.model, list(found.removed)), (model, sorted(removed)))
+        return found
+
+    def _all(self, folder: str, cls: type[T]) -> Iterator[T]:
+        for path in sorted((self.path / folder).glob("*.json")):
+            yield _read(cls, path)
+
+    def _write(self, path: Path, row: Any) -> None:
+        text = json.dumps(finite(dataclasses.asdict(row)), indent=1, allow_nan=False)
+        write_text(path, text + "\n")
+
+
+def _read(cls: type[T], path: Path) -> T:
+    needed = [f.name for f in dataclasses.fields(cls) if _is_needed(f)]  # type: ignore[arg-type]
+    row = read_stored(path, SCHEMA, needed, AGAIN)
+    with _named(path):
+        return _made(cls, row)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file whose content is wrong."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}; {AGAIN}") from error
+
+
+def _check_is(found: Any, wanted: Any) -> None:
+    if found != wanted:
+        raise ValueError(f"it is of {found}, not of {wanted}")
+
+
+def _made(cls: type[T], row: Any) -> T:
+    if not isinstance(row, dict):
+        raise TypeError(f"expected keys and values, got {row!r}")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    if "cell" in values:
+        values["cell"] = _made(Cell, row["cell"])
+    for name, hint in get_type_hints(cls).items():
+        if name in values and not fits(values[name], hint):
+            raise TypeError(f"{name} cannot be {values[name]!r}")
+    return cls(**values)
+
+
+def _is_needed(f: dataclasses.Field[Any]) -> bool:
+    return f.default is MISSING and f.default_factory is MISSING

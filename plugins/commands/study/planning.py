@@ -1,0 +1,225 @@
+"""From a study's configuration to its cells, in groups that share what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from prunekit.core.blame import blaming
+from prunekit.core.errors import CheckpointError, ConfigError
+from prunekit.core.interfaces import Objective
+from prunekit.core.problem import Problem
+from prunekit.core.registry import Registry
+from prunekit.engine.chance import uses_chance
+from prunekit.engine.config import parse
+from prunekit.engine.plan import Plan, resolve, spec_of
+from prunekit.hf.checkpoint import Checkpoint, find
+from prunekit.hf.loading import choose_adapter
+from prunekit.plugins.commands.study.config import StudyConfig
+from prunekit.plugins.commands.study.definitions import Definition, demo_advice
+from prunekit.plugins.commands.study.files import LONGEST_NAME, Cell, CellResult, StudyFolder
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+BLOCKS_OF_A_MODEL_UNSEEN = 32
+
+
+@dataclass(frozen=True)
+class Group:
+    """The searches of one model under one objective and draw."""
+
+    model: str
+    objective: str
+    draw: int
+    plans: Mapping[Cell, Plan | None]
+    """one for each cell; None where the model's configuration cannot be had"""
+    source: Checkpoint | None = None
+    """where that configuration is"""
+    reason: str = ""
+    """why it cannot be had"""
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """In order."""
+        return tuple(self.plans)
+
+    @property
+    def plan(self) -> Plan | None:
+        """A plan that stands for all in what the group shares."""
+        return next(iter(self.plans.values()), None)
+
+    def only(self, cells: Iterable[Cell]) -> Group:
+        """The same with some of its cells."""
+        return replace(self, plans={cell: self.plans[cell] for cell in cells})
+
+    def unfinished(self, folder: StudyFolder) -> Group:
+        """The same with the cells that have no result yet."""
+        return self.only(c for c in self.cells if not isinstance(folder.cell(c), CellResult))
+
+
+def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:
+    """Every cell of the study; ConfigError where the budgets do not fit a model."""
+    with config.located():
+        groups = [
+            group for model in config.models for group in _Planner(config, model, registry).groups()
+        ]
+        _check_file_names(config, groups)
+        _check_draws(config, groups)
+    return groups
+
+
+class _Planner:
+    """Plans the cells of one model."""
+
+    def __init__(self, config: StudyConfig, model: Definition, registry: Registry) -> None:
+        self.config = config
+        self.model = model
+        self.registry = registry
+        self.source: Checkpoint | None = None
+        self.shape: PretrainedConfig | None = None
+        self.reason = ""
+        try:
+            self.source, self.shape = self._find_shape()
+        except CheckpointError as error:
+            self.reason = self._checked_reason(error)
+
+    def groups(self) -> list[Group]:
+        places = [
+            (searcher, budget, seed)
+            for searcher in self.config.searchers
+            for budget in self.config.budgets
+            for seed in self._seeds(searcher, budget)
+        ]
+        return [
+            self._group(objective, draw, places)
+            for objective in self.config.objectives
+            for draw in (self.config.draws if objective.drawn else self.config.draws[:1])
+        ]
+
+    def _find_shape(self) -> tuple[Checkpoint, PretrainedConfig]:
+        """The model's configuration, which some family must handle, and where it was read."""
+        words = parse({**self.config.shared, **self.model.given}, self.registry)
+        spec = spec_of(words.settings)
+        folder = self.model.config
+        source = Checkpoint(str(folder)) if folder else find(spec, self.registry)
+        shape = source.config()
+        choose_adapter(shape, spec.adapter, self.registry)
+        return source, shape
+
+    def _checked_reason(self, error: CheckpointError) -> str:
+        """What is not here now may be fetched later, but not what is a demo's name misspelt."""
+        name = str(self.model.given["model"])
+        advice = demo_advice(name, self.registry)
+        if advice and "/" not in name:
+            raise ConfigError(f"{error}{advice}", self.model.where) from error
+        return f"{error}{advice}"
+
+    def _seeds(self, searcher: Definition, budget: int) -> tuple[int, ...]:
+        """All seeds where the searcher uses chance, else the first."""
+        seeds = self.config.seeds
+        plan = self._plan(self.config.objectives[0], 0, searcher, budget, seeds[0])
+        if plan:
+            chance = uses_chance(plan.searcher, plan.problem, seeds)
+        else:
+            n = BLOCKS_OF_A_MODEL_UNSEEN
+            chance = uses_chance(
+                searcher.made(self.registry), Problem(n, min(budget, n - 1)), seeds
+            )
+        return seeds if chance else seeds[:1]
+
+    def _group(
+        self, objective: Definition, draw: int, places: Sequence[tuple[Definition, int, int]]
+    ) -> Group:
+        plans = {
+            Cell(self.model.label, objective.label, searcher.label, budget, seed, draw): self._plan(
+                objective, draw, searcher, budget, seed
+            )
+            for searcher, budget, seed in places
+        }
+        return Group(self.model.label, objective.label, draw, plans, self.source, self.reason)
+
+    def _plan(
+        self, objective: Definition, draw: int, searcher: Definition, budget: int, seed: int
+    ) -> Plan | None:
+        if self.shape is None:
+            return None
+        words = {
+            **self.config.shared,
+            **self.model.given,
+            **objective.with_draw(draw),
+            **searcher.given,
+            "budget": budget,
+            "seed": seed,
+        }
+        try:
+            return resolve(parse(words, self.registry), self.registry, self.shape)
+        except ConfigError as error:
+            place = str(self.config.budgets.index(budget))
+            raise ConfigError(f"{self.model.label}: {error}", ("budgets", place)) from error
+
+
+def _check_draws(config: StudyConfig, groups: Sequence[Group]) -> None:
+    """Draws that share samples would make chance look smaller than it is."""
+    if len(config.draws) < 2:
+        return
+    for group in groups:
+        for objective, _ in group.plan.parts if group.plan else ():
+            n = _disjoint_draws(objective)
+            if n and group.draw >= n:  # where there is not even one, its size is wrong
+                raise ConfigError(
+                    f"draws: {group.draw}: the data of {objective.name!r} under "
+                    f"{group.objective!r} have {_in_words(n)} that share no sample; choose from "
+                    "these, or lower its samples",
+                    ("draws", str(config.draws.index(group.draw))),
+                )
+
+
+def _in_words(n: int) -> str:
+    """So many, in words."""
+    return f"{n} draws, 0 to {n - 1}," if n > 1 else "one draw, 0,"
+
+
+def _disjoint_draws(objective: Objective) -> int | None:
+    """How many there are; None where the objective does not say."""
+    if not hasattr(objective, "disjoint_draws"):
+        return None
+    with blaming("objective", objective):
+        n: int | None = objective.disjoint_draws()
+        return n
+
+
+def _check_file_names(config: StudyConfig, groups: Sequence[Group]) -> None:
+    """Labels that differ may still give the same file names, and long ones give none."""
+    cells = [cell for group in groups for cell in group.cells]
+    names: dict[str, Cell] = {}
+    for cell in cells:
+        if len(cell.id) > LONGEST_NAME:
+            raise ConfigError(
+                f"{', '.join(_labels(cell))} would be kept under a file name of {len(cell.id)} "
+                f"characters, {LONGEST_NAME} are possible; choose shorter labels",
+                _longest(config, cell).where,
+            )
+        other = names.setdefault(cell.id.lower(), cell)
+        if other is not cell:
+            raise ConfigError(
+                f"{', '.join(_labels(other))} and {', '.join(_labels(cell))} would be kept under "
+                f"one file name, {cell.id}; choose labels that differ in letters or digits",
+                _what_differs(config, cell, other).where,
+            )
+
+
+def _longest(config: StudyConfig, cell: Cell) -> Definition:
+    return max(config.definitions(*_labels(cell)), key=lambda found: len(found.label))
+
+
+def _what_differs(config: StudyConfig, cell: Cell, other: Cell) -> Definition:
+    pairs = zip(
+        config.definitions(*_labels(cell)), config.definitions(*_labels(other)), strict=True
+    )
+    return next(found for found, of_other in pairs if found is not of_other)
+
+
+def _labels(cell: Cell) -> tuple[str, str, str]:
+    return cell.model, cell.objective, cell.searcher

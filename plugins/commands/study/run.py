@@ -1,0 +1,185 @@
+"""Carry out a study: plan, search, evaluate, say what came out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import Interrupted
+from prunekit.core.registry import load
+from prunekit.engine.files import write_text
+from prunekit.engine.quiet import quietly
+from prunekit.plugins.commands.study.agreement import agree
+from prunekit.plugins.commands.study.config import StudyConfig, parse_study, read_study
+from prunekit.plugins.commands.study.evaluating import EvaluationTask, evaluation_tasks
+from prunekit.plugins.commands.study.files import CellFailure, CellResult, StudyFolder, slug
+from prunekit.plugins.commands.study.jobs import sensible_jobs
+from prunekit.plugins.commands.study.planning import Group, plan_study
+from prunekit.plugins.commands.study.rehearsal import expected_subsets
+from prunekit.plugins.commands.study.searchtask import SearchTask, search_tasks
+from prunekit.plugins.commands.study.selection import select
+from prunekit.plugins.commands.study.tasks import Effort, run_tasks
+from prunekit.plugins.commands.study.threads import note_threads
+from prunekit.plugins.commands.study.wanted import check_data, is_anything
+from prunekit.plugins.commands.study.watch import Silent, Watch
+
+REHEARSAL_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """What came out of the cells that were to be run."""
+
+    folder: str
+    results: tuple[CellResult, ...]
+    failures: tuple[CellFailure, ...]
+    effort: Effort
+    """what was done now; less than all where the study goes on from an earlier run"""
+
+    def to_json(self) -> str:
+        """JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that was planned, and where it is kept."""
+
+    config: StudyConfig
+    planned: Sequence[Group]
+    """all of it"""
+    chosen: Sequence[Group]
+    """what is to be run"""
+    workdir: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.workdir / "studies" / slug(self.config.name)
+
+
+@quietly()
+def study(
+    file: str | Path | Mapping[str, Any],
+    *,
+    only: str | None = None,
+    jobs: int | None = 1,
+    workdir: str | Path = "prunekit-runs",
+    trust_remote_code: bool = False,
+) -> StudyOutcome:
+    """Run every search of a study, and evaluate what they chose.
+
+    `file` is a YAML file or the same as a mapping. `only` chooses cells, as `objective=ppl`. With
+    several `jobs`, processes work side by side; a script must then guard its main part with
+    `if __name__ == "__main__"`. None for `jobs` are as many as the command line takes by itself.
+    `trust_remote_code` lets code run that comes with the models; a file cannot say so. Everything
+    is kept under `workdir`, so that a call repeated after a stop goes on where it was; cells that
+    failed are tried again.
+
+    Raises PrunekitError where the study as a whole is wrong. A cell that fails does not stop the
+    others: look at `failures`.
+    """
+    registry = load()
+    settings = {"trust_remote_code": True} if trust_remote_code else {}
+    if isinstance(file, Mapping):
+        config = parse_study(file, registry, Path()).overruled(settings)
+    else:
+        config = read_study(Path(file), registry, settings)
+    planned = plan(config, Path(workdir), only)
+    return run_study(planned, jobs_of(planned, jobs))
+
+
+def plan(config: StudyConfig, workdir: Path, only: str | None = None) -> Study:
+    """The cells of a study; ConfigError where something does not fit. No weight is read."""
+    groups = plan_study(config, load())
+    return Study(config, groups, select(groups, only), workdir)
+
+
+def jobs_of(study: Study, jobs: int | None = None) -> int:
+    """How many processes work at once: `jobs`, or what suits the machine, where there is work."""
+    folder = StudyFolder(study.folder)
+    if not _is_unfinished(study, folder):
+        return 1
+    jobs = jobs or sensible_jobs(search_tasks(study.chosen, study.folder, study.workdir))
+    if is_anything(study.config.wanted):  # the variants of a model are shared among all
+        return jobs
+    return min(jobs, len(_search_tasks(study, folder)))
+
+
+def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyOutcome:
+    """Carry out a study from where it is."""
+    watch = watch or Silent()
+    folder = StudyFolder(study.folder)
+    if is_anything(study.config.wanted) and _is_unfinished(study, folder):
+        watch.now("reading evaluation data")
+        with study.config.located():
+            check_data(study.config.wanted)
+    agree(study.folder, study.config)
+    write_text(study.folder / "study.yaml", _yaml(study.config))
+    note_threads(study.folder, jobs)
+    folder.write_cells([cell for group in study.planned for cell in group.cells])
+    try:
+        effort = _search(study, folder, jobs, watch) + _evaluate(study, jobs, watch)
+    except KeyboardInterrupt:
+        raise Interrupted(_farewell(study, folder)) from None
+    outcomes = [folder.cell(cell) for group in study.chosen for cell in group.cells]
+    return StudyOutcome(
+        folder=str(study.folder),
+        results=tuple(o for o in outcomes if isinstance(o, CellResult)),
+        failures=tuple(o for o in outcomes if isinstance(o, CellFailure)),
+        effort=effort,
+    )
+
+
+def _search(study: Study, folder: StudyFolder, jobs: int, watch: Watch) -> Effort:
+    tasks = _search_tasks(study, folder)
+    groups = [group for task in tasks for group in task.groups]
+    watch.begin("searching", "subsets", partial(expected_subsets, groups, REHEARSAL_SECONDS))
+    return run_tasks(tasks, jobs, watch)
+
+
+def _search_tasks(study: Study, folder: StudyFolder) -> list[SearchTask]:
+    groups = [group.unfinished(folder) for group in study.chosen]
+    return search_tasks([g for g in groups if g.cells], study.folder, study.workdir)
+
+
+def _is_unfinished(study: Study, folder: StudyFolder) -> bool:
+    return bool(_search_tasks(study, folder) or _evaluation_tasks(study, jobs=1))
+
+
+def _evaluation_tasks(study: Study, jobs: int) -> list[EvaluationTask]:
+    wanted = study.config.wanted
+    if not is_anything(wanted):
+        return []
+    return evaluation_tasks(study.chosen, wanted, study.folder, study.workdir, jobs)
+
+
+def _evaluate(study: Study, jobs: int, watch: Watch) -> Effort:
+    tasks = _evaluation_tasks(study, jobs)
+    if not tasks:
+        return Effort()
+    watch.begin("evaluating", "variants", lambda: sum(len(task.variants) for task in tasks))
+    return run_tasks(tasks, jobs, watch)
+
+
+def _farewell(study: Study, folder: StudyFolder) -> str:
+    cells = sum(len(group.cells) for group in study.chosen)
+    missing = sum(len(group.unfinished(folder).cells) for group in study.chosen)
+    done = f"{cells - missing} of {cells} searches are done"
+    if not missing and _evaluation_tasks(study, jobs=1):
+        done = f"all {cells} searches are done, but not all of their choices are evaluated"
+    return (
+        f"stopped. {done}, in {study.folder}, and all that was measured is saved in "
+        f"{study.workdir}; run the same command again to go on"
+    )
+
+
+def _yaml(config: StudyConfig) -> str:
+    import yaml
+
+    return yaml.safe_dump(config.as_dict(), sort_keys=False)

@@ -1,0 +1,120 @@
+"""What a study wants of every variant: the key `evaluate` of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.options import flag_name, suggest
+from prunekit.plugins.commands.evaluate.documents import check_documents
+from prunekit.plugins.commands.evaluate.evaluator import Wanted, preflight
+from prunekit.plugins.commands.evaluate.protocols import protocols_of
+from prunekit.plugins.commands.evaluate.tasks import check_names
+from prunekit.plugins.commands.evaluate.wanted import names_of
+
+KEY = "evaluate"
+FIELDS = {"ppl" if f.name == "perplexities" else f.name: f.name for f in fields(Wanted)}
+"""Words of the file, and what they are called in `Wanted`."""
+
+
+def parse_wanted(given: Any) -> Wanted:
+    """The evaluation that a file asks for, of nothing where it does not say.
+
+    Tasks are looked for when the study begins.
+    """
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{KEY}: expected keys such as {{ppl: [demo]}}, got {given!r}", (KEY,))
+    wanted = Wanted()
+    for word, value in given.items():
+        if word not in FIELDS:
+            raise ConfigError(f"{KEY}.{word}: no such key.{suggest(word, FIELDS)}", (KEY, word))
+        with _at(word):
+            wanted = replace(wanted, **{FIELDS[word]: _value(word, value)})
+    _check_each(wanted, "ppl", protocols_of)
+    return wanted
+
+
+def words_of(wanted: Wanted) -> dict[str, Any]:
+    """The same in the words of a file."""
+    values = {word: asdict(wanted)[name] for word, name in FIELDS.items()}
+    return {word: _plain(value) for word, value in values.items()}
+
+
+def identity(words: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells an evaluation from others, of its words; the batch size changes speed only."""
+    return {word: value for word, value in words.items() if word != "batch_size"}
+
+
+def is_anything(wanted: Wanted) -> bool:
+    """Whether there is something to evaluate."""
+    return bool(wanted.perplexities or wanted.tasks)
+
+
+def check_data(wanted: Wanted) -> None:
+    """ConfigError naming the texts and tasks that cannot be had, before any time is spent."""
+    _check_each(replace(wanted, tasks=()), "ppl", preflight)
+    _check_each(replace(wanted, perplexities=()), "tasks", preflight)
+
+
+def check_at_hand(wanted: Wanted) -> None:
+    """The same of local files and of the names of tasks only: nothing is asked of a network."""
+    _check_each(replace(wanted, tasks=()), "ppl", _check_files)
+    _check_each(replace(wanted, perplexities=()), "tasks", check_names)
+
+
+def _check_files(wanted: Wanted) -> None:
+    for protocol in protocols_of(wanted):
+        if protocol.split is None:
+            check_documents(protocol)
+
+
+def _check_each(wanted: Wanted, word: str, check: Callable[[Wanted], object]) -> None:
+    """Check all names of a list at once and, where that fails, find the first that is wrong."""
+    with _at(word):
+        try:
+            check(wanted)
+        except ConfigError:
+            for index, name in enumerate(getattr(wanted, FIELDS[word])):
+                alone: dict[str, Any] = {FIELDS[word]: (name,)}
+                with _at(word, str(index)):
+                    check(replace(wanted, **alone))
+            raise
+
+
+def _value(word: str, value: Any) -> Any:
+    if word in ("ppl", "tasks"):
+        return names_of(value) if isinstance(value, (str, list)) else _refused(word, value)
+    return _folder(value) if word == "include_path" and value is not None else value
+
+
+def _folder(value: Any) -> Path:
+    folder = Path(str(value)).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"{KEY}.include_path: no folder {value}; name one with task files")
+    return folder
+
+
+def _refused(word: str, value: Any) -> Any:
+    raise ConfigError(f"{KEY}.{word}: expected a list of names, got {value!r}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+@contextmanager
+def _at(*words: str) -> Iterator[None]:
+    """Tell where in the file an error is, and in its words what the message says in flags."""
+    try:
+        yield
+    except ConfigError as error:
+        said = str(error)
+        for word in sorted(FIELDS, key=len, reverse=True):  # `ppl_stride` before `ppl`
+            said = said.replace(flag_name(word), word)
+        raise ConfigError(said, error.key or (KEY, *words)) from error

@@ -1,0 +1,21 @@
+"""Checks that a plugin's author runs in one line of a test.
+
+Each raises ContractError, an AssertionError, whose message says which promise was broken and what
+to change. The built-in plugins are held to the same checks.
+"""
+
+from prunekit.testing.adapters import check_adapter
+from prunekit.testing.backends import check_backend
+from prunekit.testing.contract import ContractError
+from prunekit.testing.objectives import check_objective
+from prunekit.testing.searchers import check_searcher
+from prunekit.testing.toys import toy_loss
+
+__all__ = [
+    "ContractError",
+    "check_adapter",
+    "check_backend",
+    "check_objective",
+    "check_searcher",
+    "toy_loss",
+]

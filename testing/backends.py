@@ -1,0 +1,258 @@
+"""The contract of a backend."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from prunekit.core.blame import one_line
+from prunekit.core.errors import ConfigError
+from prunekit.core.interfaces import IGNORE, Backend, Batch, Meter, Output, Sample, Spec
+from prunekit.core.measurement import Piece
+from prunekit.core.prefix import PrefixMeter
+from prunekit.core.problem import DENSE, Subset, words
+from prunekit.core.signals import SIGNALS
+from prunekit.hf.batching import batches_of
+from prunekit.testing.contract import ContractError, Judge
+from prunekit.testing.elsewhere import check_import
+from prunekit.testing.output import silent
+from prunekit.testing.toys import demo_adapter, demo_spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+LENGTHS = (12, 5, 9, 7, 12)
+ROUNDING = 1e-4
+PATIENCE = 10.0
+"""Seconds that processes may take to end."""
+SUBSETS = (DENSE, *map(frozenset, ([2], [2, 3], [0, 1], [1])))
+WANTED = (SUBSETS[:3], (), SUBSETS[1:])
+"""What is asked of three batches."""
+
+
+@dataclass(frozen=True)
+class RiseOverDense:
+    """How much likelier the dense model finds each text: needs `prepare` to have been called."""
+
+    name: ClassVar[str] = "rise-over-dense"
+    unit: ClassVar[str] = "nats per token"
+
+    def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Sample]:
+        """Made-up texts of several lengths; no tokenizer is needed."""
+        import torch
+
+        rows = [(torch.arange(length + 1) * (7 + length) % 61 + 3)[None] for length in LENGTHS]
+        return [{"input_ids": row[:, :-1], "targets": row[:, 1:]} for row in rows]
+
+    def prepare(self, batch: Batch, output: Output) -> dict[str, Tensor]:
+        """What the dense model says."""
+        return {"dense": output.token_logprobs(batch.targets)}
+
+    def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The rise of each text, and its tokens."""
+        rise = batch.extra["dense"] - output.token_logprobs(batch.targets)
+        return rise.double().cpu().sum(1), (batch.targets != IGNORE).sum(1)
+
+
+@dataclass(frozen=True)
+class Refusing(RiseOverDense):
+    """An objective that fails."""
+
+    name: ClassVar[str] = "refusing"
+
+    def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
+        """A mistake of the user, as far as anybody can tell."""
+        raise ConfigError("this objective refuses to measure")
+
+
+def check_backend(backend: Backend) -> None:
+    """Raise ContractError unless what the backend opens measures as one process does.
+
+    There must be one piece for each subset and batch asked for, none lost, none twice, each with
+    its batch's number and one value a sample, equal to what a PrefixMeter gives; also after a
+    request was broken off, and with two meters open at once. Signals must be the same. An objective
+    that fails must not be passed over in silence, and after `close` no process may be left.
+    Nothing may be written to standard output, and nothing heavy be imported with the module.
+    """
+    judge = Judge("backend", backend)
+    judge.check_class()
+    judge.check_copies()
+    with silent(judge):
+        _check_meters(judge, backend)
+    check_import(judge)
+
+
+def _check_meters(judge: Judge, backend: Backend) -> None:
+    objective = RiseOverDense()
+    batches = batches_of(objective.calibration_set(None), 24)  # type: ignore[arg-type]
+    expected = PrefixMeter(demo_adapter(), objective, batches)
+    with judge.unchanged(), _no_process_left(judge):
+        with _opened(judge, backend, demo_spec(), objective, batches) as meter:
+            _check_facts(judge, meter, expected)
+            _check_pieces(judge, meter, expected, batches)
+            _check_broken_off(judge, meter, expected)
+            with _opened(judge, backend, demo_spec(), objective, batches):
+                pass
+            with judge.doing("measuring after another meter of it was closed"):
+                _compare(judge, meter, expected)
+            _check_signals(judge, meter, expected)
+        with judge.doing("closing a meter twice"):
+            meter.close()
+        _check_refusal(judge, backend, batches)
+
+
+@contextmanager
+def _opened(
+    judge: Judge, backend: Backend, spec: Spec, objective: Any, batches: Sequence[Batch]
+) -> Iterator[Meter]:
+    with judge.doing("opening a meter"):
+        meter = backend.open(spec, objective, batches)
+    missing = [name for name in ("measure", "signal", "close") if not hasattr(meter, name)]
+    judge.require(not missing, f"opens a meter without {', '.join(missing)}")
+    try:
+        yield meter
+    finally:
+        with judge.doing("closing a meter"):
+            meter.close()
+
+
+def _check_facts(judge: Judge, meter: Meter, expected: Meter) -> None:
+    found, facts = meter.facts, expected.facts
+    judge.require(
+        (found.n_blocks, found.parameters, tuple(found.block_parameters))
+        == (facts.n_blocks, facts.parameters, tuple(facts.block_parameters))
+        and found.fingerprint.get("weights") == facts.fingerprint["weights"],
+        f"opens a meter whose facts are not those of the model: {found}",
+    )
+
+
+def _check_pieces(judge: Judge, meter: Meter, expected: Meter, batches: Sequence[Batch]) -> None:
+    with judge.doing("measuring"):
+        judge.require(
+            not list(meter.measure([[] for _ in batches])), "measures something when asked nothing"
+        )
+        _compare(judge, meter, expected)
+
+
+def _compare(judge: Judge, meter: Meter, expected: Meter) -> None:
+    wanted = _wanted()
+    pieces = list(meter.measure(wanted))
+    judge.require(wanted == _wanted(), "changes the request that it is given; copy it first")
+    for piece in pieces:
+        _check_form(judge, piece, wanted)
+    keys = [(piece.batch, sorted(piece.subset)) for piece in pieces]
+    twice = [key for key in keys if keys.count(key) > 1]
+    judge.require(not twice, f"gives a piece twice: batch and subset {twice[:1]}")
+    oracle = {(p.batch, p.subset): p for p in expected.measure(wanted)}
+    lost = [(b, words(s)) for b, s in oracle if (b, sorted(s)) not in keys]
+    judge.require(
+        not lost, f"loses {len(lost)} of {len(oracle)} pieces, such as batch and subset {lost[:1]}"
+    )
+    for piece in pieces:
+        _check_values(judge, piece, oracle[piece.batch, piece.subset])
+
+
+def _wanted() -> list[list[Subset]]:
+    return [list(subsets) for subsets in WANTED]
+
+
+def _check_form(judge: Judge, piece: Any, wanted: Sequence[Sequence[Subset]]) -> None:
+    judge.require(isinstance(piece, Piece), f"gives {piece!r}; expected a Piece")
+    judge.require(
+        piece.batch in range(len(wanted)) and piece.subset in wanted[piece.batch],
+        f"gives a piece of batch {piece.batch} and blocks {words(piece.subset)}, which was not "
+        "asked for; `batch` is the place in `wanted`, not in what a worker was sent",
+    )
+    judge.require(
+        all(isinstance(row, tuple) for row in (piece.sums, piece.weights))
+        and all(isinstance(x, (int, float)) for x in (*piece.sums, *piece.weights)),
+        "gives pieces whose sums and weights are no tuples of plain numbers; use .tolist()",
+    )
+
+
+def _check_values(judge: Judge, piece: Piece, oracle: Piece) -> None:
+    same = len(piece.sums) == len(oracle.sums) and all(
+        abs(a - b) <= ROUNDING * max(1.0, abs(b))
+        for a, b in zip(piece.sums, oracle.sums, strict=True)
+    )
+    judge.require(
+        same and piece.weights == oracle.weights,
+        f"measures {piece.sums} and {piece.weights} on batch {piece.batch} without blocks "
+        f"{words(piece.subset)}; one process gives {oracle.sums} and {oracle.weights}. PrefixMeter "
+        "does what is needed, `prepare` of the objective included",
+    )
+
+
+def _check_broken_off(judge: Judge, meter: Meter, expected: Meter) -> None:
+    """Ctrl-C leaves a request half answered."""
+    with judge.doing("breaking a request off"):
+        pieces = iter(meter.measure(_wanted()))
+        next(pieces)
+        getattr(pieces, "close", lambda: None)()
+    with judge.doing("measuring after a request was broken off"):
+        _compare(judge, meter, expected)
+
+
+def _check_signals(judge: Judge, meter: Meter, expected: Meter) -> None:
+    for name in SIGNALS:
+        with judge.doing(f"measuring the signal {name!r}"):
+            found = [list(row) for row in meter.signal(name)]
+        oracle = [list(row) for row in expected.signal(name)]
+        scale = max(abs(x) for row in oracle for x in row)
+        judge.require(
+            [len(row) for row in found] == [len(row) for row in oracle]
+            and all(
+                abs(a - b) <= 1e-3 * scale
+                for mine, theirs in zip(found, oracle, strict=True)
+                for a, b in zip(mine, theirs, strict=True)
+            ),
+            f"gives another signal {name!r} than one process; it is of all batches, in order",
+        )
+
+
+def _check_refusal(judge: Judge, backend: Backend, batches: Sequence[Batch]) -> None:
+    with _opened(judge, backend, demo_spec(), Refusing(), batches) as meter:
+        try:
+            list(meter.measure(_wanted()))
+        except Exception as error:
+            if "refuses to measure" not in str(error):
+                raise ContractError(
+                    f"{judge.who} does not pass on what an objective says when it fails: "
+                    f"{one_line(error)}"
+                ) from error
+            return
+    judge.require(False, "passes over an objective that fails; let its error through")
+
+
+@contextmanager
+def _no_process_left(judge: Judge) -> Iterator[None]:
+    before = _children()
+    yield
+    end = time.monotonic() + PATIENCE
+    while (left := _children() - before) and time.monotonic() < end:
+        time.sleep(0.05)
+    judge.require(
+        not left, f"leaves {len(left)} processes behind after `close`: {sorted(left)}; end them"
+    )
+
+
+def _children() -> set[int]:
+    """The processes that descend from this one, where the system tells (Linux)."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:  # it has just ended
+            continue
+        if state != "Z":
+            parents[int(stat.parent.name)] = int(parent)
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}

@@ -1,0 +1,236 @@
+"""What an objective measures: one sum and one weight for each sample, whatever surrounds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
+from prunekit.core.measurement import mean_loss
+from prunekit.core.problem import DENSE, Subset
+from prunekit.hf.batching import batches_of
+from prunekit.testing.contract import Judge
+from prunekit.testing.predictions import Broken, Only
+
+ROUNDING = 1e-3
+"""Allowed difference of a sum in another batch, as a share of the largest."""
+PADDING = 5
+Values: TypeAlias = tuple[list[float], list[float]]
+"""Sums and weights, one of each a sample."""
+CHANGES_BATCH = "changes the batch that it is given; work on copies"
+
+
+class Bench:
+    """An objective, a model, and what it says of some samples."""
+
+    def __init__(self, judge: Judge, objective: Objective, adapter: ModelAdapter) -> None:
+        self.judge = judge
+        self.objective: Any = objective
+        self.adapter = adapter
+
+    def values(self, batch: Batch, removed: Subset) -> Values:
+        """Sums and weights of a pruned variant on one batch, checked for their form."""
+        import torch
+
+        with torch.no_grad():
+            batch = self.prepared(batch)
+            output = self.output(batch, removed)
+            before = _copied(batch)
+            with self.judge.doing("measuring a batch"):
+                given = self.objective.measure(Only(self.judge, output), batch)
+            self.judge.require(
+                isinstance(given, tuple | list) and len(given) == 2,
+                f"gives {_kind(given)}, but `measure` must give (sums, weights), one of each a "
+                "sample",
+            )
+            sums, weights = given
+            self._check_form(sums, weights, batch.n_samples)
+            self.judge.require(_equal(before, _copied(batch)), CHANGES_BATCH)
+            with self.judge.doing("measuring the same again"):
+                again, _ = self.objective.measure(Only(self.judge, output), batch)
+            self.judge.require(
+                torch.equal(again.nan_to_num(), sums.nan_to_num()),
+                "gives other sums for the same predictions: change no tensor in place, draw no "
+                "chance, and read no clock",
+            )
+        return sums.tolist(), weights.tolist()
+
+    def output(self, batch: Batch, removed: Subset) -> Output:
+        """What the model without these blocks predicts."""
+        state = self.adapter.enter(batch)
+        for index in range(self.adapter.facts.n_blocks):
+            state = state if index in removed else self.adapter.block(index, state)
+        return self.adapter.output(state)
+
+    def prepared(self, batch: Batch) -> Batch:
+        """The batch with what the objective keeps of the dense model's output."""
+        if not hasattr(self.objective, "prepare"):
+            return batch
+        before = _copied(batch)
+        with self.judge.doing("preparing a batch"):
+            kept = self.objective.prepare(batch, Only(self.judge, self.output(batch, DENSE)))
+        self.judge.require(_equal(before, _copied(batch)), CHANGES_BATCH)
+        clash = sorted(set(kept) & {"input_ids", "targets", *batch.extra})
+        self.judge.require(
+            not clash, f"keeps {', '.join(clash)}, a name that the batch has already"
+        )
+        return replace(batch, extra={**batch.extra, **kept})
+
+    def _check_form(self, sums: Any, weights: Any, samples: int) -> None:
+        import torch
+
+        for name, values in (("sums", sums), ("weights", weights)):
+            self.judge.require(
+                isinstance(values, torch.Tensor) and values.shape == (samples,),
+                f"gives {_kind(values)} as {name} of {samples} samples; expected a tensor of one "
+                "number a sample: the rows of a sample are added up by `batch.sample`",
+            )
+        self.judge.require(
+            weights.isfinite().all() and (weights > 0).all(),
+            f"gives the weights {weights.tolist()}; each must be finite and above 0",
+        )
+
+
+def check_measure(
+    judge: Judge, objective: Objective, adapter: ModelAdapter, samples: Sequence[Sample]
+) -> None:
+    """Raise ContractError unless `measure`, `prepare` and `reduce` keep their promises."""
+    bench = Bench(judge, objective, adapter)
+    half = frozenset(range(1, adapter.facts.n_blocks, 2))
+    (together,) = batches_of(samples, 10**9)
+    sums, weights = bench.values(together, half)
+    judge.require(
+        all(map(math.isfinite, sums)), f"gives sums that are not finite on a healthy model: {sums}"
+    )
+    alone = [bench.values(batch, half) for batch in batches_of(samples, 1)]
+    _check_same(judge, (sums, weights), _joined(alone), "when each sample is a batch by itself")
+    _check_same(judge, (sums, weights), bench.values(_padded(together), half), "with more padding")
+    (backwards,) = batches_of(samples[::-1], 10**9)
+    turned = bench.values(backwards, half)
+    _check_same(
+        judge, (sums[::-1], weights[::-1]), turned, "when the samples stand in another order"
+    )
+    _check_sees(bench, together)
+    _check_broken(bench, together)
+    _check_reduce(judge, objective, sums, weights)
+    _check_gradients(bench, batches_of(samples[:2], 10**9)[0])
+
+
+def _check_sees(bench: Bench, batch: Batch) -> None:
+    n = bench.adapter.facts.n_blocks
+    singles = [frozenset({i}) for i in range(n)]
+    variants = [frozenset(range(1, n)), frozenset(range(0, n, 2)), *singles]
+    dense, _ = bench.values(batch, DENSE)
+    bench.judge.require(
+        any(bench.values(batch, removed)[0] != dense for removed in variants),
+        "gives the dense model and all pruned ones the same sums, so there is nothing to search by",
+    )
+
+
+def _check_same(judge: Judge, expected: Values, found: Values, when: str) -> None:
+    scale = max(1e-6, *map(abs, expected[0]))
+    close = all(abs(a - b) <= ROUNDING * scale for a, b in zip(expected[0], found[0], strict=True))
+    judge.require(
+        close and found[1] == expected[1],
+        f"measures other numbers {when}: {_shown(found)} instead of {_shown(expected)}. Each sum "
+        "and weight must belong to its own sample; read neither padding (targets are IGNORE there) "
+        "nor the rest of the batch",
+    )
+
+
+def _shown(values: Values) -> str:
+    sums, weights = ([float(f"{x:.4g}") for x in row] for row in values)
+    return f"sums {sums}, weights {weights}"
+
+
+def _joined(parts: Sequence[Values]) -> Values:
+    return [x for sums, _ in parts for x in sums], [x for _, weights in parts for x in weights]
+
+
+def _padded(batch: Batch) -> Batch:
+    """The same batch, padded further on the right."""
+    from torch.nn.functional import pad
+
+    return replace(
+        batch,
+        input_ids=pad(batch.input_ids, (0, PADDING)),
+        attention_mask=pad(batch.attention_mask, (0, PADDING)),
+        targets=pad(batch.targets, (0, PADDING), value=IGNORE),
+    )
+
+
+def _check_broken(bench: Bench, batch: Batch) -> None:
+    import torch
+
+    with torch.no_grad(), bench.judge.doing("measuring predictions that are not finite"):
+        batch = bench.prepared(batch)
+        output = Broken(bench.output(batch, DENSE))
+        sums, _ = bench.objective.measure(output, batch)
+    bench.judge.require(
+        not sums.isfinite().any(),
+        f"gives finite sums, {sums.tolist()}, for predictions that are not finite, so a broken "
+        "model would look like a good one; let NaN pass through, or give infinity",
+    )
+
+
+def _check_reduce(
+    judge: Judge, objective: Objective, sums: Sequence[float], weights: Sequence[float]
+) -> None:
+    reduce = getattr(objective, "reduce", mean_loss)
+    with judge.doing("reducing sums and weights to a loss"):
+        loss = reduce(tuple(sums), tuple(weights))
+        backwards = reduce(tuple(sums[::-1]), tuple(weights[::-1]))
+        reduce(tuple(sums[1:]), tuple(weights[1:]))  # as standard errors do
+    judge.require(
+        isinstance(loss, float) and math.isfinite(loss),
+        f"reduces finite sums to {loss!r}; expected a finite float",
+    )
+    judge.require(
+        math.isclose(loss, backwards, rel_tol=1e-9, abs_tol=1e-12),
+        "reduces the same samples in another order to another loss",
+    )
+
+
+def _check_gradients(bench: Bench, batch: Batch) -> None:
+    """With all blocks half there: some losses are flat at the dense model."""
+    import torch
+
+    if not getattr(bench.objective, "differentiable", True):
+        return
+    with torch.no_grad():
+        batch = bench.prepared(batch)
+    gate = torch.full((1,), 0.5, requires_grad=True)
+    state = bench.adapter.enter(batch)
+    for index in range(bench.adapter.facts.n_blocks):
+        state = bench.adapter.gated_block(index, state, gate)
+    with bench.judge.doing("measuring with gates"):
+        sums, _ = bench.objective.measure(bench.adapter.output(state), batch)
+    slope = torch.autograd.grad(sums.sum(), gate)[0] if sums.requires_grad else torch.zeros(1)
+    bench.judge.require(
+        slope.isfinite().all() and slope.any(),
+        f"has the derivative {slope.item()} by a gate on all blocks: write tensor operations, no "
+        ".item() or .detach(); an objective that counts says `differentiable: ClassVar[bool] = "
+        "False`",
+    )
+
+
+def _kind(given: Any) -> str:
+    """What something is: a tensor with its shape, or a type."""
+    if isinstance(given, tuple | list):
+        return f"a {type(given).__name__} of {len(given)}"
+    shape = getattr(given, "shape", None)
+    return type(given).__name__ if shape is None else f"a tensor {list(shape)}"
+
+
+def _copied(batch: Batch) -> dict[str, Any]:
+    tensors = {name: getattr(batch, name) for name in ("input_ids", "attention_mask", "targets")}
+    return {k: v.clone() for k, v in {**batch.extra, **tensors, "sample": batch.sample}.items()}
+
+
+def _equal(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    return before.keys() == after.keys() and all(
+        value.shape == after[name].shape and bool((value == after[name]).all())
+        for name, value in before.items()
+    )

@@ -1,0 +1,172 @@
+"""The contract of a searcher."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+import warnings
+from dataclasses import replace
+
+from prunekit.core.interfaces import Searcher
+from prunekit.core.problem import Problem, Subset, words
+from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.testing.chance import no_outside_chance, other_circumstances
+from prunekit.testing.contract import ContractError, Judge
+from prunekit.testing.elsewhere import elsewhere
+from prunekit.testing.output import silent
+from prunekit.testing.toys import toy_loss
+from prunekit.testing.trials import Case, Plain, Record, run
+
+SLOW = 2.0
+"""Seconds for one toy problem after which a searcher is called slow."""
+FATAL = frozenset({0, 7})
+PLAIN = Case("with three of eight blocks to go", Problem(8, 3, seed=3), toy_loss)
+TIED = (
+    Case("with losses that are all equal", Problem(8, 2), lambda subset: 1.0),
+    Case("with losses that are all equal", Problem(7, 5), lambda subset: 1.0),
+    Case("with many equal losses", Problem(7, 3), lambda subset: float(len(subset & {1, 2}))),
+)
+REPEATED = (PLAIN, *TIED)
+"""Where a search is run again: of equal losses it must choose the same every time."""
+
+
+def check_searcher(searcher: Searcher) -> None:
+    """Raise ContractError unless the searcher keeps its contract on problems with made-up losses.
+
+    It must choose `budget` removable blocks on each: with protected blocks, with one block to go
+    and with all but one, with equal, negative and infinite losses. It must ask for the same subsets
+    again under the same seed, also in another process, and choose the same, ties included; take
+    chance from `problem.rng()` alone; end, also when it is closed early; write nothing to standard
+    output; and change neither itself nor the signals that it is given. Its module must import
+    nothing heavy. A searcher that is slow by itself is only warned of.
+    """
+    judge = Judge("searcher", searcher)
+    judge.check_class()
+    judge.check_copies()
+    with silent(judge):
+        _check_searches(judge, searcher)
+
+
+def _check_searches(judge: Judge, searcher: Searcher) -> None:
+    with judge.doing("naming the signals that it needs"):
+        needs_of(searcher)
+    with judge.unchanged():
+        _check_same_again(judge, searcher)
+        slowest = max(_check_case(judge, searcher, case) for case in _cases())
+    _check_closes(judge, searcher)
+    _warn_if_slow(judge, slowest)
+
+
+def _check_case(judge: Judge, searcher: Searcher, case: Case) -> float:
+    """The seconds it took."""
+    start = time.perf_counter()
+    record = run(judge, searcher, case)
+    seconds = time.perf_counter() - start
+    _check_infinite(judge, case, record)
+    return seconds
+
+
+def _warn_if_slow(judge: Judge, seconds: float) -> None:
+    """No fault, as it depends on the machine."""
+    if seconds > SLOW:
+        warnings.warn(
+            f"{judge.who} took {seconds:.1f} s for a search of a few blocks with made-up losses, "
+            "all of them outside of measuring: speed up what it does between requests",
+            stacklevel=4,  # where the check is called
+        )
+
+
+def _cases() -> list[Case]:
+    return [
+        Case("with one block to go", Problem(10, 1), toy_loss),
+        Case("with protected blocks", Problem(9, 3, protected=frozenset({0, 1, 8})), toy_loss),
+        Case("with all but one block to go", Problem(5, 4), toy_loss),
+        Case("with no choice at all", Problem(6, 3, protected=frozenset({0, 2, 5})), toy_loss),
+        Case("with two blocks", Problem(2, 1), toy_loss),
+        *TIED,
+        Case("with negative losses", Problem(7, 3), lambda subset: toy_loss(subset) - 10),
+        Case("with blocks that are fatal", Problem(8, 3), _fatal),
+        Case("with losses that are all infinite", Problem(7, 3), lambda subset: math.inf),
+    ]
+
+
+def _fatal(subset: Subset) -> float:
+    return math.inf if subset & FATAL else toy_loss(subset)
+
+
+def _check_same_again(judge: Judge, searcher: Searcher) -> None:
+    with judge.unchanged():
+        first = _repeated(judge, searcher)  # imports libraries, which may draw too
+    with no_outside_chance(judge, "problem.rng()"):
+        again = _repeated(judge, searcher)
+    _require_same(
+        judge,
+        (first, again),
+        "when the same search is run again, so a stopped one could not go on: take chance from "
+        "problem.rng() alone, and remember nothing between searches",
+    )
+    with other_circumstances(seed=17):
+        hastily = _repeated(judge, searcher)
+    _require_same(
+        judge,
+        (first, hastily),
+        "when the clock runs faster: bound a search by subsets or rounds, not by time",
+    )
+    with judge.doing("running in another process"):
+        there = elsewhere(judge, run_plainly)
+    _require_same(
+        judge,
+        (first, there or first),
+        "in another process: go through sets in sorted order, and derive nothing from hash() or "
+        "id()",
+    )
+
+
+def _require_same(judge: Judge, runs: tuple[Plain, Plain], when: str) -> None:
+    asked, chosen = ([[r[part] for r in run] for run in runs] for part in ("requests", "choice"))
+    judge.require(asked[0] == asked[1], f"asks for other subsets {when}")
+    judge.require(chosen[0] == chosen[1], f"chooses other blocks of equal losses {when}")
+
+
+def run_plainly(searcher: Searcher) -> Plain:
+    """The requests and the choices on the problems that are repeated in another process."""
+    return _repeated(Judge("searcher", searcher), searcher)
+
+
+def _repeated(judge: Judge, searcher: Searcher) -> Plain:
+    return [run(judge, searcher, case).as_plain() for case in REPEATED]
+
+
+def _check_infinite(judge: Judge, case: Case, record: Record) -> None:
+    """What was told to be infinitely bad must not be chosen while something better is known."""
+    losses, chosen = record.losses, record.removed
+    finite = [s for s, x in losses.items() if len(s) == len(chosen) and math.isfinite(x)]
+    judge.require(
+        math.isfinite(losses.get(chosen, 0.0)) or not finite,
+        f"chooses {words(chosen)}, whose loss it was told is infinite, though it knows better "
+        "ones: infinity is the worst loss",
+    )
+    fatal = {i for i in case.problem.removable if losses.get(frozenset({i})) == math.inf}
+    others = len(case.problem.removable) - len(fatal)
+    judge.require(
+        not chosen & fatal or others < len(chosen),
+        f"chooses {words(chosen & fatal)}, whose removal alone it was told is infinitely bad, "
+        "though enough other blocks can go: infinity is the worst loss",
+    )
+
+
+def _check_closes(judge: Judge, searcher: Searcher) -> None:
+    """Ctrl-C and rehearsals close a search that is not at its end."""
+    problem = PLAIN.problem
+    signals = made_up_signals(needs_of(searcher), problem.n_blocks)
+    steps = searcher.search(replace(problem, signals=signals))
+    for request in itertools.islice(steps, 1):
+        assert request
+    try:
+        steps.close()
+    except RuntimeError as error:
+        raise ContractError(
+            f"{judge.who} goes on when it is closed, as Ctrl-C does; catch no bare or "
+            "BaseException around `yield`"
+        ) from error

@@ -1,0 +1,108 @@
+"""Run a searcher on problems with made-up losses, where whatever goes wrong is its fault."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from prunekit.core.blame import WHERE
+from prunekit.core.driver import Driver
+from prunekit.core.errors import PluginError
+from prunekit.core.interfaces import Searcher
+from prunekit.core.problem import Problem, Subset, words
+from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.testing.contract import ContractError, Judge
+
+Loss: TypeAlias = Callable[[Subset], float]
+Told: TypeAlias = list[list[tuple[list[int], float]]]
+"""Every request with the losses that answered it."""
+Plain: TypeAlias = list[dict[str, Any]]
+"""The requests and the choice of each search that is repeated."""
+
+ENOUGH = 50_000
+"""Subsets asked for on a toy problem after which a search is taken to be endless."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem with made-up losses."""
+
+    what: str
+    problem: Problem
+    loss: Loss
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a searcher asked for, was told, and chose."""
+
+    told: Told
+    removed: Subset
+
+    @property
+    def losses(self) -> dict[Subset, float]:
+        """The losses it was told."""
+        return {frozenset(blocks): loss for request in self.told for blocks, loss in request}
+
+    def as_plain(self) -> dict[str, Any]:
+        """Lists and numbers, as another process can write them."""
+        requests = [[blocks for blocks, _ in request] for request in self.told]
+        return {"requests": requests, "choice": sorted(self.removed)}
+
+
+def run(judge: Judge, searcher: Searcher, case: Case) -> Record:
+    """Drive the searcher to its end; whatever goes wrong on the way is its fault."""
+    signals = _Signals(judge, made_up_signals(needs_of(searcher), case.problem.n_blocks))
+    before = copy.deepcopy(dict(signals))
+    told: Told = []
+    try:
+        driver = Driver(searcher, replace(case.problem, signals=signals))
+        while driver.request is not None:
+            request = list(driver.request)
+            losses = [case.loss(subset) for subset in request]
+            told.append([(sorted(s), loss) for s, loss in zip(request, losses, strict=True)])
+            driver.answer(losses)
+            _check_end(judge, driver, case)
+    except PluginError as error:
+        cause = error.__cause__
+        raise cause if isinstance(cause, ContractError) else _fault(error, case) from cause
+    judge.require(before == dict(signals), "changes the signals that it is given; copy them first")
+    assert driver.removed is not None
+    return Record(told, driver.removed)
+
+
+def _fault(error: PluginError, case: Case) -> ContractError:
+    reason = str(error).removesuffix(WHERE)
+    hint = ""
+    if "TypeError: '<' not supported" in reason and "equal" in case.what:
+        hint = (
+            "; of equal losses take the first subset in order: key=lambda s: (loss[s], sorted(s))"
+        )
+    return ContractError(f"{reason} ({case.what}: {shown(case.problem)}){hint}")
+
+
+def shown(problem: Problem) -> str:
+    """A problem in a few words."""
+    protected = f", protected {words(problem.protected)}" if problem.protected else ""
+    return f"{problem.n_blocks} blocks, budget {problem.budget}{protected}"
+
+
+class _Signals(dict[str, Sequence[Sequence[float]]]):
+    """The signals that were asked for; any other is a fault that says so."""
+
+    def __init__(self, judge: Judge, tables: Mapping[str, Sequence[Sequence[float]]]) -> None:
+        super().__init__({name: [list(row) for row in table] for name, table in tables.items()})
+        self.judge = judge
+
+    def __missing__(self, name: str) -> Any:
+        self.judge.require(False, f"reads the signal {name!r}, which its `needs` does not name")
+
+
+def _check_end(judge: Judge, driver: Driver, case: Case) -> None:
+    judge.require(
+        driver.asked < ENOUGH,
+        f"does not end: it asked for {driver.asked:,} subsets {case.what} "
+        f"({shown(case.problem)}); return a choice once nothing new is asked for",
+    )

@@ -1,0 +1,118 @@
+"""Searches side by side choose what they choose alone."""
+
+import pytest
+
+from prunekit.core import Problem
+from prunekit.core.driver import drive
+from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.engine.chance import uses_chance
+from prunekit.engine.lockstep import LockStep
+from prunekit.engine.rehearsal import made_up_loss, rehearse
+
+N = 10
+
+
+@pytest.fixture
+def searches(registry):
+    """Every built-in searcher with two budgets."""
+    found = {}
+    for entry in (e for e in registry.entries if e.kind == "searcher"):
+        for budget in (2, 3):
+            signals = made_up_signals(needs_of(entry.cls()), N)
+            found[entry.name, budget] = entry.cls(), Problem(N, budget, seed=4, signals=signals)
+    return found
+
+
+def loss(subset):
+    return made_up_loss(subset, N)
+
+
+def run(lockstep):
+    rounds = []
+    while wanted := lockstep.wanted():
+        rounds.append(wanted)
+        lockstep.answer({subset: loss(subset) for subset in wanted})
+    return rounds
+
+
+def test_every_search_ends_as_it_does_alone(searches):
+    lockstep = LockStep(searches)
+    rounds = run(lockstep)
+    assert lockstep.removed.keys() == searches.keys()
+    for key, (searcher, problem) in searches.items():
+        alone = drive(searcher, problem, lambda subsets: [loss(s) for s in subsets])
+        assert lockstep.removed[key] == alone.removed
+        assert lockstep.tallies[key].asked == alone.asked
+    assert all(len(wanted) == len(set(wanted)) for wanted in rounds)
+
+
+def test_the_cost_of_each_is_that_of_its_own_requests(searches):
+    lockstep = LockStep(searches)
+    run(lockstep)
+    for key, (searcher, problem) in searches.items():
+        cost, tally = rehearse(searcher, problem), lockstep.tallies[key]
+        assert (tally.asked, tally.block_runs_alone) == (cost.asked, cost.block_runs_alone)
+        assert tally.block_runs == cost.block_runs - N  # a rehearsal measures the dense model too
+
+
+def test_one_that_breaks_leaves_the_others_alone(registry):
+    class Breaks:
+        name = "breaks"
+
+        def __init__(self, after):
+            self.after = after
+
+        def search(self, problem):
+            for _ in range(self.after):
+                yield [frozenset({1})]
+            raise ValueError("on purpose")
+
+    greedy = registry.get("searcher", "greedy").cls()
+    problem = Problem(N, 3)
+    lockstep = LockStep({0: (Breaks(0), problem), 1: (Breaks(2), problem), 2: (greedy, problem)})
+    run(lockstep)
+    assert set(lockstep.removed) == {2}
+    assert set(lockstep.failed) == {0, 1}
+    assert all("on purpose" in reason for reason in lockstep.failed.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "chance"),
+    [
+        ("one-shot", False),
+        ("greedy", False),
+        ("beam", False),
+        ("cbo", False),
+        ("fast-block-select", False),
+        ("exhaustive", False),
+        ("genetic", True),
+        ("bayesian", True),
+    ],
+)
+def test_searchers_that_use_chance_are_told_from_the_others(registry, name, chance):
+    searcher = registry.get("searcher", name).cls()
+    assert uses_chance(searcher, Problem(N, 3), [0, 1, 2]) is chance
+    assert not uses_chance(searcher, Problem(N, 3), [7])
+
+
+def test_chance_in_the_last_step_is_seen():
+    class Last:
+        name = "last"
+
+        def search(self, problem):
+            yield [frozenset({i}) for i in problem.removable]
+            return frozenset(problem.rng().sample(problem.removable, problem.budget))
+
+    assert uses_chance(Last(), Problem(N, 3), [0, 1])
+
+
+def test_what_never_ends_counts_as_chance(monkeypatch):
+    class Endless:
+        name = "endless"
+
+        def search(self, problem):
+            while True:
+                yield [frozenset({0})]
+
+    monkeypatch.setattr("prunekit.engine.chance.MOST_SUBSETS", 20)
+    assert uses_chance(Endless(), Problem(N, 3), [0, 1])

@@ -1,1 +1,0 @@
-"""Evaluate pruned variants beside the dense model, on data that no search saw."""
