@@ -23,10 +23,9 @@ from pathlib import Path
 
 from search_quality_page import BUDGETS, MODELS, OBJECTIVES, SEVEN, Outcome, report, write_table
 
-from prunekit.core.driver import Driver
+from prunekit.core.driver import Driver, needs_of
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.registry import Registry, load
-from prunekit.core.signals import needs_of
 from prunekit.engine.config import parse
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import resolve
@@ -135,7 +134,7 @@ def start(
     registry: Registry, session: Session, name: str, options: dict[str, object], problem: Problem
 ) -> Driver:
     searcher = registry.get("searcher", name).cls(**options)
-    signals = {signal: session.signal(signal) for signal in needs_of(searcher)}
+    signals = {s.name: session.signal(s) for s in needs_of(searcher)}
     return Driver(searcher, replace(problem, signals=signals))
 
 

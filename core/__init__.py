@@ -10,13 +10,16 @@ from prunekit.core.errors import (
     PluginError,
     PrunekitError,
     UnfitModel,
+    blaming,
 )
 from prunekit.core.hookspecs import PLUGIN_API, hookimpl
 from prunekit.core.interfaces import (
     IGNORE,
     OWN_DTYPE,
+    Asking,
     Backend,
     Batch,
+    Command,
     Meter,
     ModelAdapter,
     ModelFacts,
@@ -25,8 +28,10 @@ from prunekit.core.interfaces import (
     Sample,
     Search,
     Searcher,
+    Signal,
     Spec,
     State,
+    Table,
 )
 from prunekit.core.measurement import Piece
 from prunekit.core.options import option
@@ -39,9 +44,11 @@ __all__ = [
     "IGNORE",
     "OWN_DTYPE",
     "PLUGIN_API",
+    "Asking",
     "Backend",
     "Batch",
     "CheckpointError",
+    "Command",
     "ConfigError",
     "Meter",
     "ModelAdapter",
@@ -56,10 +63,13 @@ __all__ = [
     "Sample",
     "Search",
     "Searcher",
+    "Signal",
     "Spec",
     "State",
     "Subset",
+    "Table",
     "UnfitModel",
+    "blaming",
     "hookimpl",
     "option",
     "runs_of_each",

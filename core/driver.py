@@ -1,44 +1,43 @@
-"""Drive a searcher: hand over what it yields, check what it returns.
+"""Drive a searcher: hand over the losses it asks for, and check what it asks and chooses.
 
-Nothing here is saved. A killed search is run again with the same seed, and the journal answers at
-once for everything that was measured before.
+No state is saved. A killed search is run again with the same seed, and the journal answers at once
+for everything measured before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
-from prunekit.core.blame import blaming, described
-from prunekit.core.errors import PluginError
-from prunekit.core.interfaces import Search, Searcher
+from prunekit.core.errors import PluginError, blaming, described
+from prunekit.core.interfaces import Search, Searcher, Signal, complete
 from prunekit.core.problem import Problem, Subset, words
-
-Evaluate: TypeAlias = Callable[[Sequence[Subset]], list[float]]
-"""Losses of many subsets at once, in the order asked."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a searcher chose, and how many subsets it asked for, repeats included."""
-
-    removed: Subset
-    asked: int
 
 
 def check_problem(searcher: Searcher, problem: Problem) -> None:
-    """ConfigError where the searcher says that the problem is none for it."""
-    if hasattr(searcher, "check_problem"):
-        with blaming("searcher", searcher):
-            searcher.check_problem(problem)
+    """Raise ConfigError if the searcher refuses the problem."""
+    complete(type(searcher), Searcher)
+    with blaming("searcher", searcher):
+        searcher.check_problem(problem)
+
+
+def needs_of(searcher: Searcher) -> tuple[Signal, ...]:
+    """Return the signals that a searcher needs; raise PluginError if `needs` is malformed."""
+    complete(type(searcher), Searcher)
+    with blaming("searcher", searcher):
+        needs = searcher.needs
+        if not isinstance(needs, tuple) or not all(isinstance(x, Signal) for x in needs):
+            raise TypeError(
+                f"`needs` must be a tuple of Signal objects, not {needs!r}; those that come with "
+                "prunekit are in prunekit.plugins.searchers.signals"
+            )
+    return needs
 
 
 class Driver:
     """One search in progress.
 
-    `request` is what it wants measured now, None once `removed` is chosen; `requests` is all that
-    was answered.
+    `request` is what the searcher wants measured now, None once `removed` is chosen; `requests` is
+    everything answered so far.
     """
 
     def __init__(self, searcher: Searcher, problem: Problem) -> None:
@@ -63,8 +62,14 @@ class Driver:
         self.losses.update(zip(self.request, losses, strict=True))
         self._advance(losses)
 
+    def run(self, evaluate: Callable[[Sequence[Subset]], list[float]]) -> Driver:
+        """Answer every request with `evaluate`; return this driver, at its end."""
+        while self.request is not None:
+            self.answer(evaluate(self.request))
+        return self
+
     def ranked(self) -> list[Subset]:
-        """The subsets of the wanted size measured so far, best first."""
+        """Return the subsets of the budget's size measured so far, best first."""
         complete = [s for s in self.losses if len(s) == self.problem.budget]
         return sorted(complete, key=lambda s: (self.losses[s], sorted(s)))
 
@@ -83,14 +88,11 @@ class Driver:
         except StopIteration as stop:
             self.request, self.removed = None, self._checked_choice(stop.value)
             return
-        self.request = self._checked_request(request)
-
-    def _checked_request(self, request: object) -> Sequence[Subset]:
         if not isinstance(request, Sequence) or not request:
             raise self._broke(f"must yield a list of at least one subset, not {request!r}")
         for subset in request:
             self._check(subset)
-        return request
+        self.request = request
 
     def _checked_choice(self, removed: object) -> Subset:
         subset = self._check(removed)
@@ -110,12 +112,3 @@ class Driver:
 
     def _broke(self, how: str) -> PluginError:
         return PluginError(f"{described('searcher', self.searcher)} {how}")
-
-
-def drive(searcher: Searcher, problem: Problem, evaluate: Evaluate) -> Choice:
-    """Run `searcher` to its end. PluginError says how it broke its contract."""
-    driver = Driver(searcher, problem)
-    while driver.request is not None:
-        driver.answer(evaluate(driver.request))
-    assert driver.removed is not None
-    return Choice(driver.removed, driver.asked)

@@ -1,18 +1,25 @@
-"""Errors that the command line prints as one line, without a traceback."""
+"""Errors that the command line prints as one line, and how to name the plugin that failed."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+
+WHERE = "; PRUNEKIT_DEBUG=1 shows where"
+"""How a message ends when the traceback is not shown."""
+
 
 class PrunekitError(Exception):
-    """Base class: the message alone says what was given, what was expected, and the next step."""
+    """Base class: the message says what was given, what was expected, and the next step."""
 
     exit_status = 1
 
 
 class ConfigError(PrunekitError):
-    """A name, an option or a file given by the user is wrong.
+    """A name, option or file given by the user is wrong.
 
-    `key` is where it stands in a configuration, as `("genetic", "population")`, where it is known.
+    `key` locates it in the configuration if known, as in `("genetic", "population")`.
     """
 
     def __init__(self, message: str, key: tuple[str, ...] = ()) -> None:
@@ -25,14 +32,14 @@ class CheckpointError(PrunekitError):
 
 
 class UnfitModel(CheckpointError):
-    """A model that cannot be run, or pruned, block by block; the message is the reason alone.
+    """A model cannot be run or pruned block by block; the message is the bare reason.
 
-    Whoever opens the model adds its family and the version of transformers.
+    The caller that opens the model adds its family and the version of transformers.
     """
 
 
 class StorageError(PrunekitError):
-    """A file could not be written or read back; the message says what is safe."""
+    """A file could not be written or read back; the message says which data is safe."""
 
 
 class PluginError(PrunekitError):
@@ -40,10 +47,44 @@ class PluginError(PrunekitError):
 
 
 class Interrupted(PrunekitError):
-    """Ctrl-C or SIGTERM; the message says the best so far and how to go on."""
+    """Ctrl-C or SIGTERM; the message gives the best result so far and how to resume."""
 
     exit_status = 130
 
 
 class Remark(UserWarning):
-    """Something that works, and that users must know; the message is one line."""
+    """A note that users should see although the work goes on; the message is one line."""
+
+
+def debugging() -> bool:
+    """Return whether PRUNEKIT_DEBUG asks for tracebacks."""
+    return bool(os.environ.get("PRUNEKIT_DEBUG"))
+
+
+@contextlib.contextmanager
+def blaming(kind: str, plugin: object, but: type[Exception] = PrunekitError) -> Iterator[None]:
+    """Turn any exception of a plugin into a PluginError that names it.
+
+    Errors that are one line already, and those of type `but`, pass through. SystemExit does not: a
+    plugin must not end a search without a word.
+    """
+    try:
+        yield
+    except (StopIteration, PrunekitError, but):
+        raise
+    except (Exception, SystemExit) as error:
+        where = "" if debugging() else WHERE
+        raise PluginError(f"{described(kind, plugin)} failed: {one_line(error)}{where}") from error
+
+
+def described(kind: str, plugin: object) -> str:
+    """Name a plugin for an error message: `searcher 'random' (my_module.RandomSearch)`."""
+    cls = plugin if isinstance(plugin, type) else type(plugin)
+    name = getattr(plugin, "name", "?")
+    return f"{kind} {name!r} ({cls.__module__}.{cls.__qualname__})"
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's type and message, without line breaks."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -1,61 +1,61 @@
-"""The four things that a plugin can be. None needs a base class, only the methods."""
+"""The five kinds of plugins, and signals. Optional members have their defaults here.
+
+A plugin may inherit from the class of its kind, or just have the required methods: the registry
+then gives it the defaults of the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import abc
+import inspect
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
-from prunekit.core.measurement import Piece
+from prunekit.core.measurement import Piece, mean_loss
 from prunekit.core.problem import Problem, Subset
 
 if TYPE_CHECKING:  # plugins are listed without importing torch
+    from pathlib import Path
+
     from torch import Tensor
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from prunekit.hf.checkpoint import Checkpoint
-
+T = TypeVar("T")
 IGNORE = -100
 """In `targets`: nothing is predicted at this position."""
-
 OWN_DTYPE = "own"
 """As a dtype: the one in which the checkpoint is stored."""
-
 Sample: TypeAlias = "Mapping[str, Tensor]"
-"""One calibration text or question, which one sum belongs to.
-
-`input_ids` and `targets` are `[rows, length]`; `targets[r, t]` is the token to be predicted at
-position t, or IGNORE. Whatever else `measure` needs is a tensor with one entry a row.
-"""
-
-Search: TypeAlias = Generator[Sequence[Subset], list[float], Subset]
-"""Yields the subsets it wants measured, receives their losses in that order, returns its choice."""
-
+"""One calibration text or question: `input_ids` and `targets`, each `[rows, length]`, and any
+tensors of one entry a row. `targets[r, t]` is the token to predict at position t, or IGNORE."""
+Asking: TypeAlias = Generator[Sequence[Subset], list[float], T]
+"""Yields the subsets it wants measured, receives their losses in that order, returns a T."""
+Search: TypeAlias = Asking[Subset]
 State: TypeAlias = Any
-"""What passes between two blocks; only the adapter that made it looks inside."""
+"""What passes between two blocks; opaque outside the adapter that made it."""
+Table: TypeAlias = Sequence[Sequence[float]]
+Axis: TypeAlias = Literal["one", "samples", "blocks", "boundaries"]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some samples, padded on the right to one length."""
+    """Samples padded on the right to one length; tensors are `[rows, length]` or `[rows]`."""
 
     input_ids: Tensor
-    """`[rows, length]`"""
     attention_mask: Tensor
-    """`[rows, length]`, 0 at padding"""
+    """0 at padding"""
     targets: Tensor
-    """`[rows, length]`, the token to be predicted at each position, or IGNORE"""
     sample: Tensor
-    """`[rows]`, which sample of this batch each row belongs to"""
+    """`[rows]`: which sample of this batch each row belongs to"""
     n_samples: int
     extra: Mapping[str, Tensor] = field(default_factory=dict)
-    """the other tensors of the samples, one entry a row"""
+    """the other tensors of the samples, and what `Objective.prepare` returned"""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a worker needs to rebuild the model: plain, picklable data."""
+    """Everything a worker needs to rebuild the model: plain, picklable data."""
 
     model: str
     revision: str | None = None
@@ -68,163 +68,263 @@ class Spec:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is to be known of a loaded model."""
+    """Facts about a loaded model."""
 
     n_blocks: int
     parameters: int
     block_parameters: tuple[int, ...]
     fingerprint: Mapping[str, str]
-    """Everything about model and machine that changes a loss: `weights`, adapter, dtype, ..."""
+    """everything about model and machine that changes a loss: `weights`, adapter, dtype, ..."""
 
 
-class Searcher(Protocol):
-    """Decides which subsets to measure. Knows nothing of models or devices.
+@dataclass(frozen=True)
+class Signal:
+    """A statistic of the dense model that a searcher may need besides losses.
 
-    A searcher that needs more than losses names it in `needs`, out of `signals.SIGNALS`, and finds
-    it in `problem.signals`. It may also have `check_problem(problem) -> None`, which raises
-    ConfigError where the problem is none for it; that is asked before a model is loaded, when no
-    signals are there yet. Any plugin may have `paper`, which says where it is from.
+    It is computed once per model, objective and calibration set, and kept beside the journal.
     """
 
-    name: ClassVar[str]
+    name: str
+    measure: Callable[[ModelAdapter, Objective, Iterable[Batch]], Table]
+    """a function of a module, so that workers can import it; batches are to be streamed"""
+    synthetic: Callable[[int], Table]
+    """a table of a made-up model with that many blocks, for dry runs and tests"""
+    rows: Axis = "blocks"
+    columns: Axis = "blocks"
+    """`boundaries` are the inputs of all blocks and the output of the last one"""
+    derivative: bool = False
+    """of the loss, which a mix of objectives adds up by their weights"""
 
+    def shape(self, n_blocks: int, n_samples: int) -> tuple[int, int]:
+        """Return the numbers of rows and columns."""
+        sizes = {"one": 1, "samples": n_samples, "blocks": n_blocks, "boundaries": n_blocks + 1}
+        return sizes[self.rows], sizes[self.columns]
+
+
+class Searcher(abc.ABC):
+    """Decides which subsets to measure. Knows nothing of models or devices."""
+
+    name: ClassVar[str]
+    paper: ClassVar[str | None] = None
+
+    @property
+    def needs(self) -> tuple[Signal, ...]:
+        """The signals to find, by their names, in `problem.signals`."""
+        return ()
+
+    def check_problem(self, problem: Problem) -> None:
+        """Raise ConfigError if the problem is unsuitable; called before any model is loaded."""
+
+    @abc.abstractmethod
     def search(self, problem: Problem) -> Search:
-        """Look for `problem.budget` blocks; the same losses must lead to the same choices."""
-        ...
+        """Choose `problem.budget` blocks; the same losses must lead to the same choices."""
 
 
 class Output(Protocol):
-    """What a model predicts, made for chunks of positions so that no full logits exist."""
+    """A model's predictions, computed in chunks so that full logits never exist."""
 
     def token_logprobs(self, targets: Tensor) -> Tensor:
-        """Log-probability in float32 of each target, `[rows, length]`; 0 where it is IGNORE."""
-        ...
+        """Return the float32 log-probability of each target, `[rows, length]`; 0 at IGNORE."""
 
     def logits(self, where: Tensor) -> Iterator[Tensor]:
-        """Logits in float32 at the true places of `where` `[rows, length]`, some at a time.
-
-        Each part is `[places, words]`; the parts follow each other in the order of `where`.
-        """
-        ...
+        """Yield float32 logits `[places, vocabulary]` at the true places of `where`, in order."""
 
 
-class Objective(Protocol):
-    """Turns what a model predicts on calibration samples into one loss; lower is better.
-
-    An objective may also have `reduce(sums, weights) -> float`, where its loss is not the sum of
-    sums over the sum of weights; `readings(loss) -> dict[str, float]`, other numbers that say the
-    same, such as a perplexity; `prepare(batch, output) -> dict[str, Tensor]`, what it wants to keep
-    of the dense model's output, found again in `batch.extra`; `check_data() -> None`, which raises
-    ConfigError where its options name data that cannot be there; `disjoint_draws() -> int | None`,
-    how many first values of its option `seed` give samples in common with no other; `demo_options`,
-    defaults that hold with a demo model; and `differentiable = False`, where it counts and has no
-    derivative. One that is made of others has `parts_by_name() -> dict[str, float]`, their names
-    and weights, and then needs no methods of its own.
-    """
+class Objective(abc.ABC):
+    """Turns a model's predictions on calibration samples into one loss; lower is better."""
 
     name: ClassVar[str]
     unit: ClassVar[str]
-    """What a loss counts: `nats per token`."""
+    """of the loss: `nats per token`"""
+    paper: ClassVar[str | None] = None
+    demo_options: ClassVar[Mapping[str, object]] = {}
+    """defaults of options with a demo model"""
+    differentiable: ClassVar[bool] = True
 
-    def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Sample]:
-        """The samples, the same at every call; ConfigError where there are too few."""
-        ...
+    @abc.abstractmethod
+    def calibration_set(self, tokenizer: Any) -> Sequence[Sample]:
+        """Return the samples, the same at every call. Raises ConfigError if there are too few."""
 
+    @abc.abstractmethod
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Sums and weights, each `[n_samples]`; differentiable where the model is."""
-        ...
+        """Return sums and weights, each `[n_samples]`; differentiable if the model is."""
+
+    def prepare(self, batch: Batch, output: Output) -> Mapping[str, Tensor]:
+        """Return what to keep of the dense model's output, to be found in `batch.extra`."""
+        return {}
+
+    def reduce(self, sums: Sequence[float], weights: Sequence[float]) -> float:
+        """Return the loss over all samples."""
+        return mean_loss(sums, weights)
+
+    def readings(self, loss: float) -> Mapping[str, float]:
+        """Return the loss in other units, such as a perplexity."""
+        return {}
+
+    def check_data(self) -> None:
+        """Raise ConfigError if the options name data that cannot exist."""
+
+    def disjoint_draws(self) -> int | None:
+        """Return how many first values of the option `seed` draw disjoint samples; None: any."""
+        return None
+
+    def parts_by_name(self) -> Mapping[str, float]:
+        """Return the weights of other objectives, by name, if this one is made of them.
+
+        Such an objective needs neither `calibration_set` nor `measure`.
+        """
+        return {}
 
 
-class ModelAdapter(Protocol):
-    """Runs a decoder one block at a time. `block` must leave its input as it is.
+class Checkpoint(Protocol):
+    """A model on disk or on the hub, already checked to be safe to read."""
 
-    A loaded adapter is copied by `copy.deepcopy` where two variants are to stand side by side.
-    An adapter may also have `demo`, the folder of a small checkpoint of its own, which users then
-    name as `demo:NAME`; and a class method `removal_check(config, trust_remote_code)`, which gives
-    a function that raises UnfitModel for subsets that `without` will refuse, or None.
-    """
+    source: str
+    revision: str | None
+    trust_remote_code: bool
+
+    def config(self) -> Any:
+        """Return the configuration, as transformers reads it."""
+
+
+class ModelAdapter(abc.ABC):
+    """Runs a decoder one block at a time; `copy.deepcopy` makes a second one."""
 
     name: ClassVar[str]
+    demo: ClassVar[Path | None] = None
+    """the folder of a small checkpoint, which users name as `demo:NAME`"""
+    paper: ClassVar[str | None] = None
     facts: ModelFacts
 
     @classmethod
-    def handles(cls, config: PretrainedConfig) -> int:
-        """0: not such a model; 1: as well as any other; 2: this is its own family."""
-        ...
+    @abc.abstractmethod
+    def handles(cls, config: Any) -> int:
+        """Return 0: no; 1: as well as any other adapter; 2: this is its own family."""
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, device: str, dtype: str) -> ModelAdapter:
-        """Read the weights; CheckpointError where they are missing or do not fit."""
-        ...
+    @abc.abstractmethod
+    def load(cls, checkpoint: Any, device: str, dtype: str) -> ModelAdapter:
+        """Read the weights. Raises CheckpointError if they are missing or do not fit.
 
+        `checkpoint` has the members of Checkpoint.
+        """
+
+    @classmethod
+    def removal_check(cls, config: Any, trust_remote_code: bool) -> Callable[[Subset], None] | None:
+        """Return a function that raises UnfitModel for subsets that `without` will refuse."""
+        return None
+
+    @abc.abstractmethod
     def enter(self, batch: Batch) -> State:
-        """What goes into block 0."""
-        ...
+        """Return the input of block 0."""
 
+    @abc.abstractmethod
     def block(self, index: int, state: State) -> State:
-        """What comes out of block `index`."""
-        ...
+        """Run one block; must not modify `state`."""
 
+    @abc.abstractmethod
     def gated_block(self, index: int, state: State, gate: Tensor) -> State:
-        """The same with what each sub-layer adds multiplied by `gate`, `[rows]` or `[1]`."""
-        ...
+        """Run it with the output of each sub-layer multiplied by `gate`, `[rows]` or `[1]`."""
 
+    @abc.abstractmethod
     def hidden(self, state: State) -> Tensor:
-        """The hidden state itself, `[rows, length, width]`."""
-        ...
+        """Return the hidden state, `[rows, length, width]`."""
 
+    @abc.abstractmethod
     def output(self, state: State) -> Output:
-        """Final norm and head, applied when asked."""
-        ...
+        """Apply final norm and head, lazily."""
 
+    @abc.abstractmethod
     def reference(self, batch: Batch, removed: Subset) -> Tensor:
-        """Logits `[rows, length, words]` of the model's own forward with blocks bypassed."""
-        ...
+        """Return logits `[rows, length, vocabulary]` of the model's own forward pass."""
 
-    def bypassing(self, removed: Subset) -> AbstractContextManager[PreTrainedModel]:
-        """The model itself, in which these blocks pass their input on for as long as it lasts.
+    @abc.abstractmethod
+    def bypassing(self, removed: Subset) -> AbstractContextManager[Any]:
+        """Enter the model itself, with these blocks passing their input on.
 
         It does not work with a cache, which counts the tokens that went through block 0.
         """
-        ...
 
-    def without(self, removed: Subset) -> PreTrainedModel:
-        """The model with these blocks gone, ready for `save_pretrained`; the adapter is spent.
+    @abc.abstractmethod
+    def without(self, removed: Subset) -> Any:
+        """Return the model without these blocks, ready for `save_pretrained`.
 
-        With none to remove it is made anew all the same, and in the same state. It may share the
-        adapter's weights. UnfitModel where no checkpoint can hold such a model.
+        The adapter is spent, as the model may share its weights. With nothing to remove the model
+        is made anew all the same. Raises UnfitModel if no checkpoint can hold such a model.
         """
-        ...
 
 
-class Meter(Protocol):
-    """Measures pruned variants of one model on one calibration set.
-
-    A meter may also have `adapter`, the loaded model where it is in this process, so that who opens
-    one meter after the other can keep it for the next; and `replicas`, where it measures in several
-    places, how many.
-    """
+class Meter(abc.ABC):
+    """Measures pruned variants of one model on one calibration set."""
 
     facts: ModelFacts
+    adapter: ModelAdapter | None = None
+    """the loaded model if it is in this process, so that the next meter can use it"""
+    replicas: int = 1
+    """how many places measure at once"""
 
+    @abc.abstractmethod
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
-        """One piece for each subset in `wanted[b]`, for each batch b, in any order."""
-        ...
+        """Yield one piece for each subset in `wanted[b]`, for each batch b, in any order."""
 
-    def signal(self, name: str) -> Sequence[Sequence[float]]:
-        """A signal of the dense model, one of `signals.SIGNALS`."""
-        ...
+    @abc.abstractmethod
+    def signal(self, signal: Signal) -> Table:
+        """Measure a signal of the dense model."""
 
     def close(self) -> None:
         """Free devices and workers."""
-        ...
 
 
-class Backend(Protocol):
+class Backend(abc.ABC):
     """Opens a meter: in this process, on a cluster, ..."""
 
     name: ClassVar[str]
+    paper: ClassVar[str | None] = None
 
+    @abc.abstractmethod
     def open(self, spec: Spec, objective: Objective, batches: Sequence[Batch]) -> Meter:
         """Load the model where it will run."""
-        ...
+
+
+class Command(abc.ABC):
+    """A subcommand of `prunekit`.
+
+    The parameters of `run` become arguments and flags, as in Typer. If the command has `settings`,
+    `options` or `plugin_options`, `run` also takes `given`, a mapping of what the user gave of them
+    in the words of a configuration file, and if it has a parameter `registry`, all plugins.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str | None] = None
+    settings: ClassVar[Sequence[str]] = ()
+    """settings of a search that are flags here too, such as `model`"""
+    options: ClassVar[type | None] = None
+    """a dataclass whose fields, made by `option`, are flags here too"""
+    plugin_options: ClassVar[bool] = False
+    """whether the options of all searchers, objectives and backends are flags here too"""
+    panel: ClassVar[str] = "Model"
+    """the heading of these flags in the help"""
+
+    @abc.abstractmethod
+    def run(self, *arguments: Any, **flags: Any) -> None:
+        """Do the work, and print the result."""
+
+
+def complete(cls: type[Any], base: type[Any]) -> None:
+    """Give a class that does not inherit from `base` the defaults of its optional members."""
+    if issubclass(cls, base):
+        return
+    for name, member in vars(base).items():
+        if not (name.startswith("_") or is_required(member) or hasattr(cls, name)):
+            setattr(cls, name, () if name == "needs" else member)
+
+
+def overrides(plugin: object, default: Callable[..., Any]) -> bool:
+    """Return whether a plugin, or its class, has its own version of an optional method."""
+    cls = plugin if isinstance(plugin, type) else type(plugin)
+    return inspect.getattr_static(cls, default.__name__) is not default
+
+
+def is_required(member: object) -> bool:
+    """Return whether a member of a base class is abstract."""
+    return bool(getattr(member, "__isabstractmethod__", False))

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import ConfigError, PluginError
+from prunekit.core.errors import ConfigError, PluginError, blaming
 
 T = TypeVar("T")
 SCALARS = (bool, int, float, str, Path)

@@ -7,28 +7,39 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Batch, ModelAdapter, Objective, State
+from prunekit.core.errors import ConfigError, blaming
+from prunekit.core.interfaces import (
+    Batch,
+    Meter,
+    ModelAdapter,
+    Objective,
+    Signal,
+    State,
+    Table,
+    complete,
+    overrides,
+)
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import Subset
-from prunekit.core.signals import Table, measure_signal
 from prunekit.core.trie import walk
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class PrefixMeter:
+class PrefixMeter(Meter):
     """Losses of pruned variants of one model, without building any of them.
 
     Batches are the outer loop and the trie of subsets the inner one, so that memory holds the
     states of one batch at the open branches, not the calibration set.
     """
 
+    adapter: ModelAdapter
+
     def __init__(
         self, adapter: ModelAdapter, objective: Objective, batches: Sequence[Batch]
     ) -> None:
+        complete(type(objective), Objective)
         self.adapter = adapter
         self.objective = objective
         self.batches = batches
@@ -36,10 +47,16 @@ class PrefixMeter:
         self._prepared_batches: dict[int, Batch] = {}
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
-        """One piece for each subset of each batch."""
+        """Yield one piece for each subset of each batch."""
         for number, subsets in enumerate(wanted):
             if subsets:
                 yield from self._measure_batch(number, subsets)
+
+    def signal(self, signal: Signal) -> Table:
+        """Measure a signal of the dense model."""
+        batches = (self._prepared(number) for number in range(len(self.batches)))
+        with _one_line("model", self.adapter):
+            return signal.measure(self.adapter, self.objective, batches)
 
     def _measure_batch(self, number: int, subsets: Sequence[Subset]) -> Iterator[Piece]:
         # Gradients are switched off step by step: a generator would leave them off while it waits.
@@ -57,8 +74,7 @@ class PrefixMeter:
 
     def _prepared(self, number: int) -> Batch:
         """The batch, with what the objective keeps of the dense model's output, if anything."""
-        prepare = getattr(self.objective, "prepare", None)
-        if prepare and number not in self._prepared_batches:
+        if overrides(self.objective, Objective.prepare) and number not in self._prepared_batches:
             batch = self.batches[number]
             with _step("model", self.adapter):
                 state = self.adapter.enter(batch)
@@ -66,22 +82,13 @@ class PrefixMeter:
                     state = self.adapter.block(index, state)
                 output = self.adapter.output(state)
             with _step("objective", self.objective):
-                extra = {**batch.extra, **prepare(batch, output)}
+                extra = {**batch.extra, **self.objective.prepare(batch, output)}
             self._prepared_batches[number] = replace(batch, extra=extra)
         return self._prepared_batches.get(number, self.batches[number])
 
     def _run(self, index: int, state: State) -> State:
         with _step("model", self.adapter):
             return self.adapter.block(index, state)
-
-    def signal(self, name: str) -> Table:
-        """A signal of the dense model, one of `signals.SIGNALS`."""
-        batches = (self._prepared(number) for number in range(len(self.batches)))
-        with _told("model", self.adapter):  # what the objective does is told where it is asked
-            return measure_signal(name, self.adapter, self.objective, batches)
-
-    def close(self) -> None:
-        """Nothing to free: the model goes with this object."""
 
 
 def _numbers(values: Tensor) -> tuple[float, ...]:
@@ -94,16 +101,16 @@ def _numbers(values: Tensor) -> tuple[float, ...]:
 
 @contextlib.contextmanager
 def _step(kind: str, plugin: object) -> Iterator[None]:
-    """Without gradients."""
+    """Run without gradients, and report errors in one line."""
     import torch
 
-    with _told(kind, plugin), torch.no_grad():
+    with _one_line(kind, plugin), torch.no_grad():
         yield
 
 
 @contextlib.contextmanager
-def _told(kind: str, plugin: object) -> Iterator[None]:
-    """What a plugin does wrong is told in one line, and so is a lack of memory."""
+def _one_line(kind: str, plugin: object) -> Iterator[None]:
+    """Blame the plugin for its errors, but not for a lack of memory."""
     import torch
 
     try:

@@ -17,31 +17,26 @@ from typing import Any
 import pluggy
 
 from prunekit.core import hookspecs
-from prunekit.core.blame import one_line
-from prunekit.core.errors import ConfigError, PluginError
+from prunekit.core.contracts import KINDS, check_api, check_class, check_classes, check_hooks
+from prunekit.core.errors import ConfigError, PluginError, debugging, one_line
 from prunekit.core.options import nearest, suggest
-from prunekit.core.plugin_checks import check_api, check_class, check_classes, check_hooks
 
 GROUP = "prunekit"
+COMMANDS = "prunekit.commands"
+"""The group of entry points with commands, which only the command line reads."""
 OWN = "prunekit"
-"""The distribution whose names nobody can take: a plain name goes on to mean what it meant."""
-KINDS = {
-    "searcher": "prunekit_searchers",
-    "objective": "prunekit_objectives",
-    "model": "prunekit_models",
-    "backend": "prunekit_backends",
-}
+"""The distribution whose names cannot be taken: a plain name always means its plugin."""
 ONLY = "PRUNEKIT_PLUGINS"
 """The environment variable that names the distributions or entry points to load, and no others."""
 FEW = 3
-"""Failures that are told in full to who asks for something else."""
+"""Up to so many failures are quoted in full in other messages."""
 HEAVY = ("torch", "transformers", "datasets", "lm_eval", "ray", "sklearn", "scipy", "matplotlib")
 """Modules that a plugin should import where it uses them, not when it is listed."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A class that some plugin offers, and the distribution that brought it."""
+    """A plugin class and the distribution that provides it."""
 
     kind: str
     name: str
@@ -50,8 +45,8 @@ class Entry:
     version: str
 
     @property
-    def told(self) -> str:
-        """The plugin as a failure names it, apart from all others."""
+    def label(self) -> str:
+        """Its name in a list of failures, different from all others."""
         return f"{self.source} {self.version}, {self.kind} {self.name}"
 
     @property
@@ -62,7 +57,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Load:
-    """What it cost to import an entry point."""
+    """The cost of importing an entry point."""
 
     seconds: float
     heavy: tuple[str, ...]
@@ -71,7 +66,7 @@ class Load:
 
 @dataclass
 class Registry:
-    """All plugins that loaded, and the reasons of those that did not."""
+    """All plugins that loaded, and the reasons why others did not."""
 
     entries: list[Entry] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
@@ -79,85 +74,95 @@ class Registry:
     left_out: list[str] = field(default_factory=list)
     """entry points that PRUNEKIT_PLUGINS does not name"""
 
+    def of(self, kind: str) -> list[Entry]:
+        """Return all plugins of a kind."""
+        return [e for e in self.entries if e.kind == kind]
+
     def get(self, kind: str, name: str) -> Entry:
-        """The one plugin of this kind and name; ConfigError where there is none, or several."""
+        """Return the plugin of this kind and name. Raises ConfigError if none or several match."""
         found = self.named(name, kind)
         if len(found) == 1:
             return found[0]
         if found:
             choices = " or ".join(map(self.label, found))
             raise ConfigError(f"more than one {kind} is called {name!r}; write {choices}")
-        known = [self.label(e) for e in self.entries if e.kind == kind]
+        known = map(self.label, self.of(kind))
         raise ConfigError(f"no {kind} is called {name!r}.{self.advice(name, known)}")
 
     def named(self, name: str, kind: str | None = None) -> list[Entry]:
-        """Every plugin that `name` may mean.
+        """Return every plugin that `name` may mean, of one kind or of any.
 
-        A plain name means that of prunekit itself, if it has one; `distribution:name` means that
-        of the distribution.
+        A plain name means prunekit's own plugin, if there is one; `distribution:name` means that of
+        the distribution.
         """
         found = [e for e in self.called(name) if kind in (None, e.kind)]
-        own = [e for e in found if e.source == OWN]
-        return own or found
+        return [e for e in found if e.source == OWN] or found
 
     def called(self, name: str) -> list[Entry]:
-        """Every plugin called `name`, of whatever kind, or `distribution:name`."""
+        """Return every plugin called `name`, of any kind, or `distribution:name`."""
         source, _, short = name.rpartition(":")
         return [e for e in self.entries if e.name == short and source in ("", e.source)]
 
     def label(self, entry: Entry) -> str:
-        """The shortest name that means this plugin alone."""
+        """Return the shortest name that means this plugin alone."""
         alone = self.named(entry.name) == [entry]
         return entry.name if alone else f"{entry.source}:{entry.name}"
 
     def advice(self, name: str, known: Iterable[str]) -> str:
-        """Where a plugin that is not there may be: misspelt, not installed, left out, broken."""
+        """Explain where a missing plugin may be: misspelt, not installed, left out, broken."""
         if self._failures_of(name):
-            return self.told_failures(name)
+            return self.quoted_failures(name)
         known = list(known)
         sentences = [suggest(name, known)]
         if not nearest(name, known):
             sentences.append(" If it is of another distribution, pip install that.")
         if self.left_out:
             sentences.append(f" {ONLY} leaves out {len(self.left_out)} entry points.")
-        return "".join([*sentences, self.told_failures(name)])
+        return "".join([*sentences, self.quoted_failures(name)])
 
-    def told_failures(self, name: str) -> str:
-        """Why plugins that are installed cannot be had, in closing sentences.
-
-        Where many failed, those that `name` speaks of, or else how many.
-        """
+    def quoted_failures(self, name: str) -> str:
+        """Explain which plugins failed to load: those that mention `name`, a few, or how many."""
         few = self.failures if len(self.failures) <= FEW else {}
-        told = "".join(
-            f" Not loaded: {k}: {v}." for k, v in (self._failures_of(name) or few).items()
-        )
+        quoted = (self._failures_of(name) or few).items()
         many = f" {len(self.failures)} plugins did not load; `prunekit list-plugins` says why."
-        return told or (many if self.failures else "")
+        return "".join(f" Not loaded: {k}: {v}." for k, v in quoted) or (
+            many if self.failures else ""
+        )
+
+    @contextlib.contextmanager
+    def noting_failure(self, label: str) -> Iterator[None]:
+        """Record any exception under `label`, as a traceback if PRUNEKIT_DEBUG is set."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may do anything, such as sys.exit, when imported
+            self.failures[label] = traceback.format_exc() if debugging() else one_line(error)
 
     def _failures_of(self, name: str) -> dict[str, str]:
         return {label: reason for label, reason in self.failures.items() if name in label}
 
 
-def load() -> Registry:
+def load(commands: bool = False) -> Registry:
     """Import every entry point of group `prunekit` and ask it for its classes.
 
-    One that fails is noted in `failures` in one line, with its traceback where PRUNEKIT_DEBUG is
-    set. Where PRUNEKIT_PLUGINS is set, only the distributions and entry points that it names,
-    separated by commas, are imported.
+    Those of group `prunekit.commands` are imported too if `commands` is set. An entry point that
+    fails is recorded in `failures` in one line. If PRUNEKIT_PLUGINS is set, only the distributions
+    and entry points that it names, separated by commas, are imported, beside prunekit's commands.
     """
     registry = Registry()
-    manager = pluggy.PluginManager("prunekit")
+    manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     only = {word.strip() for word in os.environ.get(ONLY, "").split(",")} - {""}
     used: set[str] = set()
-    for source, version, point in _entry_points():
+    for source, version, point in _entry_points([GROUP, COMMANDS] if commands else [GROUP]):
         label = f"{source} {version}, entry point {point.name}"
-        asked_for = {word for word in only if word == point.name or _same(word, source)}
-        used |= asked_for
-        if only and not asked_for:
+        named = {word for word in only if word == point.name or _same(word, source)}
+        used |= named
+        if only and not named and (source, point.group) != (OWN, COMMANDS):
             registry.left_out.append(label)
             continue
-        with _noting_failure(registry, label), _silenced():
+        with registry.noting_failure(label), _silenced():
             module = _import(point, label, registry)
             registry.entries += _register(manager, module, source, version, registry.entries)
     if unknown := ", ".join(sorted(only - used)):
@@ -165,12 +170,11 @@ def load() -> Registry:
     return registry
 
 
-def _entry_points() -> Iterator[tuple[str, str, Any]]:
-    """Each with the name and version of its distribution, which are slow to read."""
-    # An editable install next to a build folder shows the same distribution twice.
-    seen: set[tuple[str, str]] = set()
+def _entry_points(groups: list[str]) -> Iterator[tuple[str, str, Any]]:
+    """Yield each with the name and version of its distribution, which are slow to read."""
+    seen: set[tuple[str, str]] = set()  # an editable install can show a distribution twice
     for dist in importlib.metadata.distributions():
-        points = [p for p in dist.entry_points if p.group == GROUP]
+        points = [p for p in dist.entry_points if p.group in groups]
         points = [p for p in points if (p.name, p.value) not in seen]
         seen |= {(p.name, p.value) for p in points}
         if points:
@@ -179,25 +183,14 @@ def _entry_points() -> Iterator[tuple[str, str, Any]]:
 
 
 def _same(word: str, distribution: str) -> bool:
-    """Whether two spellings name one distribution: `Prunekit_Foo` is `prunekit-foo`."""
+    """Return whether two spellings mean one distribution: `Prunekit_Foo` is `prunekit-foo`."""
     one, other = (re.sub(r"[-_.]+", "-", name).lower() for name in (word, distribution))
     return one == other
 
 
 @contextlib.contextmanager
-def _noting_failure(registry: Registry, label: str) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a plugin may do anything, such as sys.exit, when imported
-        shown = traceback.format_exc() if os.environ.get("PRUNEKIT_DEBUG") else one_line(error)
-        registry.failures[label] = shown
-
-
-@contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """What is written to standard output goes nowhere, also what C or another process writes."""
+    """Discard what is written to standard output, also by C code or other processes."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.ExitStack() as undo:
         with contextlib.suppress(OSError):  # closed already
             kept = os.dup(1)
@@ -210,7 +203,7 @@ def _silenced() -> Iterator[None]:
 
 
 def _import(point: Any, label: str, registry: Registry) -> Any:
-    """The module of an entry point; what it costs is noted."""
+    """Import the module of an entry point, and note the cost."""
     before = {name for name in HEAVY if name in sys.modules}
     start = time.perf_counter()
     try:
@@ -224,31 +217,18 @@ def _register(
     manager: pluggy.PluginManager, module: Any, source: str, version: str, others: list[Entry]
 ) -> list[Entry]:
     check_api(module)
-    check_hooks(module, _marked(manager, module), KINDS.values())
+    marked = [n for n in dir(module) if manager.parse_hookimpl_opts(module, n) is not None]
+    check_hooks(module, marked)
+    entries = [
+        Entry(kind, check_class(cls, kind), cls, source, version)
+        for kind, (hook, _) in KINDS.items()
+        if hook in marked
+        for cls in check_classes(getattr(module, hook)(), hook)
+    ]
+    if not entries:
+        raise PluginError("offers nothing: its hooks return no class")
+    taken = [e.name for e in (*others, *entries) if e.source == source]
+    if twice := sorted({name for name in taken if taken.count(name) > 1}):
+        raise PluginError(f"{source} offers {', '.join(twice)} twice; names must differ")
     manager.register(module)
-    try:
-        entries = [
-            Entry(kind, check_class(cls, kind), cls, source, version)
-            for kind, hook in KINDS.items()
-            for classes in _caller(manager, hook, module)()
-            for cls in check_classes(classes, hook)
-        ]
-        if not entries:
-            raise PluginError("offers nothing: its hooks return no class")
-        taken = [e.name for e in others if e.source == source] + [e.name for e in entries]
-        if twice := sorted({name for name in taken if taken.count(name) > 1}):
-            raise PluginError(f"{source} offers {', '.join(twice)} twice; names must differ")
-        return entries
-    except BaseException:
-        manager.unregister(module)
-        raise
-
-
-def _marked(manager: pluggy.PluginManager, module: object) -> list[str]:
-    """The functions marked with `@hookimpl`."""
-    return [name for name in dir(module) if manager.parse_hookimpl_opts(module, name) is not None]
-
-
-def _caller(manager: pluggy.PluginManager, hook: str, module: object) -> pluggy.HookCaller:
-    others = [plugin for plugin in manager.get_plugins() if plugin is not module]
-    return manager.subset_hook_caller(hook, others)
+    return entries

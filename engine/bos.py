@@ -76,7 +76,7 @@ def _both(samples: Sequence[Sample], bos: int, has: bool) -> tuple[Batch, Batch]
     return with_it, Batch(ids, mask, targets, rows, len(rows))
 
 
-class _Likelihood:
+class _Likelihood(Objective):
     """How likely the model finds every row, whatever the objective makes of that."""
 
     name: ClassVar[str] = "likelihood"

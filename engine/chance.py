@@ -10,8 +10,8 @@ from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem
-from prunekit.core.signals import made_up_signals, needs_of
 from prunekit.engine.rehearsal import MOST_SUBSETS, made_up_loss
+from prunekit.engine.signals import synthetic_signals
 
 
 def uses_chance(searcher: Searcher, problem: Problem, seeds: Sequence[int]) -> bool:
@@ -24,7 +24,7 @@ def uses_chance(searcher: Searcher, problem: Problem, seeds: Sequence[int]) -> b
     if len(seeds) < 2:
         return False
     try:
-        signals = made_up_signals(needs_of(searcher), problem.n_blocks)
+        signals = synthetic_signals(searcher, problem.n_blocks)
         drivers = [
             Driver(copy.deepcopy(searcher), replace(problem, seed=seed, signals=signals))
             for seed in seeds

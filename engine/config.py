@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from prunekit.core.contracts import is_mix
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import build, option, options_of, suggest
 from prunekit.core.registry import Entry, Registry
@@ -150,7 +151,7 @@ def chosen_plugins(
         for kind, name in ((kind, getattr(settings, kind)) for kind in PLUGIN_KINDS)
     }
     objective = chosen[settings.objective].cls
-    if hasattr(objective, "parts_by_name"):
+    if is_mix(objective):
         mix = build(objective, options.get(settings.objective, {}), settings.objective)
         for name in mix.parts_by_name():
             try:

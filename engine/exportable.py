@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import CheckpointError, UnfitModel
+from prunekit.core.errors import CheckpointError, UnfitModel, blaming
 from prunekit.core.problem import DENSE, Problem, Subset, blocks_in, words
 from prunekit.engine.plan import Plan
 
@@ -92,7 +91,7 @@ def outlook(plan: Plan) -> Outlook:
 
 def _why_not(plan: Plan) -> WhyNot | None:
     """None where the adapter or the model leaves no way to tell."""
-    maker = getattr(plan.family.cls, "removal_check", None)
+    maker = plan.family.cls.removal_check
     if maker is None:
         return None
     with blaming("model", plan.family.cls):

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from prunekit.core.interfaces import ModelAdapter
-from prunekit.core.measurement import jackknife
+from prunekit.core.interfaces import ModelAdapter, Signal, Table
 from prunekit.core.problem import Subset, single_removals
-from prunekit.core.signals import check_mixed
 from prunekit.engine.result import Difference, Reading
 from prunekit.engine.session import SingleSession
 from prunekit.engine.speed import Speed
+from prunekit.engine.statistics import jackknife
 
 
 @dataclass(frozen=True)
@@ -90,12 +89,11 @@ class MixedSession:
         parts = {s.objective.name: s.losses([subset])[0] for s in self.sessions}
         return Reading(self.losses([subset])[0], parts)
 
-    def signal(self, name: str) -> Any:
-        """Second derivatives add up; the parts' samples do not."""
-        if name == "block_similarity":
-            return self.sessions[0].signal(name)
-        check_mixed([name])
-        tables = [session.signal(name) for session in self.sessions]
+    def signal(self, signal: Signal) -> Table:
+        """Derivatives add up, unless they are of samples: the parts' samples differ."""
+        if not signal.derivative:
+            return self.sessions[0].signal(signal)
+        tables = [session.signal(signal) for session in self.sessions]
         return [
             [
                 sum(f * x for f, x in zip(self._factors(), cells, strict=True))

@@ -10,8 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import ConfigError, Remark
+from prunekit.core.errors import ConfigError, Remark, blaming
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.core.options import values_of
 from prunekit.core.problem import DENSE

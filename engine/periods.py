@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core.driver import Driver, check_problem
+from prunekit.core.driver import Driver, check_problem, needs_of
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Search, Searcher
+from prunekit.core.interfaces import Axis, Search, Searcher, Signal, Table
 from prunekit.core.problem import Problem, Subset
-from prunekit.core.signals import needs_of
-
-Table = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
-class PeriodSearch:
+class PeriodSearch(Searcher):
     """The search of another searcher, which removes runs of `period` blocks instead of blocks.
 
     If the kinds of blocks repeat after `period` blocks, those that stay follow the same pattern
@@ -29,7 +26,7 @@ class PeriodSearch:
     period: int
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def needs(self) -> tuple[Signal, ...]:
         """The signals that the searcher needs."""
         return needs_of(self.searcher)
 
@@ -37,7 +34,7 @@ class PeriodSearch:
         """ConfigError where no such runs fit the budget, or the searcher refuses them."""
         for cut in self._cuts(problem):
             if cut.budget < len(cut.removable):
-                check_problem(self.searcher, cut.problem(problem))
+                check_problem(self.searcher, cut.problem(problem, self.needs))
 
     def search(self, problem: Problem) -> Search:
         """Search among the runs of each cut, one cut after the other."""
@@ -46,7 +43,7 @@ class PeriodSearch:
             if cut.budget == len(cut.removable):
                 choices.append(cut.blocks(frozenset(cut.removable)))
                 continue
-            driver = Driver(self.searcher, cut.problem(problem))
+            driver = Driver(self.searcher, cut.problem(problem, self.needs))
             while driver.request is not None:
                 losses = yield [cut.blocks(runs) for runs in driver.request]
                 driver.answer(losses)
@@ -94,33 +91,41 @@ class _Cut:
         """The blocks of some runs."""
         return frozenset().union(*map(self._run, runs))
 
-    def problem(self, whole: Problem) -> Problem:
+    def problem(self, whole: Problem, signals: Sequence[Signal]) -> Problem:
         """The searcher's question, with runs in the place of blocks."""
         return Problem(
             n_blocks=self.count,
             budget=self.budget,
             protected=frozenset(range(self.count)) - set(self.removable),
             seed=whole.seed,
-            signals=self._signals(whole.signals),
+            signals={
+                s.name: self._reduced(s, whole.signals[s.name])
+                for s in signals
+                if s.name in whole.signals
+            },
         )
 
     def _run(self, index: int) -> Subset:
         first = self.start + index * self.length
         return frozenset(range(first, first + self.length))
 
-    def _signals(self, of_blocks: Mapping[str, Table]) -> dict[str, Table]:
-        """Of one gate for all blocks of a run, and of what enters runs instead of blocks."""
-        runs = [sorted(self._run(i)) for i in range(self.count)]
-        edges = [self.start + i * self.length for i in range(self.count + 1)]
-        reduced: dict[str, Table] = {}
-        for name, table in of_blocks.items():
-            if name == "gate_gradients":
-                reduced[name] = [[sum(row[i] for i in run) for run in runs] for row in table]
-            elif name == "gate_hessian":
-                reduced[name] = [[_sum(table, a, b) for b in runs] for a in runs]
-            else:
-                reduced[name] = [[table[a][b] for b in edges] for a in edges]
-        return reduced
+    def _reduced(self, signal: Signal, table: Table) -> Table:
+        """One gate serves all blocks of a run; boundaries are those between runs."""
+        groups = [self._groups(axis) for axis in (signal.rows, signal.columns)]
+        rows, columns = groups[0] or _each(len(table)), groups[1] or _each(len(table[0]))
+        return [[_sum(table, a, b) for b in columns] for a in rows]
+
+    def _groups(self, axis: Axis) -> list[list[int]] | None:
+        """The indices that become one; None if all stay as they are."""
+        if axis == "blocks":
+            return [sorted(self._run(i)) for i in range(self.count)]
+        if axis == "boundaries":
+            return [[self.start + i * self.length] for i in range(self.count + 1)]
+        return None
+
+
+def _each(count: int) -> list[list[int]]:
+    return [[i] for i in range(count)]
 
 
 def _sum(table: Table, rows: Sequence[int], columns: Sequence[int]) -> float:

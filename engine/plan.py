@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.driver import check_problem
+from prunekit.core.contracts import is_mix
+from prunekit.core.driver import check_problem, needs_of
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
 from prunekit.core.options import build, values_of
 from prunekit.core.problem import Problem, Subset, blocks_in, single_removals
 from prunekit.core.registry import Entry, Registry
-from prunekit.core.signals import check_differentiable, check_mixed, needs_of
 from prunekit.engine.config import SearchConfig, Settings, chosen_plugins, merge
 from prunekit.engine.periods import PeriodSearch
+from prunekit.engine.signals import check_measurable
 from prunekit.hf.checkpoint import DEMO, Checkpoint, context_length, find
 from prunekit.hf.layer_fields import block_count
 from prunekit.hf.loading import choose_adapter
@@ -126,11 +127,8 @@ def check_searcher(plan: Plan) -> None:
     That is where the problem is none for it, and where it needs what the objective cannot give.
     """
     check_problem(plan.searcher, plan.problem)
-    needs = needs_of(plan.searcher)
-    if plan.is_mix:
-        check_mixed(needs)
-    for objective, _ in plan.parts:
-        check_differentiable(objective, needs)
+    parts = [part for part, _ in plan.parts]
+    check_measurable(needs_of(plan.searcher), plan.objective, parts)
 
 
 def with_full_model_name(settings: Settings) -> Settings:
@@ -157,12 +155,12 @@ def spec_of(settings: Settings) -> Spec:
 
 def _make(name: str, entry: Entry, config: SearchConfig, settings: Settings) -> Any:
     demo = (settings.model or DEMO).startswith(DEMO)
-    defaults = getattr(entry.cls, "demo_options", {}) if demo else {}
+    defaults = entry.cls.demo_options if demo and entry.kind == "objective" else {}
     return build(entry.cls, merge(defaults, config.options.get(name, {})), name)
 
 
 def _parts(objective: Any, made: dict[str, Any]) -> tuple[tuple[Objective, float], ...]:
-    if not hasattr(objective, "parts_by_name"):
+    if not is_mix(objective):
         return ((objective, 1.0),)
     return tuple((made[name], weight) for name, weight in objective.parts_by_name().items())
 

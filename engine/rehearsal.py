@@ -13,7 +13,7 @@ from functools import cache
 from prunekit.core.driver import Driver
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem, Subset
-from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.engine.signals import synthetic_signals
 from prunekit.engine.tally import Tally
 
 MOST_SUBSETS = 100_000
@@ -55,7 +55,7 @@ def rehearse(
     after MOST_SUBSETS subsets.
     """
     end = time.monotonic() + seconds
-    signals = made_up_signals(needs_of(searcher), problem.n_blocks)
+    signals = synthetic_signals(searcher, problem.n_blocks)
     driver = Driver(copy.deepcopy(searcher), replace(problem, signals=signals))
     tally = Tally(problem.n_blocks)
     tally.measure([DENSE])

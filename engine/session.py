@@ -8,16 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective
-from prunekit.core.measurement import differences_without_each, jackknife, loss_of, mean_loss
+from prunekit.core.errors import ConfigError, blaming
+from prunekit.core.interfaces import (
+    Meter,
+    ModelAdapter,
+    ModelFacts,
+    Objective,
+    Signal,
+    Table,
+    overrides,
+)
+from prunekit.core.measurement import loss_of, mean_loss
 from prunekit.core.problem import Subset
 from prunekit.engine.files import write_text
 from prunekit.engine.ledger import Ledger
 from prunekit.engine.result import Difference, Reading
-from prunekit.engine.signal_tables import check_finite, check_table
+from prunekit.engine.signals import check_finite, check_table
 from prunekit.engine.speed import Speed, measure_speed
+from prunekit.engine.statistics import differences_without_each, jackknife
 from prunekit.engine.stored import read_json
 
 
@@ -54,7 +62,7 @@ class Session(Protocol):
         """The loss of one subset, and other numbers that say the same."""
         ...
 
-    def signal(self, name: str) -> Any:
+    def signal(self, signal: Signal) -> Table:
         """A signal of the dense model, computed once and kept beside the journal."""
         ...
 
@@ -79,7 +87,7 @@ class SingleSession:
         self.ledger = ledger
         self.facts = meter.facts
         self.begins_with = begins_with
-        self.reduce = self._reduce if hasattr(objective, "reduce") else mean_loss
+        self.reduce = self._reduce if overrides(objective, Objective.reduce) else mean_loss
 
     @property
     def block_runs(self) -> int:
@@ -110,11 +118,9 @@ class SingleSession:
 
     def reading(self, subset: Subset) -> Reading:
         (loss,) = self.losses([subset])
-        readings = getattr(self.objective, "readings", None)
-        if readings is None:
-            return Reading(loss, {})
         with blaming("objective", self.objective):
-            return Reading(loss, {name: float(x) for name, x in readings(loss).items()})
+            others = self.objective.readings(loss)
+            return Reading(loss, {name: float(x) for name, x in others.items()})
 
     def _reduce(self, sums: Sequence[float], weights: Sequence[float]) -> float:
         with blaming("objective", self.objective):
@@ -125,25 +131,25 @@ class SingleSession:
         """The same for all sessions that measure on the same samples."""
         return self.ledger.journal.describes["calibration"]
 
-    def signal(self, name: str) -> Any:
-        path = self.ledger.journal.folder / f"{name}.json"
+    def signal(self, signal: Signal) -> Table:
+        path = self.ledger.journal.folder / f"{signal.name}.json"
         if path.is_file():
-            return self._stored_signal(name, path)
-        signal = self.meter.signal(name)
-        check_finite(name, signal)
-        write_text(path, json.dumps(signal))
-        return signal
+            return self._stored_signal(signal, path)
+        table = self.meter.signal(signal)
+        check_finite(signal, table)
+        write_text(path, json.dumps(table))
+        return table
 
-    def _stored_signal(self, name: str, path: Path) -> Any:
+    def _stored_signal(self, signal: Signal, path: Path) -> Table:
         again = "remove it and search again"
-        signal = read_json(path, again)
+        table: Table = read_json(path, again)
         try:
-            check_table(name, signal, self.facts.n_blocks, self.ledger.n_samples)
+            check_table(signal, table, self.facts.n_blocks, self.ledger.n_samples)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}; {again}") from error
-        if not all(math.isfinite(x) for row in signal for x in row):
+        if not all(math.isfinite(x) for row in table for x in row):
             raise ConfigError(f"{path}: not all of its numbers are finite; {again}")
-        return signal
+        return table
 
     def speed(self) -> Speed:
         batches = len(self.ledger.spans)
@@ -151,4 +157,4 @@ class SingleSession:
 
     @property
     def adapter(self) -> ModelAdapter | None:
-        return getattr(self.meter, "adapter", None)
+        return self.meter.adapter

@@ -39,7 +39,7 @@ def measure_speed(meter: Meter, batches: int, of: int) -> Speed:
     dense = min(_time(meter, batches, DENSE) for _ in range(TRIES))
     nearly_empty = min(_time(meter, batches, frozenset(range(1, n))) for _ in range(TRIES))
     block = max(0.0, dense - nearly_empty) / max(1, n - 1)
-    times = of / getattr(meter, "replicas", 1)
+    times = of / meter.replicas
     return Speed(times * block, times * max(0.0, dense - n * block))
 
 

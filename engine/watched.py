@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from prunekit.core.blame import blaming
-from prunekit.core.interfaces import Backend, Batch, Meter, ModelFacts, Objective, Spec
+from prunekit.core.errors import blaming
+from prunekit.core.interfaces import (
+    Backend,
+    Batch,
+    Meter,
+    ModelFacts,
+    Objective,
+    Signal,
+    Spec,
+    Table,
+    complete,
+)
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import Subset, words
-from prunekit.engine.signal_tables import check_table
+from prunekit.engine.signals import check_table
 
 
 def open_meter(
@@ -20,10 +29,11 @@ def open_meter(
         meter = backend.open(spec, objective, batches)
         if not isinstance(getattr(meter, "facts", None), ModelFacts):
             raise TypeError(f"`open` must give a meter with `facts`, not {type(meter).__name__}")
+        complete(type(meter), Meter)
     return WatchedMeter(backend, meter, [batch.n_samples for batch in batches])
 
 
-class WatchedMeter:
+class WatchedMeter(Meter):
     """Hands everything on to a meter, and looks at what comes back."""
 
     def __init__(self, backend: Backend, meter: Meter, samples: Sequence[int]) -> None:
@@ -32,6 +42,8 @@ class WatchedMeter:
         self._samples = samples
         """in each batch"""
         self.facts = meter.facts
+        self.adapter = meter.adapter
+        self.replicas = meter.replicas
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """One piece for each subset of each batch; PluginError where one is lost, or no piece."""
@@ -49,18 +61,14 @@ class WatchedMeter:
                     f"blocks {words(subset)}"
                 )
 
-    def signal(self, name: str) -> Sequence[Sequence[float]]:
-        """A signal of the dense model; PluginError where it has another shape."""
+    def signal(self, signal: Signal) -> Table:
+        """Measure a signal of the dense model. Raises PluginError if it has another shape."""
         with blaming("backend", self._backend):
-            table = self._meter.signal(name)
-            check_table(name, table, self.facts.n_blocks, sum(self._samples))
+            table = self._meter.signal(signal)
+            check_table(signal, table, self.facts.n_blocks, sum(self._samples))
             return table
 
     def close(self) -> None:
         """Free what the meter holds."""
         with blaming("backend", self._backend):
             self._meter.close()
-
-    def __getattr__(self, name: str) -> Any:
-        """What some meters have, as `adapter` and `replicas`."""
-        return getattr(self._meter, name)

@@ -181,7 +181,7 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
     """The checkpoint that `spec.model` names; CheckpointError where a folder holds none to read."""
     if spec.model.startswith(DEMO):
         entry = registry.get("model", spec.model.removeprefix(DEMO))
-        if getattr(entry.cls, "demo", None) is None:
+        if entry.cls.demo is None:
             raise CheckpointError(f"the model family {entry.name!r} brings no demo checkpoint")
         return Checkpoint(str(entry.cls.demo))
     folder = Path(spec.model).expanduser()

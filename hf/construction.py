@@ -14,8 +14,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.blame import one_line
-from prunekit.core.errors import PrunekitError, UnfitModel
+from prunekit.core.errors import PrunekitError, UnfitModel, one_line
 from prunekit.core.problem import Subset
 from prunekit.hf.blocks import block_path
 from prunekit.hf.checkpoint import auto_class

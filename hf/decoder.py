@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from prunekit.core import Batch, ModelFacts, Subset, UnfitModel
+from prunekit.core import Batch, ModelAdapter, ModelFacts, Subset, UnfitModel
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.construction import removal_check
 from prunekit.hf.head import Predictions
@@ -41,7 +41,7 @@ class DecoderState:
     calls: tuple[Call, ...]
 
 
-class DecoderAdapter:
+class DecoderAdapter(ModelAdapter):
     """Records once per batch how the model calls its blocks, then replays any of them."""
 
     name: ClassVar[str]

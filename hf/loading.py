@@ -6,8 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel
+from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.registry import Entry, Registry, load
 from prunekit.hf.checkpoint import Checkpoint, find
@@ -73,7 +72,7 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
     reason = "more than one model family handles" if found else "no model family handles"
     raise CheckpointError(
         f"{reason} model type {config.model_type!r}; choose with --adapter from: {names}"
-        f"{registry.told_failures(', model ')}"
+        f"{registry.quoted_failures(', model ')}"
     )
 
 
@@ -83,7 +82,7 @@ def _claim(entry: Entry, config: PretrainedConfig, registry: Registry) -> int:
         with blaming("model", entry.cls):
             return int(entry.cls.handles(config))
     except PrunekitError as error:
-        registry.failures[entry.told] = str(error)
+        registry.failures[entry.label] = str(error)
         return 0
 
 

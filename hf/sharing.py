@@ -44,7 +44,8 @@ def _made_anew(adapter: ModelAdapter, model: PreTrainedModel, removed: Subset) -
             f"made anew without blocks {words(removed)}, this model predicts something else than "
             f"with them bypassed: logits differ by {gap(logits, expected.logits):.2g}"
         )
-    return made
+    whole: PreTrainedModel = made
+    return whole
 
 
 def sharing(adapter: ModelAdapter, model: PreTrainedModel) -> ModelAdapter:

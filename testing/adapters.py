@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.blame import one_line
-from prunekit.core.errors import CheckpointError
+from prunekit.core.errors import CheckpointError, one_line
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.testing.blocks import check_blocks, check_export

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from prunekit.core.blame import one_line
-from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import IGNORE, Backend, Batch, Meter, Output, Sample, Spec
+from prunekit.core.errors import ConfigError, one_line
+from prunekit.core.interfaces import IGNORE, Backend, Batch, Meter, Objective, Output, Sample, Spec
 from prunekit.core.measurement import Piece
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Subset, words
-from prunekit.core.signals import SIGNALS
 from prunekit.hf.batching import batches_of
 from prunekit.testing.contract import ContractError, Judge
 from prunekit.testing.elsewhere import check_import
 from prunekit.testing.output import silent
+from prunekit.testing.signals import SIGNALS
 from prunekit.testing.toys import demo_adapter, demo_spec
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ WANTED = (SUBSETS[:3], (), SUBSETS[1:])
 
 
 @dataclass(frozen=True)
-class RiseOverDense:
+class RiseOverDense(Objective):
     """How much likelier the dense model finds each text: needs `prepare` to have been called."""
 
     name: ClassVar[str] = "rise-over-dense"
@@ -200,10 +199,10 @@ def _check_broken_off(judge: Judge, meter: Meter, expected: Meter) -> None:
 
 
 def _check_signals(judge: Judge, meter: Meter, expected: Meter) -> None:
-    for name in SIGNALS:
-        with judge.doing(f"measuring the signal {name!r}"):
-            found = [list(row) for row in meter.signal(name)]
-        oracle = [list(row) for row in expected.signal(name)]
+    for signal in SIGNALS:
+        with judge.doing(f"measuring the signal {signal.name!r}"):
+            found = [list(row) for row in meter.signal(signal)]
+        oracle = [list(row) for row in expected.signal(signal)]
         scale = max(abs(x) for row in oracle for x in row)
         judge.require(
             [len(row) for row in found] == [len(row) for row in oracle]
@@ -212,7 +211,8 @@ def _check_signals(judge: Judge, meter: Meter, expected: Meter) -> None:
                 for mine, theirs in zip(found, oracle, strict=True)
                 for a, b in zip(mine, theirs, strict=True)
             ),
-            f"gives another signal {name!r} than one process; it is of all batches, in order",
+            f"gives another signal {signal.name!r} than one process; "
+            "it is of all batches, in order",
         )
 
 

@@ -7,10 +7,9 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from prunekit.core.blame import described, one_line
-from prunekit.core.errors import PluginError
+from prunekit.core.contracts import check_class
+from prunekit.core.errors import PluginError, described, one_line
 from prunekit.core.options import build, options_of, values_of
-from prunekit.core.plugin_checks import check_class
 
 
 class ContractError(AssertionError):

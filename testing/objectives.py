@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.blame import one_line
+from prunekit.core.errors import one_line
 from prunekit.core.interfaces import IGNORE, Objective, Sample, Spec
 from prunekit.core.options import build, values_of
 from prunekit.core.registry import load

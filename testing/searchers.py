@@ -8,9 +8,10 @@ import time
 import warnings
 from dataclasses import replace
 
+from prunekit.core.driver import needs_of
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset, words
-from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.engine.signals import synthetic_signals
 from prunekit.testing.chance import no_outside_chance, other_circumstances
 from prunekit.testing.contract import ContractError, Judge
 from prunekit.testing.elsewhere import elsewhere
@@ -159,7 +160,7 @@ def _check_infinite(judge: Judge, case: Case, record: Record) -> None:
 def _check_closes(judge: Judge, searcher: Searcher) -> None:
     """Ctrl-C and rehearsals close a search that is not at its end."""
     problem = PLAIN.problem
-    signals = made_up_signals(needs_of(searcher), problem.n_blocks)
+    signals = synthetic_signals(searcher, problem.n_blocks)
     steps = searcher.search(replace(problem, signals=signals))
     for request in itertools.islice(steps, 1):
         assert request

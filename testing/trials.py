@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from prunekit.core.blame import WHERE
 from prunekit.core.driver import Driver
-from prunekit.core.errors import PluginError
+from prunekit.core.errors import WHERE, PluginError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset, words
-from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.engine.signals import synthetic_signals
 from prunekit.testing.contract import ContractError, Judge
 
 Loss: TypeAlias = Callable[[Subset], float]
@@ -54,7 +53,7 @@ class Record:
 
 def run(judge: Judge, searcher: Searcher, case: Case) -> Record:
     """Drive the searcher to its end; whatever goes wrong on the way is its fault."""
-    signals = _Signals(judge, made_up_signals(needs_of(searcher), case.problem.n_blocks))
+    signals = _Signals(judge, synthetic_signals(searcher, case.problem.n_blocks))
     before = copy.deepcopy(dict(signals))
     told: Told = []
     try:

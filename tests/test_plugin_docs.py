@@ -11,7 +11,7 @@ import pytest
 import prunekit.testing
 from prunekit.core import hookspecs, interfaces
 from prunekit.core.problem import Problem
-from prunekit.core.signals import SIGNALS
+from prunekit.plugins.searchers import signals
 
 FOLDER = Path(__file__).parents[1] / "docs" / "plugins"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
@@ -66,7 +66,7 @@ def test_every_field_that_plugins_see_is_on_a_page():
     for cls in (Problem, interfaces.Batch, interfaces.Spec, interfaces.ModelFacts):
         for field in cls.__dataclass_fields__:
             assert f"`{field}`" in everything, f"{cls.__name__}.{field}"
-    for name in SIGNALS:
+    for name in signals.__all__:
         assert f"`{name}`" in PAGES["searchers.md"]
 
 
@@ -81,7 +81,6 @@ def test_whatever_an_interface_calls_optional_is_on_its_page():
 def test_every_snippet_runs(page, monkeypatch):
     if page == "tutorial.md":  # its files are installed and run by test_distributions.py
         return
-    monkeypatch.setattr("prunekit.testing.backends.SIGNALS", ["block_similarity"])
     module = type(sys)("snippets")
     monkeypatch.setitem(sys.modules, "snippets", module)
     for block in blocks("python", PAGES[page]):

@@ -58,7 +58,7 @@ BUILT_IN = [
 
 @pytest.mark.parametrize("path", BUILT_IN, ids=lambda p: p.stem)
 def test_built_in_plugins_import_what_is_public_and_their_own_kind(path):
-    own = f"prunekit.plugins.{path.parent.name}."
+    own = f"prunekit.plugins.{path.relative_to(ROOT / 'plugins').parts[0]}."
     for module, name in imported(path):
         assert is_public(module, name) or module.startswith(own), f"{module}: {name}"
 

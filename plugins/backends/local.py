@@ -7,14 +7,23 @@ from dataclasses import dataclass
 from typing import ClassVar
 from weakref import WeakValueDictionary
 
-from prunekit.core import Batch, Meter, ModelAdapter, Objective, PrefixMeter, Spec, hookimpl
+from prunekit.core import (
+    Backend,
+    Batch,
+    Meter,
+    ModelAdapter,
+    Objective,
+    PrefixMeter,
+    Spec,
+    hookimpl,
+)
 from prunekit.hf import load_adapter
 
 _loaded: WeakValueDictionary[Spec, ModelAdapter] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
-class Local:
+class Local(Backend):
     """One process, one device."""
 
     name: ClassVar[str] = "local"

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from prunekit.core import Batch, ConfigError, Meter, Objective, Spec, hookimpl, option
+from prunekit.core import Backend, Batch, ConfigError, Meter, Objective, Spec, hookimpl, option
 from prunekit.plugins.backends.ray_cluster import CONNECTION, LOCAL, check_installed
 from prunekit.plugins.backends.ray_fleet import Fleet
 from prunekit.plugins.backends.ray_meter import RayMeter
 
 
 @dataclass(frozen=True)
-class OnRay:
+class OnRay(Backend):
     """Replicas of the model on a Ray cluster, or on the GPUs of this machine.
 
     Each request is cut so that subsets with common prefixes stay together, and pieces are kept as

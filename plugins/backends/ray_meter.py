@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from prunekit.core import Batch, Objective, Piece, PluginError, Subset
+from prunekit.core import Batch, Meter, Objective, Piece, PluginError, Signal, Subset, Table
 from prunekit.plugins.backends.parts import Part, Queue, cut
 from prunekit.plugins.backends.ray_fleet import Fleet, Lost, Seat
 
@@ -19,7 +19,7 @@ class Task:
     given: set[Subset] = field(default_factory=set)
 
 
-class RayMeter:
+class RayMeter(Meter):
     """Measures with all replicas at once; pieces come as soon as any of them has one.
 
     What a replica had begun when it died is measured by another; what it had given stands.
@@ -77,7 +77,7 @@ class RayMeter:
         task.given.add(piece.subset)
         yield piece
 
-    def signal(self, name: str) -> Sequence[Sequence[float]]:
+    def signal(self, signal: Signal) -> Table:
         """A signal of the dense model, computed by one replica."""
         tables: list[Sequence[Sequence[float]]] = []
         asked: Seat | None = None
@@ -85,7 +85,7 @@ class RayMeter:
             while not tables or asked:
                 if asked is None and (idle := self._fleet.idle()):
                     asked = idle[0]
-                    asked.ask("signal", self._work, name)
+                    asked.ask("signal", self._work, signal)
                 if seat_with_news := self._fleet.news():
                     asked = self._collect(seat_with_news, tables)
         return tables[0]

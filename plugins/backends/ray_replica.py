@@ -16,8 +16,10 @@ from prunekit.core import (
     Piece,
     PluginError,
     PrefixMeter,
+    Signal,
     Spec,
     Subset,
+    Table,
 )
 from prunekit.hf import first_line, load_adapter
 
@@ -54,9 +56,9 @@ class Replica:
         wanted: list[Sequence[Subset]] = [()] * batch
         yield from self._meter(work).measure([*wanted, subsets])
 
-    def signal(self, work: list[Any], name: str) -> Iterator[Sequence[Sequence[float]]]:
-        """The signal of that name, alone."""
-        yield self._meter(work).signal(name)
+    def signal(self, work: list[Any], signal: Signal) -> Iterator[Table]:
+        """Yield the table of the signal, alone."""
+        yield self._meter(work).signal(signal)
 
     def _meter(self, work: list[Any]) -> Meter:
         (reference,) = work

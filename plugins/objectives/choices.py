@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from prunekit.core import IGNORE, Batch, ConfigError, Output, Sample, option
+from prunekit.core import IGNORE, Batch, ConfigError, Objective, Output, Sample, option
 from prunekit.hf import Beginning, first_tokens, plain_tokens
 from prunekit.plugins.objectives.item import Item
 from prunekit.plugins.objectives.items import NAMES, disjoint_draws_of_items, load_items
@@ -21,7 +21,7 @@ STUDY_SAMPLES, DEMO_SAMPLES = 128, 64
 
 
 @dataclass(frozen=True)
-class MultipleChoice:
+class MultipleChoice(Objective):
     """The options and the calibration set of an objective on questions.
 
     In `batch.extra` are `right` and `characters`, one entry a row: whether the row is the right

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
-from prunekit.core import IGNORE, ConfigError, Sample, option
+from prunekit.core import IGNORE, ConfigError, Objective, Sample, option
 from prunekit.hf import Beginning, first_tokens, plain_tokens
 from prunekit.plugins.objectives.rows import check_data
 from prunekit.plugins.objectives.texts import NAMES, Texts, disjoint_draws_of_texts, open_texts
@@ -22,7 +22,7 @@ DEMO_SIZE = (32, 128)
 
 
 @dataclass(frozen=True)
-class TextWindows:
+class TextWindows(Objective):
     """The options and the calibration set of an objective on text."""
 
     name: ClassVar[str]

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import Problem, Search, Subset, hookimpl, option
+from prunekit.core import Problem, Search, Searcher, Subset, hookimpl, option
 from prunekit.plugins.searchers.prior import Prior
 from prunekit.plugins.searchers.singles import cheapest_first, single_losses
 from prunekit.plugins.searchers.surrogate import Surrogate
@@ -24,7 +24,7 @@ NEIGHBOURS_OF = 5
 
 
 @dataclass(frozen=True)
-class Bayesian:
+class Bayesian(Searcher):
     """Model the losses seen so far, and measure where the model hopes for most.
 
     Asks for n + `trials` subsets of n removable blocks. Begins with the one-shot choice, so that it

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import DENSE, Problem, Search, Subset, hookimpl, option
+from prunekit.core import DENSE, Problem, Search, Searcher, Subset, hookimpl, option
 from prunekit.plugins.searchers.greedy import Greedy
 
 
 @dataclass(frozen=True)
-class Beam:
+class Beam(Searcher):
     """Keep the best few partial removals and extend each by one block.
 
     The study's beam is 5 wide; that equal sets reached in different orders count once is our

@@ -16,9 +16,19 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from prunekit.core import DENSE, Problem, Search, Subset, hookimpl, option
+from prunekit.core import (
+    DENSE,
+    Problem,
+    Search,
+    Searcher,
+    Signal,
+    Subset,
+    hookimpl,
+    option,
+)
 from prunekit.plugins.searchers.finite import FiniteLosses
 from prunekit.plugins.searchers.quadratic import lowest
+from prunekit.plugins.searchers.signals import GATE_GRADIENTS, GATE_HESSIAN
 from prunekit.plugins.searchers.singles import cheapest_first
 
 if TYPE_CHECKING:
@@ -28,7 +38,7 @@ FATAL_DEVIATIONS = 5.0
 
 
 @dataclass(frozen=True)
-class ConstrainedBinary:
+class ConstrainedBinary(Searcher):
     """Model the loss by single and pairwise effects, and minimise the model.
 
     With `hessian = pairwise` asks for n + n (n - 1) / 2 subsets of n removable blocks, with
@@ -48,14 +58,13 @@ class ConstrainedBinary:
     clip_couplings: bool = option(False, "bound how much two removals can spare each other")
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """Fisher and exact are made of derivatives."""
-        signals = {"pairwise": (), "fisher": ("gate_gradients",), "exact": self._exact_signals}
-        return signals[self.hessian]
-
-    @property
-    def _exact_signals(self) -> tuple[str, ...]:
-        return ("gate_hessian", "gate_gradients") if self.first_order else ("gate_hessian",)
+    def needs(self) -> tuple[Signal, ...]:
+        """The derivatives that fisher and exact are made of."""
+        if self.hessian == "pairwise":
+            return ()
+        if self.hessian == "fisher":
+            return (GATE_GRADIENTS,)
+        return (GATE_HESSIAN, GATE_GRADIENTS) if self.first_order else (GATE_HESSIAN,)
 
     def search(self, problem: Problem) -> Search:
         """Build the model, find its lowest states, measure them, return the best."""

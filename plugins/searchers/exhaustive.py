@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import ConfigError, Problem, Search, Subset, hookimpl, option
+from prunekit.core import ConfigError, Problem, Search, Searcher, Subset, hookimpl, option
 
 AT_ONCE = 4096
 EXAMPLE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class Exhaustive:
+class Exhaustive(Searcher):
     """Measure every subset.
 
     Refuses where there are more than `most`: 7 of 32 blocks are 3,365,856 subsets.

@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
-from prunekit.core import Problem, Search, Subset, hookimpl, option
+from prunekit.core import Problem, Search, Searcher, Signal, Subset, hookimpl, option
 from prunekit.plugins.searchers.finite import FiniteLosses
+from prunekit.plugins.searchers.signals import BLOCK_SIMILARITY
 from prunekit.plugins.searchers.singles import cheapest_first
 
 Group: TypeAlias = tuple[int, ...]
@@ -39,7 +40,7 @@ class Swap:
 
 
 @dataclass(frozen=True)
-class FastBlockSelect:
+class FastBlockSelect(Searcher):
     """Begin with the cheapest blocks, then exchange contiguous groups of equal length.
 
     With `oracle = loss` a group's importance is the loss without it; one-shot's choice without
@@ -56,9 +57,9 @@ class FastBlockSelect:
     rounds: int = option(20, "exchanges at most", low=1)
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """Mutual information comes from a signal."""
-        return ("block_similarity",) if self.oracle == "mi" else ()
+    def needs(self) -> tuple[Signal, ...]:
+        """Mutual information between blocks, if that is the oracle."""
+        return (BLOCK_SIMILARITY,) if self.oracle == "mi" else ()
 
     def search(self, problem: Problem) -> Search:
         """Exchange until nothing gains, or a set returns."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import Problem, Search, Subset, hookimpl, option
+from prunekit.core import Problem, Search, Searcher, Subset, hookimpl, option
 from prunekit.plugins.searchers.prior import Prior
 from prunekit.plugins.searchers.singles import cheapest_first, single_losses
 
@@ -22,7 +22,7 @@ FRUITLESS_DRAWS = 200
 
 
 @dataclass(frozen=True)
-class Genetic:
+class Genetic(Searcher):
     """Cross and mutate subsets, keeping the best of each generation.
 
     Asks for n + population x (generations + 1) subsets of n removable blocks, those kept from one

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import DENSE, Problem, Search, hookimpl
+from prunekit.core import DENSE, Problem, Search, Searcher, hookimpl
 
 
 @dataclass(frozen=True)
-class Greedy:
+class Greedy(Searcher):
     """Remove the block that costs least, measure again, and so on.
 
     Asks for k n - k (k - 1) / 2 subsets of n removable blocks. Its choices are nested: those for a

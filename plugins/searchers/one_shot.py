@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import Problem, Search, hookimpl
+from prunekit.core import Problem, Search, Searcher, hookimpl
 from prunekit.plugins.searchers.singles import cheapest_first, single_losses
 
 
 @dataclass(frozen=True)
-class OneShot:
+class OneShot(Searcher):
     """Remove the blocks whose removal alone costs least.
 
     Asks for one subset a removable block. Blind to how removals act together.

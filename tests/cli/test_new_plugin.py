@@ -5,8 +5,8 @@ import tomllib
 
 import pytest
 
+from prunekit.core.contracts import RESERVED
 from prunekit.core.options import options_of
-from prunekit.core.plugin_checks import RESERVED
 from prunekit.core.registry import KINDS
 from prunekit.engine.config import Settings
 

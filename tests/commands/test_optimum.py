@@ -5,8 +5,8 @@ import math
 import pytest
 
 import prunekit
+from prunekit.core.driver import needs_of
 from prunekit.core.registry import load
-from prunekit.core.signals import needs_of
 
 SEARCHERS = [
     e.name

@@ -2,8 +2,7 @@
 
 import pytest
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import PluginError
+from prunekit.core.errors import PluginError, blaming
 
 
 class Sour:

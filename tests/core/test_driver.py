@@ -3,7 +3,7 @@
 import pytest
 
 from prunekit.core import ConfigError, PluginError, Problem
-from prunekit.core.driver import Driver, drive
+from prunekit.core.driver import Driver
 
 PROBLEM = Problem(6, 2, protected=frozenset({0}))
 
@@ -25,7 +25,9 @@ def zeros(subsets):
 
 
 def test_a_search_ends_with_what_it_returns():
-    choice = drive(searcher([frozenset({1})], [frozenset({2}), frozenset({2})]), PROBLEM, zeros)
+    choice = Driver(searcher([frozenset({1})], [frozenset({2}), frozenset({2})]), PROBLEM).run(
+        zeros
+    )
     assert (choice.removed, choice.asked) == (frozenset({1, 2}), 3)
 
 
@@ -39,7 +41,7 @@ def test_losses_arrive_in_the_order_asked():
             seen.append((yield [frozenset({5}), frozenset({1})]))
             return frozenset({1, 2})
 
-    drive(Listening(), PROBLEM, zeros)
+    Driver(Listening(), PROBLEM).run(zeros)
     assert seen == [[5.0, 1.0]]
 
 
@@ -66,7 +68,7 @@ def test_the_best_so_far_is_known_at_every_moment():
 )
 def test_a_broken_contract_names_the_searcher(broken, reason):
     with pytest.raises(PluginError) as caught:
-        drive(broken, PROBLEM, zeros)
+        Driver(broken, PROBLEM).run(zeros)
     assert "searcher 'scripted'" in str(caught.value)
     assert reason in str(caught.value)
 
@@ -80,7 +82,7 @@ def test_a_searcher_that_fails_is_named_and_its_error_kept():
             raise KeyError(3)
 
     with pytest.raises(PluginError, match=r"\.Failing\) failed: KeyError: 3") as caught:
-        drive(Failing(), PROBLEM, zeros)
+        Driver(Failing(), PROBLEM).run(zeros)
     assert isinstance(caught.value.__cause__, KeyError)
 
 
@@ -92,7 +94,7 @@ def test_a_search_that_is_no_generator_is_named():
             return frozenset({1, 2})
 
     with pytest.raises(PluginError, match="must be a generator"):
-        drive(Eager(), PROBLEM, zeros)
+        Driver(Eager(), PROBLEM).run(zeros)
 
 
 def test_a_searcher_may_refuse_a_problem():
@@ -107,6 +109,6 @@ def test_a_searcher_may_refuse_a_problem():
             yield [frozenset({1})]
             return frozenset({1})
 
-    assert drive(Picky(), Problem(6, 1), zeros).removed == {1}
+    assert Driver(Picky(), Problem(6, 1)).run(zeros).removed == {1}
     with pytest.raises(ConfigError, match="choose --budget 1"):
-        drive(Picky(), PROBLEM, zeros)
+        Driver(Picky(), PROBLEM).run(zeros)

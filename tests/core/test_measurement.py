@@ -6,13 +6,8 @@ import statistics
 
 import pytest
 
-from prunekit.core.measurement import (
-    Measurement,
-    difference_error,
-    loss_of,
-    mean_loss,
-    ratio_difference_error,
-)
+from prunekit.core.measurement import Measurement, loss_of, mean_loss
+from prunekit.engine.statistics import difference_error, ratio_difference_error
 
 
 def test_the_loss_is_the_sum_of_sums_over_the_sum_of_weights():

@@ -5,10 +5,11 @@ import itertools
 import pytest
 
 from prunekit.core import ConfigError, Problem
-from prunekit.core.driver import check_problem, drive
-from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.core.driver import Driver, check_problem
 from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.rehearsal import made_up_loss
+from prunekit.engine.signals import synthetic_signals
+from prunekit.plugins.searchers.signals import BLOCK_SIMILARITY, GATE_GRADIENTS, GATE_HESSIAN
 from prunekit.testing import toy_loss
 
 SHAPES = [(18, 6, 6), (18, 6, 12), (26, 6, 12), (8, 2, 2), (13, 4, 8), (12, 2, 4)]
@@ -35,14 +36,14 @@ def searched(searcher, problem, loss):
         asked.extend(subsets)
         return [loss(subset) for subset in subsets]
 
-    return drive(searcher, problem, losses).removed, asked
+    return Driver(searcher, problem).run(losses).removed, asked
 
 
 @pytest.mark.parametrize(("n_blocks", "period", "budget"), SHAPES)
 def test_every_searcher_keeps_the_pattern_in_all_that_it_asks(registry, n_blocks, period, budget):
     for entry in (entry for entry in registry.entries if entry.kind == "searcher"):
         searcher = PeriodSearch(entry.cls(), period)
-        signals = made_up_signals(needs_of(searcher), n_blocks)
+        signals = synthetic_signals(searcher, n_blocks)
         problem = Problem(n_blocks, budget, signals=signals)
         removed, asked = searched(searcher, problem, toy_loss)
         assert len(removed) == budget
@@ -96,7 +97,7 @@ class Curious:
     """Keeps the signals that it is given."""
 
     name = "curious"
-    needs = ("gate_gradients", "gate_hessian", "block_similarity")
+    needs = (GATE_GRADIENTS, GATE_HESSIAN, BLOCK_SIMILARITY)
 
     def __init__(self, seen):
         self.seen = seen

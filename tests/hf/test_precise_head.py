@@ -7,11 +7,11 @@ from prunekit.core import IGNORE
 from prunekit.core.interfaces import Spec
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
-from prunekit.core.signals import gate_gradients, gate_hessian
 from prunekit.hf import precise_head, probe
 from prunekit.hf.batching import batches_of
 from prunekit.hf.loading import load_adapter
 from prunekit.plugins.objectives.margin import Margin
+from prunekit.plugins.searchers.signals.gates import gate_gradients, gate_hessian
 
 
 @pytest.fixture(params=["llama3", "qwen3", "gpt2", "gemma2"])

@@ -51,8 +51,7 @@ def backend(meter):
     return Opens()
 
 
-def test_a_sound_backend_passes(monkeypatch):
-    monkeypatch.setattr("prunekit.testing.backends.SIGNALS", ["block_similarity"])
+def test_a_sound_backend_passes():
     check_backend(backend(Meter))
 
 
@@ -224,7 +223,6 @@ FAULTS = [
 @pytest.mark.parametrize(("faulty", "message"), FAULTS, ids=[f.__name__ for f, _ in FAULTS])
 def test_a_planted_fault_is_found(faulty, message, monkeypatch):
     monkeypatch.setattr("prunekit.testing.backends.PATIENCE", 0.0)
-    monkeypatch.setattr("prunekit.testing.backends.SIGNALS", ["block_similarity"])
     with pytest.raises(ContractError, match=f"(?s)backend 'opens'.*({message})"):
         check_backend(backend(faulty))
     for process in LeavesProcess.started:
@@ -244,6 +242,5 @@ def test_what_is_heavy_to_import_is_found(install, monkeypatch):
         "@hookimpl\n"
         "def prunekit_backends(): return [Heavy]\n",
     )
-    monkeypatch.setattr("prunekit.testing.backends.SIGNALS", ["block_similarity"])
     with pytest.raises(ContractError, match="import scipy.*inside the methods that use it"):
         check_backend(load().get("backend", "heavy").cls())

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
-from prunekit.core.measurement import Measurement, ratio_difference_error
+from prunekit.core.measurement import Measurement
+from prunekit.engine.statistics import ratio_difference_error
 from prunekit.engine.stored import finite
 from prunekit.hf.likelihood import perplexity
 from prunekit.plugins.commands.evaluate.readings import Evaluation, PerplexityReading, TaskReading

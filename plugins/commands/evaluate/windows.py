@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import IGNORE, Batch, Output, Sample
+from prunekit.core.interfaces import IGNORE, Batch, Objective, Output, Sample
 from prunekit.engine.bos import begins_with
 from prunekit.hf.beginning import first_tokens, plain_tokens
 from prunekit.hf.likelihood import negative_log_likelihood
@@ -32,7 +32,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Windows:
+class Windows(Objective):
     """The windows of one protocol, which a meter can measure as it measures an objective."""
 
     name: ClassVar[str] = "perplexity"

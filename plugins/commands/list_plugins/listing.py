@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import ConfigError, PluginError
+from prunekit.core.contracts import KINDS
+from prunekit.core.driver import needs_of
+from prunekit.core.errors import ConfigError, PluginError, blaming
+from prunekit.core.interfaces import Searcher
 from prunekit.core.options import Option, build, flag_name, options_of
-from prunekit.core.registry import KINDS, Entry, Registry, load
-from prunekit.core.signals import needs_of
+from prunekit.core.registry import Entry, Registry, load
 
 SCHEMA = 1
 SLOW = 0.1
@@ -89,9 +90,9 @@ def list_plugins(name: str | None = None, registry: Registry | None = None) -> L
         try:
             cards.append(_card(entry, registry))
         except PluginError as error:
-            failures[entry.told] = str(error)
+            failures[entry.label] = str(error)
     if name and not cards:
-        raise PluginError("; ".join(failures[e.told] for e in entries))
+        raise PluginError("; ".join(failures[e.label] for e in entries))
     return Listing(
         plugins=tuple(cards),
         failures=failures,
@@ -113,7 +114,7 @@ def _card(entry: Entry, registry: Registry) -> PluginCard:
         version=entry.version,
         module=cls.__module__,
         file=_file(cls),
-        paper=str(cls.paper) if getattr(cls, "paper", None) else None,
+        paper=str(cls.paper) if cls.paper else None,
         needs=_needs(cls) if entry.kind == "searcher" else {},
         options=tuple(_option(label, option) for option in options_of(cls)),
     )
@@ -144,11 +145,11 @@ def _file(cls: type) -> str | None:
 def _needs(cls: type[Any]) -> Mapping[str, tuple[str, ...]]:
     """The signals needed by default, and by each value of an option that changes them."""
     with blaming("searcher", cls):
-        needs = {"": needs_of(cls())}
+        needs = {"": _names(cls())}
         for option in options_of(cls):
             values = option.choices or ((not option.default,) if option.kind is bool else ())
             for value in values:
-                found = needs_of(build(cls, {option.name: value}))
+                found = _names(build(cls, {option.name: value}))
                 if found != needs[""]:
                     needs[f"{option.name}={value}"] = found
     return needs
@@ -167,3 +168,7 @@ def _slow(registry: Registry) -> Iterator[tuple[str, str]]:
         if cost.heavy or cost.seconds > SLOW:
             heavy = f" and imports {', '.join(cost.heavy)}" if cost.heavy else ""
             yield label, f"takes {cost.seconds:.2f} s at every start{heavy}"
+
+
+def _names(searcher: Searcher) -> tuple[str, ...]:
+    return tuple(signal.name for signal in needs_of(searcher))

@@ -10,10 +10,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
+from prunekit.core.contracts import KINDS, RESERVED
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
-from prunekit.core.plugin_checks import RESERVED
-from prunekit.core.registry import KINDS, load
+from prunekit.core.registry import load
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.files import rename_into_place, writing
 from prunekit.plugins.commands.export.export import check_target

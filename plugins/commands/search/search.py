@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.driver import Driver
+from prunekit.core.driver import Driver, needs_of
 from prunekit.core.errors import CheckpointError, Interrupted, Remark, StorageError
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import Registry, load
-from prunekit.core.signals import needs_of
 from prunekit.core.trie import block_runs_alone
 from prunekit.engine.account import Account
 from prunekit.engine.config import SearchConfig, parse
@@ -193,8 +192,8 @@ class _Search:
         """Measure the signals that the searcher needs, and let it begin."""
         searcher, problem = self.plan.searcher, self.plan.problem
         if needs := needs_of(searcher):
-            self.progress.stage(f"measuring {', '.join(needs)}")
-            problem = replace(problem, signals={name: session.signal(name) for name in needs})
+            self.progress.stage(f"measuring {', '.join(s.name for s in needs)}")
+            problem = replace(problem, signals={s.name: session.signal(s) for s in needs})
         self.progress.expect(lambda: rehearse(searcher, problem, REHEARSAL_SECONDS))
         return Driver(searcher, problem)
 

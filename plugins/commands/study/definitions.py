@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import CheckpointError, ConfigError
+from prunekit.core.contracts import is_mix
+from prunekit.core.errors import CheckpointError, ConfigError, blaming
 from prunekit.core.interfaces import Searcher, Spec
 from prunekit.core.options import build, nearest, options_of, suggest, values_of
 from prunekit.core.registry import Entry, Registry
@@ -170,7 +170,7 @@ def _check_nested(entry: Entry, name: str, options: Mapping[str, Any], registry:
     """Options within options are those of the parts of a mix."""
     nested = [key for key, value in options.items() if isinstance(value, Mapping)]
     parts: list[str] = []
-    if nested and hasattr(entry.cls, "parts_by_name"):
+    if nested and is_mix(entry.cls):
         own = {k: v for k, v in options.items() if k not in nested}
         parts = list(build(entry.cls, own, name).parts_by_name())
     of_parts = {found for part in parts for found in registry.named(part)}
@@ -187,7 +187,7 @@ def _check_objective(name: str, entry: Entry, given: Mapping[str, Any]) -> None:
             f"{name}.seed: in a study the draws say this; write `draws: [...]`", (name, "seed")
         )
     objective = build(entry.cls, given, name)
-    if hasattr(objective, "check_data"):
+    if not is_mix(objective):
         with blaming("objective", objective):
             objective.check_data()
 
@@ -216,16 +216,16 @@ def _as_mapping(said: Any, kind: str, where: Key) -> dict[str, Any]:
 def _resolved(name: str, entry: Entry, config: SearchConfig) -> dict[str, Any]:
     """All option values, but for those that a demo model changes, and the draw."""
     given = config.options.get(name, {})
-    left_out = {o for o in getattr(entry.cls, "demo_options", {}) if o not in given}
+    left_out: set[str] = set()
     if entry.kind == "objective":
-        left_out.add("seed")
+        left_out = {"seed", *(o for o in entry.cls.demo_options if o not in given)}
     values = values_of(build(entry.cls, given, name))
     return {option: value for option, value in values.items() if option not in left_out}
 
 
 def demo_advice(model: str, registry: Registry) -> str:
     """A name that is nobody's may be an embedded model's, misspelt."""
-    demos = [f"{DEMO}{e.name}" for e in registry.entries if getattr(e.cls, "demo", None)]
+    demos = [f"{DEMO}{e.name}" for e in registry.entries if e.kind == "model" and e.cls.demo]
     near = nearest(model, demos)
     return f". Did you mean {near!r}?" if near else ""
 

@@ -173,7 +173,7 @@ class _Trial:
         self.loaded.make_room_for(plan.spec)
         for (objective, _), of_part in zip(plan.parts, samples, strict=True):
             with first_batch(plan, objective, of_part) as (meter, batches):
-                self.loaded.keep(plan.spec, getattr(meter, "adapter", None))
+                self.loaded.keep(plan.spec, meter.adapter)
                 speed += measure_speed(meter, batches=1, of=len(batches))
                 size += bytes_of(batches)
         self.speeds[name], self.sizes[name] = speed, size

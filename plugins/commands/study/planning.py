@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from prunekit.core.blame import blaming
-from prunekit.core.errors import CheckpointError, ConfigError
+from prunekit.core.errors import CheckpointError, ConfigError, blaming
 from prunekit.core.interfaces import Objective
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Registry
@@ -182,12 +181,9 @@ def _in_words(n: int) -> str:
 
 
 def _disjoint_draws(objective: Objective) -> int | None:
-    """How many there are; None where the objective does not say."""
-    if not hasattr(objective, "disjoint_draws"):
-        return None
+    """How many there are; None if the objective does not say."""
     with blaming("objective", objective):
-        n: int | None = objective.disjoint_draws()
-        return n
+        return objective.disjoint_draws()
 
 
 def _check_file_names(config: StudyConfig, groups: Sequence[Group]) -> None:

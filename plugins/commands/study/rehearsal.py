@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields, replace
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem
-from prunekit.core.signals import made_up_signals, needs_of
 from prunekit.engine.lockstep import LockStep, importance_tally
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.rehearsal import MOST_SUBSETS, made_up_loss
+from prunekit.engine.signals import synthetic_signals
 from prunekit.plugins.commands.study.files import CellFailure
 from prunekit.plugins.commands.study.planning import Group
 
@@ -133,5 +133,5 @@ def _refusal(plan: Plan) -> str:
 
 
 def _copied(plan: Plan) -> tuple[Searcher, Problem]:
-    signals = made_up_signals(needs_of(plan.searcher), plan.problem.n_blocks)
+    signals = synthetic_signals(plan.searcher, plan.problem.n_blocks)
     return copy.deepcopy(plan.searcher), replace(plan.problem, signals=signals)

@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from prunekit.core.driver import needs_of
 from prunekit.core.errors import CheckpointError, ConfigError, PluginError, StorageError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem, Subset, single_removals
-from prunekit.core.signals import needs_of
 from prunekit.engine.loaded import LoadedModel
 from prunekit.engine.lockstep import LockStep, importance_tally
 from prunekit.engine.opening import open_session
@@ -154,7 +154,7 @@ class _GroupSearch:
         for cell in list(self.unwritten):
             plan = self._plan(cell)
             try:
-                signals = {name: session.signal(name) for name in needs_of(plan.searcher)}
+                signals = {s.name: session.signal(s) for s in needs_of(plan.searcher)}
             except (ConfigError, PluginError) as error:
                 self._write(CellFailure(cell, str(error)))
                 continue
@@ -204,7 +204,7 @@ class _GroupSearch:
             seconds=round(speed.seconds(tally.block_runs, len(tally.seen)), 3),
             parameters=facts.parameters,
             parameters_removed=sum(facts.block_parameters[i] for i in removed),
-            signals=needs_of(plan.searcher),
+            signals=tuple(s.name for s in needs_of(plan.searcher)),
         )
 
     @property

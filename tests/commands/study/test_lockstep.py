@@ -3,11 +3,11 @@
 import pytest
 
 from prunekit.core import Problem
-from prunekit.core.driver import drive
-from prunekit.core.signals import made_up_signals, needs_of
+from prunekit.core.driver import Driver
 from prunekit.engine.chance import uses_chance
 from prunekit.engine.lockstep import LockStep
 from prunekit.engine.rehearsal import made_up_loss, rehearse
+from prunekit.engine.signals import synthetic_signals
 
 N = 10
 
@@ -18,7 +18,7 @@ def searches(registry):
     found = {}
     for entry in (e for e in registry.entries if e.kind == "searcher"):
         for budget in (2, 3):
-            signals = made_up_signals(needs_of(entry.cls()), N)
+            signals = synthetic_signals(entry.cls(), N)
             found[entry.name, budget] = entry.cls(), Problem(N, budget, seed=4, signals=signals)
     return found
 
@@ -40,7 +40,7 @@ def test_every_search_ends_as_it_does_alone(searches):
     rounds = run(lockstep)
     assert lockstep.removed.keys() == searches.keys()
     for key, (searcher, problem) in searches.items():
-        alone = drive(searcher, problem, lambda subsets: [loss(s) for s in subsets])
+        alone = Driver(searcher, problem).run(lambda subsets: [loss(s) for s in subsets])
         assert lockstep.removed[key] == alone.removed
         assert lockstep.tallies[key].asked == alone.asked
     assert all(len(wanted) == len(set(wanted)) for wanted in rounds)

@@ -10,13 +10,13 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from prunekit.core import CheckpointError, ConfigError, UnfitModel
 from prunekit.core.interfaces import Spec
 from prunekit.core.prefix import PrefixMeter
-from prunekit.core.signals import gate_gradients
 from prunekit.hf.batching import batches_of
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.loading import choose_adapter, load_adapter
 from prunekit.hf.proof import probe, prove
 from prunekit.plugins.objectives.perplexity import Perplexity
 from prunekit.plugins.searchers.one_shot import OneShot
+from prunekit.plugins.searchers.signals.gates import gate_gradients
 
 FAMILIES = ["llama3", "llama31", "qwen3", "qwen3-sliding"]
 

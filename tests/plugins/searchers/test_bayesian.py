@@ -5,7 +5,7 @@ import random
 import pytest
 
 from prunekit.core import Problem
-from prunekit.core.driver import drive
+from prunekit.core.driver import Driver
 from prunekit.plugins.searchers.bayesian import Bayesian
 from prunekit.plugins.searchers.one_shot import OneShot
 from prunekit.plugins.searchers.surrogate import Surrogate
@@ -23,7 +23,7 @@ def run(searcher, problem, loss=loss):
         asked.append(list(subsets))
         return [loss(s) for s in subsets]
 
-    return drive(searcher, problem, evaluate).removed, asked
+    return Driver(searcher, problem).run(evaluate).removed, asked
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from prunekit.core import Problem
-from prunekit.core.driver import drive
+from prunekit.core.driver import Driver
 from prunekit.plugins.searchers.beam import Beam
 from prunekit.plugins.searchers.exhaustive import Exhaustive
 from prunekit.plugins.searchers.greedy import Greedy
@@ -23,12 +23,13 @@ def rugged(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_beam_of_one_is_greedy(seed):
     problem = Problem(10, 4)
-    assert drive(Beam(width=1), problem, rugged(seed)) == drive(Greedy(), problem, rugged(seed))
+    beam, greedy = (Driver(s, problem).run(rugged(seed)) for s in (Beam(width=1), Greedy()))
+    assert (beam.removed, beam.asked) == (greedy.removed, greedy.asked)
 
 
 def test_with_a_budget_of_one_all_agree():
     problem = Problem(10, 1)
-    choices = {drive(s, problem, rugged(0)).removed for s in (Beam(), Greedy(), OneShot())}
+    choices = {Driver(s, problem).run(rugged(0)).removed for s in (Beam(), Greedy(), OneShot())}
     assert len(choices) == 1
 
 
@@ -36,15 +37,15 @@ def test_a_beam_of_everything_finds_the_optimum():
     problem = Problem(9, 4)
     subsets = map(frozenset, itertools.combinations(range(9), 4))
     best = min(subsets, key=lambda s: rugged(3)([s])[0])
-    assert drive(Beam(width=1000), problem, rugged(3)).removed == best
-    assert drive(Exhaustive(), problem, rugged(3)).removed == best
+    assert Driver(Beam(width=1000), problem).run(rugged(3)).removed == best
+    assert Driver(Exhaustive(), problem).run(rugged(3)).removed == best
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_including_greedy_it_is_never_worse_than_greedy(seed):
     problem, evaluate = Problem(10, 4), rugged(seed)
     beam, greedy = (
-        evaluate([drive(s, problem, evaluate).removed])[0]
+        evaluate([Driver(s, problem).run(evaluate).removed])[0]
         for s in (Beam(include_greedy=True, width=2), Greedy())
     )
     assert beam <= greedy
@@ -57,6 +58,6 @@ def test_a_set_reached_in_two_orders_takes_one_place():
         asked.append(subsets)
         return [float(sum(s)) for s in subsets]
 
-    drive(Beam(width=2), Problem(6, 3), evaluate)
+    Driver(Beam(width=2), Problem(6, 3)).run(evaluate)
     parents = {s - {i} for s in asked[2] for i in s} & set(asked[1])
     assert {frozenset({0, 1}), frozenset({0, 2})} <= parents

@@ -5,10 +5,10 @@ import itertools
 import pytest
 
 from prunekit.core import ConfigError, Problem
-from prunekit.core.driver import drive
+from prunekit.core.driver import Driver
 from prunekit.core.problem import single_removals
 from prunekit.core.registry import load
-from prunekit.core.signals import made_up_signals
+from prunekit.engine.signals import synthetic_signals
 
 SEARCHERS = sorted(
     e.name for e in load().entries if e.kind == "searcher" and e.source == "prunekit"
@@ -36,7 +36,7 @@ def run(searcher, problem, loss):
         asked.extend(subsets)
         return [loss(s) for s in subsets]
 
-    return drive(searcher, problem, evaluate), asked
+    return Driver(searcher, problem).run(evaluate), asked
 
 
 def optimum(problem, loss):
@@ -73,10 +73,9 @@ def test_subsets_asked(name, count, n, k, registry):
 
 @STUDY_SIZES
 def test_subsets_asked_by_cbo_with_derivatives(n, k, registry):
-    names = ("gate_gradients", "gate_hessian")
-    problem = Problem(n, k, signals=made_up_signals(names, n))
     for hessian in ("fisher", "exact"):
         searcher = registry.get("searcher", "cbo").cls(hessian=hessian)
+        problem = Problem(n, k, signals=synthetic_signals(searcher, n))
         assert run(searcher, problem, with_neighbours)[0].asked == n + 20 + 1
 
 
@@ -87,7 +86,7 @@ def test_subsets_asked_by_fast_block_select(n, k, registry):
     choice, asked = run(cls(), Problem(n, k), with_neighbours)
     assert asked[:n] == single_removals(n)
     assert n <= choice.asked <= n + 40
-    by_information = Problem(n, k, signals=made_up_signals(("block_similarity",), n))
+    by_information = Problem(n, k, signals=synthetic_signals(cls(oracle="mi"), n))
     assert run(cls(oracle="mi"), by_information, with_neighbours)[0].asked == 0
 
 

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from prunekit.core import Problem
-from prunekit.core.driver import drive
+from prunekit.core.driver import Driver
 from prunekit.plugins.searchers.fast_block_select import FastBlockSelect
 from prunekit.plugins.searchers.one_shot import OneShot
 
@@ -18,7 +18,7 @@ def run(searcher, problem, loss):
         asked.extend(subsets)
         return [loss(s) for s in subsets]
 
-    return drive(searcher, problem, evaluate).removed, asked
+    return Driver(searcher, problem).run(evaluate).removed, asked
 
 
 def test_without_runs_it_is_one_shot():
@@ -86,4 +86,4 @@ def test_by_information_a_run_is_exchanged():
 
 def test_only_the_information_oracle_needs_a_signal():
     assert FastBlockSelect().needs == ()
-    assert FastBlockSelect(oracle="mi").needs == ("block_similarity",)
+    assert [s.name for s in FastBlockSelect(oracle="mi").needs] == ["block_similarity"]

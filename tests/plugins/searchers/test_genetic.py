@@ -6,7 +6,7 @@ import random
 import pytest
 
 from prunekit.core import Problem
-from prunekit.core.driver import Driver, drive
+from prunekit.core.driver import Driver
 from prunekit.plugins.searchers.genetic import Genetic
 from prunekit.plugins.searchers.one_shot import OneShot
 from prunekit.plugins.searchers.prior import Prior
@@ -31,14 +31,14 @@ def requests(searcher, problem):
 @pytest.mark.parametrize("seed", range(5))
 def test_it_never_ends_worse_than_one_shot(seed):
     problem = Problem(20, 5, seed=seed)
-    genetic, one_shot = (drive(s, problem, evaluate).removed for s in (Genetic(), OneShot()))
+    genetic, one_shot = (Driver(s, problem).run(evaluate).removed for s in (Genetic(), OneShot()))
     assert rugged(genetic) <= rugged(one_shot)
 
 
 def test_the_first_generation_begins_with_the_one_shot_choice():
     problem = Problem(20, 5)
     _, first, *_ = requests(Genetic(), problem)
-    assert first[0] == drive(OneShot(), problem, evaluate).removed
+    assert first[0] == Driver(OneShot(), problem).run(evaluate).removed
     assert len(set(first)) == 16
 
 

@@ -1,7 +1,7 @@
 """Greedy iterative deletion."""
 
 from prunekit.core import Problem
-from prunekit.core.driver import drive
+from prunekit.core.driver import Driver
 from prunekit.plugins.searchers.greedy import Greedy
 
 
@@ -10,7 +10,7 @@ def loss(subset):
 
 
 def removed(budget):
-    return drive(Greedy(), Problem(11, budget), lambda b: [loss(s) for s in b]).removed
+    return Driver(Greedy(), Problem(11, budget)).run(lambda b: [loss(s) for s in b]).removed
 
 
 def test_choices_for_smaller_budgets_are_part_of_those_for_larger_ones():
@@ -25,5 +25,5 @@ def test_every_step_takes_the_cheapest_block():
 
 
 def test_of_equals_the_lowest_goes():
-    choice = drive(Greedy(), Problem(6, 3), lambda b: [1.0] * len(b))
+    choice = Driver(Greedy(), Problem(6, 3)).run(lambda b: [1.0] * len(b))
     assert choice.removed == {0, 1, 2}

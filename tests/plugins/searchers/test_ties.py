@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prunekit.core import Problem
-from prunekit.core.driver import drive
+from prunekit.core.driver import Driver
 from prunekit.plugins.searchers import enumeration, quadratic
 from prunekit.plugins.searchers.bayesian import Bayesian
 from prunekit.plugins.searchers.beam import Beam
@@ -70,7 +70,7 @@ def test_cbo_takes_the_first_of_the_lowest_states(seed):
             losses.update(new)
             return list(new[s] for s in subsets)
 
-        assert drive(searcher, Problem(9, 4), evaluate).removed == best
+        assert Driver(searcher, Problem(9, 4)).run(evaluate).removed == best
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_cbo_takes_the_first_of_the_lowest_states(seed):
 )
 @pytest.mark.parametrize("loss", [2.0, float("inf")])
 def test_every_searcher_takes_the_first_blocks_where_all_losses_tie(searcher, loss):
-    choice = drive(searcher, Problem(8, 3), lambda subsets: [loss] * len(subsets))
+    choice = Driver(searcher, Problem(8, 3)).run(lambda subsets: [loss] * len(subsets))
     assert choice.removed == {0, 1, 2}
 
 

@@ -7,15 +7,19 @@ import pytest
 import torch
 
 from prunekit.core import DENSE, ConfigError, PluginError, Problem
+from prunekit.core.driver import needs_of
 from prunekit.core.interfaces import Spec
 from prunekit.core.prefix import PrefixMeter
-from prunekit.core.signals import SIGNALS, block_similarity, made_up_signals, needs_of
+from prunekit.engine.signals import synthetic_signals
 from prunekit.hf.batching import batches_of
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.proof import probe
 from prunekit.plugins.objectives.margin import Margin
 from prunekit.plugins.objectives.perplexity import Perplexity
+from prunekit.plugins.searchers.cbo import ConstrainedBinary
+from prunekit.plugins.searchers.signals import BLOCK_SIMILARITY, GATE_GRADIENTS, GATE_HESSIAN
 
+SIGNALS = (GATE_GRADIENTS, GATE_HESSIAN, BLOCK_SIMILARITY)
 OBJECTIVES = {
     "ppl": Perplexity(data="demo", samples=3, length=20),
     "margin": Margin(data="demo", samples=3),
@@ -54,7 +58,7 @@ def test_a_gate_at_one_changes_nothing_and_at_zero_removes_the_block(adapter):
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_gate_gradients_are_the_slopes_of_each_samples_loss(adapter, demo_tokenizer, name):
     meter = meter_of(adapter, OBJECTIVES[name], demo_tokenizer)
-    found = torch.tensor(meter.signal("gate_gradients"))
+    found = torch.tensor(meter.signal(GATE_GRADIENTS))
     assert found.shape == (3, 5)
     step = 1e-2
     for block in range(5):
@@ -68,15 +72,15 @@ def test_gate_gradients_are_the_slopes_of_each_samples_loss(adapter, demo_tokeni
 
 
 def test_gradients_do_not_depend_on_batches(adapter, demo_tokenizer):
-    whole = meter_of(adapter, OBJECTIVES["margin"], demo_tokenizer).signal("gate_gradients")
-    parts = meter_of(adapter, OBJECTIVES["margin"], demo_tokenizer, 300).signal("gate_gradients")
+    whole = meter_of(adapter, OBJECTIVES["margin"], demo_tokenizer).signal(GATE_GRADIENTS)
+    parts = meter_of(adapter, OBJECTIVES["margin"], demo_tokenizer, 300).signal(GATE_GRADIENTS)
     assert torch.allclose(torch.tensor(whole), torch.tensor(parts), atol=1e-5)
 
 
 def test_the_hessian_is_the_slope_of_the_gradients(adapter, demo_tokenizer):
     objective = OBJECTIVES["ppl"]
     meter = meter_of(adapter, objective, demo_tokenizer, 40)
-    hessian = torch.tensor(meter.signal("gate_hessian"))
+    hessian = torch.tensor(meter.signal(GATE_HESSIAN))
     assert torch.allclose(hessian, hessian.T)
     whole = meter_of(adapter, objective, demo_tokenizer)
     step = 0.05
@@ -97,7 +101,7 @@ def test_the_hessian_is_the_slope_of_the_gradients(adapter, demo_tokenizer):
 
 def test_similarity_is_symmetric_and_falls_with_distance(adapter, demo_tokenizer):
     meter = meter_of(adapter, Perplexity(data="demo", samples=16, length=100), demo_tokenizer, 400)
-    table = torch.tensor(meter.signal("block_similarity"))
+    table = torch.tensor(meter.signal(BLOCK_SIMILARITY))
     assert table.shape == (6, 6)
     assert torch.allclose(table, table.T, atol=1e-6)
     assert (table >= 0).all()
@@ -107,44 +111,51 @@ def test_similarity_is_symmetric_and_falls_with_distance(adapter, demo_tokenizer
 
 def test_similarity_does_not_grow_with_the_calibration_set(adapter, demo_tokenizer):
     samples = Perplexity(data="demo", samples=4, length=60).calibration_set(demo_tokenizer)
-    once, twice = (block_similarity(adapter, batches_of(samples * n, 120)) for n in (1, 2))
+    once, twice = (
+        BLOCK_SIMILARITY.measure(adapter, OBJECTIVES["ppl"], batches_of(samples * n, 120))
+        for n in (1, 2)
+    )
     assert torch.allclose(torch.tensor(once), torch.tensor(twice), rtol=1e-4)
 
 
 def test_measuring_signals_leaves_losses_as_they_were(adapter, demo_tokenizer):
     meter = meter_of(adapter, OBJECTIVES["ppl"], demo_tokenizer)
     before = list(meter.measure([[DENSE, frozenset({2})]]))
-    for name in SIGNALS:
-        meter.signal(name)
+    for signal in SIGNALS:
+        meter.signal(signal)
     assert list(meter.measure([[DENSE, frozenset({2})]])) == before
 
 
 def test_a_searcher_gets_the_signals_it_names():
     problem = Problem(6, 2)
-    named = replace(problem, signals=made_up_signals(("gate_gradients", "block_similarity"), 6))
+    exact = ConstrainedBinary(hessian="exact", first_order=1.0)
+    named = replace(problem, signals=synthetic_signals(exact, 6))
     assert problem.signals == {}
     assert len(named.signals["gate_gradients"][0]) == 6
-    assert len(named.signals["block_similarity"]) == 7
+    assert len(named.signals["gate_hessian"]) == 6
+    assert len(BLOCK_SIMILARITY.synthetic(6)) == 7
 
 
-def test_a_signal_that_does_not_exist_is_named():
+@pytest.mark.parametrize("needs", [("gate_gradients",), "gate_gradients", [GATE_GRADIENTS], None])
+def test_needs_that_are_no_signals_are_refused(needs):
     class Wishful:
         name = "wishful"
-        needs = ("gate_gradient",)
 
-    with pytest.raises(
-        PluginError,
-        match="'wishful' needs the signal 'gate_gradient'. Did you mean 'gate_gradients'",
-    ):
+        def search(self, problem):
+            yield []
+
+    Wishful.needs = needs
+    with pytest.raises(PluginError, match="(?s)'wishful'.*must be a tuple of Signal objects, not"):
         needs_of(Wishful())
 
 
 def test_made_up_signals_are_the_same_every_time():
     random.seed(5)
-    assert made_up_signals(SIGNALS, 8) == made_up_signals(SIGNALS, 8)
+    for signal in SIGNALS:
+        assert signal.synthetic(8) == signal.synthetic(8)
 
 
-@pytest.mark.parametrize("signal", ["gate_gradients", "gate_hessian"])
+@pytest.mark.parametrize("signal", [GATE_GRADIENTS, GATE_HESSIAN], ids=lambda s: s.name)
 @pytest.mark.parametrize("said", [True, False])
 def test_an_objective_that_counts_has_no_gradients(
     tiny_model, registry, demo_tokenizer, signal, said

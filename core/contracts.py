@@ -1,33 +1,34 @@
-"""What is asked of a plugin before it can be chosen, so that a listing knows the broken ones."""
+"""What a plugin must have before it can be chosen, so that a listing knows the broken ones."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prunekit.core import hookspecs
+from prunekit.core import hookspecs, interfaces
 from prunekit.core.errors import PluginError
-from prunekit.core.interfaces import Backend, ModelAdapter, Objective, Searcher
 from prunekit.core.options import options_of, suggest
 
+KINDS: Mapping[str, tuple[str, type[Any]]] = {
+    "searcher": ("prunekit_searchers", interfaces.Searcher),
+    "objective": ("prunekit_objectives", interfaces.Objective),
+    "model": ("prunekit_models", interfaces.ModelAdapter),
+    "backend": ("prunekit_backends", interfaces.Backend),
+    "command": ("prunekit_commands", interfaces.Command),
+}
+"""The hook and the base class of each kind of plugin."""
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RESERVED = {
     *("adapter", "backend", "budget", "device", "dtype"),
     *("model", "objective", "protect", "revision", "searcher", "seed"),
 }
-"""Names that no plugin may have: in configuration files its options stand beside these settings."""
-PROTOCOLS: Mapping[str, type[Any]] = {
-    "searcher": Searcher,
-    "objective": Objective,
-    "model": ModelAdapter,
-    "backend": Backend,
-}
+"""Names that no plugin may have: its options share a configuration file with these settings."""
 
 
 def check_api(module: object) -> None:
-    """PluginError where the module says that it was written for another PLUGIN_API."""
+    """Raise PluginError if the module says that it was written for another PLUGIN_API."""
     api = getattr(module, "PRUNEKIT_API", hookspecs.PLUGIN_API)
     if type(api) is not int:
         raise PluginError(f"PRUNEKIT_API must be a whole number, not {api!r}")
@@ -39,11 +40,9 @@ def check_api(module: object) -> None:
         )
 
 
-def check_hooks(module: object, marked: Sequence[str], hooks: Collection[str]) -> None:
-    """PluginError where one of the functions `marked` with `@hookimpl` is no hook, or all are not.
-
-    `hooks` are the names of those that there are.
-    """
+def check_hooks(module: object, marked: Sequence[str]) -> None:
+    """Raise PluginError if a function `marked` with `@hookimpl` is not a hook, or none is."""
+    hooks = [hook for hook, _ in KINDS.values()]
     for name in marked:
         if name not in hooks:
             raise PluginError(f"unknown hook {name!r}.{suggest(name, hooks)}")
@@ -56,17 +55,20 @@ def check_hooks(module: object, marked: Sequence[str], hooks: Collection[str]) -
 
 
 def check_classes(classes: Any, hook: str) -> list[type[Any]]:
-    """What a hook returned; PluginError where that is no list of classes."""
-    if not isinstance(classes, list | tuple):
+    """Return what a hook returned. Raises PluginError if that is not a list of classes."""
+    if not isinstance(classes, list | tuple | None):
         raise PluginError(f"the hook {hook!r} must return a list of classes, not {classes!r}")
-    for cls in classes:
+    for cls in classes or ():
         if not isinstance(cls, type):
             raise PluginError(f"the hook {hook!r} must return classes, not {cls!r}")
-    return list(classes)
+    return list(classes or ())
 
 
 def check_class(cls: type[Any], kind: str) -> str:
-    """The name of a plugin class; PluginError where something that its kind needs is missing."""
+    """Return the name of a plugin class, and give it the defaults of its kind.
+
+    Raises PluginError if something that the kind requires is missing.
+    """
     name = getattr(cls, "name", None)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginError(
@@ -79,22 +81,31 @@ def check_class(cls: type[Any], kind: str) -> str:
         raise PluginError(f"{kind} {name!r} has a docstring that is no text: {cls.__doc__!r}")
     if kind == "objective" and not isinstance(getattr(cls, "unit", None), str):
         raise PluginError(f"objective {name!r} needs a class attribute `unit`: `nats per token`")
-    missing = [m for m in methods_of(kind) if not callable(getattr(cls, m, None))]
-    if missing and not hasattr(cls, "parts_by_name"):
+    base = KINDS[kind][1]
+    interfaces.complete(cls, base)
+    missing = [m for m in methods_of(kind) if not _is_callable(cls, m)]
+    if missing and not is_mix(cls):
         raise PluginError(f"{kind} {name!r} has no method {', '.join(f'`{m}`' for m in missing)}")
     options_of(cls)
     return name
 
 
+def is_mix(objective: object) -> bool:
+    """Return whether an objective, or its class, is made of others."""
+    parts = interfaces.Objective.parts_by_name
+    cls = objective if isinstance(objective, type) else type(objective)
+    return hasattr(cls, "parts_by_name") and interfaces.overrides(cls, parts)
+
+
 def methods_of(kind: str) -> list[str]:
-    """The methods that every plugin of a kind has.
+    """Return the methods that every plugin of a kind must have.
 
     >>> methods_of("objective")
     ['calibration_set', 'measure']
     """
-    members = vars(PROTOCOLS[kind]).items()
-    return [
-        name
-        for name, member in members
-        if not name.startswith("_") and (callable(member) or isinstance(member, classmethod))
-    ]
+    return [n for n, member in vars(KINDS[kind][1]).items() if interfaces.is_required(member)]
+
+
+def _is_callable(cls: type[Any], name: str) -> bool:
+    member = getattr(cls, name, None)
+    return callable(member) and not interfaces.is_required(member)
