@@ -27,7 +27,7 @@ def check_adapter(adapter: type[ModelAdapter], checkpoint: str | Path | None = N
     Block by block it must give what stock transformers gives, dense and with blocks gone, also on
     padded rows and with several batches under way; `block` must leave its input as it is, a gate of
     1 and 0 must run a block and pass it by, and what is exported must load again whole and predict
-    the same. Weights that do not fit must be refused, and other weights told apart. Nothing may be
+    the same. Weights that do not fit must be refused, and other weights recognised. Nothing may be
     written to standard output, and nothing heavy be imported with the module.
 
     `checkpoint` is a folder with config.json and safetensors of a model of 3 blocks or more, such

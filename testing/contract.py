@@ -92,7 +92,7 @@ class Judge:
             copy.deepcopy(self.plugin)
         except Exception as error:
             raise ContractError(
-                f"{self.who} cannot be copied ({one_line(error)}), as rehearsals and workers do; "
+                f"{self.who} cannot be copied ({one_line(error)}), as dry runs and workers need; "
                 "open files, locks and the like inside its methods"
             ) from error
 

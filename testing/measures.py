@@ -114,9 +114,7 @@ def check_measure(
     _check_same(judge, (sums, weights), bench.values(_padded(together), half), "with more padding")
     (backwards,) = batches_of(samples[::-1], 10**9)
     turned = bench.values(backwards, half)
-    _check_same(
-        judge, (sums[::-1], weights[::-1]), turned, "when the samples stand in another order"
-    )
+    _check_same(judge, (sums[::-1], weights[::-1]), turned, "when the samples are in another order")
     _check_sees(bench, together)
     _check_broken(bench, together)
     _check_reduce(judge, objective, sums, weights)

@@ -142,14 +142,14 @@ def _check_infinite(judge: Judge, case: Case, record: Record) -> None:
     finite = [s for s, x in losses.items() if len(s) == len(chosen) and math.isfinite(x)]
     judge.require(
         math.isfinite(losses.get(chosen, 0.0)) or not finite,
-        f"chooses {words(chosen)}, whose loss it was told is infinite, though it knows better "
+        f"chooses {words(chosen)}, whose reported loss is infinite, though it knows better "
         "ones: infinity is the worst loss",
     )
     fatal = {i for i in case.problem.removable if losses.get(frozenset({i})) == math.inf}
     others = len(case.problem.removable) - len(fatal)
     judge.require(
         not chosen & fatal or others < len(chosen),
-        f"chooses {words(chosen & fatal)}, whose removal alone it was told is infinitely bad, "
+        f"chooses {words(chosen & fatal)}, whose removal alone has an infinite reported loss, "
         "though enough other blocks can go: infinity is the worst loss",
     )
 
