@@ -176,17 +176,6 @@ class Objective(abc.ABC):
         return {}
 
 
-class Checkpoint(Protocol):
-    """A model on disk or on the hub, already checked to be safe to read."""
-
-    source: str
-    revision: str | None
-    trust_remote_code: bool
-
-    def config(self) -> Any:
-        """Return the configuration, as transformers reads it."""
-
-
 class ModelAdapter(abc.ABC):
     """Runs a decoder one block at a time; `copy.deepcopy` makes a second one."""
 
@@ -204,10 +193,7 @@ class ModelAdapter(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def load(cls, checkpoint: Any, device: str, dtype: str) -> ModelAdapter:
-        """Read the weights. Raises CheckpointError if they are missing or do not fit.
-
-        `checkpoint` has the members of Checkpoint.
-        """
+        """Read a `prunekit.hf.Checkpoint`. Raises CheckpointError if weights do not fit."""
 
     @classmethod
     def removal_check(cls, config: Any, trust_remote_code: bool) -> Callable[[Subset], None] | None:

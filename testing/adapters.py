@@ -13,9 +13,8 @@ from prunekit.core.errors import CheckpointError, one_line
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.testing.blocks import check_blocks, check_export
-from prunekit.testing.contract import ContractError, Judge
-from prunekit.testing.elsewhere import check_import
-from prunekit.testing.output import silent
+from prunekit.testing.contract import ContractError, Judge, silent
+from prunekit.testing.repeat import check_import
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,11 +26,11 @@ def check_adapter(adapter: type[ModelAdapter], checkpoint: str | Path | None = N
     Block by block it must give what stock transformers gives, dense and with blocks gone, also on
     padded rows and with several batches under way; `block` must leave its input as it is, a gate of
     1 and 0 must run a block and pass it by, and what is exported must load again whole and predict
-    the same. Weights that do not fit must be refused, and other weights told apart. Nothing may be
+    the same. Weights that do not fit must be refused, and other weights recognised. Nothing may be
     written to standard output, and nothing heavy be imported with the module.
 
     `checkpoint` is a folder with config.json and safetensors of a model of 3 blocks or more, such
-    as a tiny random one; without it the family's own `demo` is taken. No tokenizer is needed.
+    as a tiny random one; without it the family's own `demo` is used. No tokenizer is needed.
     """
     judge = Judge("model", adapter)
     judge.check_class()
@@ -79,7 +78,7 @@ def _load(
 
 
 def _stock(folder: Path) -> Any:
-    """The model itself, as anybody would load it."""
+    """Load the model with stock transformers."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -112,7 +111,7 @@ def _check_facts(judge: Judge, adapter: ModelAdapter, stock: Any) -> None:
 def _check_reading(
     judge: Judge, adapter: type[ModelAdapter], folder: Path, made: ModelAdapter
 ) -> None:
-    """Numbers are kept by fingerprint, and what is missing would be filled with chance."""
+    """Check fingerprints, which key stored losses, and that missing weights are refused."""
     fingerprint = dict(made.facts.fingerprint)
     judge.require(
         dict(_load(judge, adapter, folder).facts.fingerprint) == fingerprint,
@@ -149,7 +148,7 @@ def _check_reading(
 
 @contextmanager
 def _changed(folder: Path, change: Callable[[dict[str, Tensor], str], object]) -> Iterator[Path]:
-    """A copy of a checkpoint in which something was done to the weights called `name`."""
+    """Yield a copy of a checkpoint in which `change` was applied to one tensor."""
     from safetensors.torch import load_file, save_file
 
     with tempfile.TemporaryDirectory() as place:

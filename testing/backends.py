@@ -16,9 +16,8 @@ from prunekit.core.measurement import Piece
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.hf.batching import batches_of
-from prunekit.testing.contract import ContractError, Judge
-from prunekit.testing.elsewhere import check_import
-from prunekit.testing.output import silent
+from prunekit.testing.contract import ContractError, Judge, silent
+from prunekit.testing.repeat import check_import
 from prunekit.testing.signals import SIGNALS
 from prunekit.testing.toys import demo_adapter, demo_spec
 
@@ -29,32 +28,32 @@ if TYPE_CHECKING:
 LENGTHS = (12, 5, 9, 7, 12)
 ROUNDING = 1e-4
 PATIENCE = 10.0
-"""Seconds that processes may take to end."""
+"""Seconds allowed for processes to end."""
 SUBSETS = (DENSE, *map(frozenset, ([2], [2, 3], [0, 1], [1])))
 WANTED = (SUBSETS[:3], (), SUBSETS[1:])
-"""What is asked of three batches."""
+"""The subsets requested of three batches."""
 
 
 @dataclass(frozen=True)
 class RiseOverDense(Objective):
-    """How much likelier the dense model finds each text: needs `prepare` to have been called."""
+    """The drop in likelihood of each text from the dense model; depends on `prepare`."""
 
     name: ClassVar[str] = "rise-over-dense"
     unit: ClassVar[str] = "nats per token"
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Sample]:
-        """Made-up texts of several lengths; no tokenizer is needed."""
+        """Return synthetic texts of several lengths; no tokenizer is needed."""
         import torch
 
         rows = [(torch.arange(length + 1) * (7 + length) % 61 + 3)[None] for length in LENGTHS]
         return [{"input_ids": row[:, :-1], "targets": row[:, 1:]} for row in rows]
 
     def prepare(self, batch: Batch, output: Output) -> dict[str, Tensor]:
-        """What the dense model says."""
+        """Keep the dense model's log-probabilities."""
         return {"dense": output.token_logprobs(batch.targets)}
 
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The rise of each text, and its tokens."""
+        """Return the rise and the number of tokens of each text."""
         rise = batch.extra["dense"] - output.token_logprobs(batch.targets)
         return rise.double().cpu().sum(1), (batch.targets != IGNORE).sum(1)
 
@@ -66,7 +65,7 @@ class Refusing(RiseOverDense):
     name: ClassVar[str] = "refusing"
 
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
-        """A mistake of the user, as far as anybody can tell."""
+        """Raise an error that looks like a mistake of the user."""
         raise ConfigError("this objective refuses to measure")
 
 
@@ -189,7 +188,7 @@ def _check_values(judge: Judge, piece: Piece, oracle: Piece) -> None:
 
 
 def _check_broken_off(judge: Judge, meter: Meter, expected: Meter) -> None:
-    """Ctrl-C leaves a request half answered."""
+    """Check a request that is closed half-way, as by Ctrl-C."""
     with judge.doing("breaking a request off"):
         pieces = iter(meter.measure(_wanted()))
         next(pieces)
@@ -243,7 +242,7 @@ def _no_process_left(judge: Judge) -> Iterator[None]:
 
 
 def _children() -> set[int]:
-    """The processes that descend from this one, where the system tells (Linux)."""
+    """Return the processes that descend from this one; on Linux only."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

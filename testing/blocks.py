@@ -1,4 +1,4 @@
-"""What an adapter does with blocks, against the model as stock transformers loads it."""
+"""Compare an adapter's blocks with the model as stock transformers loads it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _check_dense(judge: Judge, adapter: ModelAdapter, stock: Any, batch: Batch) 
 
 
 def _check_states(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
-    """Several batches are under way at once, and prefixes are shared."""
+    """Check that states are independent: batches interleave, and prefixes are shared."""
     import torch
 
     def last(state: State) -> Tensor:
@@ -173,7 +173,7 @@ def _check_bypassing(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
 
 
 def _forward(model: Any, batch: Batch) -> Tensor:
-    """The model's own logits."""
+    """Return the model's own logits."""
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
     logits: Tensor = model(**inputs, use_cache=False).logits
     return logits

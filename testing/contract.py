@@ -1,11 +1,12 @@
-"""What every kind of plugin promises, and how a broken promise is told."""
+"""The promises of every kind of plugin, and how a broken one is reported."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any, cast
 
 from prunekit.core.contracts import check_class
 from prunekit.core.errors import PluginError, described, one_line
@@ -17,7 +18,7 @@ class ContractError(AssertionError):
 
 
 class Judge:
-    """Tells the faults of one plugin, by its name."""
+    """Report the broken promises of one plugin, by its name."""
 
     def __init__(self, kind: str, plugin: object) -> None:
         self.kind = kind
@@ -26,13 +27,13 @@ class Judge:
         self.who = described(kind, plugin)
 
     def require(self, kept: object, fault: str) -> None:
-        """ContractError with the name of the plugin and the fault, unless the promise is kept."""
+        """Raise ContractError with the plugin's name and the fault, unless the promise is kept."""
         if not kept:
             raise ContractError(f"{self.who} {fault}")
 
     @contextlib.contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Whatever is raised inside is a fault that happened while `what`."""
+        """Report any exception raised inside as a fault that happened while `what`."""
         try:
             yield
         except ContractError:
@@ -42,7 +43,7 @@ class Judge:
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
-        """The plugin itself must stay as it is: it is used again, copied, and sent elsewhere."""
+        """Require that the plugin stays as it is: it is reused, copied, and sent to workers."""
         before = copy.deepcopy(vars(self.plugin))
         yield
         self.require(
@@ -52,7 +53,7 @@ class Judge:
         )
 
     def check_class(self) -> None:
-        """Name, docstring, methods, options: what is read when plugins are listed."""
+        """Check name, docstring, methods and options, which are read when plugins are listed."""
         self._check_given()
         cls = self.cls
         try:
@@ -67,7 +68,7 @@ class Judge:
         self._check_options(cls)
 
     def _check_given(self) -> None:
-        """A model family is looked at as a class, which loads checkpoints of its own."""
+        """Require a class for a model family, which loads checkpoints, else an instance."""
         name, check = self.cls.__name__, f"check_{'adapter' if self.kind == 'model' else self.kind}"
         wanted = ("the class", name, "an instance")
         if self.kind != "model":
@@ -85,19 +86,53 @@ class Judge:
                 build(cls, values_of(self.plugin), self.kind)
 
     def check_copies(self) -> None:
-        """Plugins are copied for rehearsals and sent to workers."""
+        """Require that the plugin can be copied, for dry runs and workers."""
         try:
             copy.deepcopy(self.plugin)
         except Exception as error:
             raise ContractError(
-                f"{self.who} cannot be copied ({one_line(error)}), as rehearsals and workers do; "
+                f"{self.who} cannot be copied ({one_line(error)}), as dry runs and workers need; "
                 "open files, locks and the like inside its methods"
             ) from error
 
 
 def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether two sets of attributes are equal; those that cannot be compared count as such."""
+    """Compare two sets of attributes; those that cannot be compared count as equal."""
     try:
         return bool(before == after)
     except (TypeError, ValueError, RuntimeError):  # tensors and arrays
         return before.keys() == after.keys()
+
+
+@contextlib.contextmanager
+def silent(judge: Judge) -> Iterator[None]:
+    """Report anything written to standard output as a fault; it is shown all the same."""
+    copying = _Copying(sys.stdout)
+    with contextlib.redirect_stdout(cast("IO[str]", copying)):
+        yield
+    require_silence(judge, copying.said)
+
+
+def require_silence(judge: Judge, said: str) -> None:
+    """Raise ContractError if anything was written to standard output."""
+    first = said.strip().split("\n")[0]
+    judge.require(
+        not first,
+        f"writes to standard output, where prunekit prints results: {first!r}; use logging, or "
+        "write to standard error",
+    )
+
+
+class _Copying:
+    """A stream that keeps a copy of everything written to it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self.said = ""
+
+    def write(self, text: str) -> int:
+        self.said += text
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,18 +1,21 @@
-"""What an objective measures: one sum and one weight for each sample, whatever surrounds it."""
+"""The sum and weight that an objective measures for each sample, whatever surrounds it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
 from prunekit.core.measurement import mean_loss
 from prunekit.core.problem import DENSE, Subset
 from prunekit.hf.batching import batches_of
 from prunekit.testing.contract import Judge
-from prunekit.testing.predictions import Broken, Only
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 ROUNDING = 1e-3
 """Allowed difference of a sum in another batch, as a share of the largest."""
@@ -22,8 +25,8 @@ Values: TypeAlias = tuple[list[float], list[float]]
 CHANGES_BATCH = "changes the batch that it is given; work on copies"
 
 
-class Bench:
-    """An objective, a model, and what it says of some samples."""
+class Measurer:
+    """Measure samples with an objective on a model, and check the form of the results."""
 
     def __init__(self, judge: Judge, objective: Objective, adapter: ModelAdapter) -> None:
         self.judge = judge
@@ -31,7 +34,7 @@ class Bench:
         self.adapter = adapter
 
     def values(self, batch: Batch, removed: Subset) -> Values:
-        """Sums and weights of a pruned variant on one batch, checked for their form."""
+        """Return sums and weights of a pruned variant on one batch."""
         import torch
 
         with torch.no_grad():
@@ -39,7 +42,7 @@ class Bench:
             output = self.output(batch, removed)
             before = _copied(batch)
             with self.judge.doing("measuring a batch"):
-                given = self.objective.measure(Only(self.judge, output), batch)
+                given = self.objective.measure(StrictOutput(self.judge, output), batch)
             self.judge.require(
                 isinstance(given, tuple | list) and len(given) == 2,
                 f"gives {_kind(given)}, but `measure` must give (sums, weights), one of each a "
@@ -49,7 +52,7 @@ class Bench:
             self._check_form(sums, weights, batch.n_samples)
             self.judge.require(_equal(before, _copied(batch)), CHANGES_BATCH)
             with self.judge.doing("measuring the same again"):
-                again, _ = self.objective.measure(Only(self.judge, output), batch)
+                again, _ = self.objective.measure(StrictOutput(self.judge, output), batch)
             self.judge.require(
                 torch.equal(again.nan_to_num(), sums.nan_to_num()),
                 "gives other sums for the same predictions: change no tensor in place, draw no "
@@ -58,19 +61,21 @@ class Bench:
         return sums.tolist(), weights.tolist()
 
     def output(self, batch: Batch, removed: Subset) -> Output:
-        """What the model without these blocks predicts."""
+        """Return the output of the model without these blocks."""
         state = self.adapter.enter(batch)
         for index in range(self.adapter.facts.n_blocks):
             state = state if index in removed else self.adapter.block(index, state)
         return self.adapter.output(state)
 
     def prepared(self, batch: Batch) -> Batch:
-        """The batch with what the objective keeps of the dense model's output."""
+        """Return the batch with the tensors that `prepare` keeps of the dense model."""
         if not hasattr(self.objective, "prepare"):
             return batch
         before = _copied(batch)
         with self.judge.doing("preparing a batch"):
-            kept = self.objective.prepare(batch, Only(self.judge, self.output(batch, DENSE)))
+            kept = self.objective.prepare(
+                batch, StrictOutput(self.judge, self.output(batch, DENSE))
+            )
         self.judge.require(_equal(before, _copied(batch)), CHANGES_BATCH)
         clash = sorted(set(kept) & {"input_ids", "targets", *batch.extra})
         self.judge.require(
@@ -97,7 +102,7 @@ def check_measure(
     judge: Judge, objective: Objective, adapter: ModelAdapter, samples: Sequence[Sample]
 ) -> None:
     """Raise ContractError unless `measure`, `prepare` and `reduce` keep their promises."""
-    bench = Bench(judge, objective, adapter)
+    bench = Measurer(judge, objective, adapter)
     half = frozenset(range(1, adapter.facts.n_blocks, 2))
     (together,) = batches_of(samples, 10**9)
     sums, weights = bench.values(together, half)
@@ -109,16 +114,14 @@ def check_measure(
     _check_same(judge, (sums, weights), bench.values(_padded(together), half), "with more padding")
     (backwards,) = batches_of(samples[::-1], 10**9)
     turned = bench.values(backwards, half)
-    _check_same(
-        judge, (sums[::-1], weights[::-1]), turned, "when the samples stand in another order"
-    )
+    _check_same(judge, (sums[::-1], weights[::-1]), turned, "when the samples are in another order")
     _check_sees(bench, together)
     _check_broken(bench, together)
     _check_reduce(judge, objective, sums, weights)
     _check_gradients(bench, batches_of(samples[:2], 10**9)[0])
 
 
-def _check_sees(bench: Bench, batch: Batch) -> None:
+def _check_sees(bench: Measurer, batch: Batch) -> None:
     n = bench.adapter.facts.n_blocks
     singles = [frozenset({i}) for i in range(n)]
     variants = [frozenset(range(1, n)), frozenset(range(0, n, 2)), *singles]
@@ -150,7 +153,7 @@ def _joined(parts: Sequence[Values]) -> Values:
 
 
 def _padded(batch: Batch) -> Batch:
-    """The same batch, padded further on the right."""
+    """Return the same batch, padded further on the right."""
     from torch.nn.functional import pad
 
     return replace(
@@ -161,12 +164,12 @@ def _padded(batch: Batch) -> Batch:
     )
 
 
-def _check_broken(bench: Bench, batch: Batch) -> None:
+def _check_broken(bench: Measurer, batch: Batch) -> None:
     import torch
 
     with torch.no_grad(), bench.judge.doing("measuring predictions that are not finite"):
         batch = bench.prepared(batch)
-        output = Broken(bench.output(batch, DENSE))
+        output = NanOutput(bench.output(batch, DENSE))
         sums, _ = bench.objective.measure(output, batch)
     bench.judge.require(
         not sums.isfinite().any(),
@@ -193,8 +196,8 @@ def _check_reduce(
     )
 
 
-def _check_gradients(bench: Bench, batch: Batch) -> None:
-    """With all blocks half there: some losses are flat at the dense model."""
+def _check_gradients(bench: Measurer, batch: Batch) -> None:
+    """Differentiate with all gates at one half: some losses are flat at the dense model."""
     import torch
 
     if not getattr(bench.objective, "differentiable", True):
@@ -217,7 +220,7 @@ def _check_gradients(bench: Bench, batch: Batch) -> None:
 
 
 def _kind(given: Any) -> str:
-    """What something is: a tensor with its shape, or a type."""
+    """Describe a value: a tensor with its shape, else its type."""
     if isinstance(given, tuple | list):
         return f"a {type(given).__name__} of {len(given)}"
     shape = getattr(given, "shape", None)
@@ -234,3 +237,40 @@ def _equal(before: dict[str, Any], after: dict[str, Any]) -> bool:
         value.shape == after[name].shape and bool((value == after[name]).all())
         for name, value in before.items()
     )
+
+
+class StrictOutput:
+    """An Output with the methods of the protocol and nothing else."""
+
+    def __init__(self, judge: Judge, output: Output) -> None:
+        self._judge = judge
+        self._output = output
+
+    def token_logprobs(self, targets: Tensor) -> Tensor:
+        """Return those of the model."""
+        return self._output.token_logprobs(targets)
+
+    def logits(self, where: Tensor) -> Iterator[Tensor]:
+        """Return those of the model."""
+        return self._output.logits(where)
+
+    def __getattr__(self, name: str) -> Any:
+        self._judge.require(
+            False, f"reads `output.{name}`; an Output has only token_logprobs and logits"
+        )
+
+
+class NanOutput:
+    """The output of a model whose activations overflowed."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def token_logprobs(self, targets: Tensor) -> Tensor:
+        """Return NaN everywhere."""
+        return self._output.token_logprobs(targets).masked_fill(targets != IGNORE, math.nan)
+
+    def logits(self, where: Tensor) -> Iterator[Tensor]:
+        """Return NaN everywhere."""
+        for part in self._output.logits(where):
+            yield part * math.nan

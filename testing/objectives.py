@@ -14,11 +14,9 @@ from prunekit.core.options import build, values_of
 from prunekit.core.registry import load
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import load_adapter
-from prunekit.testing.chance import no_outside_chance, other_circumstances
-from prunekit.testing.contract import ContractError, Judge
-from prunekit.testing.elsewhere import check_import, elsewhere
+from prunekit.testing.contract import ContractError, Judge, silent
 from prunekit.testing.measures import check_measure
-from prunekit.testing.output import silent
+from prunekit.testing.repeat import check_import, elsewhere, no_outside_chance, other_circumstances
 from prunekit.testing.toys import demo_adapter, demo_spec
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 FEW = 6
-"""Samples that are measured; all are looked at."""
+"""Samples that are measured; the form of all is checked."""
 
 
 def check_objective(objective: Objective, model: str | Path | None = None) -> None:
@@ -38,7 +36,7 @@ def check_objective(objective: Objective, model: str | Path | None = None) -> No
     not finite; must change nothing that it is given; must write nothing to standard output, nor
     import anything heavy with its module; and can be differentiated, unless the class
     says `differentiable = False`. Give it data that needs no network: `check_objective(Mine(data=
-    "demo"))`. `model` is a folder with a checkpoint; without it a demo model is taken.
+    "demo"))`. `model` is a folder with a checkpoint; without it a demo model is used.
     """
     judge = Judge("objective", objective)
     judge.check_class()
@@ -99,7 +97,7 @@ def _check_calibration_set(
 
 
 def digest_of_set(objective: Objective, model: str) -> str:
-    """A digest of the calibration set, made in another process."""
+    """Digest the calibration set, in another process."""
     tokenizer = find(Spec(model), load()).tokenizer()
     return _digest(objective.calibration_set(tokenizer))
 
@@ -139,7 +137,7 @@ def _check_sample(judge: Judge, number: int, sample: Any, names: set[str], words
 
 
 def _are_inputs(sample: Sample) -> bool:
-    """Whether every target is the very token at its position."""
+    """Return True if every target is the token at its own position."""
     ids, targets = sample["input_ids"], sample["targets"]
     return bool((targets == ids)[targets != IGNORE].all())
 
@@ -172,7 +170,7 @@ def _check_demo_options(judge: Judge, objective: Objective) -> None:
 
 
 def _check_parts(judge: Judge, objective: Any) -> None:
-    """An objective that is made of others only names them."""
+    """Check the names and weights of an objective that combines others."""
     with judge.doing("naming its parts"):
         parts, again = objective.parts_by_name(), objective.parts_by_name()
     judge.require(

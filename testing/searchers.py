@@ -12,10 +12,8 @@ from prunekit.core.driver import needs_of
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset, words
 from prunekit.engine.signals import synthetic_signals
-from prunekit.testing.chance import no_outside_chance, other_circumstances
-from prunekit.testing.contract import ContractError, Judge
-from prunekit.testing.elsewhere import elsewhere
-from prunekit.testing.output import silent
+from prunekit.testing.contract import ContractError, Judge, silent
+from prunekit.testing.repeat import elsewhere, no_outside_chance, other_circumstances
 from prunekit.testing.toys import toy_loss
 from prunekit.testing.trials import Case, Plain, Record, run
 
@@ -29,7 +27,7 @@ TIED = (
     Case("with many equal losses", Problem(7, 3), lambda subset: float(len(subset & {1, 2}))),
 )
 REPEATED = (PLAIN, *TIED)
-"""Where a search is run again: of equal losses it must choose the same every time."""
+"""Searches that are repeated: ties must be broken the same way every time."""
 
 
 def check_searcher(searcher: Searcher) -> None:
@@ -60,7 +58,7 @@ def _check_searches(judge: Judge, searcher: Searcher) -> None:
 
 
 def _check_case(judge: Judge, searcher: Searcher, case: Case) -> float:
-    """The seconds it took."""
+    """Run one case; return the seconds it took."""
     start = time.perf_counter()
     record = run(judge, searcher, case)
     seconds = time.perf_counter() - start
@@ -69,7 +67,7 @@ def _check_case(judge: Judge, searcher: Searcher, case: Case) -> float:
 
 
 def _warn_if_slow(judge: Judge, seconds: float) -> None:
-    """No fault, as it depends on the machine."""
+    """Warn only, as speed depends on the machine."""
     if seconds > SLOW:
         warnings.warn(
             f"{judge.who} took {seconds:.1f} s for a search of a few blocks with made-up losses, "
@@ -131,7 +129,7 @@ def _require_same(judge: Judge, runs: tuple[Plain, Plain], when: str) -> None:
 
 
 def run_plainly(searcher: Searcher) -> Plain:
-    """The requests and the choices on the problems that are repeated in another process."""
+    """Return requests and choices on the repeated problems, in another process."""
     return _repeated(Judge("searcher", searcher), searcher)
 
 
@@ -140,25 +138,25 @@ def _repeated(judge: Judge, searcher: Searcher) -> Plain:
 
 
 def _check_infinite(judge: Judge, case: Case, record: Record) -> None:
-    """What was told to be infinitely bad must not be chosen while something better is known."""
+    """Require that a subset of infinite loss is not chosen while a better one is known."""
     losses, chosen = record.losses, record.removed
     finite = [s for s, x in losses.items() if len(s) == len(chosen) and math.isfinite(x)]
     judge.require(
         math.isfinite(losses.get(chosen, 0.0)) or not finite,
-        f"chooses {words(chosen)}, whose loss it was told is infinite, though it knows better "
+        f"chooses {words(chosen)}, whose reported loss is infinite, though it knows better "
         "ones: infinity is the worst loss",
     )
     fatal = {i for i in case.problem.removable if losses.get(frozenset({i})) == math.inf}
     others = len(case.problem.removable) - len(fatal)
     judge.require(
         not chosen & fatal or others < len(chosen),
-        f"chooses {words(chosen & fatal)}, whose removal alone it was told is infinitely bad, "
+        f"chooses {words(chosen & fatal)}, whose removal alone has an infinite reported loss, "
         "though enough other blocks can go: infinity is the worst loss",
     )
 
 
 def _check_closes(judge: Judge, searcher: Searcher) -> None:
-    """Ctrl-C and rehearsals close a search that is not at its end."""
+    """Check that an unfinished search can be closed, as Ctrl-C and dry runs do."""
     problem = PLAIN.problem
     signals = synthetic_signals(searcher, problem.n_blocks)
     steps = searcher.search(replace(problem, signals=signals))

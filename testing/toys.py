@@ -1,4 +1,4 @@
-"""Made-up losses, and the small trained model that checks run on."""
+"""Toy losses, and the small trained model that checks run on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prunekit.hf.loading import load_adapter
 
 
 def toy_loss(removed: Subset) -> float:
-    """A loss without a model: late blocks are cheap, neighbours cost extra.
+    """Return a loss without a model: late blocks are cheap, neighbours cost extra.
 
     >>> toy_loss(frozenset({1, 9})) < toy_loss(frozenset({1, 2}))
     True
@@ -24,7 +24,7 @@ def toy_loss(removed: Subset) -> float:
 
 
 def demo_spec() -> Spec:
-    """The first model family that brings a demo, on the processor; CheckpointError without one."""
+    """Return the first family with a demo, on the CPU; CheckpointError if there is none."""
     registry = load()
     entries = [e for e in registry.entries if e.kind == "model"]
     demos = sorted(registry.label(e) for e in entries if getattr(e.cls, "demo", None))
@@ -35,5 +35,5 @@ def demo_spec() -> Spec:
 
 @cache
 def demo_adapter() -> ModelAdapter:
-    """That model, loaded once; nobody may take it apart."""
+    """Load that model once; it must not be changed."""
     return load_adapter(demo_spec())

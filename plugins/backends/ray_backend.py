@@ -17,7 +17,7 @@ class OnRay(Backend):
     """Replicas of the model on a Ray cluster, or on the GPUs of this machine.
 
     Each request is cut so that subsets with common prefixes stay together, and pieces are kept as
-    they come. A replica that dies is replaced, and what it had begun is measured by another.
+    they arrive. A replica that dies is replaced, and its unfinished work goes to another.
     """
 
     name: ClassVar[str] = "ray"
@@ -91,9 +91,9 @@ def _fleet(spec: Spec, options: OnRay) -> Fleet:
 def share(
     spec: Spec, options: OnRay, nodes: Sequence[Mapping[str, float]]
 ) -> tuple[Spec, int, float]:
-    """The model with the device it runs on, how many replicas of it, and GPUs for each.
+    """Return the model with its device, the number of replicas, and the GPUs for each.
 
-    `nodes` are what each has: `{"CPU": 8, "GPU": 2}`. ConfigError where that is not enough.
+    `nodes` are the resources of each: `{"CPU": 8, "GPU": 2}`. ConfigError if they do not suffice.
     """
     if spec.device.startswith("cuda:"):
         raise ConfigError(f"--device {spec.device}: Ray chooses the GPU; write --device cuda")
@@ -118,7 +118,7 @@ def share(
 
 
 def _room(on_node: float, gpus: float) -> int:
-    """How many replicas fit on a node; one that needs a share of a GPU fits on a single one."""
+    """Count the replicas that fit on a node; a share of a GPU lies on a single one."""
     return int(on_node) * int(1 / gpus) if gpus < 1 else int(on_node // gpus)
 
 

@@ -38,18 +38,18 @@ SECONDS_TO_END = 10.0
 
 
 class Connection:
-    """The one connection of this process to a cluster, shared by all that measure there."""
+    """The one connection of this process to a cluster, shared by all meters."""
 
     def __init__(self) -> None:
         self.knows_token = False
-        """whether Ray was imported when `TOKEN` was set, which it notices at no other time"""
+        """Ray was imported while `TOKEN` was set, which it notices at no other time"""
         self._users = 0
         self._undo = contextlib.ExitStack()
 
     def join(self, address: str) -> None:
-        """Connect, or start a cluster of this machine alone; ConfigError where that cannot be.
+        """Connect, or start a cluster of this machine alone; ConfigError if that fails.
 
-        Where the process is connected already, by whomever, that cluster is used, and kept.
+        If the process is connected already, that cluster is used, and kept.
         """
         ray = _import_ray(address)
         if not self._users and not ray.is_initialized():
@@ -57,7 +57,7 @@ class Connection:
         self._users += 1
 
     def leave(self) -> None:
-        """Undo a `join`; the last one to leave disconnects, and ends what was started."""
+        """Undo a `join`; the last to leave disconnects, and ends a cluster started here."""
         self._users -= 1
         if not self._users:
             self._undo.close()
@@ -67,9 +67,9 @@ CONNECTION = Connection()
 
 
 def lifelines() -> tuple[str, str]:
-    """The addresses of the cluster's head and of the node that this process is connected to.
+    """Return the addresses of the cluster's head and of the node this process is connected to.
 
-    Within a minute after either is gone Ray ends this process, before anything could be saved.
+    Within a minute after either is gone Ray ends this process, before anything can be saved.
     """
     import ray
 
@@ -80,7 +80,7 @@ def lifelines() -> tuple[str, str]:
 
 
 def check_alive(addresses: Iterable[str]) -> None:
-    """Raise PrunekitError where one of these HOST:PORT does not answer."""
+    """Raise PrunekitError if one of these HOST:PORT does not answer."""
     for address in addresses:
         if reason := _silence(address):
             raise PrunekitError(
@@ -90,13 +90,13 @@ def check_alive(addresses: Iterable[str]) -> None:
 
 
 def check_installed() -> None:
-    """ConfigError where Ray is not installed; it is not imported."""
+    """Raise ConfigError if Ray is not installed, without importing it."""
     if find_spec("ray") is None:
         raise ConfigError('the backend ray needs Ray; run: pip install "prunekit[ray]"')
 
 
 def _import_ray(address: str) -> Any:
-    """Some of what Ray reads in the environment it reads when it is imported."""
+    """Import Ray, which reads some of its environment variables only then."""
     if address == LOCAL and "ray" not in sys.modules:
         CONNECTION.knows_token = True
     with _environment(address):
@@ -106,7 +106,7 @@ def _import_ray(address: str) -> Any:
 
 @contextlib.contextmanager
 def _started(ray: Any) -> Iterator[None]:
-    """A cluster whose processes and files are gone afterwards."""
+    """Start a cluster whose processes and files are gone afterwards."""
     # Not the usual folder for temporary files, whose path may be too long for sockets. Ray lets
     # everybody write to its own, so it lies within one that is closed to others.
     folder = tempfile.mkdtemp(prefix="prunekit-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
@@ -123,7 +123,7 @@ def _started(ray: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _found(ray: Any, address: str) -> Iterator[None]:
-    """A cluster that goes on afterwards."""
+    """Connect to a cluster that goes on afterwards."""
     given = os.environ.get("RAY_ADDRESS", address) if address == AUTO else address
     if given != AUTO and not HOST_AND_PORT.fullmatch(given):
         raise _unusable(given, "expected local, auto or HOST:PORT of the cluster's head")
@@ -154,7 +154,7 @@ def _unusable(address: str, reason: str) -> ConfigError:
 
 
 def _silence(address: str) -> str:
-    """Why nobody answers at HOST:PORT; empty where somebody does."""
+    """Return the reason why HOST:PORT does not answer, or an empty text."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_ANSWER).close()
@@ -178,9 +178,9 @@ def _remove(folder: str) -> None:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back: what is only half done would outlive this process.
+    """Hold Ctrl-C and SIGTERM back: a cluster half started would outlive this process.
 
-    Ray answers SIGTERM itself once it is connected; who asked for it before is asked again.
+    Ray handles SIGTERM itself once it is connected; the earlier handler is put back.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -202,13 +202,13 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _talks() -> bool:
-    """Whether the user asked to hear other libraries."""
+    """Return True if the logs of other libraries are wanted."""
     return bool(os.environ.get("PRUNEKIT_VERBOSE"))
 
 
 @contextlib.contextmanager
 def _environment(address: str) -> Iterator[None]:
-    """Settings for Ray, but for those that the user's own environment has."""
+    """Add settings for Ray, except those already set in the user's environment."""
     wanted: Mapping[str, str] = {**({} if _talks() else QUIET)}
     if address == LOCAL:
         wanted = {**wanted, **LOOPBACK, **(TOKEN if CONNECTION.knows_token else {})}

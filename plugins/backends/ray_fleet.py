@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from prunekit.core import ConfigError, ModelFacts, PrunekitError, Spec
-from prunekit.hf import first_line
+from prunekit.core import (
+    CheckpointError,
+    ConfigError,
+    Meter,
+    ModelAdapter,
+    ModelFacts,
+    Piece,
+    PluginError,
+    PrefixMeter,
+    PrunekitError,
+    Signal,
+    Spec,
+    Subset,
+    Table,
+)
+from prunekit.hf import first_line, load_adapter
 from prunekit.plugins.backends.ray_cluster import check_alive, lifelines
-from prunekit.plugins.backends.ray_replica import Replica
 
 MOST_LOSSES = 3
 SECONDS_BETWEEN_CHECKS = 5.0
@@ -29,10 +44,10 @@ class Seat:
     number: int
     replica: Any = None
     pending: Any = None
-    """what it is asked for now: a stream, None where it waits for work"""
+    """the stream it is asked for now; None if it waits for work"""
     opening: bool = False
     losses: int = 0
-    """replicas that died here in a row without having given anything"""
+    """replicas that died here in a row without giving anything"""
 
     def ask(self, method: str, *arguments: Any) -> None:
         """Let the replica begin a stream of values."""
@@ -42,7 +57,7 @@ class Seat:
     def receive(self) -> Any:
         """The next value, None at the end of the stream.
 
-        Raises Lost where the replica is gone, and what the replica raised.
+        Raises Lost if the replica is gone, and what the replica raised.
         """
         import ray
 
@@ -61,7 +76,7 @@ class Seat:
 
 
 class Fleet:
-    """So many replicas of one model."""
+    """The replicas of one model."""
 
     def __init__(self, spec: Spec, replicas: int, gpus: float) -> None:
         """Nothing is started yet."""
@@ -76,7 +91,7 @@ class Fleet:
     def open(self) -> None:
         """Start all replicas and wait for the first; the others join in when they are ready.
 
-        Raises what stands in the way of loading the model.
+        Raises the error of a model that cannot be loaded.
         """
         self._fill()
         while self._facts is None:
@@ -84,13 +99,13 @@ class Fleet:
 
     @property
     def facts(self) -> ModelFacts:
-        """What is to be known of the model, the same for every replica."""
+        """The facts of the model, the same for every replica."""
         assert self._facts is not None
         return self._facts
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Replace those that were ended, and end those whose work is left unfinished."""
+        """Replace replicas that were ended, and end those with unfinished work."""
         self._fill()
         try:
             yield
@@ -100,13 +115,13 @@ class Fleet:
                     self._end(seat)
 
     def idle(self) -> list[Seat]:
-        """Those that wait for work."""
+        """Return the seats that wait for work."""
         return [s for s in self.seats if s.replica is not None and s.pending is None]
 
     def news(self) -> Seat | None:
-        """Wait for a replica that has something to give; None where another was ready first.
+        """Wait for a replica with a value; None if none has one yet.
 
-        Raises PrunekitError where the cluster is gone, or where every replica dies again and again.
+        Raises PrunekitError if the cluster is gone, or if every replica dies again and again.
         """
         import ray
 
@@ -126,7 +141,7 @@ class Fleet:
         return None
 
     def lost(self, seat: Seat, reason: Lost) -> None:
-        """Put another replica in the place of one that died; PrunekitError where none can live."""
+        """Replace a replica that died; PrunekitError if all of them die repeatedly."""
         check_alive(self._lifelines)
         self._end(seat)
         seat.losses += 1
@@ -149,7 +164,7 @@ class Fleet:
     def _fill(self) -> None:
         import ray
 
-        # Without a word of GPUs Ray wants a free core to start a replica, and then sets none aside,
+        # If no GPUs are named, Ray wants a free core to start a replica, and then sets none aside,
         # so that the replicas of a second model need not wait for those of the first.
         gpus = {"num_gpus": self._gpus} if self._gpus else {}
         for seat in self.seats:
@@ -160,16 +175,16 @@ class Fleet:
                 seat.opening = True
 
     def _open(self, seat: Seat) -> None:
-        """A replica has loaded the model; the first says what the others must say too."""
+        """Check a replica that has loaded the model against the first."""
         try:
-            told = seat.receive()
+            opened = seat.receive()
         except Lost as reason:
             self.lost(seat, reason)
             return
-        if told is None:
+        if opened is None:
             seat.opening = False
             return
-        installed, facts = told
+        installed, facts = opened
         self._facts = self._facts or facts
         _check_alike(
             {"prunekit": version("prunekit"), **self._facts.fingerprint},
@@ -186,7 +201,7 @@ class Fleet:
 
 
 def _meaning(error: Exception) -> Exception:
-    """What an error of Ray's says of the replica."""
+    """Translate an error of Ray to what it means for the replica."""
     if isinstance(cause := getattr(error, "cause", None), Exception):
         return cause
     if getattr(error, "actor_init_failed", False):  # it does nothing yet but import prunekit
@@ -198,7 +213,7 @@ def _meaning(error: Exception) -> Exception:
 
 
 def _check_alike(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
-    """Raise ConfigError where replicas would measure something else."""
+    """Raise ConfigError if replicas would measure something else."""
     different = sorted(name for name in expected if found.get(name) != expected[name])
     if different:
         details = "; ".join(f"{n}: {expected[n]} and {found.get(n)}" for n in different)
@@ -206,3 +221,57 @@ def _check_alike(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
             f"the nodes of the Ray cluster differ ({details}), and so would what they measure; "
             "install the same versions on all, or choose --dtype where that is what differs"
         )
+
+
+class Replica:
+    """A Ray actor that measures as the local backend does.
+
+    Every method gives a stream. `work`, a list of one reference to the objective and the batches,
+    is fetched at its first use.
+    """
+
+    def __init__(self, spec: Spec, threads: int) -> None:
+        """`threads` is the number the local backend would use: sums depend on it."""
+        self.spec = spec
+        self.threads = threads
+        self._adapter: ModelAdapter | None = None
+        self._meters: dict[Any, Meter] = {}
+
+    def open(self) -> Iterator[tuple[str, ModelFacts]]:
+        """Load and prove the model; yield the version of prunekit and the facts."""
+        if Path(self.spec.model).is_absolute() and not Path(self.spec.model).is_dir():
+            raise CheckpointError(
+                f"{self.spec.model}: no such folder on {socket.gethostname()}, a node of the Ray "
+                "cluster; a model in a folder must be under the same path on every node"
+            )
+        import torch
+
+        torch.set_num_threads(self.threads)
+        self._adapter = load_adapter(self.spec)
+        yield version("prunekit"), self._adapter.facts
+
+    def measure(self, work: list[Any], batch: int, subsets: Sequence[Subset]) -> Iterator[Piece]:
+        """Yield one piece for each subset, as soon as it is measured."""
+        wanted: list[Sequence[Subset]] = [()] * batch
+        yield from self._meter(work).measure([*wanted, subsets])
+
+    def signal(self, work: list[Any], signal: Signal) -> Iterator[Table]:
+        """Yield the table of the signal, alone."""
+        yield self._meter(work).signal(signal)
+
+    def _meter(self, work: list[Any]) -> Meter:
+        (reference,) = work
+        if reference not in self._meters:
+            import ray
+
+            assert self._adapter is not None
+            try:
+                objective, batches = ray.get(reference)
+            except Exception as error:
+                reason = f"{type(error).__name__}: {first_line(error)}"
+                raise PluginError(
+                    f"the objective cannot be read on {socket.gethostname()}, a node of the Ray "
+                    f"cluster ({reason}); install the same plugins on every node"
+                ) from error
+            self._meters[reference] = PrefixMeter(self._adapter, objective, batches)
+        return self._meters[reference]

@@ -1,28 +1,45 @@
-"""Spread measurements over replicas of a model."""
+"""Spread measurements over replicas of a model.
+
+Subsets that agree on their first blocks share that part of the forward pass only if the same
+replica measures them, one after the other. All subsets are therefore laid out in one line, batch by
+batch and within a batch in the order of the walk, and the line is cut into stretches of equal work.
+Batches share nothing, so a cut between two of them is free; one within a batch costs at most one
+prefix.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
-from prunekit.core import Batch, Meter, Objective, Piece, PluginError, Signal, Subset, Table
-from prunekit.plugins.backends.parts import Part, Queue, cut
+from prunekit.core import (
+    Batch,
+    Meter,
+    Objective,
+    Piece,
+    PluginError,
+    Signal,
+    Subset,
+    Table,
+    runs_of_each,
+)
 from prunekit.plugins.backends.ray_fleet import Fleet, Lost, Seat
 
 
 @dataclass
 class Task:
-    """A part that a replica has begun, and the subsets whose pieces it has given."""
+    """A part that a replica has begun, and the subsets it has measured."""
 
     part: Part
     given: set[Subset] = field(default_factory=set)
 
 
 class RayMeter(Meter):
-    """Measures with all replicas at once; pieces come as soon as any of them has one.
+    """Measure with all replicas at once; pieces come as soon as any of them has one.
 
-    What a replica had begun when it died is measured by another; what it had given stands.
+    If a replica dies, another measures what it left unfinished; the pieces it gave are kept.
     """
 
     def __init__(
@@ -32,7 +49,7 @@ class RayMeter(Meter):
         batches: Sequence[Batch],
         on_close: Callable[[], None],
     ) -> None:
-        """`on_close` is called once. PluginError where the objective cannot travel."""
+        """`on_close` is called once. Raises PluginError if the objective cannot be pickled."""
         import ray
 
         self._fleet = fleet
@@ -49,7 +66,7 @@ class RayMeter(Meter):
         self._closing.callback(on_close)
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
-        """One piece for each subset of each batch."""
+        """Yield one piece for each subset of each batch."""
         queue = Queue(cut(wanted, self.facts.n_blocks, self.replicas))
         begun: dict[Seat, Task] = {}
         with self._fleet.at_work():
@@ -62,7 +79,7 @@ class RayMeter(Meter):
                     yield from self._hear(seat_with_news, begun, queue)
 
     def _hear(self, seat: Seat, begun: dict[Seat, Task], queue: Queue) -> Iterator[Piece]:
-        """The piece that a replica has, if its part is not done and it is not dead."""
+        """Yield the piece of a replica, unless its part is finished or it died."""
         task = begun[seat]
         try:
             piece: Piece | None = seat.receive()
@@ -78,7 +95,7 @@ class RayMeter(Meter):
         yield piece
 
     def signal(self, signal: Signal) -> Table:
-        """A signal of the dense model, computed by one replica."""
+        """Compute a signal of the dense model on one replica."""
         tables: list[Sequence[Sequence[float]]] = []
         asked: Seat | None = None
         with self._fleet.at_work():
@@ -91,7 +108,7 @@ class RayMeter(Meter):
         return tables[0]
 
     def _collect(self, seat: Seat, tables: list[Sequence[Sequence[float]]]) -> Seat | None:
-        """Add what a replica has; None where it has no more."""
+        """Add the table of a replica; return None if it has no more."""
         try:
             table = seat.receive()
         except Lost as reason:
@@ -105,3 +122,59 @@ class RayMeter(Meter):
     def close(self) -> None:
         """Leave the replicas to others; the last to leave ends them."""
         self._closing.close()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Subsets to be measured on one batch by one replica."""
+
+    batch: int
+    subsets: tuple[Subset, ...]
+    stretch: int
+    """the stretch of the line it belongs to, best measured by one replica"""
+
+    def without(self, done: Iterable[Subset]) -> Part:
+        """Return the part without the subsets already measured."""
+        left = tuple(s for s in self.subsets if s not in set(done))
+        return Part(self.batch, left, self.stretch)
+
+
+def cut(wanted: Sequence[Sequence[Subset]], n_blocks: int, stretches: int) -> list[Part]:
+    """Cut the subsets wanted of each batch into parts, along `stretches` of equal work.
+
+    Work is counted in block forwards; the head counts as one more.
+    """
+    line = [
+        (batch, subset, runs + 1)
+        for batch, subsets in enumerate(wanted)
+        for subset, runs in runs_of_each(subsets, n_blocks).items()
+    ]
+    total, passed = sum(work for _, _, work in line), 0
+    places: list[tuple[int, int, Subset]] = []
+    for batch, subset, work in line:
+        places.append((batch, (2 * passed + work) * stretches // (2 * total), subset))
+        passed += work
+    return [
+        Part(batch, tuple(subset for *_, subset in group), stretch)
+        for (batch, stretch), group in groupby(places, key=lambda place: place[:2])
+    ]
+
+
+class Queue:
+    """Parts that wait for a replica."""
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._parts = list(parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def put_back(self, part: Part) -> None:
+        """Give back a part that a replica could not finish, to be taken first."""
+        if part.subsets:
+            self._parts.insert(0, part)
+
+    def take(self, stretch: int) -> Part:
+        """Take the next part of this stretch, or else the last of any other."""
+        own = (i for i, part in enumerate(self._parts) if part.stretch == stretch)
+        return self._parts.pop(next(own, -1))

@@ -1,31 +1,46 @@
-"""Multiple-choice items: the calibration set of objectives on questions, and how answers score."""
+"""The calibration set of objectives on multiple-choice items, and how answers score."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from prunekit.core import IGNORE, Batch, ConfigError, Objective, Output, Sample, option
-from prunekit.hf import Beginning, first_tokens, plain_tokens
+from prunekit.hf import Beginning, file_rows, first_tokens, guarded, hub_rows, plain_tokens
+from prunekit.plugins.objectives.columns import item_of_columns
+from prunekit.plugins.objectives.commonsense import is_commonsense, item_of_instruction
 from prunekit.plugins.objectives.item import Item
-from prunekit.plugins.objectives.items import NAMES, disjoint_draws_of_items, load_items
-from prunekit.plugins.objectives.rows import check_data
+from prunekit.plugins.objectives.rows import (
+    check_data,
+    demo_rows,
+    disjoint_draws,
+    draw,
+    instead_of_hub,
+    shuffled,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
+
 __all__ = ["MultipleChoice"]
 
 STUDY_SAMPLES, DEMO_SAMPLES = 128, 64
+COMMONSENSE = "zwhe99/commonsense_170k"
+DEMO_ITEMS = "calibration-items"
+NAMES = "demo, commonsense_170k"
 
 
 @dataclass(frozen=True)
 class MultipleChoice(Objective):
     """The options and the calibration set of an objective on questions.
 
-    In `batch.extra` are `right` and `characters`, one entry a row: whether the row is the right
-    answer, and how long the answer is.
+    `batch.extra` has one entry per row in `right` (is this the right answer?) and in `characters`
+    (the length of the answer).
     """
 
     name: ClassVar[str]
@@ -57,15 +72,15 @@ class MultipleChoice(Objective):
             )
 
     def check_data(self) -> None:
-        """ConfigError where `data` is neither a known name nor a file; nothing is read."""
+        """Raise ConfigError if `data` is neither a known name nor a file, without reading it."""
         check_data(self.data, NAMES, self.name)
 
     def disjoint_draws(self) -> int | None:
-        """How many draws share no item; None where that is not known."""
+        """Count the draws that share no item; None if that is unknown."""
         return disjoint_draws_of_items(self.data, self._n_samples)
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
-        """One sample an item, one row a choice; ConfigError where an item cannot be scored."""
+        """One sample per item, one row per choice; ConfigError if an item cannot be scored."""
         items = load_items(self.data, self.seed, self._n_samples, self.name, self.blank)
         first = first_tokens(tokenizer, self.add_bos, f"--{self.name}.add-bos")
         return [self._sample(item, tokenizer, first) for item in items]
@@ -75,17 +90,14 @@ class MultipleChoice(Objective):
         return self.samples or (DEMO_SAMPLES if self.data == "demo" else STUDY_SAMPLES)
 
     def likelihoods(self, output: Output, batch: Batch) -> Tensor:
-        """The log-likelihood of every answer, joined as `norm` says, `[rows]` in float64."""
+        """Return the log-likelihood of every answer, normalised by `norm`: `[rows]` in float64."""
         import torch
 
         logprobs = output.token_logprobs(batch.targets).to("cpu", torch.float64).sum(1)
-        return logprobs / self._lengths(batch)
-
-    def _lengths(self, batch: Batch) -> Tensor | int:
-        """What each row's log-likelihood is divided by."""
         if self.norm == "sum":
-            return 1
-        return batch.extra["characters"] if self.norm == "char-mean" else _tokens(batch)
+            return logprobs
+        tokens = (batch.targets != IGNORE).sum(1)
+        return logprobs / (batch.extra["characters"] if self.norm == "char-mean" else tokens)
 
     def _sample(self, item: Item, tokenizer: PreTrainedTokenizerBase, first: list[int]) -> Sample:
         import torch
@@ -106,17 +118,13 @@ class MultipleChoice(Objective):
         }
 
 
-def _tokens(batch: Batch) -> Tensor:
-    return (batch.targets != IGNORE).sum(1)
-
-
 def _row(
     context: str, continuation: str, tokenizer: PreTrainedTokenizerBase, first: list[int]
 ) -> tuple[list[int], int]:
-    """The tokens of both together, and where the continuation begins.
+    """Return the tokens of both together, and the position where the continuation begins.
 
-    It begins where the tokens of the whole first differ from those of the context alone, so that
-    a token which spans both belongs to the continuation.
+    It begins where the tokens of the whole first differ from those of the context alone, so a token
+    that spans both belongs to the continuation.
     """
     alone, whole = (
         first + plain_tokens(tokenizer, text) for text in (context, context + continuation)
@@ -130,3 +138,48 @@ def _row(
             f"the choice {continuation!r} has no token of its own; leave the item out"
         )
     return whole, start
+
+
+def disjoint_draws_of_items(data: str, samples: int) -> int | None:
+    """Count the draws of `data` that share no item; None if that is unknown."""
+    return disjoint_draws(demo_rows(DEMO_ITEMS), samples) if data == "demo" else None
+
+
+def load_items(
+    data: str, seed: int, samples: int, objective: str, blank: str = "auto"
+) -> list[Item]:
+    """Return draw `seed` of `samples` items for an objective.
+
+    `blank` is the text that a choice replaces in the sentences of a file, see `blank_in`. Raises
+    ConfigError if there are too few items or one is invalid.
+    """
+    if data == "demo":
+        rows = draw(demo_rows(DEMO_ITEMS), seed, samples)
+        items = _parsed(rows, blank, data)
+    else:
+        rows = shuffled(guarded(_rows(data, objective), data), seed)
+        items = islice(_parsed(rows, blank, data), samples)
+    found = list(items)
+    if len(found) < samples:
+        raise ConfigError(
+            f"data {data!r} has {len(found)} usable items, asked for were {samples}: lower "
+            f"--{objective}.samples"
+        )
+    return found
+
+
+def _rows(data: str, objective: str) -> Iterable[dict[str, Any]]:
+    if data == "commonsense_170k":
+        rows: Iterable[dict[str, Any]] = hub_rows(
+            COMMONSENSE, None, "train", instead_of_hub(objective)
+        )
+        return rows
+    return file_rows(Path(data).expanduser(), NAMES)
+
+
+def _parsed(rows: Iterable[Mapping[str, Any]], blank: str, data: str) -> Iterator[Item]:
+    for row in rows:
+        instructed = is_commonsense(row)
+        item = item_of_instruction(row, data) if instructed else item_of_columns(row, blank, data)
+        if item is not None:
+            yield item

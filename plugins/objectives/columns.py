@@ -1,27 +1,26 @@
-"""Items as rows of question, passage, choices and answer: which columns are read, and how."""
+"""Read items from rows of question, passage, choices and answer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prunekit.core import ConfigError
-from prunekit.plugins.objectives.answers import right_choice, text_of
-from prunekit.plugins.objectives.blanks import blank_in
-from prunekit.plugins.objectives.item import Item
-from prunekit.plugins.objectives.unread import check_unread
+from prunekit.plugins.objectives.item import Item, blank_in, check_unread
 
 PASSAGES = ("context", "passage", "article", "support")
-"""What data sets call the text that a question is about."""
+"""Names that data sets give the text that a question is about."""
 
 READ = frozenset(("question", *PASSAGES, "choices", "answer"))
 
 
 def item_of_columns(row: Mapping[str, Any], blank: str, data: str) -> Item:
-    """The item of a row with `question`, a passage or both, `choices` and `answer`.
+    """Read the item of a row with `question`, a passage or both, `choices` and `answer`.
 
-    Decided by what this row holds; an empty column is none. Raises ConfigError where the row is no
-    such item or has text in a column that is not read.
+    Empty columns count as missing. Raises ConfigError if the row is no such item or has text in a
+    column that is not read.
     """
     held = {name: value for name, value in row.items() if value not in (None, "", [])}
     _check_columns(held, data)
@@ -93,5 +92,54 @@ def _instruction(
 
 def _wrong(data: str, expected: str, got: Any) -> ConfigError:
     return ConfigError(
-        f"data {data!r}: an item needs {expected}, not {got!r}; mend it or leave it out"
+        f"data {data!r}: an item needs {expected}, not {got!r}; fix the row or drop it"
     )
+
+
+def text_of(value: Any) -> str:
+    """Return a choice as text; other values are written as in JSON.
+
+    >>> text_of("1939"), text_of(1939), text_of(1.5), text_of(True)
+    ('1939', '1939', '1.5', 'true')
+    """
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def right_choice(answer: Any, choices: Sequence[Any], where: str) -> int:
+    """Return the index of the choice that `answer` names by its value, or by its index from 0.
+
+    A text names the choice with the same text, a number also the choice of equal value. Raises
+    ConfigError if it names no choice, or if value and index name different ones; `where` names the
+    item in the message.
+    """
+    found = {i for i, choice in enumerate(choices) if _is_same(answer, choice)}
+    if type(answer) is int and 0 <= answer < len(choices):
+        found.add(answer)
+    if not found:
+        raise ConfigError(
+            f"{where}: the answer {answer!r} is none of its {len(choices)} choices; give the text "
+            "of the right one, or its index from 0"
+        )
+    if len(found) > 1:
+        texts = " or ".join(
+            json.dumps(text_of(choices[i]), ensure_ascii=False) for i in sorted(found)
+        )
+        raise ConfigError(
+            f"{where}: the answer {answer!r} names more than one choice, by value or by index from "
+            f"0; give the right one as text: {texts}"
+        )
+    return found.pop()
+
+
+def _is_same(answer: Any, choice: Any) -> bool:
+    if isinstance(answer, str | bool):
+        return text_of(answer) == text_of(choice)
+    return text_of(answer) == text_of(choice) or _number(answer) == _number(choice)
+
+
+def _number(value: Any) -> float:
+    """Return the value as a number, or NaN, which equals nothing."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunekit.core import ConfigError
-from prunekit.plugins.objectives.blanks import likeliest_blank
-from prunekit.plugins.objectives.item import Item
-from prunekit.plugins.objectives.unread import check_unread
+from prunekit.plugins.objectives.item import Item, check_unread, likeliest_blank
 
 FORMAT = re.compile(r"\s*Answer format:\s*(\S+)\s*$")
 IMPERATIVE = re.compile(r"^\s*Please [^:]*:\s*")
@@ -30,7 +28,7 @@ READ = frozenset(("instruction", "answer", "output", "task"))
 
 @dataclass(frozen=True)
 class Question:
-    """What an instruction asks."""
+    """An instruction, taken apart."""
 
     stem: str
     choices: tuple[str, ...]
@@ -40,23 +38,23 @@ class Question:
 
 
 def is_commonsense(row: Mapping[str, Any]) -> bool:
-    """Whether a row has this format."""
+    """Return True if a row has this format."""
     texts = all(isinstance(row.get(name), str) for name in ("instruction", "answer"))
     return texts and row.get("choices") is None
 
 
 def item_of_instruction(row: Mapping[str, Any], data: str) -> Item | None:
-    """The item of a row; None where a wrong choice reads like the right one, as in a few items.
+    """Read the item of a row; None if a wrong choice equals the right one, as in a few items.
 
-    Raises ConfigError where it is no item of this format, or has text in a column that is not read.
+    Raises ConfigError if it is no item of this format, or has text in a column that is not read.
     """
     question = parse_commonsense(row["instruction"])
     where = f"data {data!r}, item {question.stem[:40]!r}"
     check_unread(row, READ, "add its text to `instruction`", where)
     if row["answer"] not in question.labels:
         raise ConfigError(
-            f"{where}: the answer {row['answer']!r} is none of {', '.join(question.labels)}; mend "
-            "the item or leave it out"
+            f"{where}: the answer {row['answer']!r} is none of {', '.join(question.labels)}; fix "
+            "the item or drop it"
         )
     answer = question.labels.index(row["answer"])
     if question.choices.count(question.choices[answer]) > 1:
@@ -73,16 +71,16 @@ def item_of_instruction(row: Mapping[str, Any], data: str) -> Item | None:
 
 
 def parse_commonsense(instruction: str) -> Question:
-    """Take an instruction apart; ConfigError where it is no such instruction.
+    """Take an instruction apart; ConfigError if it has another format.
 
-    Markers of choices are sought from the last to the first and from the right, so that text in
-    the question that looks like one cannot win.
+    Markers of choices are searched from the last to the first and from the right, so that text in
+    the question that looks like one cannot match.
     """
     format_line = FORMAT.search(instruction)
     if not format_line:
         raise ConfigError(
             f"not an item of Commonsense-170k: {instruction[:60]!r} ends in no format; "
-            "mend it or leave it out"
+            "fix the item or drop it"
         )
     labels = tuple(format_line[1].split("/"))
     body = instruction[: format_line.start()]
@@ -98,13 +96,13 @@ def parse_commonsense(instruction: str) -> Question:
 
 
 def _cut(body: str, label: str, instruction: str) -> tuple[str, str]:
-    """What stands before the last marker of this label, and after it."""
+    """Return the text before the last marker of this label, and the text after it."""
     parts = LABEL.fullmatch(label)
     marker = f"{parts[1].capitalize()}{parts[2]}:" if parts else f"{label}:"
     place = body.rfind(marker)
     if place < 0:
         raise ConfigError(
             f"not an item of Commonsense-170k: {instruction[:60]!r} has no choice {marker!r}; "
-            "mend it or leave it out"
+            "fix the item or drop it"
         )
     return body[:place], body[place + len(marker) :].strip()

@@ -1,4 +1,4 @@
-"""KL divergence from the dense model: how much of what it would say is changed."""
+"""KL divergence of the predictions from those of the dense model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Divergence(TextWindows):
     """Mean KL divergence per token from the dense model's predictions to the pruned model's.
 
     EvoPress (arXiv 2410.14649) searches with it. Of the dense model's distribution the `top` words
-    are kept and the rest is one bucket, so what is measured is a lower bound of the divergence.
+    are kept and the rest is one bucket, so this is a lower bound of the divergence.
     """
 
     name: ClassVar[str] = "kl"
@@ -26,7 +26,7 @@ class Divergence(TextWindows):
     top: int = option(64, "words kept of each of the dense model's predictions", low=1)
 
     def prepare(self, batch: Batch, output: Output) -> dict[str, Tensor]:
-        """Words and log-probabilities of the dense model at every predicted position."""
+        """Keep the dense model's top words and log-probabilities at every position."""
         import torch
 
         words, logprobs = [], []
@@ -37,7 +37,7 @@ class Divergence(TextWindows):
         return {"dense_words": torch.cat(words), "dense_logprobs": torch.cat(logprobs)}
 
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Summed divergence and number of predicted tokens of each sequence."""
+        """Return the summed divergence and the number of predicted tokens of each sequence."""
         import torch
 
         where = batch.targets != IGNORE

@@ -1,4 +1,4 @@
-"""Task likelihood margin: how much likelier the right answers are than the wrong ones."""
+"""Likelihood margin of the right answers over the wrong ones."""
 
 from __future__ import annotations
 

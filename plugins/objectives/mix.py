@@ -26,7 +26,7 @@ class Mix:
         self.parts_by_name()
 
     def parts_by_name(self) -> dict[str, float]:
-        """The weight of every part; ConfigError where the option says no such thing."""
+        """Return the weight of every part; ConfigError if the option cannot be parsed."""
         weights: dict[str, float] = {}
         for part in self.parts.split(","):
             name, _, weight = part.strip().rpartition(":")

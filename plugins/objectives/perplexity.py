@@ -1,4 +1,4 @@
-"""Perplexity: how well the model predicts running text."""
+"""Perplexity of running text."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Perplexity(TextWindows):
     """Mean negative log-likelihood per token; its exponential is the perplexity.
 
-    The study (arXiv 2604.24938, section 4) takes 64 sequences of 2,048 tokens of C4. How they are
-    cut it does not say; the default here is one random window from each document that is long
-    enough, as its authors' later code does it.
+    The study (arXiv 2604.24938, section 4) takes 64 sequences of 2,048 tokens of C4. It does not
+    say how they are cut; the default here is one random window from each document that is long
+    enough, as in its authors' later code.
     """
 
     name: ClassVar[str] = "ppl"

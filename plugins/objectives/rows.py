@@ -1,4 +1,4 @@
-"""Draws of calibration rows, and those that come with prunekit."""
+"""Draws of calibration rows, and the embedded data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEMO_DATA = Path(__file__).parent / "demo-data"
 
 
 def check_data(data: str, names: str, objective: str) -> None:
-    """ConfigError where `data` is none of the names and no file either; nothing is read."""
+    """Raise ConfigError if `data` is neither one of the names nor a file, without reading it."""
     if data not in names.split(", "):
         try:
             check_file(Path(data).expanduser(), names)
@@ -24,29 +24,29 @@ def check_data(data: str, names: str, objective: str) -> None:
 
 
 def instead_of_hub(objective: str) -> str:
-    """What to do without a network."""
+    """Return the advice for a machine without network."""
     return f"name a local file with --{objective}.data"
 
 
 @cache
 def demo_rows(name: str) -> list[dict[str, Any]]:
-    """The rows of an embedded file."""
+    """Read the rows of an embedded file."""
     return file_rows(DEMO_DATA / f"{name}.jsonl", "demo")
 
 
 def shuffled(rows: Iterable[Any], seed: int) -> list[Any]:
-    """The rows in a random order of their own for every seed."""
+    """Return the rows in a random order that depends on the seed alone."""
     listed = list(rows)
     return random.Random(seed).sample(listed, len(listed))
 
 
 def disjoint_draws(rows: list[Any], size: int) -> int:
-    """How many draws of that size share no row; they are the first ones."""
+    """Count the draws of this size that share no row; they are the first ones."""
     return len(rows) // size
 
 
 def draw(rows: list[Any], seed: int, size: int) -> list[Any]:
-    """`size` rows; the seeds that fit into the rows give disjoint draws, further ones mix anew."""
+    """Draw `size` rows; the first seeds give disjoint draws, later ones reshuffle."""
     draws = max(1, disjoint_draws(rows, size))
     start = seed % draws * size
     return shuffled(rows, seed // draws)[start : start + size]

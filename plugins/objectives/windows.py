@@ -1,24 +1,42 @@
-"""Windows of running text: the calibration set of objectives on language modelling."""
+"""The calibration set of objectives on language modelling: windows of running text."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from prunekit.core import IGNORE, ConfigError, Objective, Sample, option
-from prunekit.hf import Beginning, first_tokens, plain_tokens
-from prunekit.plugins.objectives.rows import check_data
-from prunekit.plugins.objectives.texts import NAMES, Texts, disjoint_draws_of_texts, open_texts
+from prunekit.hf import (
+    Beginning,
+    file_rows,
+    first_tokens,
+    hub_rows,
+    is_plain_text,
+    plain_tokens,
+    text_column,
+)
+from prunekit.plugins.objectives.rows import (
+    check_data,
+    demo_rows,
+    disjoint_draws,
+    draw,
+    instead_of_hub,
+    shuffled,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
 
 __all__ = ["TextWindows"]
 
 STUDY_SIZE = (64, 2048)
 DEMO_SIZE = (32, 128)
+DEMO_TEXTS = "calibration-passages"
+NAMES = "demo, c4, wikitext2"
 
 
 @dataclass(frozen=True)
@@ -40,15 +58,15 @@ class TextWindows(Objective):
     seed: int = option(0, "which draw of the data", low=0)
 
     def check_data(self) -> None:
-        """ConfigError where `data` is neither a known name nor a file; nothing is read."""
+        """Raise ConfigError if `data` is neither a known name nor a file, without reading it."""
         check_data(self.data, NAMES, self.name)
 
     def disjoint_draws(self) -> int | None:
-        """How many draws share no document; None where that is not known."""
+        """Count the draws that share no document; None if that is unknown."""
         return disjoint_draws_of_texts(self.data, self._size[0])
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
-        """`samples` sequences of `length` tokens; ConfigError where the text is too short."""
+        """Return `samples` sequences of `length` tokens; ConfigError if the text is too short."""
         texts = open_texts(self.data, self.seed, self._size[0], self.name)
         documents = self.packing == "documents" or (self.packing == "auto" and texts.long)
         windows = self._cut_documents if documents else self._cut_stream
@@ -69,7 +87,7 @@ class TextWindows(Objective):
     def _cut_documents(
         self, texts: Texts, tokenizer: PreTrainedTokenizerBase, width: int
     ) -> Iterator[list[int]]:
-        """One random window from each document that has one, until there are enough."""
+        """Cut one random window from each document that is long enough."""
         samples, _ = self._size
         rng = random.Random(self.seed)
         found = seen = 0
@@ -88,9 +106,9 @@ class TextWindows(Objective):
     def _cut_stream(
         self, texts: Texts, tokenizer: PreTrainedTokenizerBase, width: int
     ) -> Iterator[list[int]]:
-        """Windows, one after the other, of all documents joined.
+        """Cut consecutive windows from all documents joined.
 
-        Where documents stand in a fixed order, every draw takes the windows after the last one's.
+        If documents have a fixed order, each draw continues where the previous one ended.
         """
         samples, _ = self._size
         passed_over = 0 if texts.shuffled else self.seed * samples * width
@@ -113,7 +131,7 @@ class TextWindows(Objective):
 
 
 def _tokens_of_stream(texts: Texts, tokenizer: PreTrainedTokenizerBase, count: int) -> list[int]:
-    """At least `count` tokens of the joined documents, or all there are."""
+    """Return at least `count` tokens of the joined documents, or all of them."""
     documents, taken, characters = iter(texts.documents), list[str](), 0
     wanted = 4 * count
     while True:
@@ -129,10 +147,52 @@ def _tokens_of_stream(texts: Texts, tokenizer: PreTrainedTokenizerBase, count: i
 
 
 def _sample(first: list[int], ids: list[int]) -> Sample:
-    """The tokens after `first`, each to be predicted from those before it, as far as there are."""
+    """Return the tokens after `first`, each to be predicted from those before it."""
     import torch
 
     row = torch.tensor([first + ids])
     targets = torch.cat([row[:, 1:], torch.tensor([[IGNORE]])], 1)
     targets[:, : max(0, len(first) - 1)] = IGNORE
     return {"input_ids": row, "targets": targets}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A source of documents."""
+
+    documents: Iterable[str]
+    """in order of use"""
+    long: bool
+    """each document is long enough to cut a sample from; else they are joined"""
+    shuffled: bool = True
+    """the order depends on the draw, else it is fixed"""
+    joint: str = "\n\n"
+    """the separator of joined documents"""
+
+
+def disjoint_draws_of_texts(data: str, draw_size: int) -> int | None:
+    """Count the draws of `data` that share no document; None if that is unknown."""
+    return disjoint_draws(demo_rows(DEMO_TEXTS), draw_size) if data == "demo" else None
+
+
+def open_texts(data: str, seed: int, draw_size: int, objective: str) -> Texts:
+    """Open the documents that `data` names, shuffled ones in the order of draw `seed`.
+
+    `demo` holds several disjoint draws of `draw_size` documents. Raises ConfigError if `data` is
+    neither `demo`, `c4` nor `wikitext2` nor a readable file.
+    """
+    if data == "demo":
+        rows = draw(demo_rows(DEMO_TEXTS), seed, draw_size)
+        return Texts(text_column(rows, data), long=True)
+    if data == "c4":
+        stream = hub_rows("allenai/c4", "en", "train", instead_of_hub(objective), seed)
+        return Texts(text_column(stream, data), long=True)
+    if data == "wikitext2":
+        instead = instead_of_hub(objective)
+        lines = hub_rows("Salesforce/wikitext", "wikitext-2-raw-v1", "train", instead)
+        return Texts(text_column(lines, data), long=False, shuffled=False)
+    path = Path(data).expanduser()
+    rows = file_rows(path, NAMES)
+    if is_plain_text(path):
+        return Texts(text_column(rows, data), long=False, shuffled=False)
+    return Texts(text_column(shuffled(rows, seed), data), long=True)

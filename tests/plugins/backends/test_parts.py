@@ -6,7 +6,7 @@ import random
 import pytest
 
 from prunekit.core.trie import block_runs
-from prunekit.plugins.backends.parts import Part, Queue, cut
+from prunekit.plugins.backends.ray_meter import Part, Queue, cut
 
 N = 12
 PAIRS = [frozenset(pair) for pair in itertools.combinations(range(N), 2)]

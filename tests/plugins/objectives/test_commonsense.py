@@ -5,8 +5,8 @@ import json
 import pytest
 
 from prunekit.core import ConfigError
+from prunekit.plugins.objectives.choices import load_items
 from prunekit.plugins.objectives.commonsense import parse_commonsense
-from prunekit.plugins.objectives.items import load_items
 
 CHOOSE = "Please choose the correct answer to the question: "
 WINOGRANDE = "Ian thanked Bob, since _ had helped."

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from prunekit.core import ConfigError
-from prunekit.plugins.objectives.items import load_items
+from prunekit.plugins.objectives.choices import load_items
+from prunekit.plugins.objectives.item import ABOUT
 from prunekit.plugins.objectives.margin import Margin
-from prunekit.plugins.objectives.unread import ABOUT
 
 PASSAGE = "Anna gave the red ball to Ben."
 ASKED = {"question": "Who has the ball now?", "choices": ["Ben", "Anna"], "answer": 0}

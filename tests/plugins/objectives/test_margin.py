@@ -13,7 +13,7 @@ from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
 from prunekit.hf.batching import batches_of
 from prunekit.hf.loading import load_adapter
-from prunekit.plugins.objectives.items import load_items
+from prunekit.plugins.objectives.choices import load_items
 from prunekit.plugins.objectives.margin import Margin
 
 
