@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import CheckpointError
-from prunekit.hf.links import check_links
-from prunekit.hf.stored_json import read_object
+from prunekit.hf.files import check_links, read_object
 
 ADAPTER, CONFIG, TOKENIZER = "adapter_config.json", "config.json", "tokenizer_config.json"
 ELSEWHERE = ("configuration_files", "transformers_weights")

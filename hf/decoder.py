@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from prunekit.core import Batch, ModelFacts, Subset, UnfitModel
 from prunekit.hf.checkpoint import Checkpoint
-from prunekit.hf.construction import removal_check
-from prunekit.hf.head import Predictions
-from prunekit.hf.precise_head import precise_head
+from prunekit.hf.head import Predictions, precise_head
+from prunekit.hf.loading import read_model
 from prunekit.hf.probe import study
 from prunekit.hf.proof import probe
-from prunekit.hf.reading import read_model
-from prunekit.hf.rebuild import rebuild
+from prunekit.hf.rebuild import rebuild, removal_check
 from prunekit.hf.replay import Blocks, Call
 from prunekit.hf.roundtrip import check_finite
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from prunekit.hf.decoder import DecoderAdapter, DecoderState
-from prunekit.hf.head import Predictions
-from prunekit.hf.precise_head import precise_head
+from prunekit.hf.head import Predictions, precise_head
 from prunekit.hf.replay import hidden_in
 
 if TYPE_CHECKING:

@@ -13,13 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prunekit.core.problem import Subset
-from prunekit.hf.layer_fields import (
-    block_count,
-    count_names,
-    listed_of_blocks,
-    text_config,
-    without_blocks,
-)
+from prunekit.hf.blocks import block_count, count_names, text_config
+from prunekit.hf.layer_fields import listed_of_blocks, without_blocks
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -15,7 +15,7 @@ from prunekit.core.errors import UnfitModel
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Sample
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.trie import walk
-from prunekit.hf.batching import batches_of
+from prunekit.hf.tokens import batches_of
 
 if TYPE_CHECKING:
     from torch import Tensor

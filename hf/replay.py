@@ -2,7 +2,7 @@
 
 Whatever the model's own code makes for its blocks, masks, rotary embeddings, positions, is recorded
 once and handed to a block again when it is run alone. That is right only where a block hands
-nothing but its hidden state to the next; `study.py` finds out, and names what stands in the way.
+nothing but its hidden state to the next; `probe.py` finds out, and names what stands in the way.
 """
 
 from __future__ import annotations

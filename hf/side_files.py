@@ -12,10 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from prunekit.hf.checkpoint import Checkpoint
-from prunekit.hf.digest import digest_of
-from prunekit.hf.links import check_inside
-from prunekit.hf.readable import readable
+from prunekit.hf.checkpoint import Checkpoint, readable
+from prunekit.hf.files import check_inside, digest_of
 
 GENERATION = ("generation_config.json",)
 TEMPLATES = (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
-from prunekit.hf.stored_json import check_fetched, read_object
+from prunekit.hf.files import check_fetched, read_object
 
 if TYPE_CHECKING:
     import torch

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import Subset
-from prunekit.hf.blocks import block_path
+from prunekit.hf.blocks import block_count, block_path
 from prunekit.hf.checkpoint import Checkpoint
-from prunekit.hf.layer_fields import block_count
 from prunekit.hf.rebuild import new_name
 from prunekit.hf.tensors import INDEX, StoredTensor
 

@@ -17,7 +17,7 @@ from prunekit.core.measurement import Piece
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.signals import SIGNALS
-from prunekit.hf.batching import batches_of
+from prunekit.hf.tokens import batches_of
 from prunekit.testing.contract import ContractError, Judge
 from prunekit.testing.elsewhere import check_import
 from prunekit.testing.output import silent

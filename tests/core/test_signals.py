@@ -10,9 +10,9 @@ from prunekit.core import DENSE, ConfigError, PluginError, Problem
 from prunekit.core.interfaces import Spec
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.signals import SIGNALS, block_similarity, made_up_signals, needs_of
-from prunekit.hf.batching import batches_of
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.proof import probe
+from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.margin import Margin
 from prunekit.plugins.objectives.perplexity import Perplexity
 
