@@ -13,11 +13,11 @@ MOST_BLOCKS = 10_000
 """More are taken for a mistake, as making the configuration of a shorter model would not end."""
 
 COUNTS = ("decoder_layers", "num_decoder_layers", "num_layers", "num_hidden_layers", "num_blocks")
-"""How families spell the number of blocks. The first that there is counts; some write it twice."""
+"""The spellings of the number of blocks. The first one present counts; some write it twice."""
 
 
 def block_count(config: PretrainedConfig) -> int:
-    """How many blocks a model of this configuration has; CheckpointError where it does not say."""
+    """Return the number of blocks. Raises CheckpointError if the configuration does not say."""
     text, _ = text_config(config)
     count = int(getattr(text, name := _count_name(text)))
     if not 1 <= count <= MOST_BLOCKS:
@@ -29,7 +29,7 @@ def block_count(config: PretrainedConfig) -> int:
 
 
 def count_names(config: PretrainedConfig) -> list[str]:
-    """How a family may spell the number of its blocks."""
+    """The names under which a family may give the number of its blocks."""
     return [getattr(config, "attribute_map", {}).get(name, name) for name in COUNTS]
 
 
@@ -44,7 +44,7 @@ def _count_name(config: PretrainedConfig) -> str:
 
 
 def text_config(config: PretrainedConfig) -> tuple[PretrainedConfig, tuple[str, ...]]:
-    """The part that describes the blocks, and where in the whole it stands."""
+    """The part that describes the blocks, and its path in the whole configuration."""
     text = config.get_text_config(decoder=True)
     path = _path(config, text)
     # Of encoder-decoder models of old, what is returned is a copy with other names.
@@ -66,7 +66,7 @@ def block_path(model: Any) -> str:
     """Where in the model its blocks are: `model.layers`, `transformer.h`, ...
 
     That is the outermost ModuleList with as many members as the configuration names blocks, in the
-    text decoder where the model has one apart. CheckpointError where there is none.
+    text decoder where the model has one apart. Raises CheckpointError if there is none.
     """
     import torch
 

@@ -44,7 +44,7 @@ class Checkpoint:
     trust_remote_code: bool = False
 
     def config(self) -> PretrainedConfig:
-        """The configuration; CheckpointError where there is none."""
+        """Read the configuration. Raises CheckpointError if there is none."""
         from transformers import AutoConfig
 
         where = self._where()
@@ -53,9 +53,9 @@ class Checkpoint:
         return config
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer; CheckpointError where there is none.
+        """Read the tokenizer. Raises CheckpointError if there is none.
 
-        Of some families transformers makes one up then, of special tokens alone.
+        For some families transformers then makes one up, of special tokens alone.
         """
         from transformers import AutoTokenizer
 
@@ -93,7 +93,7 @@ class Checkpoint:
     def weight_files(self) -> list[Path]:
         """The files with the weights, in order, fetched where the model is on the hub.
 
-        CheckpointError where one is missing, or is no safetensors file of the folder.
+        Raises CheckpointError if one is missing or is not a safetensors file of the folder.
         """
         folder = self.folder()
         if not self.is_folder:
@@ -101,14 +101,14 @@ class Checkpoint:
         return weight_files(folder)
 
     def tensors(self) -> dict[str, StoredTensor]:
-        """Every tensor of the checkpoint by name; CheckpointError where a file is broken."""
+        """Every tensor by name. Raises CheckpointError if a file is broken."""
         self.weight_files()
         return stored_tensors(self.folder())
 
     def dtype(self) -> torch.dtype:
-        """In what the weights are stored: the floating dtype of most bytes in the files.
+        """The dtype in which the weights are stored: the floating one with the most bytes.
 
-        What the configuration says may be wrong. CheckpointError where nothing is floating.
+        The configuration may be wrong about it. Raises CheckpointError if no tensor is floating.
         """
         dtype = prevailing_dtype(self.tensors())
         if dtype is None:
@@ -122,11 +122,11 @@ class Checkpoint:
 
     @property
     def is_folder(self) -> bool:
-        """Whether the files are here, so that nothing has to be fetched."""
+        """True if the files are local, so that nothing has to be fetched."""
         return Path(self.source).is_dir()
 
     def _where(self) -> dict[str, Any]:
-        """What `from_pretrained` is told; by then the files are here and may be read."""
+        """Arguments of `from_pretrained`; by then the files are here and admitted."""
         folder = self.folder()
         revision = None if self.is_folder else folder.name
         return {"revision": revision, "trust_remote_code": self.trust_remote_code}
@@ -178,7 +178,7 @@ def auto_class(config: PretrainedConfig) -> Any:
 
 
 def find(spec: Spec, registry: Registry) -> Checkpoint:
-    """The checkpoint that `spec.model` names; CheckpointError where a folder holds none to read."""
+    """Find the checkpoint `spec.model`. Raises CheckpointError if there is none to read."""
     if spec.model.startswith(DEMO):
         entry = registry.get("model", spec.model.removeprefix(DEMO))
         if getattr(entry.cls, "demo", None) is None:
@@ -252,6 +252,6 @@ def first_line(error: Exception) -> str:
 
 
 def _last_line(error: Exception) -> str:
-    """What a check of several lines found."""
+    """The finding in a message of several lines."""
     line = str(error).strip().splitlines()[-1]
     return line.partition("Error: ")[2] or line.strip()

@@ -36,11 +36,11 @@ def fetch(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
 READ = ("*.safetensors", *SMALL)
 """All files that a checkpoint is made of; others may lie beside them and be links."""
 BELOW = "additional_chat_templates/*"
-"""What tokenizers read from a folder within."""
+"""Files that tokenizers read from a folder within."""
 
 
 def check_links(folder: Path) -> None:
-    """CheckpointError where a file that may be read is a link to a place outside of the folder."""
+    """Raise CheckpointError if a file that may be read is a link out of the folder."""
     for path in sorted([*folder.iterdir(), *folder.glob(BELOW)]):
         if any(map(path.match, READ)):
             check_inside(path, folder)
@@ -63,7 +63,7 @@ POINTER = b"version https://git-lfs"
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The object in a file; CheckpointError where it holds none."""
+    """Read the object in a JSON file. Raises CheckpointError if it holds none."""
     check_fetched(path)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -75,7 +75,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def check_fetched(path: Path) -> None:
-    """CheckpointError where a file only stands for one that git-lfs has not fetched."""
+    """Raise CheckpointError if a file is only a git-lfs pointer to the real one."""
     with path.open("rb") as file:
         if file.read(len(POINTER)) == POINTER:
             raise CheckpointError(

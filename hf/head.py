@@ -96,7 +96,7 @@ def _product(rows: Tensor, weights: Tensor) -> Tensor:
 
 
 def _is_plain(head: Any) -> bool:
-    """Whether it is torch's own linear layer in 16 bits, with a forward that nobody replaced."""
+    """True for torch's own linear layer in 16 bits whose forward has not been replaced."""
     import torch
 
     return (

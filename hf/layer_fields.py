@@ -1,4 +1,4 @@
-"""What a configuration says of single blocks, and how to say it of fewer blocks.
+"""Rewrite the fields in which a configuration describes single blocks for fewer blocks.
 
 FIELDS is the table: every field of transformers' configurations that numbers, counts or lists
 blocks, and the function that rewrites it. A list that is not in the table and has one entry for
@@ -82,12 +82,12 @@ def entry_by_number(name: str, old: Fields, kept: Kept) -> Fields:
 
 
 def first(name: str, old: Fields, kept: Kept) -> Fields:
-    """So many of the first blocks; a number beyond the last means all, and goes on to do so."""
+    """A number of first blocks; one beyond the last means all, and goes on to do so."""
     return {name: sum(i < old[name] for i in kept.blocks)} if old[name] <= kept.total else {}
 
 
 def last(name: str, old: Fields, kept: Kept) -> Fields:
-    """So many of the last blocks."""
+    """A number of last blocks."""
     return {name: sum(i >= kept.total - old[name] for i in kept.blocks)}
 
 
@@ -216,13 +216,13 @@ FIELDS: Mapping[str, Rewrite] = {
 }
 
 LISTS = (entry_each, numbers, repeated, repeated_runs)
-"""What rewrites a field that is, or then becomes, a list of blocks or of what they are."""
+"""Rewrites of fields that are, or become, a list of blocks or of their kinds."""
 
 
 def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfig:
     """The configuration of the same model without these blocks, as it reads when loaded again.
 
-    Raises UnfitModel where that cannot be said. A nested text configuration is followed.
+    Raises UnfitModel if that cannot be said. A nested text configuration is followed.
     """
     fields = config.to_dict()
     part, path = text_config(config)
@@ -236,7 +236,7 @@ def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfi
 
 
 def listed_of_blocks(config: PretrainedConfig) -> dict[str, list[str]]:
-    """What the configuration lists of each block, by field: its entry, or whether it is listed."""
+    """The entry of each block, by field: its own value, or if it is among those listed."""
     _, path = text_config(config)
     text = config.to_dict()
     for name in path:

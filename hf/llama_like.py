@@ -1,4 +1,4 @@
-"""What Llama and its kin share: a norm and a head at the end, two sub-layers in each block."""
+"""Models built like Llama: a norm and a head at the end, two sub-layers in each block."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def _scaled(module: torch.nn.Module, gate: Tensor) -> Iterator[None]:
 
 
 def rope_kind(config: PretrainedConfig) -> str:
-    """How rotary embeddings are scaled: `default`, `llama3`, `linear`, ..."""
+    """The scaling of rotary embeddings: `default`, `llama3`, `linear`, ..."""
     parameters = getattr(config, "rope_parameters", None) or {}
     return str(parameters.get("rope_type", "default"))

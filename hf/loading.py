@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     """The model of `spec`, ready to run block by block; the families are those installed.
 
-    Raises CheckpointError where no adapter or more than one fits, where the weights cannot be
+    Raises CheckpointError if no adapter or more than one fits, if the weights cannot be
     read, and where running block by block does not give what the model itself gives.
     """
     registry = registry or load()
@@ -36,7 +36,7 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
 
 @contextlib.contextmanager
 def _as_this_family(name: str, checkpoint: Checkpoint, chosen: bool) -> Iterator[None]:
-    """A model that an adapter cannot run is no bug of anybody's: the wrong adapter or model."""
+    """Report a failure to run a model as a user error (wrong adapter or model), not a bug."""
     try:
         yield
     except UnfitModel as error:
@@ -78,7 +78,7 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
 
 
 def _claim(entry: Entry, config: PretrainedConfig, registry: Registry) -> int:
-    """How well a family handles a model; one that cannot say is noted, and handles none."""
+    """Ask how well a family handles a model; one that fails is noted and handles none."""
     try:
         with blaming("model", entry.cls):
             return int(entry.cls.handles(config))
@@ -102,7 +102,7 @@ def resolve_device(name: str) -> str:
 
 
 def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedModel:
-    """The model on its device; CheckpointError where weights are missing, broken or left over."""
+    """Load the model. Raises CheckpointError if weights are missing, broken or left over."""
     config = checkpoint.config()
     with readable(checkpoint):
         loaded: Any = auto_class(config).from_pretrained(
@@ -136,7 +136,7 @@ def resolve_dtype(name: str, device: str, checkpoint: Checkpoint) -> torch.dtype
 
 
 def _runs(dtype: torch.dtype, device: str) -> bool:
-    """Whether the device multiplies in `dtype`, instead of converting it at every step."""
+    """True if the device multiplies in `dtype` instead of converting it at every step."""
     import torch
 
     if device == "cpu":

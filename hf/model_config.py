@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 FILE = "config.json"
 DTYPES = ("dtype", "torch_dtype")
-"""How a dtype is called; every release reads the second."""
+"""The keys of a dtype; every release reads the second."""
 
 
 def config_json(checkpoint: Checkpoint, removed: Subset, dtype: str | None) -> str:
     """The text of `config.json` without these blocks: else that of the source, in its style.
 
-    With a dtype, that is what it says. Raises UnfitModel where it cannot say which blocks stay.
+    With a dtype, that is what it says. Raises UnfitModel if it cannot say which blocks stay.
     """
     text = (checkpoint.folder() / FILE).read_text(encoding="utf-8")
     config = checkpoint.config()
@@ -59,7 +59,7 @@ def _say_dtype(fields: dict[str, Any], config: PretrainedConfig, dtype: str) -> 
 
 
 OF_THE_PLACE = "_name_or_path"
-"""What a configuration says of where it was read."""
+"""The key that records where a configuration was read from."""
 
 
 def pruned_fields(
@@ -67,7 +67,7 @@ def pruned_fields(
 ) -> dict[str, Any]:
     """The content of a `config.json` without these blocks; `config` is how `source` reads.
 
-    Keys are added only where what they stand for would read otherwise. Raises UnfitModel where
+    Keys are added only where what they stand for would read otherwise. Raises UnfitModel if
     the file cannot say which blocks stay.
     """
     fields = copy.deepcopy(dict(source))
@@ -119,7 +119,7 @@ def nested(fields: dict[str, Any], path: tuple[str, ...]) -> list[dict[str, Any]
 
 
 def _wanted(before: PretrainedConfig, after: PretrainedConfig, removed: Subset) -> dict[str, Any]:
-    """How the text configuration must read: no field differs but those of blocks."""
+    """The required text configuration: only the fields of blocks may differ."""
     old, new = before.to_dict(), after.to_dict()
     names = rewritten(old, before, removed)
     return {
@@ -153,7 +153,7 @@ OLD_TYPES = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
 
 
 def add_old_style(fields: dict[str, Any], config: PretrainedConfig) -> None:
-    """Add to a `config.json` of release 5 what release 4 can be told; one of release 4 stays."""
+    """Add the keys of release 4 to a `config.json` of release 5; one of release 4 stays as is."""
     release = str(fields.get("transformers_version", "")).partition(".")[0]
     if not release.isdecimal() or int(release) < FIRST_NEW:
         return
@@ -171,18 +171,18 @@ def _rope(fields: Mapping[str, Any], kind: type[PretrainedConfig]) -> Mapping[st
     without = {name: value for name, value in fields.items() if name != "rope_parameters"}
     meant = read_as(kind, fields).to_dict()
     for words in _spellings(fields["rope_parameters"]):
-        told = ({**without, **words}, {**fields, **words})
+        given = ({**without, **words}, {**fields, **words})
         if (words["rope_scaling"] or {}).get("rope_type", "default") not in OLD_TYPES:
             continue
-        if all(_reads(kind, t, meant) for t in told):
+        if all(_reads(kind, t, meant) for t in given):
             return words
     return {}
 
 
 def _reads(kind: type[PretrainedConfig], fields: Mapping[str, Any], meant: object) -> bool:
-    """Whether the fields read so; a word that the family does not know becomes a field of its own.
+    """True if the fields read as meant; a key unknown to the family becomes a field of its own.
 
-    What the family refuses, whatever it raises, it cannot be told.
+    Fields that the family refuses, whatever it raises, do not.
     """
     try:
         return bool(read_as(kind, fields).to_dict() == meant)
@@ -191,7 +191,7 @@ def _reads(kind: type[PretrainedConfig], fields: Mapping[str, Any], meant: objec
 
 
 def _spellings(rope: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What families of release 4 may have called it."""
+    """The spellings of release 4."""
     by_kind = isinstance(rope.get(FULL), dict) and isinstance(rope.get(SLIDING), dict)
     one = rope[FULL] if by_kind else rope
     base, share = one.get("rope_theta"), one.get(SHARE)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def study(blocks: Blocks, run: Callable[[], Any], rows: int, length: int) -> None:
     """Note in `blocks` what they return and how their hidden state lies, from two forwards.
 
-    `run` is the model's own forward on so many rows and positions. In the second one every block
-    passes its hidden state on. Raises UnfitModel where the forward does not call each block once
-    and in turn, where it changes the hidden state in between, or where something else that it hands
+    `run` is the model's own forward on `rows` rows of `length` positions. In the second one every
+    block passes its hidden state on. Raises UnfitModel if the forward does not call each block once
+    and in turn, if it changes the hidden state in between, or if something else that it hands
     to a block is not the same both times: then an earlier block made or changed it.
     """
     with _saying("its own forward does not run on text alone"):
@@ -134,7 +134,7 @@ def snapshot(value: Any, depth: int = DEPTH) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two snapshots hold the same numbers."""
+    """True if two snapshots hold the same numbers."""
     import torch
 
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def rebuild(model: PreTrainedModel, removed: Subset) -> PreTrainedModel:
     """A model without these blocks, ready for `save_pretrained`; it shares the weights of `model`.
 
-    Raises UnfitModel where the configuration cannot say which blocks stay, where a block would be
+    Raises UnfitModel if the configuration cannot say which blocks stay, where a block would be
     built otherwise at its new place, or where the weights do not fit.
     """
     kept = [i for i in range(block_count(model.config)) if i not in removed]
@@ -90,11 +90,11 @@ PLACES = ("layer_idx", "layer_id", "layer_index", "layer_number", "block_idx")
 
 
 LONGEST_REASON = 200
-"""Characters that are told of what transformers or a model's own code says."""
+"""Characters quoted from an error of transformers or of a model's own code."""
 
 
 class Construction:
-    """What transformers builds of a configuration, whole and shortened; no weight is needed."""
+    """The models built from a configuration, whole and shortened; no weight is needed."""
 
     def __init__(self, cls: type[PreTrainedModel], config: PretrainedConfig) -> None:
         """`cls` is the class of the model of this configuration."""
@@ -106,7 +106,7 @@ class Construction:
     def shortened(self, removed: Subset) -> PretrainedConfig:
         """The configuration without these blocks, of which the others are built as before.
 
-        Raises UnfitModel where the configuration cannot say which blocks stay, or where one of
+        Raises UnfitModel if the configuration cannot say which blocks stay, or where one of
         them, or what is around them, would be built otherwise.
         """
         kept = [i for i in range(block_count(self.config)) if i not in removed]
@@ -224,7 +224,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _choices(block: Any) -> Iterator[tuple[str, Any]]:
-    """What the constructor of a block chose."""
+    """The choices that the constructor of a block made."""
     for path, module in block.named_modules():
         yield path or "class", type(module).__name__
         for name, value in vars(module).items():

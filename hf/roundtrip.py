@@ -28,7 +28,7 @@ PROBE, PROMPT = 24, 16
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the checkpoint must predict, and where: the bypassed model's logits for a probe."""
+    """A probe and the logits that the checkpoint must predict: the bypassed model's."""
 
     batch: Batch
     logits: Tensor
@@ -53,7 +53,7 @@ class Expectation:
 def check_model(model: Any, expected: Expectation, dense: Any = None) -> None:
     """Raise UnfitModel unless the model predicts what is expected, with a cache and without.
 
-    CheckpointError where a weight is not finite: no probe reads all of them; and where the `dense`
+    Raises CheckpointError if a weight is not finite, as no probe reads all; and if the `dense`
     model does not generate either, so that no choice of blocks would help.
     """
     check_finite(model)
@@ -145,7 +145,7 @@ def check_dtype(folder: Path, source: Checkpoint, asked: str | None) -> None:
 
 
 def _dtypes(checkpoint: Checkpoint) -> tuple[str, str]:
-    """In what the weights are stored, and what the configuration says of that."""
+    """The dtype of the stored weights, and the one that the configuration gives."""
     said = checkpoint.config().get_text_config().dtype
     return _name(checkpoint.dtype()), str(said).removeprefix("torch.")
 
@@ -187,7 +187,7 @@ def _check_cache(model: Any, batch: Batch) -> None:
 
 
 def _dictated(model: Any, batch: Batch, use_cache: bool) -> Tensor:
-    """What is predicted after each token, `[1, steps, words]`, when the probe is dictated."""
+    """Predictions after each token of the dictated probe, `[1, steps, words]`."""
     import torch
 
     ids = batch.input_ids.to(model.device)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 Beginning: TypeAlias = Literal["auto", "every", "none"]
 """`auto`: what the tokenizer puts before a text, `every`: its beginning-of-text token, or nothing.
-What it is stands before every window and item."""
+The same tokens precede every window and item."""
 
 
 def first_tokens(tokenizer: PreTrainedTokenizerBase, how: Beginning, flag: str) -> list[int]:
-    """The tokens before every text; ConfigError where one is asked for that does not exist.
+    """The tokens before every text. Raises ConfigError if a requested one does not exist.
 
     `flag` is the option that holds `how`, for the message.
     """
@@ -41,7 +41,7 @@ def plain_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def _own_first_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """What a tokenizer puts before a text, not what it may put after it."""
+    """The tokens that a tokenizer puts before a text, without any it may put after it."""
     whole: list[int] = tokenizer("a").input_ids
     plain = plain_tokens(tokenizer, "a")
     starts = range(len(whole) - len(plain) + 1)
@@ -49,7 +49,7 @@ def _own_first_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 
 def batches_of(samples: Sequence[Sample], tokens_per_forward: int) -> list[Batch]:
-    """The samples in their order, at most so many tokens (padding included) at once.
+    """Batch the samples in order, each batch with at most that many tokens, padding included.
 
     A sample is never cut: one that is longer than the limit is a batch by itself.
     """
