@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 def rebuild(model: PreTrainedModel, removed: Subset) -> PreTrainedModel:
     """A model without these blocks, ready for `save_pretrained`; it shares the weights of `model`.
 
-    Raises UnfitModel if the configuration cannot say which blocks stay, where a block would be
-    built otherwise at its new place, or where the weights do not fit.
+    Raises UnfitModel if the configuration cannot say which blocks stay, if a block would be
+    built otherwise at its new place, or if the weights do not fit.
     """
     kept = [i for i in range(block_count(model.config)) if i not in removed]
     config = Construction(type(model), model.config).shortened(removed)
@@ -106,7 +106,7 @@ class Construction:
     def shortened(self, removed: Subset) -> PretrainedConfig:
         """The configuration without these blocks, of which the others are built as before.
 
-        Raises UnfitModel if the configuration cannot say which blocks stay, or where one of
+        Raises UnfitModel if the configuration cannot say which blocks stay, or if one of
         them, or what is around them, would be built otherwise.
         """
         kept = [i for i in range(block_count(self.config)) if i not in removed]
