@@ -9,8 +9,7 @@ from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Out
 from prunekit.core.measurement import mean_loss
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
-from prunekit.hf.batching import batches_of
-from prunekit.hf.likelihood import negative_log_likelihood
+from prunekit.hf.tokens import batches_of, negative_log_likelihood
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,8 +16,8 @@ from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.rehearsal import Cost, rehearse
 from prunekit.engine.speed import measure_speed
 from prunekit.engine.watched import open_meter
-from prunekit.hf.batching import batches_of
 from prunekit.hf.loading import resolve_device
+from prunekit.hf.tokens import batches_of
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from prunekit.engine.plan import Plan
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.engine.session import Session, SingleSession
 from prunekit.engine.watched import open_meter
-from prunekit.hf.batching import batches_of
+from prunekit.hf.tokens import batches_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

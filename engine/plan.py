@@ -17,8 +17,8 @@ from prunekit.core.registry import Entry, Registry
 from prunekit.engine.config import SearchConfig, Settings, chosen_plugins, merge
 from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.signals import check_measurable
+from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import DEMO, Checkpoint, context_length, find
-from prunekit.hf.layer_fields import block_count
 from prunekit.hf.loading import choose_adapter
 from prunekit.hf.patterns import Pattern, kinds_of_blocks, pattern_of
 

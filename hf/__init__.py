@@ -1,9 +1,7 @@
 """All that prunekit knows of transformers: find, load, run, prove, shorten and write models."""
 
-from prunekit.hf.beginning import Beginning, first_tokens, plain_tokens
 from prunekit.hf.blocks import block_path
-from prunekit.hf.checkpoint import Checkpoint, auto_class
-from prunekit.hf.construction import removal_check
+from prunekit.hf.checkpoint import Checkpoint, auto_class, first_line, readable
 from prunekit.hf.datasets import (
     check_file,
     file_rows,
@@ -12,12 +10,17 @@ from prunekit.hf.datasets import (
     is_plain_text,
     text_column,
 )
-from prunekit.hf.likelihood import negative_log_likelihood, perplexity
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.proof import probe
-from prunekit.hf.readable import first_line, readable
-from prunekit.hf.rebuild import rebuild
+from prunekit.hf.rebuild import rebuild, removal_check
 from prunekit.hf.roundtrip import check_finite
+from prunekit.hf.tokens import (
+    Beginning,
+    first_tokens,
+    negative_log_likelihood,
+    perplexity,
+    plain_tokens,
+)
 
 __all__ = [
     "Beginning",

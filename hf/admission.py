@@ -1,4 +1,4 @@
-"""What a checkpoint may say of itself to be read: one check, before any library sees it.
+"""Admit a checkpoint: one check of everything it says, before any library reads it.
 
 A configuration can name other files, other repositories and code, and libraries follow it. It can
 also say that the weights are not the numbers that they look like. A file can be a symbolic link.
@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import CheckpointError
-from prunekit.hf.links import check_links
-from prunekit.hf.stored_json import read_object
+from prunekit.hf.files import check_links, read_object
 
 ADAPTER, CONFIG, TOKENIZER = "adapter_config.json", "config.json", "tokenizer_config.json"
 ELSEWHERE = ("configuration_files", "transformers_weights")
-"""What makes transformers read other files than it reads of all other models."""
+"""Keys that make transformers read other files than the usual ones."""
 KERNELS = ("attn_implementation", "experts_implementation")
 QUANTISED = ("quantization_config", "compression_config")
 OWN_CODE = re.compile(r"\w+\.\w+")
@@ -26,7 +25,7 @@ PLAIN_JSON = re.compile(r"\w[\w.+=-]*\.json")
 
 
 def admit(folder: Path, trust_remote_code: bool) -> None:
-    """CheckpointError where a checkpoint cannot be read as it is, or leads out of its folder."""
+    """Raise CheckpointError if a checkpoint cannot be read as it is or leads out of its folder."""
     check_links(folder)
     _check_adapter(folder)
     if not (folder / CONFIG).is_file():
@@ -41,8 +40,8 @@ def admit(folder: Path, trust_remote_code: bool) -> None:
         if not PLAIN_JSON.fullmatch(name):
             raise _leaving(folder / TOKENIZER, "fast_tokenizer_files", name)
     if trust_remote_code:
-        for file, told in ((CONFIG, config), (TOKENIZER, tokenizer)):
-            _check_code(folder / file, told)
+        for file, given in ((CONFIG, config), (TOKENIZER, tokenizer)):
+            _check_code(folder / file, given)
 
 
 def _check_adapter(folder: Path) -> None:
@@ -59,8 +58,8 @@ def _check_adapter(folder: Path) -> None:
 def _check_quantised(folder: Path, config: Mapping[str, Any]) -> None:
     for part in _parts(config):
         for name in QUANTISED:
-            if (told := part.get(name)) is not None:
-                how = told.get("quant_method", name) if isinstance(told, Mapping) else told
+            if (given := part.get(name)) is not None:
+                how = given.get("quant_method", name) if isinstance(given, Mapping) else given
                 raise CheckpointError(
                     f"{folder} is quantised ({how!r} in config.json), and only weights that are "
                     "not can be pruned; give the model as it was before, and quantise what comes "
@@ -74,14 +73,14 @@ def _check_config(path: Path, config: Mapping[str, Any]) -> None:
             if part.get(name):
                 raise _leaving(path, name, part[name])
         for name in KERNELS:
-            told = [word for key in (name, f"_{name}") for word in _words(part.get(key))]
-            if any("/" in word for word in told):
-                raise _leaving(path, name, told[0])
+            given = [word for key in (name, f"_{name}") for word in _words(part.get(key))]
+            if any("/" in word for word in given):
+                raise _leaving(path, name, given[0])
 
 
-def _check_code(path: Path, told: Mapping[str, Any]) -> None:
-    """Who trusts a model's code has read that in its folder."""
-    for part in _parts(told):
+def _check_code(path: Path, given: Mapping[str, Any]) -> None:
+    """Refuse code from elsewhere: users who trust a model's code have read it in its folder."""
+    for part in _parts(given):
         for name in _words(part.get("auto_map")):
             if not OWN_CODE.fullmatch(name):
                 raise CheckpointError(
@@ -97,11 +96,13 @@ def _leaving(path: Path, key: str, value: object) -> CheckpointError:
     )
 
 
-def _parts(told: Any) -> Iterator[Mapping[str, Any]]:
+def _parts(given: Any) -> Iterator[Mapping[str, Any]]:
     """A configuration, and all that are in it."""
-    if isinstance(told, Mapping):
-        yield told
-    below = told.values() if isinstance(told, Mapping) else told if isinstance(told, list) else ()
+    if isinstance(given, Mapping):
+        yield given
+    below = (
+        given.values() if isinstance(given, Mapping) else given if isinstance(given, list) else ()
+    )
     for part in below:
         yield from _parts(part)
 

@@ -1,18 +1,72 @@
-"""Find the list of blocks in a model of transformers."""
+"""Find the blocks of a model: their number in its configuration, their list in its modules."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
-from prunekit.hf.layer_fields import block_count
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+MOST_BLOCKS = 10_000
+"""More are taken for a mistake, as making the configuration of a shorter model would not end."""
+
+COUNTS = ("decoder_layers", "num_decoder_layers", "num_layers", "num_hidden_layers", "num_blocks")
+"""The spellings of the number of blocks. The first one present counts; some write it twice."""
+
+
+def block_count(config: PretrainedConfig) -> int:
+    """Return the number of blocks. Raises CheckpointError if the configuration does not say."""
+    text, _ = text_config(config)
+    count = int(getattr(text, name := _count_name(text)))
+    if not 1 <= count <= MOST_BLOCKS:
+        raise CheckpointError(
+            f"the configuration of model type {text.model_type!r} says {name} {count:,}; expected "
+            f"1 to {MOST_BLOCKS:,}, so it is damaged"
+        )
+    return count
+
+
+def count_names(config: PretrainedConfig) -> list[str]:
+    """The names under which a family may give the number of its blocks."""
+    return [getattr(config, "attribute_map", {}).get(name, name) for name in COUNTS]
+
+
+def _count_name(config: PretrainedConfig) -> str:
+    for name in COUNTS:
+        if isinstance(getattr(config, name, None), int):
+            return name
+    raise CheckpointError(
+        f"the configuration of model type {config.model_type!r} does not say how many blocks "
+        f"there are: none of {', '.join(COUNTS)} is a number"
+    )
+
+
+def text_config(config: PretrainedConfig) -> tuple[PretrainedConfig, tuple[str, ...]]:
+    """The part that describes the blocks, and its path in the whole configuration."""
+    text = config.get_text_config(decoder=True)
+    path = _path(config, text)
+    # Of encoder-decoder models of old, what is returned is a copy with other names.
+    return (config, ()) if path is None else (text, path)
+
+
+def _path(config: PretrainedConfig, wanted: PretrainedConfig) -> tuple[str, ...] | None:
+    if config is wanted:
+        return ()
+    for name in getattr(config, "sub_configs", {}):
+        part = getattr(config, name, None)
+        below = _path(part, wanted) if part is not None else None
+        if below is not None:
+            return (name, *below)
+    return None
 
 
 def block_path(model: Any) -> str:
     """Where in the model its blocks are: `model.layers`, `transformer.h`, ...
 
     That is the outermost ModuleList with as many members as the configuration names blocks, in the
-    text decoder where the model has one apart. CheckpointError where there is none.
+    text decoder where the model has one apart. Raises CheckpointError if there is none.
     """
     import torch
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +13,7 @@ from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import Spec
 from prunekit.core.registry import Registry
 from prunekit.hf.admission import CONFIG, admit
-from prunekit.hf.digest import digest_of
-from prunekit.hf.hub import SMALL, fetch
-from prunekit.hf.readable import readable
+from prunekit.hf.files import SMALL, digest_of, fetch
 from prunekit.hf.tensors import (
     WEIGHTS,
     StoredTensor,
@@ -44,7 +44,7 @@ class Checkpoint:
     trust_remote_code: bool = False
 
     def config(self) -> PretrainedConfig:
-        """The configuration; CheckpointError where there is none."""
+        """Read the configuration. Raises CheckpointError if there is none."""
         from transformers import AutoConfig
 
         where = self._where()
@@ -53,9 +53,9 @@ class Checkpoint:
         return config
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer; CheckpointError where there is none.
+        """Read the tokenizer. Raises CheckpointError if there is none.
 
-        Of some families transformers makes one up then, of special tokens alone.
+        For some families transformers then makes one up, of special tokens alone.
         """
         from transformers import AutoTokenizer
 
@@ -93,7 +93,7 @@ class Checkpoint:
     def weight_files(self) -> list[Path]:
         """The files with the weights, in order, fetched where the model is on the hub.
 
-        CheckpointError where one is missing, or is no safetensors file of the folder.
+        Raises CheckpointError if one is missing or is not a safetensors file of the folder.
         """
         folder = self.folder()
         if not self.is_folder:
@@ -101,14 +101,14 @@ class Checkpoint:
         return weight_files(folder)
 
     def tensors(self) -> dict[str, StoredTensor]:
-        """Every tensor of the checkpoint by name; CheckpointError where a file is broken."""
+        """Every tensor by name. Raises CheckpointError if a file is broken."""
         self.weight_files()
         return stored_tensors(self.folder())
 
     def dtype(self) -> torch.dtype:
-        """In what the weights are stored: the floating dtype of most bytes in the files.
+        """The dtype in which the weights are stored: the floating one with the most bytes.
 
-        What the configuration says may be wrong. CheckpointError where nothing is floating.
+        The configuration may be wrong about it. Raises CheckpointError if no tensor is floating.
         """
         dtype = prevailing_dtype(self.tensors())
         if dtype is None:
@@ -122,11 +122,11 @@ class Checkpoint:
 
     @property
     def is_folder(self) -> bool:
-        """Whether the files are here, so that nothing has to be fetched."""
+        """True if the files are local, so that nothing has to be fetched."""
         return Path(self.source).is_dir()
 
     def _where(self) -> dict[str, Any]:
-        """What `from_pretrained` is told; by then the files are here and may be read."""
+        """Arguments of `from_pretrained`; by then the files are here and admitted."""
         folder = self.folder()
         revision = None if self.is_folder else folder.name
         return {"revision": revision, "trust_remote_code": self.trust_remote_code}
@@ -178,7 +178,7 @@ def auto_class(config: PretrainedConfig) -> Any:
 
 
 def find(spec: Spec, registry: Registry) -> Checkpoint:
-    """The checkpoint that `spec.model` names; CheckpointError where a folder holds none to read."""
+    """Find the checkpoint `spec.model`. Raises CheckpointError if there is none to read."""
     if spec.model.startswith(DEMO):
         entry = registry.get("model", spec.model.removeprefix(DEMO))
         if entry.cls.demo is None:
@@ -195,3 +195,63 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
             "give a folder with a checkpoint, OWNER/NAME, or demo"
         )
     return Checkpoint(spec.model, spec.revision, spec.trust_remote_code)
+
+
+@contextlib.contextmanager
+def readable(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turn what goes wrong while reading into one sentence that says what to do."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(f"{checkpoint.source}: {_advice(checkpoint, error)}") from error
+
+
+def _advice(checkpoint: Checkpoint, error: Exception) -> str:
+    kinds = {type(e).__name__ for e in _causes(error)}
+    name = checkpoint.source
+    if "GatedRepoError" in kinds:
+        return "a gated model; ask for access on its page, then run `hf auth login`"
+    if "RepositoryNotFoundError" in kinds or "RevisionNotFoundError" in kinds:
+        return "not on the hub under this name and revision, or private: run `hf auth login`"
+    if kinds & {
+        "LocalEntryNotFoundError",
+        "IncompleteSnapshotError",
+        "OfflineModeIsEnabled",
+        "ConnectError",
+        "ConnectTimeout",
+    }:
+        return (
+            "not in the local cache, and the hub cannot be reached; run "
+            f"`hf download {name}` where there is a network, or give a folder"
+        )
+    if "report above" in str(error) or "above report" in str(error):
+        return (
+            "the weights have other shapes than the configuration says; it is damaged or mixed up"
+        )
+    if any(kind.startswith("StrictDataclass") for kind in kinds):
+        return f"config.json is not that of such a model: {_last_line(error)}"
+    if "does not recognize this architecture" in str(error):
+        return "this transformers knows no such `model_type` as config.json names; try a newer one"
+    if "trust_remote_code" in str(error):
+        return "needs code of its own to run; read that code, then add --trust-remote-code"
+    return f"cannot be loaded: {type(error).__name__}: {first_line(error)}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else ""
+
+
+def _last_line(error: Exception) -> str:
+    """The finding in a message of several lines."""
+    line = str(error).strip().splitlines()[-1]
+    return line.partition("Error: ")[2] or line.strip()

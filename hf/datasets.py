@@ -36,7 +36,7 @@ SOLID = re.compile(r"\S")
 def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
     """The rows of a local file, also of a compressed one; plain text is one row.
 
-    ConfigError where it cannot be read; `names` are the other words that were allowed.
+    Raises ConfigError if it cannot be read; `names` are the other accepted values.
     """
     check_file(path, names)
     kind = READERS[_ending(path)]
@@ -58,7 +58,7 @@ def _rows_of_datasets(path: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:
-    """Objects one after the other, or in a list; ValueError where there is anything else.
+    """Objects one after the other, or in a list. Raises ValueError if there is anything else.
 
     Not by `datasets`, which gives a column one type: 1 beside 1.5 would become 1.0, and texts that
     look like dates would become dates.
@@ -81,9 +81,9 @@ def _json_values(text: str) -> Iterator[Any]:
 
 
 def check_file(path: Path, names: str) -> None:
-    """ConfigError where there is no such file, none of a kind that can be read, or an empty one.
+    """Raise ConfigError if the file is missing, empty, or of a kind that cannot be read.
 
-    `names` are the other words that were allowed; the message offers the nearest.
+    `names` are the other accepted values; the message offers the nearest.
     """
     word = str(path)
     near = nearest(word, names.split(", "))
@@ -99,7 +99,7 @@ def check_file(path: Path, names: str) -> None:
 
 
 def is_plain_text(path: Path) -> bool:
-    """Whether a file is read as one text, not as rows.
+    """True if a file is read as one text, not as rows.
 
     >>> is_plain_text(Path("a.txt.gz")), is_plain_text(Path("a.jsonl"))
     (True, False)
@@ -117,7 +117,7 @@ def hub_rows(
 ) -> IterableDataset:
     """The rows of a data set on the hub, streamed; with a seed shuffled, through a buffer.
 
-    ConfigError where it cannot be had; `instead` says what to do without a network.
+    Raises ConfigError if it cannot be fetched; `instead` says what to do without a network.
     """
     from datasets import load_dataset
 
@@ -132,7 +132,7 @@ def hub_rows(
 
 
 def guarded(rows: Iterable[dict[str, Any]], data: str) -> Iterator[dict[str, Any]]:
-    """The rows; ConfigError where the connection breaks before the last."""
+    """Yield the rows. Raises ConfigError if the connection breaks before the last."""
     try:
         yield from rows
     except Exception as error:
@@ -142,7 +142,7 @@ def guarded(rows: Iterable[dict[str, Any]], data: str) -> Iterator[dict[str, Any
 
 
 def text_column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
-    """What stands in the column `text` of every row; ConfigError where a row has none."""
+    """Yield the column `text` of every row. Raises ConfigError if a row has none."""
     for number, row in enumerate(guarded(rows, data), start=1):
         text = row.get("text")
         if text is not None and not isinstance(text, str):

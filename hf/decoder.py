@@ -1,4 +1,4 @@
-"""What all model families share: run a Hugging Face decoder block by block.
+"""Run a Hugging Face decoder block by block: the base of all model families.
 
 The model's own code makes masks and rotary embeddings, and does all that comes before its first and
 after its last block; the adapter only decides which blocks run. So it depends on no release's way
@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from prunekit.core import Batch, ModelAdapter, ModelFacts, Subset, UnfitModel
 from prunekit.hf.checkpoint import Checkpoint
-from prunekit.hf.construction import removal_check
-from prunekit.hf.head import Predictions
-from prunekit.hf.precise_head import precise_head
+from prunekit.hf.head import Predictions, precise_head
+from prunekit.hf.loading import read_model
 from prunekit.hf.probe import study
 from prunekit.hf.proof import probe
-from prunekit.hf.reading import read_model
-from prunekit.hf.rebuild import rebuild
+from prunekit.hf.rebuild import rebuild, removal_check
 from prunekit.hf.replay import Blocks, Call
 from prunekit.hf.roundtrip import check_finite
 
@@ -50,7 +48,7 @@ class DecoderAdapter(ModelAdapter):
     def __init__(self, model: PreTrainedModel, identity: str) -> None:
         """`identity` says which weights these are: a commit, or a digest of the files.
 
-        Raises UnfitModel where the model's blocks cannot be run one by one.
+        Raises UnfitModel if the model's blocks cannot be run one by one.
         """
         self.model: Any = model.eval()  # type: ignore[no-untyped-call]
         self.model.requires_grad_(False)
@@ -70,7 +68,7 @@ class DecoderAdapter(ModelAdapter):
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str, dtype: str) -> DecoderAdapter:
-        """Read safetensors weights; CheckpointError where any is missing, left over or damaged."""
+        """Read the weights. Raises CheckpointError if any is missing, left over or damaged."""
         model = read_model(checkpoint, device, dtype)
         try:
             return cls(model, checkpoint.identity())
@@ -82,11 +80,11 @@ class DecoderAdapter(ModelAdapter):
     def removal_check(
         cls, config: PretrainedConfig, trust_remote_code: bool
     ) -> Callable[[Subset], None] | None:
-        """What `without` will refuse, told from the configuration alone."""
+        """Predict from the configuration alone which subsets `without` will refuse."""
         return removal_check(config, trust_remote_code)
 
     def enter(self, batch: Batch) -> DecoderState:
-        """What goes into block 0: a forward that every block passes on, and that ends at the last.
+        """The input of block 0: a forward that every block passes on, and that ends at the last.
 
         It costs an embedding, not a dense pass, so it is made anew for every batch.
         """
@@ -125,7 +123,7 @@ class DecoderAdapter(ModelAdapter):
         return self._tokens_first(state.hidden).flatten(2)
 
     def output(self, state: DecoderState) -> Predictions:
-        """What the model does after its last block, for chunks of positions when asked."""
+        """Run what follows the last block, for chunks of positions on request."""
         words = self.model.config.get_text_config().vocab_size
         return Predictions(self._tokens_first(state.hidden), self._tail, words)
 
@@ -189,7 +187,7 @@ class DecoderAdapter(ModelAdapter):
         return self.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
 
     def _block_parameters(self) -> tuple[int, ...]:
-        """What goes with each block: parameters that another block shares stay."""
+        """Count the parameters removed with each block; those shared with another block stay."""
         owners: dict[int, set[int]] = {}
         for index, block in enumerate(self.blocks.modules):
             for parameter in block.parameters():

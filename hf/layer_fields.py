@@ -1,4 +1,4 @@
-"""What a configuration says of single blocks, and how to say it of fewer blocks.
+"""Rewrite the fields in which a configuration describes single blocks for fewer blocks.
 
 FIELDS is the table: every field of transformers' configurations that numbers, counts or lists
 blocks, and the function that rewrites it. A list that is not in the table and has one entry for
@@ -10,40 +10,164 @@ The table alone proves nothing: `rebuild` makes a model of the new configuration
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prunekit.core.errors import CheckpointError
+from prunekit.core.errors import UnfitModel
 from prunekit.core.problem import Subset
-from prunekit.hf.rewrites import (
-    Fields,
-    Kept,
-    Rewrite,
-    by_position,
-    entry_by_number,
-    entry_each,
-    every,
-    every_but,
-    every_within,
-    first,
-    last,
-    none_left,
-    numbers,
-    numbers_from_one,
-    over_root_of_count,
-    repeated,
-    repeated_runs,
-    source_each,
-)
+from prunekit.hf.blocks import block_count, count_names, text_config
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-MOST_BLOCKS = 10_000
-"""More are taken for a mistake, as making the configuration of a shorter model would not end."""
+Fields: TypeAlias = Mapping[str, Any]
+Rewrite: TypeAlias = "Callable[[str, Fields, Kept], Fields]"
+"""From a field's name, all fields as they were and the kept blocks, to the fields that change."""
 
-COUNTS = ("decoder_layers", "num_decoder_layers", "num_layers", "num_hidden_layers", "num_blocks")
-"""How families spell the number of blocks. The first that there is counts; some write it twice."""
+
+@dataclass(frozen=True)
+class Kept:
+    """The blocks that stay, numbered as before, of `total`."""
+
+    blocks: tuple[int, ...]
+    total: int
+
+    @classmethod
+    def without(cls, removed: Subset, total: int) -> Kept:
+        """All but the removed ones."""
+        return cls(tuple(i for i in range(total) if i not in removed), total)
+
+    def number(self, block: int) -> int | None:
+        """The new number of a block, None where it is removed."""
+        return self.blocks.index(block) if block in self.blocks else None
+
+    def numbers(self, blocks: Iterable[int]) -> list[int]:
+        """The new numbers of those that stay."""
+        return [new for new in map(self.number, blocks) if new is not None]
+
+
+def entry_each(name: str, old: Fields, kept: Kept) -> Fields:
+    """A list with one entry for each block, and perhaps more for layers after the last."""
+    value = old[name]
+    if not isinstance(value, list | tuple) or len(value) < kept.total:
+        return {}
+    return {name: [value[i] for i in kept.blocks] + list(value[kept.total :])}
+
+
+def numbers(name: str, old: Fields, kept: Kept) -> Fields:
+    """A list of the blocks that are of one kind."""
+    return {name: kept.numbers(old[name])}
+
+
+def numbers_from_one(name: str, old: Fields, kept: Kept) -> Fields:
+    """The same, with the first block called 1."""
+    return {name: [i + 1 for i in kept.numbers(i - 1 for i in old[name])]}
+
+
+def source_each(name: str, old: Fields, kept: Kept) -> Fields:
+    """For each block, the block from which it takes something, which must stay then."""
+    sources = [kept.number(old[name][i]) for i in kept.blocks]
+    if None in sources:
+        raise _inexpressible(name, "a block that stays takes from one that is removed")
+    return {name: sources}
+
+
+def entry_by_number(name: str, old: Fields, kept: Kept) -> Fields:
+    """A mapping from a block's number to what is special about it."""
+    entries = {int(key): value for key, value in old[name].items()}
+    return {name: {new: entries[i] for new, i in enumerate(kept.blocks) if i in entries}}
+
+
+def first(name: str, old: Fields, kept: Kept) -> Fields:
+    """A number of first blocks; one beyond the last means all, and goes on to do so."""
+    return {name: sum(i < old[name] for i in kept.blocks)} if old[name] <= kept.total else {}
+
+
+def last(name: str, old: Fields, kept: Kept) -> Fields:
+    """A number of last blocks."""
+    return {name: sum(i >= kept.total - old[name] for i in kept.blocks)}
+
+
+def none_left(name: str, old: Fields, kept: Kept) -> Fields:
+    """Layers after the last block, trained on what it puts out: transformers loads none of them."""
+    return {name: 0}
+
+
+def every(offset: str) -> Rewrite:
+    """Blocks i with i % period == offset: a period and an offset for the kept ones, if any."""
+
+    def rewrite(name: str, old: Fields, kept: Kept) -> Fields:
+        chosen = [i % old[name] == old[offset] for i in kept.blocks]
+        n = len(kept.blocks)
+        for period in (old[name], *range(1, n + 2)):
+            for start in range(period):
+                if chosen == [i % period == start for i in range(n)]:
+                    return {name: period, offset: start}
+        raise _inexpressible(name, "the blocks of this kind that stay are not at equal distances")
+
+    return rewrite
+
+
+def every_within(start: str, end: str) -> Rewrite:
+    """Blocks i from `start` to `end` with (i + 1) % interval == 0."""
+
+    def rewrite(name: str, old: Fields, kept: Kept) -> Fields:
+        first_one, last_one = old[start], old[end]
+        chosen = [i % old[name] == old[name] - 1 for i in range(kept.total)]
+        wanted = [first_one <= i <= last_one and chosen[i] for i in kept.blocks]
+        places = [i for i, is_chosen in enumerate(wanted) if is_chosen]
+        low, high = (places[0], places[-1]) if places else (1, 0)
+        for interval in (old[name], *range(1, len(wanted) + 1)):
+            found = [low <= i <= high and (i + 1) % interval == 0 for i in range(len(wanted))]
+            if found == wanted:
+                return {name: interval, start: low, end: high}
+        raise _inexpressible(name, "the blocks of this kind that stay are not at equal distances")
+
+    return rewrite
+
+
+def every_but(exceptions: str) -> Rewrite:
+    """Blocks i with (i + 1) % step == 0 that are no exceptions: every block but the others."""
+
+    def rewrite(name: str, old: Fields, kept: Kept) -> Fields:
+        chosen = [
+            (i + 1) % old[name] == 0 and i not in (old.get(exceptions) or []) for i in kept.blocks
+        ]
+        return {name: 1, exceptions: [new for new, yes in enumerate(chosen) if not yes]}
+
+    return rewrite
+
+
+def repeated(name: str, old: Fields, kept: Kept) -> Fields:
+    """A pattern that is repeated up to the last block: the kinds of the kept blocks, at length."""
+    pattern = itertools.cycle(old[name])
+    kinds = list(itertools.islice(pattern, kept.total))
+    return {name: [kinds[i] for i in kept.blocks]}
+
+
+def repeated_runs(name: str, old: Fields, kept: Kept) -> Fields:
+    """Patterns, each with the number of its repetitions."""
+    kinds = [kind for pattern, times in old[name] for kind in list(pattern) * times]
+    return {name: [[[kinds[i] for i in kept.blocks], 1]]}
+
+
+def over_root_of_count(name: str, old: Fields, kept: Kept) -> Fields:
+    """A scale that the model divides by the root of the number of its blocks."""
+    return {name: old[name] * math.sqrt(len(kept.blocks) / kept.total)}
+
+
+def by_position(name: str, old: Fields, kept: Kept) -> Fields:
+    """If true, a block computes with its own number, which must stay the same then."""
+    if old[name] and kept.blocks != tuple(range(len(kept.blocks))):
+        raise _inexpressible(name, "every block computes with its number; only the last can go")
+    return {}
+
+
+def _inexpressible(name: str, reason: str) -> UnfitModel:
+    return UnfitModel(f"the configuration's `{name}` cannot say which blocks stay: {reason}")
 
 
 FIELDS: Mapping[str, Rewrite] = {
@@ -92,25 +216,13 @@ FIELDS: Mapping[str, Rewrite] = {
 }
 
 LISTS = (entry_each, numbers, repeated, repeated_runs)
-"""What rewrites a field that is, or then becomes, a list of blocks or of what they are."""
-
-
-def block_count(config: PretrainedConfig) -> int:
-    """How many blocks a model of this configuration has; CheckpointError where it does not say."""
-    text, _ = text_config(config)
-    count = int(getattr(text, name := _count_name(text)))
-    if not 1 <= count <= MOST_BLOCKS:
-        raise CheckpointError(
-            f"the configuration of model type {text.model_type!r} says {name} {count:,}; expected "
-            f"1 to {MOST_BLOCKS:,}, so it is damaged"
-        )
-    return count
+"""Rewrites of fields that are, or become, a list of blocks or of their kinds."""
 
 
 def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfig:
     """The configuration of the same model without these blocks, as it reads when loaded again.
 
-    Raises UnfitModel where that cannot be said. A nested text configuration is followed.
+    Raises UnfitModel if that cannot be said. A nested text configuration is followed.
     """
     fields = config.to_dict()
     part, path = text_config(config)
@@ -124,7 +236,7 @@ def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfi
 
 
 def listed_of_blocks(config: PretrainedConfig) -> dict[str, list[str]]:
-    """What the configuration lists of each block, by field: its entry, or whether it is listed."""
+    """The entry of each block, by field: its own value, or if it is among those listed."""
     _, path = text_config(config)
     text = config.to_dict()
     for name in path:
@@ -149,7 +261,7 @@ def rewritten(old: Fields, config: PretrainedConfig, removed: Subset) -> Fields:
 
     `config` is the text configuration that `old` belongs to. Raises UnfitModel as above.
     """
-    kept = Kept.without(removed, getattr(config, _count_name(config)))
+    kept = Kept.without(removed, block_count(config))
     new: dict[str, Any] = {}
     for name, rewrite in {**_unlisted(old, kept), **FIELDS}.items():
         if old.get(name) is not None:
@@ -158,39 +270,5 @@ def rewritten(old: Fields, config: PretrainedConfig, removed: Subset) -> Fields:
     return {**new, **dict.fromkeys(counts, len(kept.blocks))}
 
 
-def count_names(config: PretrainedConfig) -> list[str]:
-    """How a family may spell the number of its blocks."""
-    return [getattr(config, "attribute_map", {}).get(name, name) for name in COUNTS]
-
-
 def _per_block(value: object, kept: Kept) -> bool:
     return isinstance(value, list) and len(value) == kept.total
-
-
-def _count_name(config: PretrainedConfig) -> str:
-    for name in COUNTS:
-        if isinstance(getattr(config, name, None), int):
-            return name
-    raise CheckpointError(
-        f"the configuration of model type {config.model_type!r} does not say how many blocks "
-        f"there are: none of {', '.join(COUNTS)} is a number"
-    )
-
-
-def text_config(config: PretrainedConfig) -> tuple[PretrainedConfig, tuple[str, ...]]:
-    """The part that describes the blocks, and where in the whole it stands."""
-    text = config.get_text_config(decoder=True)
-    path = _path(config, text)
-    # Of encoder-decoder models of old, what is returned is a copy with other names.
-    return (config, ()) if path is None else (text, path)
-
-
-def _path(config: PretrainedConfig, wanted: PretrainedConfig) -> tuple[str, ...] | None:
-    if config is wanted:
-        return ()
-    for name in getattr(config, "sub_configs", {}):
-        part = getattr(config, name, None)
-        below = _path(part, wanted) if part is not None else None
-        if below is not None:
-            return (name, *below)
-    return None

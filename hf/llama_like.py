@@ -1,4 +1,4 @@
-"""What Llama and its kin share: a norm and a head at the end, two sub-layers in each block."""
+"""Models built like Llama: a norm and a head at the end, two sub-layers in each block."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from prunekit.hf.decoder import DecoderAdapter, DecoderState
-from prunekit.hf.head import Predictions
-from prunekit.hf.precise_head import precise_head
+from prunekit.hf.head import Predictions, precise_head
 from prunekit.hf.replay import hidden_in
 
 if TYPE_CHECKING:
@@ -57,6 +56,6 @@ def _scaled(module: torch.nn.Module, gate: Tensor) -> Iterator[None]:
 
 
 def rope_kind(config: PretrainedConfig) -> str:
-    """How rotary embeddings are scaled: `default`, `llama3`, `linear`, ..."""
+    """The scaling of rotary embeddings: `default`, `llama3`, `linear`, ..."""
     parameters = getattr(config, "rope_parameters", None) or {}
     return str(parameters.get("rope_type", "default"))

@@ -1,26 +1,26 @@
-"""Choose the adapter for a checkpoint, load it, and make it prove itself."""
+"""Choose the adapter for a checkpoint, read the weights, and make the model prove itself."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
-from prunekit.core.interfaces import ModelAdapter, Spec
+from prunekit.core.interfaces import OWN_DTYPE, ModelAdapter, Spec
 from prunekit.core.registry import Entry, Registry, load
-from prunekit.hf.checkpoint import Checkpoint, find
+from prunekit.hf.checkpoint import Checkpoint, auto_class, find, first_line, readable
 from prunekit.hf.proof import prove
-from prunekit.hf.readable import first_line
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig
+    import torch
+    from transformers import PretrainedConfig, PreTrainedModel
 
 
 def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     """The model of `spec`, ready to run block by block; the families are those installed.
 
-    Raises CheckpointError where no adapter or more than one fits, where the weights cannot be
+    Raises CheckpointError if no adapter or more than one fits, if the weights cannot be
     read, and where running block by block does not give what the model itself gives.
     """
     registry = registry or load()
@@ -35,7 +35,7 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
 
 @contextlib.contextmanager
 def _as_this_family(name: str, checkpoint: Checkpoint, chosen: bool) -> Iterator[None]:
-    """A model that an adapter cannot run is no bug of anybody's: the wrong adapter or model."""
+    """Report a failure to run a model as a user error (wrong adapter or model), not a bug."""
     try:
         yield
     except UnfitModel as error:
@@ -77,7 +77,7 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
 
 
 def _claim(entry: Entry, config: PretrainedConfig, registry: Registry) -> int:
-    """How well a family handles a model; one that cannot say is noted, and handles none."""
+    """Ask how well a family handles a model; one that fails is noted and handles none."""
     try:
         with blaming("model", entry.cls):
             return int(entry.cls.handles(config))
@@ -98,3 +98,50 @@ def resolve_device(name: str) -> str:
     if name not in known and not (name == "cuda" and known[0] == "cuda:0"):
         raise CheckpointError(f"--device {name}: not there; this machine has: {', '.join(known)}")
     return name
+
+
+def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedModel:
+    """Load the model. Raises CheckpointError if weights are missing, broken or left over."""
+    config = checkpoint.config()
+    with readable(checkpoint):
+        loaded: Any = auto_class(config).from_pretrained(
+            checkpoint.source,
+            revision=checkpoint.revision,
+            trust_remote_code=checkpoint.trust_remote_code,
+            dtype=resolve_dtype(dtype, device, checkpoint),
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    model, report = loaded
+    wrong = {k: sorted(map(str, v)) for k, v in report.items() if v}
+    if wrong:
+        what = "; ".join(f"{k.replace('_', ' ')}: {', '.join(v[:3])}" for k, v in wrong.items())
+        raise CheckpointError(
+            f"{checkpoint.source}: the weights do not fit the configuration ({what}); "
+            "the checkpoint is damaged or belongs to another model"
+        )
+    whole: PreTrainedModel = model.to(device)
+    return whole
+
+
+def resolve_dtype(name: str, device: str, checkpoint: Checkpoint) -> torch.dtype:
+    """`own` is the checkpoint's; `auto` is the same where the device runs it well, else float32."""
+    import torch
+
+    if name not in ("auto", OWN_DTYPE):
+        return getattr(torch, name)  # type: ignore[no-any-return]
+    own = checkpoint.dtype()
+    return own if name == OWN_DTYPE or _runs(own, device) else torch.float32
+
+
+def _runs(dtype: torch.dtype, device: str) -> bool:
+    """True if the device multiplies in `dtype` instead of converting it at every step."""
+    import torch
+
+    if device == "cpu":
+        able = torch.cpu.get_capabilities()
+        return dtype is torch.bfloat16 and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    if dtype is torch.bfloat16 and device.startswith("cuda"):
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return True

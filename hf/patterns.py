@@ -13,13 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prunekit.core.problem import Subset
-from prunekit.hf.layer_fields import (
-    block_count,
-    count_names,
-    listed_of_blocks,
-    text_config,
-    without_blocks,
-)
+from prunekit.hf.blocks import block_count, count_names, text_config
+from prunekit.hf.layer_fields import listed_of_blocks, without_blocks
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -82,7 +77,7 @@ def kinds_of_blocks(config: PretrainedConfig) -> list[str]:
 
 
 def _computed(config: PretrainedConfig, n_blocks: int) -> dict[str, list[str]]:
-    """What the family fills in for a model of this length that lists no kinds, if it does."""
+    """The kinds that the family fills in for a model of this length that lists none, if any."""
     text, _ = text_config(config)
     fields = {k: v for k, v in text.to_dict().items() if k not in listed_of_blocks(config)}
     spelled = [name for name in count_names(text) if name in fields]
@@ -94,7 +89,7 @@ def _computed(config: PretrainedConfig, n_blocks: int) -> dict[str, list[str]]:
 
 
 def broken_pattern(config: PretrainedConfig, removed: Subset) -> str | None:
-    """What users of the model without these blocks must know; None where its pattern is kept."""
+    """Warn users of the model without these blocks; None if its pattern is kept."""
     pattern = pattern_of(config)
     broken = pattern.broken_by(removed) if pattern else []
     if pattern is None or not broken:

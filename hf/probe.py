@@ -8,9 +8,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core import UnfitModel
-from prunekit.hf.readable import first_line
+from prunekit.hf.checkpoint import first_line
 from prunekit.hf.replay import Blocks, Call
-from prunekit.hf.snapshots import same, snapshot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 def study(blocks: Blocks, run: Callable[[], Any], rows: int, length: int) -> None:
     """Note in `blocks` what they return and how their hidden state lies, from two forwards.
 
-    `run` is the model's own forward on so many rows and positions. In the second one every block
-    passes its hidden state on. Raises UnfitModel where the forward does not call each block once
-    and in turn, where it changes the hidden state in between, or where something else that it hands
+    `run` is the model's own forward on `rows` rows of `length` positions. In the second one every
+    block passes its hidden state on. Raises UnfitModel if the forward does not call each block once
+    and in turn, if it changes the hidden state in between, or if something else that it hands
     to a block is not the same both times: then an earlier block made or changed it.
     """
     with _saying("its own forward does not run on text alone"):
@@ -113,3 +112,35 @@ def _rows_axis(hidden: Tensor, rows: int, length: int) -> int:
             "that no axes of rows and tokens can be told"
         )
     return axes[0]
+
+
+DEPTH = 6
+"""Containers within containers that are looked into; deeper ones are compared by identity."""
+
+
+def snapshot(value: Any, depth: int = DEPTH) -> Any:
+    """A copy of the tensors and containers in `value`; other things stay themselves."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if depth and isinstance(value, dict):
+        return {key: snapshot(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, list | tuple):
+        return [snapshot(item, depth - 1) for item in value]
+    if depth and hasattr(value, "__dict__") and not isinstance(value, type | torch.nn.Module):
+        return {"is": type(value), **snapshot(vars(value), depth - 1)}
+    return value
+
+
+def same(one: Any, other: Any) -> bool:
+    """True if two snapshots hold the same numbers."""
+    import torch
+
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.shape == other.shape and torch.equal(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one is other or bool(one == other)

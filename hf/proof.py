@@ -15,7 +15,7 @@ from prunekit.core.errors import UnfitModel
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Sample
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.trie import walk
-from prunekit.hf.batching import batches_of
+from prunekit.hf.tokens import batches_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ def prove(adapter: ModelAdapter) -> None:
 
 
 def _check_causal(adapter: ModelAdapter) -> None:
-    """What is predicted at a position may not change with the tokens after it."""
+    """Raise UnfitModel if a prediction changes with the tokens after its position."""
     batch = probe(24)
     ids = batch.input_ids.clone()
     ids[:, -1] += 1
@@ -71,7 +71,7 @@ def _compare(adapter: ModelAdapter, batch: Batch, subset: Subset, state: object)
 
 
 def close(mine: Tensor, model: Tensor, rounding_units: float = ROUNDING_UNITS) -> bool:
-    """Whether logits agree with a model's own, but for roundings of the model's dtype."""
+    """True if logits agree with a model's own up to roundings of the model's dtype."""
     import torch
 
     if mine.shape != model.shape:

@@ -1,8 +1,8 @@
-"""How a model calls its blocks: what it hands to each, and what each hands back.
+"""Record how a model calls its blocks, and replay the calls.
 
 Whatever the model's own code makes for its blocks, masks, rotary embeddings, positions, is recorded
 once and handed to a block again when it is run alone. That is right only where a block hands
-nothing but its hidden state to the next; `study.py` finds out, and names what stands in the way.
+nothing but its hidden state to the next; `probe.py` checks this and names the obstacle.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
-    """What a model hands to a block besides the hidden state."""
+    """The arguments of a block besides the hidden state."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -40,7 +40,7 @@ class Blocks:
     """The blocks of a model, and a stand-in for each when the model calls it."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        """CheckpointError where the model holds no list of blocks."""
+        """Raises CheckpointError if the model holds no list of blocks."""
         self.path = block_path(model)
         modules: Any = model.get_submodule(self.path)
         self.modules: list[Any] = list(modules)
@@ -55,7 +55,7 @@ class Blocks:
         return len(self.modules)
 
     def run(self, index: int, hidden: Tensor, call: Call) -> Tensor:
-        """What a block makes of a hidden state."""
+        """Run one block on a hidden state."""
         args, kwargs = call.complete(hidden)
         return hidden_in(self.modules[index](*args, **kwargs))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError, UnfitModel
 from prunekit.core.interfaces import Batch, ModelAdapter
-from prunekit.core.problem import Subset, words
-from prunekit.hf.checkpoint import Checkpoint, auto_class
+from prunekit.core.problem import DENSE, Subset, words
+from prunekit.hf.checkpoint import Checkpoint, auto_class, first_line, readable
 from prunekit.hf.proof import close, gap, probe
-from prunekit.hf.readable import first_line, readable
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+    from transformers import PreTrainedModel
 
 CACHE_ROUNDING_UNITS = 256
 """Allowed difference of cached decoding: it adds up in another order than a forward in one go."""
@@ -26,7 +28,7 @@ PROBE, PROMPT = 24, 16
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the checkpoint must predict, and where: the bypassed model's logits for a probe."""
+    """A probe and the logits that the checkpoint must predict: the bypassed model's."""
 
     batch: Batch
     logits: Tensor
@@ -51,7 +53,7 @@ class Expectation:
 def check_model(model: Any, expected: Expectation, dense: Any = None) -> None:
     """Raise UnfitModel unless the model predicts what is expected, with a cache and without.
 
-    CheckpointError where a weight is not finite: no probe reads all of them; and where the `dense`
+    Raises CheckpointError if a weight is not finite, as no probe reads all; and if the `dense`
     model does not generate either, so that no choice of blocks would help.
     """
     check_finite(model)
@@ -143,7 +145,7 @@ def check_dtype(folder: Path, source: Checkpoint, asked: str | None) -> None:
 
 
 def _dtypes(checkpoint: Checkpoint) -> tuple[str, str]:
-    """In what the weights are stored, and what the configuration says of that."""
+    """The dtype of the stored weights, and the one that the configuration gives."""
     said = checkpoint.config().get_text_config().dtype
     return _name(checkpoint.dtype()), str(said).removeprefix("torch.")
 
@@ -185,7 +187,7 @@ def _check_cache(model: Any, batch: Batch) -> None:
 
 
 def _dictated(model: Any, batch: Batch, use_cache: bool) -> Tensor:
-    """What is predicted after each token, `[1, steps, words]`, when the probe is dictated."""
+    """Predictions after each token of the dictated probe, `[1, steps, words]`."""
     import torch
 
     ids = batch.input_ids.to(model.device)
@@ -218,3 +220,42 @@ def _only(scores: Tensor, tokens: Tensor) -> Tensor:
     """Scores that leave one choice."""
     forced = scores.new_full(scores.shape, float("-inf"))
     return forced.scatter(-1, tokens[:, None], 0.0)
+
+
+def dense_and_pruned(
+    adapter: ModelAdapter, removed: Subset
+) -> tuple[PreTrainedModel, PreTrainedModel]:
+    """Make the adapter's model anew twice, whole and without the removed blocks.
+
+    Both come from `without`, so they differ in nothing but blocks and are in the state in which
+    transformers loads a checkpoint. The adapter's own model is not: its weights need no gradient,
+    and torch then takes another, on some processors much slower, path through the head. All three
+    share their weights. Raises CheckpointError if either does not predict what the adapter's model
+    does with the blocks bypassed.
+    """
+    with adapter.bypassing(DENSE) as model:
+        pass  # with nothing bypassed it is the model itself, and stays so
+    return _made_anew(adapter, model, DENSE), _made_anew(adapter, model, removed)
+
+
+def _made_anew(adapter: ModelAdapter, model: PreTrainedModel, removed: Subset) -> PreTrainedModel:
+    import torch
+
+    expected = Expectation.of(adapter, removed)
+    made = sharing(adapter, model).without(removed)
+    with torch.no_grad():
+        logits = made(expected.batch.input_ids.to(made.device), use_cache=False).logits
+    if not close(logits, expected.logits):
+        raise CheckpointError(
+            f"made anew without blocks {words(removed)}, this model predicts something else than "
+            f"with them bypassed: logits differ by {gap(logits, expected.logits):.2g}"
+        )
+    whole: PreTrainedModel = made
+    return whole
+
+
+def sharing(adapter: ModelAdapter, model: PreTrainedModel) -> ModelAdapter:
+    """Copy the adapter, but keep every tensor of the model the same object."""
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
+    return copy.deepcopy(adapter, shared)

@@ -12,10 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from prunekit.hf.checkpoint import Checkpoint
-from prunekit.hf.digest import digest_of
-from prunekit.hf.links import check_inside
-from prunekit.hf.readable import readable
+from prunekit.hf.checkpoint import Checkpoint, readable
+from prunekit.hf.files import check_inside, digest_of
 
 GENERATION = ("generation_config.json",)
 TEMPLATES = (
@@ -51,8 +49,8 @@ AUTO_MAP = "auto_map"
 def copy_side_files(checkpoint: Checkpoint, to: Path) -> None:
     """Copy what belongs to tokenizer, processors and generation, byte for byte.
 
-    Only an `auto_map` is left out where its code is. Raises CheckpointError where a file is a link
-    out of the folder, and where a tokenizer needs code that is not trusted.
+    Only an `auto_map` is left out where its code is. Raises CheckpointError if a file is a link
+    out of the folder, or if a tokenizer needs code that is not trusted.
     """
     patterns = [*GENERATION, *TEMPLATES, *TOKENIZERS, *PROCESSORS]
     patterns += CODE if checkpoint.trust_remote_code else ()
@@ -67,7 +65,7 @@ def copy_side_files(checkpoint: Checkpoint, to: Path) -> None:
 def tokenizer_digest(checkpoint: Checkpoint) -> str:
     """A digest of the files by which a folder's tokenizer encodes texts; empty for the hub.
 
-    There the commit stands for all files.
+    There the commit identifies all files.
     """
     return digest_of(_files(checkpoint.folder(), TOKENIZERS)) if checkpoint.is_folder else ""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
-from prunekit.hf.stored_json import check_fetched, read_object
+from prunekit.hf.files import check_fetched, read_object
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ FLOATING = {
     "F16": "float16",
     "BF16": "bfloat16",
 }
-"""How safetensors spells the dtypes that a model can compute in."""
+"""The dtypes that a model can compute in, as safetensors spells them."""
 
 
 WHOLE = ("I4", "U4", "I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64")
@@ -49,15 +49,15 @@ class StoredTensor:
 
     @property
     def count(self) -> int:
-        """How many numbers."""
+        """The number of elements."""
         return math.prod(self.shape)
 
 
 def weight_names(folder: Path) -> list[str] | None:
-    """The files that transformers reads the weights from, in order; None where there are none.
+    """The files that transformers reads the weights from, in order; None if there are none.
 
-    A single file wins over an index beside it. CheckpointError where the index is broken, or names
-    anything but a safetensors file beside it.
+    A single file wins over an index beside it. Raises CheckpointError if the index is broken or
+    names anything but a safetensors file beside it.
     """
     if (folder / WEIGHTS).is_file():
         return [WEIGHTS]
@@ -67,7 +67,7 @@ def weight_names(folder: Path) -> list[str] | None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The same as paths; CheckpointError where one is missing, or there are none."""
+    """The same as paths. Raises CheckpointError if one is missing or there are none."""
     names = weight_names(folder)
     if names is None:
         raise CheckpointError(_nothing_to_read(folder))
@@ -80,7 +80,7 @@ def weight_files(folder: Path) -> list[Path]:
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Every tensor of the checkpoint by name.
 
-    CheckpointError where a file is broken, or does not hold what the index says.
+    Raises CheckpointError if a file is broken or does not hold what the index says.
     """
     files = weight_files(folder)
     found = {tensor.name: tensor for path in files for tensor in _read_head(path)}
@@ -96,7 +96,7 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 
 def _check_plain(folder: Path, tensors: Iterable[StoredTensor]) -> None:
-    """CheckpointError where weights are quantised, though the configuration does not say so."""
+    """Raise CheckpointError if weights are quantised without the configuration saying so."""
     for tensor in tensors:
         small = tensor.dtype.startswith(("F8", "F6", "F4"))
         if small or (tensor.dtype in WHOLE and tensor.name.endswith("weight")):
@@ -123,11 +123,11 @@ def prevailing_dtype(tensors: Mapping[str, StoredTensor]) -> torch.dtype | None:
 
 def _weight_map(index: Path) -> dict[str, str]:
     """The file of each tensor."""
-    told = read_object(index)
+    found = read_object(index)
     for key in ("metadata", "weight_map"):  # transformers needs both
-        if not isinstance(told.get(key), dict):
+        if not isinstance(found.get(key), dict):
             raise CheckpointError(f"{index} holds no `{key}`; fetch it again")
-    names: dict[str, str] = told["weight_map"]
+    names: dict[str, str] = found["weight_map"]
     for name in names.values():
         if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
             raise CheckpointError(

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import Subset
-from prunekit.hf.blocks import block_path
+from prunekit.hf.blocks import block_count, block_path
 from prunekit.hf.checkpoint import Checkpoint
-from prunekit.hf.layer_fields import block_count
 from prunekit.hf.rebuild import new_name
 from prunekit.hf.tensors import INDEX, StoredTensor
 
@@ -52,7 +51,7 @@ def write_weights(
 def _without_blocks(
     stored: Mapping[str, StoredTensor], model: Any, removed: Subset
 ) -> dict[str, StoredTensor] | None:
-    """The tensors that stay, under their new names; None where it cannot be told which do.
+    """The tensors that stay, under their new names; None if the names do not show which.
 
     Layers that are stored after the last block, to predict further tokens, do not stay.
     """
@@ -66,7 +65,7 @@ def _without_blocks(
 
 
 def _prefix(names: Iterable[str], leaf: str, n_blocks: int) -> str | None:
-    """What stands before the numbers of the blocks; None where two lists look like them."""
+    """The prefix of the numbers of the blocks; None if two lists look like them."""
     numbers: dict[str, set[int]] = {}
     for name in names:
         found = NUMBERED.match(name)
@@ -77,7 +76,7 @@ def _prefix(names: Iterable[str], leaf: str, n_blocks: int) -> str | None:
 
 
 def _shares_between_blocks(model: Any) -> bool:
-    """Whether one weight is in several blocks; then a file holds it for the first of them only."""
+    """True if blocks share a weight; then a file holds it for the first of them only."""
     blocks = model.get_submodule(block_path(model))
     owned = [id(p) for block in blocks for p in {id(p): p for p in block.parameters()}.values()]
     return len(set(owned)) < len(owned)

@@ -15,7 +15,7 @@ from prunekit.core.interfaces import IGNORE, Backend, Batch, Meter, Objective, O
 from prunekit.core.measurement import Piece
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Subset, words
-from prunekit.hf.batching import batches_of
+from prunekit.hf.tokens import batches_of
 from prunekit.testing.contract import ContractError, Judge, silent
 from prunekit.testing.repeat import check_import
 from prunekit.testing.signals import SIGNALS

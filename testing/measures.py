@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
 from prunekit.core.measurement import mean_loss
 from prunekit.core.problem import DENSE, Subset
-from prunekit.hf.batching import batches_of
+from prunekit.hf.tokens import batches_of
 from prunekit.testing.contract import Judge
 
 if TYPE_CHECKING:

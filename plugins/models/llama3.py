@@ -20,7 +20,7 @@ class Llama3(LlamaLike):
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:
-        """Its own family, told from its sibling by the scaling of rotary embeddings."""
+        """Its own family, distinguished from its sibling by the scaling of rotary embeddings."""
         return 2 * (config.model_type == "llama" and rope_kind(config) == "default")
 
 

@@ -15,7 +15,7 @@ from prunekit.core.interfaces import Spec
 from prunekit.hf.blocks import block_path
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.rebuild import new_name
-from prunekit.hf.sharing import dense_and_pruned
+from prunekit.hf.roundtrip import dense_and_pruned
 from prunekit.plugins.commands.latency import timing, turns
 from prunekit.plugins.commands.latency.timing import Generation
 from prunekit.plugins.commands.latency.turns import Spread

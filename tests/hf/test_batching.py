@@ -3,7 +3,7 @@
 import torch
 
 from prunekit.core import IGNORE
-from prunekit.hf.batching import batches_of
+from prunekit.hf.tokens import batches_of
 
 
 def sample(rows, length, start=0):

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from prunekit.core import CheckpointError
-from prunekit.hf.checkpoint import Checkpoint, context_length
-from prunekit.hf.readable import readable
+from prunekit.hf.checkpoint import Checkpoint, context_length, readable
 
 
 def named(name, cause=None):

@@ -13,7 +13,7 @@ from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import Spec
 from prunekit.core.registry import load
 from prunekit.hf.checkpoint import Checkpoint, find
-from prunekit.hf.hub import fetch
+from prunekit.hf.files import fetch
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 INDEX = "model.safetensors.index.json"

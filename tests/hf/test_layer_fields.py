@@ -7,7 +7,8 @@ import pytest
 from transformers import AutoConfig
 
 from prunekit.core import CheckpointError, UnfitModel
-from prunekit.hf.layer_fields import block_count, without_blocks
+from prunekit.hf.blocks import block_count
+from prunekit.hf.layer_fields import without_blocks
 
 N = 6
 SUBSETS = [frozenset(s) for k in range(1, N) for s in itertools.combinations(range(N), k)]

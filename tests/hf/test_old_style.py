@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from prunekit.hf.old_style import add_old_style
-from prunekit.hf.pruned_config import read_as
+from prunekit.hf.model_config import add_old_style, read_as
 
 NEW = {"transformers_version": "5.23.0", "dtype": "bfloat16"}
 LLAMA3 = {

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from prunekit.core import UnfitModel
-from prunekit.hf.layer_fields import text_config, without_blocks
-from prunekit.hf.pruned_config import pruned_fields, read_as
+from prunekit.hf.blocks import text_config
+from prunekit.hf.layer_fields import without_blocks
+from prunekit.hf.model_config import pruned_fields, read_as
 
 N = 6
 SUBSETS = [frozenset(s) for k in (1, 4) for s in itertools.combinations(range(N), k)]
@@ -162,7 +163,7 @@ def test_a_file_that_cannot_say_it_is_refused(monkeypatch):
     fields = WORDED["a cadence of before there were lists"]
     config = config_of(fields)
     wanted = without_blocks(config, frozenset({0}))
-    monkeypatch.setattr("prunekit.hf.pruned_config.without_blocks", lambda *_: wanted)
+    monkeypatch.setattr("prunekit.hf.model_config.without_blocks", lambda *_: wanted)
     monkeypatch.setattr(kind, "__post_init__", stubborn)
     with pytest.raises(UnfitModel, match="`layer_types` would not read as"):
         pruned_fields(fields, config, frozenset({0}))

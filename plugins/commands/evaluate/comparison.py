@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from prunekit.core.measurement import Measurement
 from prunekit.engine.statistics import ratio_difference_error
 from prunekit.engine.stored import finite
-from prunekit.hf.likelihood import perplexity
+from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.evaluate.readings import Evaluation, PerplexityReading, TaskReading
 
 SCHEMA = 1

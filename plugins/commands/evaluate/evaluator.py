@@ -11,8 +11,8 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset, words
 from prunekit.engine.rounding import arrangement, shapes
-from prunekit.hf.batching import batches_of
 from prunekit.hf.checkpoint import Checkpoint, context_length
+from prunekit.hf.tokens import batches_of
 from prunekit.plugins.commands.evaluate.documents import check_documents
 from prunekit.plugins.commands.evaluate.perplexities import measure_perplexities
 from prunekit.plugins.commands.evaluate.protocols import protocols_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prunekit.core.measurement import Measurement, loss_of, mean_loss
-from prunekit.hf.likelihood import perplexity
+from prunekit.hf.tokens import perplexity
 
 PREFERRED = ("acc_norm", "acc")
 """Which metric of a task is its accuracy: the first of these that it has, else its own first."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
-from prunekit.hf.readable import first_line
+from prunekit.hf.checkpoint import first_line
 from prunekit.plugins.commands.evaluate.documents import DEMO_DATA
 from prunekit.plugins.commands.evaluate.wanted import COMMONSENSE, DEMO, Wanted
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import flag_name
-from prunekit.hf.beginning import Beginning
+from prunekit.hf.tokens import Beginning
 
 Bos: TypeAlias = Beginning | Literal["tokenizer"]
 """What stands before every window, or `tokenizer`: what the tokenizer puts before a text, once

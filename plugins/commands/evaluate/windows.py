@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import IGNORE, Batch, Objective, Output, Sample
 from prunekit.engine.bos import begins_with
-from prunekit.hf.beginning import first_tokens, plain_tokens
-from prunekit.hf.likelihood import negative_log_likelihood
+from prunekit.hf.tokens import first_tokens, negative_log_likelihood, plain_tokens
 from prunekit.plugins.commands.evaluate.documents import documents_of
 from prunekit.plugins.commands.evaluate.protocols import JOINT, PerplexityProtocol
 

@@ -26,8 +26,7 @@ from prunekit.hf.loading import load_adapter
 from prunekit.hf.model_config import FILE as CONFIG
 from prunekit.hf.model_config import config_json
 from prunekit.hf.patterns import broken_pattern
-from prunekit.hf.roundtrip import Expectation, check_checkpoint, check_dtype, check_model
-from prunekit.hf.sharing import sharing
+from prunekit.hf.roundtrip import Expectation, check_checkpoint, check_dtype, check_model, sharing
 from prunekit.hf.side_files import copy_side_files
 from prunekit.hf.weights import write_weights
 from prunekit.plugins.commands.evaluate.record import read_record

@@ -15,8 +15,9 @@ from prunekit.core.registry import load
 from prunekit.engine.escaping import comment_lines, shell_line, shell_word
 from prunekit.engine.files import write_text
 from prunekit.engine.variant import Variant, check_blocks, check_weights
+from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import Checkpoint, find
-from prunekit.hf.layer_fields import block_count, without_blocks
+from prunekit.hf.layer_fields import without_blocks
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -21,7 +21,7 @@ from prunekit.engine.variant import Variant, check_blocks, check_weights, choose
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import context_length, find
 from prunekit.hf.loading import load_adapter
-from prunekit.hf.sharing import dense_and_pruned
+from prunekit.hf.roundtrip import dense_and_pruned
 from prunekit.plugins.commands.latency.turns import Spread, Timed, Watch, Workload, time_in_turns
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from prunekit.engine.quiet import quietly
 from prunekit.engine.result import SearchResult, read_result, result_of
 from prunekit.engine.runs import folder_of
 from prunekit.engine.stored import finite, fits
+from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import DEMO, Checkpoint, find
-from prunekit.hf.layer_fields import block_count
 from prunekit.plugins.commands.evaluate.record import read_record
 from prunekit.plugins.commands.latency.latency import read_latency
 

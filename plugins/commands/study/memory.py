@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import OWN_DTYPE, Batch, Spec
-from prunekit.hf.checkpoint import Checkpoint
-from prunekit.hf.readable import first_line
+from prunekit.hf.checkpoint import Checkpoint, first_line
 from prunekit.hf.tensors import weight_names
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from prunekit.core.errors import PrunekitError
-from prunekit.hf.readable import first_line
+from prunekit.hf.checkpoint import first_line
 
 
 def reason(error: Exception) -> str:

@@ -18,7 +18,7 @@ import prunekit
 from prunekit.core import CheckpointError, ConfigError, PluginError, PrunekitError, Spec
 from prunekit.engine.journal import Journal
 from prunekit.engine.ledger import Ledger
-from prunekit.hf.batching import batches_of
+from prunekit.hf.tokens import batches_of
 from prunekit.plugins.backends import ray_cluster, ray_fleet
 from prunekit.plugins.backends.local import Local
 from prunekit.plugins.backends.ray_backend import OnRay

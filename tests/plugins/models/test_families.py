@@ -10,10 +10,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from prunekit.core import CheckpointError, ConfigError, UnfitModel
 from prunekit.core.interfaces import Spec
 from prunekit.core.prefix import PrefixMeter
-from prunekit.hf.batching import batches_of
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.loading import choose_adapter, load_adapter
 from prunekit.hf.proof import probe, prove
+from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.perplexity import Perplexity
 from prunekit.plugins.searchers.one_shot import OneShot
 from prunekit.plugins.searchers.signals.gates import gate_gradients
@@ -261,7 +261,7 @@ def test_a_gpu_that_only_emulates_bfloat16_takes_float32(monkeypatch, in_hardwar
     import contextlib
     from types import SimpleNamespace
 
-    from prunekit.hf.reading import resolve_dtype
+    from prunekit.hf.loading import resolve_dtype
 
     def supported(including_emulation=True):
         return in_hardware or including_emulation

@@ -6,8 +6,8 @@ import torch
 from prunekit.core import DENSE
 from prunekit.core.interfaces import Spec
 from prunekit.core.prefix import PrefixMeter
-from prunekit.hf.batching import batches_of
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.divergence import Divergence
 
 REMOVED = frozenset({2, 5})

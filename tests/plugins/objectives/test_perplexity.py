@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from prunekit.core import IGNORE, ConfigError
-from prunekit.hf.batching import batches_of
+from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.perplexity import Perplexity
 from prunekit.plugins.objectives.rows import demo_rows
 

@@ -11,9 +11,9 @@ from prunekit.core.driver import needs_of
 from prunekit.core.interfaces import Spec
 from prunekit.core.prefix import PrefixMeter
 from prunekit.engine.signals import synthetic_signals
-from prunekit.hf.batching import batches_of
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.proof import probe
+from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.margin import Margin
 from prunekit.plugins.objectives.perplexity import Perplexity
 from prunekit.plugins.searchers.cbo import ConstrainedBinary
