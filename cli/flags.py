@@ -7,47 +7,54 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.markup import escape
 
 from prunekit.cli.printable import printable
 from prunekit.cli.stopping import stoppable
+from prunekit.core.interfaces import Command
 from prunekit.core.options import Option, flag_name, no_flag_name, options_of
 from prunekit.core.registry import Registry
-from prunekit.engine.config import PLUGIN_KINDS
+from prunekit.engine.config import PLUGIN_KINDS, Settings
 
 SHORT = {"budget": "-k"}
 
 
-def with_flags(
-    command: Callable[..., None],
-    settings: list[Option],
-    registry: Registry,
-    with_plugins: bool = False,
-    panel: str = "Search",
-) -> Callable[..., None]:
-    """`command` with flags for `settings` and, where it wants them, for the options of plugins.
+Flags: TypeAlias = list[tuple[tuple[str, ...], Any]]
+"""Paths in a configuration, and how Typer is to read them."""
 
-    It receives what was given as one mapping `given`, in the words of a configuration file, and the
-    `registry` if it asks for it. `panel` is what help calls the settings.
-    """
-    flags = [_flag((), option, panel) for option in settings]
-    for entry in registry.entries if with_plugins else ():
+
+def flags_of(command: type[Command], registry: Registry) -> Flags:
+    """Return the flags of a command for settings, its own options and those of plugins."""
+    settings = [o for o in options_of(Settings) if o.name in command.settings]
+    own = options_of(command.options) if command.options else []
+    flags = [_flag((), option, command.panel) for option in (*settings, *own)]
+    for entry in registry.entries if command.plugin_options else ():
         if entry.kind in PLUGIN_KINDS:
             label = registry.label(entry)
             title = f"{entry.kind} {label}"
             flags += [_flag((label,), option, title) for option in options_of(entry.cls)]
-    own = inspect.signature(command, eval_str=True).parameters
-    told = {"registry": registry} if "registry" in own else {}
+    return flags
+
+
+def with_flags(cls: type[Command], flags: Flags, registry: Registry) -> Callable[..., None]:
+    """Return the command as a function with these flags beside the parameters of its `run`.
+
+    Its `run` receives what was given of the flags as the mapping `given`, in the words of a
+    configuration file, and the `registry` if it has such a parameter.
+    """
+    command = cls()
+    own = inspect.signature(command.run, eval_str=True).parameters
+    extra = {"registry": registry} if "registry" in own else {}
     paths = {f"flag_{number}": path for number, (path, _) in enumerate(flags)}
 
     def run(**arguments: Any) -> None:
         values = {path: arguments.pop(name) for name, path in paths.items()}
         given = _nest({path: value for path, value in values.items() if value is not None})
         with stoppable():
-            command(**arguments, **told, given=given)
+            command.run(**arguments, **extra, **({"given": given} if "given" in own else {}))
 
     typed = [parameter for name, parameter in own.items() if name not in ("given", "registry")]
     parameters = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in typed]
@@ -57,7 +64,7 @@ def with_flags(
                 name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
             )
         )
-    run.__doc__ = command.__doc__
+    run.__doc__ = cls.__doc__
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
 
@@ -79,7 +86,7 @@ def _flag(above: tuple[str, ...], option: Option, panel: str) -> tuple[tuple[str
     shown = typer.Option(
         *names,
         help=f"{help} ({escape(printable(details))})" if details else help,
-        metavar="",  # the kind stands in the help: a column of its own would cut long flags
+        metavar="",  # the help names the type: a column of its own would cut long flags
         rich_help_panel=panel,
     )
     return path, Annotated[(bool if option.kind is bool else str) | None, shown]

@@ -28,8 +28,8 @@ from prunekit.engine.rehearsal import Cost
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only the result: no progress, remarks or advice.")
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Let other libraries talk.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show other libraries' logs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the cost and exit.")]
 Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]
 
 

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
+from prunekit.core.interfaces import (
+    IGNORE,
+    Batch,
+    ModelAdapter,
+    Objective,
+    Output,
+    Sample,
+    overrides,
+)
 from prunekit.core.measurement import mean_loss
 from prunekit.core.problem import DENSE, Subset
 from prunekit.hf.tokens import batches_of
@@ -69,7 +77,7 @@ class Measurer:
 
     def prepared(self, batch: Batch) -> Batch:
         """Return the batch with the tensors that `prepare` keeps of the dense model."""
-        if not hasattr(self.objective, "prepare"):
+        if not overrides(self.objective, Objective.prepare):
             return batch
         before = _copied(batch)
         with self.judge.doing("preparing a batch"):
@@ -181,7 +189,7 @@ def _check_broken(bench: Measurer, batch: Batch) -> None:
 def _check_reduce(
     judge: Judge, objective: Objective, sums: Sequence[float], weights: Sequence[float]
 ) -> None:
-    reduce = getattr(objective, "reduce", mean_loss)
+    reduce = objective.reduce if overrides(objective, Objective.reduce) else mean_loss
     with judge.doing("reducing sums and weights to a loss"):
         loss = reduce(tuple(sums), tuple(weights))
         backwards = reduce(tuple(sums[::-1]), tuple(weights[::-1]))
@@ -200,7 +208,7 @@ def _check_gradients(bench: Measurer, batch: Batch) -> None:
     """Differentiate with all gates at one half: some losses are flat at the dense model."""
     import torch
 
-    if not getattr(bench.objective, "differentiable", True):
+    if not bench.objective.differentiable:
         return
     with torch.no_grad():
         batch = bench.prepared(batch)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.contracts import is_mix
 from prunekit.core.errors import one_line
 from prunekit.core.interfaces import IGNORE, Objective, Sample, Spec
 from prunekit.core.options import build, values_of
@@ -43,7 +44,7 @@ def check_objective(objective: Objective, model: str | Path | None = None) -> No
     judge.check_copies()
     _check_demo_options(judge, objective)
     with silent(judge):
-        if hasattr(objective, "parts_by_name"):
+        if is_mix(objective):
             _check_parts(judge, objective)
             check_import(judge)
         else:
@@ -147,12 +148,9 @@ def _whole(tensor: Tensor) -> bool:
 
 
 def _check_readings(judge: Judge, objective: Any) -> None:
-    if not hasattr(objective, "readings"):
-        return
-    readings = objective.readings
     for loss in (0.5, -3.0, 1e6, math.inf):
         with judge.doing(f"making readings of a loss of {loss}, which must not fail"):
-            given = readings(loss)
+            given = objective.readings(loss)
         judge.require(
             isinstance(given, Mapping) and all(isinstance(x, float) for x in given.values()),
             f"gives {given!r} as readings of a loss of {loss}; expected names and floats",
@@ -160,7 +158,7 @@ def _check_readings(judge: Judge, objective: Any) -> None:
 
 
 def _check_demo_options(judge: Judge, objective: Objective) -> None:
-    given = getattr(objective, "demo_options", {})
+    given = objective.demo_options
     try:
         build(type(objective), {**values_of(objective), **given}, "demo_options")
     except Exception as error:

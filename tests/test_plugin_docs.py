@@ -20,6 +20,7 @@ PROTOCOLS = {
     "objectives.md": [interfaces.Objective, interfaces.Output],
     "models.md": [interfaces.ModelAdapter],
     "backends.md": [interfaces.Backend, interfaces.Meter],
+    "commands.md": [interfaces.Command],
 }
 
 
@@ -49,7 +50,7 @@ def test_every_method_is_on_the_page_of_its_kind_with_its_signature(page, writte
 
 def test_every_hook_is_documented_by_its_signature():
     hooks = [f for name, f in vars(hookspecs).items() if name.startswith("prunekit_")]
-    assert len(hooks) == 4
+    assert len(hooks) == 5
     for hook in hooks:
         assert f"`{signature(hook)}`" in PAGES["README.md"]
 

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from prunekit.cli.screen import Quiet, Show, Verbose, Workdir, counter, listen
-from prunekit.cli.variant import Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
+from prunekit.core import Command, hookimpl
 from prunekit.plugins.commands.evaluate.comparison import MEAN
 from prunekit.plugins.commands.evaluate.evaluate import evaluate as measure
 from prunekit.plugins.commands.evaluate.gate import GateMissed
 from prunekit.plugins.commands.evaluate.printing import show_evaluation
-
-SETTINGS = (
-    "model",
-    "adapter",
-    "revision",
-    "trust_remote_code",
-    "device",
-    "dtype",
-    "tokens_per_forward",
-)
 
 
 class Watch:
@@ -43,76 +35,90 @@ class Watch:
         self._show(self._what, done, total, unit)
 
 
-def evaluate(
-    given: dict[str, Any],
-    run: Run = None,
-    remove: Remove = None,
-    ppl: Annotated[
-        str, typer.Option(help="Perplexities: wikitext2, c4, lambada, demo, or files.")
-    ] = "",
-    tasks: Annotated[
-        str, typer.Option(help="Tasks of lm-eval; commonsense is the study's six; or demo.")
-    ] = "",
-    limit: Annotated[int | None, typer.Option(help="Items of each task.")] = None,
-    include_path: Annotated[
-        Path | None, typer.Option(help="Folder with more tasks for lm-eval.")
-    ] = None,
-    num_fewshot: Annotated[int | None, typer.Option(help="Solved examples in prompts.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Items of a task at once.")] = 8,
-    ppl_length: Annotated[int | None, typer.Option(help="Tokens a window.")] = None,
-    ppl_stride: Annotated[int | None, typer.Option(help="Tokens from window to window.")] = None,
-    ppl_samples: Annotated[int | None, typer.Option(help="Windows of each text.")] = None,
-    ppl_bos: Annotated[
-        str, typer.Option(help="What begins a window: auto, every, none or tokenizer.")
-    ] = "auto",
-    max_ppl_ratio: Annotated[
-        float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
-    ] = None,
-    min_accuracy: Annotated[
-        list[str] | None,
-        typer.Option(help="Exit with 3 below this mean accuracy, as 0.6, or a task's: piqa=0.7."),
-    ] = None,
-    workdir: Workdir = Path("prunekit-runs"),
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+class Evaluate(Command):
     """Evaluate a pruned model beside the dense one: perplexities, tasks, and a quality gate."""
-    listen(verbose)
-    say_if_demo(run is not None or "model" in given, quiet)
-    missed = None
-    with counter(quiet) as show:
-        try:
-            result = measure(
-                **given,
-                run=run,
-                remove=parse_blocks(remove),
-                ppl=ppl,
-                tasks=tasks,
-                limit=limit,
-                include_path=include_path,
-                num_fewshot=num_fewshot,
-                batch_size=batch_size,
-                ppl_length=ppl_length,
-                ppl_stride=ppl_stride,
-                ppl_samples=ppl_samples,
-                ppl_bos=ppl_bos,
-                max_ppl_ratio=max_ppl_ratio,
-                min_accuracy=parse_bounds(min_accuracy or []),
-                workdir=workdir,
-                watcher=Watch(show),
-            )
-        except GateMissed as error:
-            missed, result = error, error.result
-    if json:
-        sys.stdout.write(result.to_json())
-    else:
-        show_evaluation(result, quiet)
-    if missed:
-        raise missed
+
+    name: ClassVar[str] = "evaluate"
+    settings: ClassVar[Sequence[str]] = (*MODEL_SETTINGS, "tokens_per_forward")
+
+    def run(
+        self,
+        given: dict[str, Any],
+        run: Run = None,
+        remove: Remove = None,
+        ppl: Annotated[
+            str, typer.Option(help="Perplexities: wikitext2, c4, lambada, demo, or files.")
+        ] = "",
+        tasks: Annotated[
+            str, typer.Option(help="Tasks of lm-eval; commonsense is the study's six; or demo.")
+        ] = "",
+        limit: Annotated[int | None, typer.Option(help="Maximum items per task.")] = None,
+        include_path: Annotated[
+            Path | None, typer.Option(help="Folder with more tasks for lm-eval.")
+        ] = None,
+        num_fewshot: Annotated[
+            int | None, typer.Option(help="Number of few-shot examples.")
+        ] = None,
+        batch_size: Annotated[int, typer.Option(help="Items of a task per batch.")] = 8,
+        ppl_length: Annotated[int | None, typer.Option(help="Tokens per window.")] = None,
+        ppl_stride: Annotated[int | None, typer.Option(help="Stride between windows.")] = None,
+        ppl_samples: Annotated[int | None, typer.Option(help="Windows per text.")] = None,
+        ppl_bos: Annotated[
+            str, typer.Option(help="What begins a window: auto, every, none or tokenizer.")
+        ] = "auto",
+        max_ppl_ratio: Annotated[
+            float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
+        ] = None,
+        min_accuracy: Annotated[
+            list[str] | None,
+            typer.Option(help="Exit with 3 below this mean accuracy, 0.6, or a task's: piqa=0.7."),
+        ] = None,
+        workdir: Workdir = Path("prunekit-runs"),
+        json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
+    ) -> None:
+        """Run it."""
+        listen(verbose)
+        say_if_demo(run is not None or "model" in given, quiet)
+        missed = None
+        with counter(quiet) as show:
+            try:
+                result = measure(
+                    **given,
+                    run=run,
+                    remove=parse_blocks(remove),
+                    ppl=ppl,
+                    tasks=tasks,
+                    limit=limit,
+                    include_path=include_path,
+                    num_fewshot=num_fewshot,
+                    batch_size=batch_size,
+                    ppl_length=ppl_length,
+                    ppl_stride=ppl_stride,
+                    ppl_samples=ppl_samples,
+                    ppl_bos=ppl_bos,
+                    max_ppl_ratio=max_ppl_ratio,
+                    min_accuracy=parse_bounds(min_accuracy or []),
+                    workdir=workdir,
+                    watcher=Watch(show),
+                )
+            except GateMissed as error:
+                missed, result = error, error.result
+        if json:
+            sys.stdout.write(result.to_json())
+        else:
+            show_evaluation(result, quiet)
+        if missed:
+            raise missed
 
 
 def parse_bounds(texts: list[str]) -> dict[str, str]:
     """`0.6` and `piqa=0.7` by the name of the task; a number alone is the mean's."""
     pairs = (text.rpartition("=") for text in texts)
     return {name or MEAN: bound for name, _, bound in pairs}
+
+
+@hookimpl
+def prunekit_commands() -> list[type]:
+    return [Evaluate]

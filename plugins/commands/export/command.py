@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from prunekit.cli.screen import Verbose, Workdir, listen, out
 from prunekit.cli.variant import Remove, Run, parse_blocks, say_if_demo
+from prunekit.core import Command, hookimpl
 from prunekit.plugins.commands.export.export import FORMATS
 from prunekit.plugins.commands.export.export import export as write
 
-SETTINGS = ("model", "adapter", "revision", "trust_remote_code", "device", "dtype")
 
-
-def export(
-    given: dict[str, Any],
-    to: Annotated[Path, typer.Option(help="What to write; nothing may be there.")],
-    run: Run = None,
-    remove: Remove = None,
-    format: Annotated[
-        str,
-        typer.Option(
-            help="hf writes a checkpoint; mergekit and llama.cpp a file for that tool.",
-            metavar="|".join(FORMATS),
-        ),
-    ] = "hf",
-    workdir: Workdir = Path("prunekit-runs"),
-    verbose: Verbose = False,
-) -> None:
+class Export(Command):
     """Write a model without some of its blocks, and prove that it loads and is right."""
-    listen(verbose)
-    say_if_demo(run is not None or "model" in given)
-    write(**given, to=to, run=run, remove=parse_blocks(remove), format=format, workdir=workdir)
-    out.print(f"saved {to}", soft_wrap=True)
+
+    name: ClassVar[str] = "export"
+    settings: ClassVar[Sequence[str]] = (
+        "model",
+        "adapter",
+        "revision",
+        "trust_remote_code",
+        "device",
+        "dtype",
+    )
+
+    def run(
+        self,
+        given: dict[str, Any],
+        to: Annotated[Path, typer.Option(help="What to write; nothing may be there.")],
+        run: Run = None,
+        remove: Remove = None,
+        format: Annotated[
+            str,
+            typer.Option(
+                help="hf writes a checkpoint; mergekit and llama.cpp a file for that tool.",
+                metavar="|".join(FORMATS),
+            ),
+        ] = "hf",
+        workdir: Workdir = Path("prunekit-runs"),
+        verbose: Verbose = False,
+    ) -> None:
+        """Run it."""
+        listen(verbose)
+        say_if_demo(run is not None or "model" in given)
+        write(**given, to=to, run=run, remove=parse_blocks(remove), format=format, workdir=workdir)
+        out.print(f"saved {to}", soft_wrap=True)
+
+
+@hookimpl
+def prunekit_commands() -> list[type]:
+    return [Export]

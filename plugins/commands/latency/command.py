@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 from rich import box
@@ -12,31 +13,48 @@ from rich.table import Table
 
 from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen, out
 from prunekit.cli.variant import Remove, Run, parse_blocks, say_if_demo
+from prunekit.core import Command, hookimpl
 from prunekit.core.problem import words
 from prunekit.plugins.commands.latency.latency import LatencyResult
 from prunekit.plugins.commands.latency.latency import latency as measure
-from prunekit.plugins.commands.latency.turns import Spread
+from prunekit.plugins.commands.latency.turns import Spread, Workload
 
 
-def latency(
-    given: dict[str, Any],
-    run: Run = None,
-    remove: Remove = None,
-    workdir: Workdir = Path("prunekit-runs"),
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+class Latency(Command):
     """Time a model without some of its blocks against all of it, in turns."""
-    listen(verbose)
-    say_if_demo(run is not None or "model" in given, quiet)
-    blocks = parse_blocks(remove)
-    with counter(quiet) as watch:
-        result = measure(**given, run=run, remove=blocks, workdir=workdir, watch=watch)
-    if json:
-        sys.stdout.write(result.to_json())
-    else:
-        show_latency(result)
+
+    name: ClassVar[str] = "latency"
+    settings: ClassVar[Sequence[str]] = (
+        "model",
+        "adapter",
+        "revision",
+        "trust_remote_code",
+        "device",
+        "dtype",
+    )
+    options: ClassVar[type] = Workload
+    panel: ClassVar[str] = "Model and workload"
+
+    def run(
+        self,
+        given: dict[str, Any],
+        run: Run = None,
+        remove: Remove = None,
+        workdir: Workdir = Path("prunekit-runs"),
+        json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
+    ) -> None:
+        """Run it."""
+        listen(verbose)
+        say_if_demo(run is not None or "model" in given, quiet)
+        blocks = parse_blocks(remove)
+        with counter(quiet) as watch:
+            result = measure(**given, run=run, remove=blocks, workdir=workdir, watch=watch)
+        if json:
+            sys.stdout.write(result.to_json())
+        else:
+            show_latency(result)
 
 
 def show_latency(result: LatencyResult) -> None:
@@ -85,3 +103,8 @@ def _range(spread: Spread) -> str:
 
 def _speed(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+@hookimpl
+def prunekit_commands() -> list[type]:
+    return [Latency]

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated, ClassVar
 
+import typer
 from rich import box
 from rich.table import Column, Table
 
 from prunekit.cli.screen import err, out, styled
+from prunekit.core import Command, hookimpl
 from prunekit.core.registry import Registry
 from prunekit.plugins.commands.list_plugins.listing import Listing, OptionCard, PluginCard
 from prunekit.plugins.commands.list_plugins.listing import list_plugins as listed
 
 
-def list_plugins(registry: Registry, name: str | None, json: bool, verbose: bool) -> None:
-    """Print every plugin, or all about those called `name`."""
-    found = listed(name, registry)
-    if json:
-        sys.stdout.write(found.to_json())
-        return
-    if name is None:
-        out.print(_table(found))
-    for card in found.plugins if name else ():
-        _show(card)
-    for label, reason in found.failures.items() if name is None else ():
-        err.print(f"not loaded: {label}: {reason}", style="yellow", soft_wrap=True)
-    for label, reason in found.twins.items() if name is None else ():
-        err.print(f"same name: {label}: {reason}", style="yellow", soft_wrap=True)
-    if verbose:
-        _show_start(found)
+class ListPlugins(Command):
+    """Show every plugin that is installed, or all about one."""
+
+    name: ClassVar[str] = "list-plugins"
+
+    def run(
+        self,
+        registry: Registry,
+        name: Annotated[str | None, typer.Argument(help="Show all about this plugin.")] = None,
+        json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+        verbose: Annotated[
+            bool, typer.Option("--verbose", "-v", help="Also name plugins that slow the start.")
+        ] = False,
+    ) -> None:
+        """Run it."""
+        found = listed(name, registry)
+        if json:
+            sys.stdout.write(found.to_json())
+            return
+        if name is None:
+            out.print(_table(found))
+        for card in found.plugins if name else ():
+            _show(card)
+        for label, reason in found.failures.items() if name is None else ():
+            err.print(f"not loaded: {label}: {reason}", style="yellow", soft_wrap=True)
+        for label, reason in found.twins.items() if name is None else ():
+            err.print(f"same name: {label}: {reason}", style="yellow", soft_wrap=True)
+        if verbose:
+            _show_start(found)
 
 
 def _table(found: Listing) -> Table:
@@ -87,3 +103,8 @@ def _values(option: OptionCard) -> str:
     """What may be given: `int, 2.., by default 16`."""
     default = "" if option.default is None else f"by default {option.default}"
     return ", ".join(word for word in (option.type, option.range, default) if word)
+
+
+@hookimpl
+def prunekit_commands() -> list[type]:
+    return [ListPlugins]

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from prunekit.cli.screen import out
+from prunekit.core import Command, hookimpl
 from prunekit.engine.escaping import shell_word
 from prunekit.plugins.commands.new_plugin.new_plugin import new_plugin as write
 
 
-def new_plugin(
-    name: Annotated[str, typer.Argument(help="What users will type, as random-swaps.")],
-    kind: Annotated[str, typer.Option(help="searcher, objective, model or backend.")],
-    to: Annotated[
-        Path | None, typer.Option(help="Folder to write; by default prunekit-NAME.")
-    ] = None,
-) -> None:
+class NewPlugin(Command):
     """Begin a plugin: a small distribution that installs, runs and passes its own tests."""
-    folder = write(name, kind, to)
-    place = shell_word(str(folder))
-    out.print(f"wrote {folder}", soft_wrap=True)
-    out.print(f'next: cd {place} && pip install -e ".[test]" && pytest', soft_wrap=True)
+
+    name: ClassVar[str] = "new-plugin"
+
+    def run(
+        self,
+        name: Annotated[str, typer.Argument(help="What users will type, as random-swaps.")],
+        kind: Annotated[str, typer.Option(help="searcher, objective, model or backend.")],
+        to: Annotated[
+            Path | None, typer.Option(help="Folder to write; by default prunekit-NAME.")
+        ] = None,
+    ) -> None:
+        """Run it."""
+        folder = write(name, kind, to)
+        place = shell_word(str(folder))
+        out.print(f"wrote {folder}", soft_wrap=True)
+        out.print(f'next: cd {place} && pip install -e ".[test]" && pytest', soft_wrap=True)
+
+
+@hookimpl
+def prunekit_commands() -> list[type]:
+    return [NewPlugin]

@@ -3,59 +3,76 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, bar, err, listen
 from prunekit.cli.variant import say_if_demo
+from prunekit.core import Command, hookimpl
+from prunekit.core.options import options_of
 from prunekit.core.registry import Registry
-from prunekit.engine.config import read_config
+from prunekit.engine.config import Settings, read_config
 from prunekit.engine.estimate import estimate
 from prunekit.plugins.commands.search.printing import show_estimate, show_next, show_result
 from prunekit.plugins.commands.search.search import prepare, run_search, save_result
 
 
-def search(
-    given: dict[str, Any],
-    registry: Registry,
-    config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
-    workdir: Workdir = Path("prunekit-runs"),
-    save: Annotated[Path | None, typer.Option(help="Write the pruned model here.")] = None,
-    dry_run: DryRun = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+class Search(Command):
     """Find which blocks of a model can go.
 
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
-    listen(verbose, quiet)
-    told = read_config(config, given, registry)
-    say_if_demo(told.settings.model is not None, quiet)
-    plan = prepare(told, registry, save)
-    if dry_run:
-        costs = estimate(plan)
+
+    name: ClassVar[str] = "search"
+    settings: ClassVar[Sequence[str]] = tuple(option.name for option in options_of(Settings))
+    plugin_options: ClassVar[bool] = True
+    panel: ClassVar[str] = "Search"
+
+    def run(
+        self,
+        given: dict[str, Any],
+        registry: Registry,
+        config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
+        workdir: Workdir = Path("prunekit-runs"),
+        save: Annotated[Path | None, typer.Option(help="Write the pruned model here.")] = None,
+        dry_run: DryRun = False,
+        json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
+    ) -> None:
+        """Run it."""
+        listen(verbose, quiet)
+        told = read_config(config, given, registry)
+        say_if_demo(told.settings.model is not None, quiet)
+        plan = prepare(told, registry, save)
+        if dry_run:
+            costs = estimate(plan)
+            if json:
+                sys.stdout.write(costs.to_json())
+            else:
+                show_estimate(plan, costs)
+            return
+        with bar(quiet) as progress:
+            result = run_search(plan, workdir, progress)
         if json:
-            sys.stdout.write(costs.to_json())
+            sys.stdout.write(result.to_json())
         else:
-            show_estimate(plan, costs)
-        return
-    with bar(quiet) as progress:
-        result = run_search(plan, workdir, progress)
-    if json:
-        sys.stdout.write(result.to_json())
-    else:
-        show_result(result)
-    saved = False
-    try:
-        if save:
-            save_result(plan, result, save)
-            saved = True
-    finally:  # also where it cannot be saved: what was found is not lost
-        if saved and not quiet:
-            err.print(f"saved {save}", soft_wrap=True)
-        if not (json or quiet):
-            show_next(result.run, saved)
+            show_result(result)
+        saved = False
+        try:
+            if save:
+                save_result(plan, result, save)
+                saved = True
+        finally:  # also where it cannot be saved: what was found is not lost
+            if saved and not quiet:
+                err.print(f"saved {save}", soft_wrap=True)
+            if not (json or quiet):
+                show_next(result.run, saved)
+
+
+@hookimpl
+def prunekit_commands() -> list[type]:
+    return [Search]

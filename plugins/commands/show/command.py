@@ -6,13 +6,14 @@ import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 from rich import box
 from rich.table import Column, Table
 
 from prunekit.cli.screen import Workdir, out
+from prunekit.core import Command, hookimpl
 from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.provenance import pinned
@@ -32,19 +33,25 @@ from prunekit.plugins.commands.show.show import (
 from prunekit.plugins.commands.show.show import show as read
 
 
-def show(
-    path: Annotated[
-        str | None, typer.Argument(help="A run, a checkpoint or a journal; else all runs.")
-    ] = None,
-    workdir: Workdir = Path("prunekit-runs"),
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-) -> None:
+class Show(Command):
     """Say in words what a folder holds: a run, a checkpoint or a journal."""
-    shown = read(workdir if path is None else path, workdir=workdir)
-    if json:
-        sys.stdout.write(to_json(shown))
-    else:
-        print_shown(shown)
+
+    name: ClassVar[str] = "show"
+
+    def run(
+        self,
+        path: Annotated[
+            str | None, typer.Argument(help="A run, a checkpoint or a journal; else all runs.")
+        ] = None,
+        workdir: Workdir = Path("prunekit-runs"),
+        json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    ) -> None:
+        """Run it."""
+        shown = read(workdir if path is None else path, workdir=workdir)
+        if json:
+            sys.stdout.write(to_json(shown))
+        else:
+            print_shown(shown)
 
 
 def print_shown(shown: Shown) -> None:
@@ -179,3 +186,8 @@ def _counted(number: int, one: str, more: str) -> str:
 
 def _next(what: str, command: str) -> None:
     out.print(f"{what:13}prunekit {command}", soft_wrap=True)
+
+
+@hookimpl
+def prunekit_commands() -> list[type]:
+    return [Show]

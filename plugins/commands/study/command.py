@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, listen, study_bar
+from prunekit.core import Command, hookimpl
 from prunekit.core.registry import load
 from prunekit.plugins.commands.study.config import read_study
 from prunekit.plugins.commands.study.estimate import estimate_study
@@ -21,43 +23,55 @@ Jobs = typer.Option(
     min=1,
     help="Processes at once; by default as many as cores and memory allow, 1 on a GPU.",
 )
-SETTINGS = ("device", "tokens_per_forward", "trust_remote_code")
 
 
-def study(
-    given: dict[str, Any],
-    file: Annotated[Path, typer.Argument(help="YAML file: models, objectives, searchers, ...")],
-    only: Annotated[
-        str | None, typer.Option(help="Cells to run, as objective=ppl,searcher=cbo*.")
-    ] = None,
-    jobs: Annotated[int | None, Jobs] = None,
-    workdir: Workdir = Path("prunekit-runs"),
-    dry_run: DryRun = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+class Study(Command):
     """Run many searches: models by objectives by searchers by budgets, and evaluate their choices.
 
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
-    listen(verbose)
-    planned = plan(read_study(file, load(), given), workdir, only)
-    if dry_run:
-        estimate = estimate_study(planned, jobs)
+
+    name: ClassVar[str] = "study"
+    settings: ClassVar[Sequence[str]] = ("device", "tokens_per_forward", "trust_remote_code")
+    panel: ClassVar[str] = "Search"
+
+    def run(
+        self,
+        given: dict[str, Any],
+        file: Annotated[Path, typer.Argument(help="YAML file: models, objectives, searchers, ...")],
+        only: Annotated[
+            str | None, typer.Option(help="Cells to run, as objective=ppl,searcher=cbo*.")
+        ] = None,
+        jobs: Annotated[int | None, Jobs] = None,
+        workdir: Workdir = Path("prunekit-runs"),
+        dry_run: DryRun = False,
+        json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
+    ) -> None:
+        """Run it."""
+        listen(verbose)
+        planned = plan(read_study(file, load(), given), workdir, only)
+        if dry_run:
+            estimate = estimate_study(planned, jobs)
+            if json:
+                sys.stdout.write(estimate.to_json())
+            else:
+                show_study_estimate(planned, estimate)
+            raise typer.Exit(1 if estimate.failures else 0)
+        jobs = jobs_of(planned, jobs)
+        if not quiet:
+            show_jobs(jobs)
+        with study_bar(quiet) as watch:
+            outcome = run_study(planned, jobs, watch)
         if json:
-            sys.stdout.write(estimate.to_json())
+            sys.stdout.write(outcome.to_json())
         else:
-            show_study_estimate(planned, estimate)
-        raise typer.Exit(1 if estimate.failures else 0)
-    jobs = jobs_of(planned, jobs)
-    if not quiet:
-        show_jobs(jobs)
-    with study_bar(quiet) as watch:
-        outcome = run_study(planned, jobs, watch)
-    if json:
-        sys.stdout.write(outcome.to_json())
-    else:
-        show_outcome(outcome, quiet)
-    if outcome.failures or outcome.effort.unevaluated:
-        raise typer.Exit(1)
+            show_outcome(outcome, quiet)
+        if outcome.failures or outcome.effort.unevaluated:
+            raise typer.Exit(1)
+
+
+@hookimpl
+def prunekit_commands() -> list[type]:
+    return [Study]
