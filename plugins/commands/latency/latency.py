@@ -120,8 +120,8 @@ def _check_context(variant: Variant, workload: Workload) -> None:
     needed = workload.prompt_length + workload.new_tokens + 1
     if context is not None and needed > context:
         raise ConfigError(
-            f"requested: {workload.prompt_length:,} tokens of prompt and {workload.new_tokens:,} new "
-            f"ones, besides one that comes with the prompt; the model's context holds {context:,}; "
+            f"requested: {workload.prompt_length:,} tokens of prompt, {workload.new_tokens:,} new "
+            f"ones and the one that prefill generates; the model's context holds {context:,}; "
             "choose a smaller --prompt-length or --new-tokens"
         )
 
