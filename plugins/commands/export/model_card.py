@@ -15,7 +15,7 @@ from prunekit.core.registry import Registry
 from prunekit.engine.config import SearchConfig, Settings, chosen_plugins
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.provenance import FILE as RECORD
-from prunekit.engine.provenance import pinned
+from prunekit.engine.provenance import name_of, pinned
 from prunekit.plugins.commands.evaluate.comparison import Row
 from prunekit.plugins.commands.evaluate.record import rows_of
 
@@ -90,7 +90,7 @@ def model_card(
     """
     card, revision = _card_of(source), pinned(record)
     _set_metadata(card, record["model"] if revision else None)
-    model = Path(record["model"]).name if Path(record["model"]).is_absolute() else record["model"]
+    model = name_of(record["model"])
     if config and record["search"]:
         search, losses = record["search"], _losses(record["search"])
         command = f"{_search_command(config, registry, model)}{revision} --save pruned"
@@ -192,7 +192,7 @@ def _losses(search: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _evaluations(record: Mapping[str, Any]) -> list[list[str]]:
-    """Tabulate all evaluations of the run, with files named without their folders."""
+    """Tabulate all evaluations of the run."""
     rows = [["", "dense", "pruned", "difference"]]
     for row in rows_of(record):
         digits = 4 if row.higher_is_better else 2
@@ -204,10 +204,8 @@ def _evaluations(record: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _label(row: Row) -> str:
-    protocol, equals, file = row.name.partition("=")
-    name = f"{protocol}={Path(file).name}" if equals else Path(protocol).name
     unit = "tokens" if "tokens" in row.record else "items"
-    return f"{name} {row.metric}, {row.record[unit]:,} {unit}"
+    return f"{name_of(row.name)} {row.metric}, {row.record[unit]:,} {unit}"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -12,7 +12,7 @@ from string import Template
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
 from prunekit.core.plugin_checks import RESERVED
-from prunekit.core.registry import KINDS, load
+from prunekit.core.registry import load
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.files import rename_into_place, writing
 from prunekit.plugins.commands.export.export import check_target
@@ -35,8 +35,8 @@ def new_plugin(name: str, kind: str, to: str | Path | None = None) -> Path:
     distribution in the current one. Raises ConfigError if the name or the kind is invalid, or if
     `to` exists: nothing is overwritten.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"--kind {kind!r}: no such kind of plugin.{suggest(kind, KINDS)}")
+    if kind not in WORDS:
+        raise ConfigError(f"--kind {kind!r}: no such kind of plugin.{suggest(kind, WORDS)}")
     name = name.removeprefix(PREFIX)
     _check_name(name)
     folder = Path(to or f"{PREFIX}{name}")

@@ -108,10 +108,9 @@ def show(path: str | Path, *, workdir: str | Path = "prunekit-runs") -> Shown:
         if (shown := read(folder)) is not None:
             return shown
     name = DEMO + DEFAULT_DEMO if str(path) == "demo" else str(path)
-    if name.startswith(DEMO) and not folder.exists():
-        return _checkpoint(find(Spec(name), load()))
-    if (folder / "config.json").is_file():
-        return _checkpoint(find(Spec(str(folder)), load()))
+    demo = name.startswith(DEMO) and not folder.exists()
+    if demo or (folder / "config.json").is_file():
+        return _checkpoint(find(Spec(name if demo else str(folder)), load()))
     if (folder / "cells.json").is_file():
         command = f"prunekit report {shell_word(str(path))}"
         raise ConfigError(f"{path}: the folder of a study; `{command}` reads it")
