@@ -38,7 +38,8 @@ This is {{ model | code }} without {{ record.removed | length }} of its \
 - Removed: blocks {{ record.removed | blocks }}, counted from 0.
 - Kept: blocks {{ record.kept | blocks }}.
 - Original weights: {{ record.weights | code }}.
-{% if search %}
+{% if losses %}
+{% set search = record.search %}
 - Chosen by the searcher {{ search.searcher | code }} with the objective \
 {{ search.objective | code }}, seed {{ search.seed }}, from \
 {{ "{:,}".format(search.work.asked) }} subsets that it requested.
@@ -91,11 +92,10 @@ def model_card(
     card, revision = _card_of(source), pinned(record)
     _set_metadata(card, record["model"] if revision else None)
     model = name_of(record["model"])
-    if config and record["search"]:
-        search, losses = record["search"], _losses(record["search"])
-        command = f"{_search_command(config, registry, model)}{revision} --save pruned"
+    searched = config if record["search"] else None
+    if searched:
+        command = f"{_search_command(searched, registry, model)}{revision} --save pruned"
     else:
-        search = losses = None
         line = ["prunekit", "export", "--model", model, "--remove", words(record["removed"])]
         command = f"{shell_line(line)}{revision} --to pruned"
     total, gone = record["parameters"], record["parameters_removed"]
@@ -103,8 +103,7 @@ def model_card(
         record=record,
         model=model,
         parameters=f"{total - gone:,} of {total:,} parameters, {gone / total:.1%} fewer",
-        search=search,
-        losses=losses,
+        losses=_losses(record["search"]) if searched else None,
         evaluations=record.get("evaluation") and _evaluations(record["evaluation"]),
         command=command,
         versions=", ".join(f"{name} {number}" for name, number in record["versions"].items()),
