@@ -16,9 +16,8 @@ from prunekit.hf.blocks import block_path
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.rebuild import new_name
 from prunekit.hf.roundtrip import dense_and_pruned
-from prunekit.plugins.commands.latency import timing, turns
-from prunekit.plugins.commands.latency.timing import Generation
-from prunekit.plugins.commands.latency.turns import Spread
+from prunekit.plugins.commands.latency import benchmark
+from prunekit.plugins.commands.latency.benchmark import Generation, Spread
 
 SHORT = {"prompt_length": 12, "new_tokens": 4, "repeats": 3}
 
@@ -82,7 +81,7 @@ def faked(monkeypatch, seconds):
         took = seconds(blocks, len(taken))
         return Generation(took, 2 * took, 1000 * blocks, None)
 
-    monkeypatch.setattr(turns, "time_generation", generation)
+    monkeypatch.setattr(benchmark, "time_generation", generation)
     return taken
 
 
@@ -143,15 +142,15 @@ def test_every_tensor_of_a_cache_is_counted_once():
     layer = types.SimpleNamespace(keys=keys, again=[keys], states={"a": state}, name="x")
     cache = types.SimpleNamespace(layers=[layer, layer])
     cache.itself = cache
-    assert timing.bytes_of(timing.tensors_in(cache)) == 2 * 3 * 4 + 5 * 2
+    assert sum(tensor.nbytes for tensor in benchmark.tensors_in(cache)) == 2 * 3 * 4 + 5 * 2
 
 
 def test_on_cuda_peak_memory_is_what_running_adds_to_the_weights(models, monkeypatch):
-    monkeypatch.setattr(timing, "_cuda_devices", lambda model: {"a", "b"})
+    monkeypatch.setattr(benchmark, "_cuda_devices", lambda model: {"a", "b"})
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 1000)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 1300)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: None)
-    generation = timing.time_generation(models[0], torch.tensor([[5, 6, 7]]), 2)
+    generation = benchmark.time_generation(models[0], torch.tensor([[5, 6, 7]]), 2)
     assert generation.added_bytes == 600
 
 
@@ -199,14 +198,14 @@ def test_no_row_ends_early(models, monkeypatch):
     dense, _ = models
     prompt, sizes = torch.tensor([[5, 6, 7]]), []
     dense.generation_config.eos_token_id = int(dense(prompt).logits[0, -1].argmax())
-    put = timing._Clock.put
+    put = benchmark._Clock.put
 
     def counted(self, tokens):
         sizes.append(tokens.numel())
         put(self, tokens)
 
-    monkeypatch.setattr(timing._Clock, "put", counted)
-    timing.time_generation(dense, prompt, 6)
+    monkeypatch.setattr(benchmark._Clock, "put", counted)
+    benchmark.time_generation(dense, prompt, 6)
     assert sizes == [3] + 7 * [1]
 
 
@@ -228,7 +227,7 @@ def test_what_was_stopped_is_not_kept(quick, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(turns, "time_generation", interrupted)
+    monkeypatch.setattr(benchmark, "time_generation", interrupted)
     with pytest.raises(Interrupted, match="kept only when it is over"):
         prunekit.latency(run=run, **SHORT)
     assert not Path(run, "latency.json").exists()
@@ -262,7 +261,7 @@ def test_too_little_memory_is_one_line(tiny_model, monkeypatch):
     def too_much(*args):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(turns, "time_generation", too_much)
+    monkeypatch.setattr(benchmark, "time_generation", too_much)
     with pytest.raises(ConfigError, match="out of memory with 2 x 12 tokens.*--batch-size"):
         prunekit.latency(str(tiny_model()), remove=[1], batch_size=2, **SHORT)
 
@@ -272,7 +271,7 @@ def test_no_special_token_is_in_the_prompt(tiny_model):
 
     config = AutoConfig.from_pretrained(tiny_model())
     config.eos_token_id = [3, 4]
-    prompt = turns._prompt(config, turns.Workload(prompt_length=20_000))
+    prompt = benchmark._prompt(config, benchmark.Workload(prompt_length=20_000))
     assert prompt.shape == (1, 20_000)
     assert set(range(config.vocab_size)) - set(prompt.flatten().tolist()) == {0, 3, 4}
 

@@ -1,4 +1,4 @@
-"""Write a checkpoint without the removed blocks, and prove that it is the model it claims to be."""
+"""Write a checkpoint without the removed blocks, and prove that it is that model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prunekit.core.errors import CheckpointError, ConfigError, Remark, UnfitModel
 from prunekit.core.interfaces import OWN_DTYPE, Spec
@@ -34,9 +34,6 @@ from prunekit.plugins.commands.export.model_card import FILE as CARD
 from prunekit.plugins.commands.export.model_card import model_card
 from prunekit.plugins.commands.export.recipes import RECIPES, write_recipe
 
-if TYPE_CHECKING:
-    import torch
-
 FORMATS = ("hf", *RECIPES)
 
 
@@ -54,12 +51,12 @@ def export(
 ) -> Path:
     """Write `model` without the blocks `remove`, or without those that a search `run` chose.
 
-    `run` is a run's folder, or its name under `workdir`. Weights keep the dtype in which they are
-    stored unless another is named. `given` may hold `adapter`, `revision`, `trust_remote_code` and
-    `device`. Returns what was written: the folder, or for another `format` than `hf` a file for
-    that tool to make the model by, `mergekit` or `llama.cpp`.
+    `run` is the folder of a run, or its name under `workdir`. Weights keep their stored dtype
+    unless `dtype` is given. `given` may hold `adapter`, `revision`, `trust_remote_code` and
+    `device`. Returns the path `to`: a checkpoint's folder, or, with the `format` `mergekit` or
+    `llama.cpp`, a file from which that tool makes the model.
 
-    Raises PrunekitError, and then nothing stands at `to`.
+    Raises PrunekitError, and then leaves nothing at `to`.
     """
     target = Path(to)
     check_target(target)
@@ -86,44 +83,45 @@ def export_checkpoint(
 ) -> None:
     """Write the checkpoint under a temporary name, check it, then rename it into place.
 
-    `result` is that of the search that chose the blocks, `config` what it was told, and
-    `evaluation` what was found of it: its weights must be those of the model now, and all three go
-    into `prunekit.json` and the model card.
+    `result`, `config` and `evaluation` are those of the search that chose the blocks. They go into
+    `prunekit.json` and the model card, and the model must still have the weights of the search.
     """
+    import torch
+
     check_target(to)
-    spec = replace(spec, dtype=dtype or OWN_DTYPE)
-    registry = load()
+    spec, registry = replace(spec, dtype=dtype or OWN_DTYPE), load()
     checkpoint = find(spec, registry)
     adapter = load_adapter(spec, registry)
     check_blocks(removed, adapter.facts.n_blocks)
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
     record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
-    if remark := broken_pattern(checkpoint.config(), removed):  # an error if the user wants that
-        warnings.warn(f"{to}: {remark}", Remark, stacklevel=2)
-    record["remark"] = remark
+    record["remark"] = broken_pattern(checkpoint.config(), removed)
+    if record["remark"]:  # a warning, which users can turn into an error
+        warnings.warn(f"{to}: {record['remark']}", Remark, stacklevel=2)
     card = model_card(record, config and portable(config), registry, checkpoint.folder())
     with adapter.bypassing(DENSE) as dense:
-        pass  # with nothing bypassed it is the model itself, and stays so
+        pass  # with no block bypassed this is the model itself, also outside of the context
     with _refusing(spec.model, removed):
         pruned = sharing(adapter, dense).without(removed)
         check_model(pruned, expected, dense)
         settings = config_json(checkpoint, removed, dtype)
     with rename_into_place(to) as folder:
         with writing(to):
-            write_weights(pruned, checkpoint, removed, folder, _torch_dtype(dtype))
+            torch_dtype = getattr(torch, dtype) if dtype else None
+            write_weights(pruned, checkpoint, removed, folder, torch_dtype)
             (folder / CONFIG).write_text(settings, encoding="utf-8")
             copy_side_files(checkpoint, folder)
             (folder / FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             (folder / CARD).write_text(card, encoding="utf-8")
-        del adapter, dense, pruned  # their memory is needed for the model that is read back
+        del adapter, dense, pruned  # to free memory for the model that is read back
         check_checkpoint(folder, expected, spec.trust_remote_code)
         check_dtype(folder, checkpoint, dtype)
 
 
 @contextlib.contextmanager
 def _refusing(model: str, removed: Subset) -> Iterator[None]:
-    """Say of a model that cannot be written why not, before a byte is."""
+    """Raise CheckpointError, with the reason, if the pruned model cannot be written."""
     import transformers
 
     try:
@@ -132,18 +130,12 @@ def _refusing(model: str, removed: Subset) -> Iterator[None]:
         raise CheckpointError(
             f"{model} without blocks {words(removed)} cannot be written as a checkpoint that "
             f"transformers {transformers.__version__} loads, so nothing was: {error}. Other blocks "
-            "may do; --protect keeps blocks out of a search"
+            "may work; --protect keeps blocks out of a search"
         ) from error
 
 
-def _torch_dtype(name: str | None) -> torch.dtype | None:
-    import torch
-
-    return None if name is None else getattr(torch, name)
-
-
 def check_target(to: Path) -> None:
-    """ConfigError where `to` exists, as nothing is overwritten; StorageError if it cannot be."""
+    """Raise ConfigError if `to` exists, StorageError if nothing can be written there."""
     if os.path.lexists(to):
         raise ConfigError(f"{to} exists already; choose another name, or remove it")
     check_writable(to)

@@ -1,22 +1,23 @@
-"""The model card of a written checkpoint: README.md, as the Hugging Face hub shows it."""
+"""Write the model card of a checkpoint: README.md, as the Hugging Face hub shows it."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.options import flag_name, no_flag_name, options_of
 from prunekit.core.problem import words
 from prunekit.core.registry import Registry
-from prunekit.engine.config import SearchConfig
-from prunekit.engine.escaping import markdown_code, markdown_text
+from prunekit.engine.config import SearchConfig, Settings, chosen_plugins
+from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.provenance import FILE as RECORD
-from prunekit.engine.provenance import pinned
+from prunekit.engine.provenance import name_of, pinned
 from prunekit.plugins.commands.evaluate.comparison import Row
 from prunekit.plugins.commands.evaluate.record import rows_of
-from prunekit.plugins.commands.export.commands import export_command, search_command
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
@@ -25,29 +26,117 @@ FILE = "README.md"
 TAGS = ("prunekit", "depth-pruning")
 BEGIN, END = "<!-- prunekit: begin -->", "<!-- prunekit: end -->"
 SECTION = re.compile(f"^{BEGIN}$.*?^{END}$\n*", re.DOTALL | re.MULTILINE)
-"""No text within a section makes a line of its own, so that none is taken for its end."""
+"""Values inside the section never fill a line of their own, so none is mistaken for its end."""
+
+TEMPLATE = """
+{{ begin | safe }}
+## Depth pruning
+
+This is {{ model | code }} without {{ record.removed | length }} of its \
+{{ record.blocks }} transformer blocks: {{ parameters }}.
+
+- Removed: blocks {{ record.removed | blocks }}, counted from 0.
+- Kept: blocks {{ record.kept | blocks }}.
+- Original weights: {{ record.weights | code }}.
+{% if losses %}
+{% set search = record.search %}
+- Chosen by the searcher {{ search.searcher | code }} with the objective \
+{{ search.objective | code }}, seed {{ search.seed }}, from \
+{{ "{:,}".format(search.work.asked) }} subsets that it requested.
+
+{{ losses | table }}
+
+Losses are on the calibration set; ± is the standard error of the difference over its samples.
+{% else %}
+- Chosen by hand.
+{% endif %}
+{% if record.remark %}
+
+**Not for every program:** {{ record.remark }}.
+{% endif %}
+{% if evaluations %}
+
+{{ evaluations | table }}
+
+Evaluated after the search; ± is the standard error of the difference. See {{ file | code }}
+for details.
+{% endif %}
+
+To repeat:
+
+```sh
+{{ command | safe }}
+```
+
+Versions: {{ versions }}.
+{% if body %}
+
+What follows was written for the model before its blocks were removed.
+{% endif %}
+{{ end | safe }}
+{% if body %}
+
+{{ body | safe }}
+{% endif %}
+"""
 
 
 def model_card(
     record: Mapping[str, Any], config: SearchConfig | None, registry: Registry, source: Path
 ) -> str:
-    """The card of a checkpoint with this `prunekit.json`, written from the folder `source`.
+    """Describe the checkpoint of this `prunekit.json`, made from the one in the folder `source`.
 
-    A card that lies there is kept, but for its evaluation results, which are those of another
-    model. The section on pruning goes in front, in place of an earlier one.
+    The source's own card is kept, except for its evaluation results, which are those of another
+    model. The section on pruning comes first and replaces an earlier one.
     """
-    card = _card_of(source)
-    _tell_the_hub(card, record["model"] if pinned(record) else None)
-    body = SECTION.sub("", card.text).strip()
-    section = _section(record, config, registry)
-    if body:
-        section += "\n\nWhat follows was written for the model before its blocks were removed."
-    card.text = "\n".join(["", BEGIN, section, END, *(["", body] if body else []), ""])
+    card, revision = _card_of(source), pinned(record)
+    _set_metadata(card, record["model"] if revision else None)
+    model = name_of(record["model"])
+    searched = config if record["search"] else None
+    if searched:
+        command = f"{_search_command(searched, registry, model)}{revision} --save pruned"
+    else:
+        line = ["prunekit", "export", "--model", model, "--remove", words(record["removed"])]
+        command = f"{shell_line(line)}{revision} --to pruned"
+    total, gone = record["parameters"], record["parameters_removed"]
+    card.text = _render(
+        record=record,
+        model=model,
+        parameters=f"{total - gone:,} of {total:,} parameters, {gone / total:.1%} fewer",
+        losses=_losses(record["search"]) if searched else None,
+        evaluations=record.get("evaluation") and _evaluations(record["evaluation"]),
+        command=command,
+        versions=", ".join(f"{name} {number}" for name, number in record["versions"].items()),
+        body=SECTION.sub("", card.text).strip(),
+    )
     return str(card)
 
 
+def _render(**values: Any) -> str:
+    """Fill the template; every value is escaped unless a filter did that."""
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    def escaped(value: object) -> str:
+        return value if isinstance(value, Markup) else markdown_text(str(value))
+
+    environment = Environment(trim_blocks=True, keep_trailing_newline=True, finalize=escaped)
+    environment.filters.update(
+        blocks=words,
+        code=lambda text: Markup(markdown_code(text)),
+        table=lambda rows: Markup(_table(rows)),
+    )
+    return environment.from_string(TEMPLATE).render(begin=BEGIN, end=END, file=RECORD, **values)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Format a table whose first row is the head."""
+    lines = [f"| {' | '.join(map(markdown_text, row))} |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
 def _card_of(source: Path) -> ModelCard:
-    """The source's card; one whose front matter cannot be read is taken as text."""
+    """Read the source's card; unreadable front matter is kept as text."""
     import yaml
     from huggingface_hub import ModelCard
 
@@ -59,8 +148,8 @@ def _card_of(source: Path) -> ModelCard:
         return ModelCard(f"---\n{{}}\n---\n{text}")
 
 
-def _tell_the_hub(card: ModelCard, model: str | None) -> None:
-    """Front matter; `base_model` must be a name on the hub, or the hub refuses the card."""
+def _set_metadata(card: ModelCard, model: str | None) -> None:
+    """Update the front matter; the hub refuses a `base_model` that is not a name on the hub."""
     data = card.data
     if model is not None:
         data["base_model"] = model
@@ -70,106 +159,59 @@ def _tell_the_hub(card: ModelCard, model: str | None) -> None:
     data["tags"] = list(dict.fromkeys([*(data.get("tags") or []), *TAGS]))
 
 
-def _section(record: Mapping[str, Any], config: SearchConfig | None, registry: Registry) -> str:
-    model = Path(record["model"]).name if Path(record["model"]).is_absolute() else record["model"]
-    total, gone = record["parameters"], record["parameters_removed"]
-    lines = [
-        "## Depth pruning",
-        "",
-        f"This is {markdown_code(model)} without {len(record['removed'])} of its "
-        f"{record['blocks']} transformer blocks: {total - gone:,} of {total:,} parameters, "
-        f"{gone / total:.1%} fewer.",
-        "",
-        f"- Removed: blocks {words(record['removed'])}, counted from 0.",
-        f"- Kept: blocks {words(record['kept'])}.",
-        f"- Weights they were removed from: {markdown_code(record['weights'])}.",
-    ]
-    revision = pinned(record)
-    if record["search"] is None or config is None:
-        lines += ["- Chosen by hand."]
-        command = f"{export_command(model, record['removed'])}{revision} --to pruned"
-    else:
-        lines += _search(record["search"])
-        instead = {"model": model, "revision": None}
-        command = f"{search_command(config, registry, **instead)}{revision} --save pruned"
-    if remark := record.get("remark"):
-        lines += ["", f"**Not for every program:** {markdown_text(remark)}."]
-    if record.get("evaluation"):
-        lines += _evaluation(record["evaluation"])
-    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
-    lines += ["", "To repeat:", "", "```sh", command, "```"]
-    lines += ["", f"Versions: {markdown_text(versions)}."]
-    return "\n".join(lines)
+def _search_command(config: SearchConfig, registry: Registry, model: str) -> str:
+    """Write the `prunekit search` of this configuration, defaults left out, for `model`."""
+    settings = dataclasses.replace(config.settings, model=model, revision=None)
+    line = ["prunekit", "search", *_flags((), dataclasses.asdict(settings), Settings)]
+    chosen = chosen_plugins(config.settings, config.options, registry)
+    for name, values in config.options.items():
+        line += _flags((name,), values, chosen[name].cls)
+    return shell_line(line)
 
 
-def _evaluation(record: Mapping[str, Any]) -> list[str]:
-    """All that was evaluated of the run, the names of files without their folders."""
-    rows = [
-        [_what(row), _score(row, "dense"), _score(row, "pruned"), _change(row)]
-        for row in rows_of(record)
-    ]
-    return [
-        "",
-        *_table(["", "dense", "pruned", "difference"], rows),
-        "",
-        f"Evaluated after the search; ± is the difference's standard error. `{RECORD}` says how.",
-    ]
+def _flags(prefix: tuple[str, ...], values: Mapping[str, Any], cls: type) -> Iterator[str]:
+    for option in options_of(cls):
+        value, name = values.get(option.name, option.default), (*prefix, option.name)
+        if value == option.default:
+            continue
+        if option.kind is bool:
+            yield flag_name(*name) if value else no_flag_name(*name)
+        else:
+            yield from (flag_name(*name), str(value))
 
 
-def _what(row: Row) -> str:
-    protocol, equals, file = row.name.partition("=")
-    name = f"{protocol}={Path(file).name}" if equals else Path(protocol).name
-    counted = "tokens" if "tokens" in row.record else "items"
-    return f"{name} {row.metric}, {row.record[counted]:,} {counted}"
+def _losses(search: Mapping[str, Any]) -> list[list[str]]:
+    names, change = list(search["dense"]["readings"]), search["difference"]
+    rows = [["", f"loss ({search['unit']})", *names]]
+    for which in ("dense", "pruned"):
+        loss, readings = search[which]["loss"], search[which]["readings"]
+        rows.append([which, _number(loss, 4), *(_number(readings.get(n), 2) for n in names)])
+    difference = _difference(change["value"], change["standard_error"], 4) or "not finite"
+    return [*rows, ["difference", difference, *[""] * len(names)]]
 
 
-def _score(row: Row, who: str) -> str:
-    digits = 4 if row.higher_is_better else 2
-    return _number(getattr(row, who), digits) if who in row.of else ""
+def _evaluations(record: Mapping[str, Any]) -> list[list[str]]:
+    """Tabulate all evaluations of the run."""
+    rows = [["", "dense", "pruned", "difference"]]
+    for row in rows_of(record):
+        digits = 4 if row.higher_is_better else 2
+        values = {"dense": row.dense, "pruned": row.pruned}
+        scores = [_number(x, digits) if who in row.of else "" for who, x in values.items()]
+        change = _difference(row.difference, row.standard_error, digits)
+        rows.append([_label(row), *scores, change])
+    return rows
 
 
-def _change(row: Row) -> str:
-    if row.difference is None:
-        return ""
-    digits = 4 if row.higher_is_better else 2
-    error = "" if row.standard_error is None else f" ± {row.standard_error:.{digits}f}"
-    return f"{row.difference:+.{digits}f}{error}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    texts = [list(map(markdown_text, row)) for row in (head, *rows)]
-    texts.insert(1, ["---"] * len(head))
-    return [f"| {' | '.join(row)} |" for row in texts]
-
-
-def _search(result: Mapping[str, Any]) -> list[str]:
-    dense, pruned, difference = result["dense"], result["pruned"], result["difference"]
-    names = list(dense["readings"])
-    rows = [
-        *(
-            [word, _number(x["loss"], 4), *(_number(x["readings"].get(n), 2) for n in names)]
-            for word, x in (("dense", dense), ("pruned", pruned))
-        ),
-        ["difference", _signed(difference), *[""] * len(names)],
-    ]
-    asked = f"{result['work']['asked']:,}"
-    return [
-        f"- Chosen by the searcher {markdown_code(result['searcher'])} with the objective "
-        f"{markdown_code(result['objective'])}, seed {markdown_text(str(result['seed']))}, "
-        f"from {asked} subsets that it asked for.",
-        "",
-        *_table(["", f"loss ({result['unit']})", *names], rows),
-        "",
-        "Losses on the calibration set; ± is the difference's standard error over its samples.",
-    ]
+def _label(row: Row) -> str:
+    unit = "tokens" if "tokens" in row.record else "items"
+    return f"{name_of(row.name)} {row.metric}, {row.record[unit]:,} {unit}"
 
 
 def _number(value: float | None, digits: int) -> str:
     return "not finite" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
-def _signed(difference: Mapping[str, Any]) -> str:
-    if difference["value"] is None:
-        return "not finite"
-    error = difference["standard_error"]
-    return f"{difference['value']:+.4f}" + ("" if error is None else f" ± {error:.4f}")
+def _difference(value: float | None, error: float | None, digits: int) -> str:
+    if value is None:
+        return ""
+    return f"{value:+.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")

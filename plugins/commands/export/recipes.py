@@ -1,4 +1,4 @@
-"""Instructions for other tools to make the same pruned model: no weight is read or written."""
+"""Write recipes from which other tools make the pruned model, without reading its weights."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def write_recipe(variant: Variant, form: str, to: Path, dtype: str | None) -> None:
-    """Write the instructions for the tool `form`, one of RECIPES.
+    """Write the recipe for the tool `form`, one of RECIPES.
 
-    ConfigError where the tool would make another model of them, or where a search chose the blocks
-    by other weights than the model has now.
+    Raises ConfigError if the tool would make a different model from it, or if the weights have
+    changed since a search chose the blocks.
     """
     checkpoint = find(variant.spec, load())
     config = checkpoint.config()
@@ -38,29 +38,28 @@ def write_recipe(variant: Variant, form: str, to: Path, dtype: str | None) -> No
 
 
 def kept_ranges(removed: Subset, n_blocks: int) -> list[list[int]]:
-    """The blocks that stay, as ranges without their ends.
+    """Return the blocks that stay, as half-open ranges.
 
     >>> kept_ranges(frozenset({2, 3, 6}), 8)
     [[0, 2], [4, 6], [7, 8]]
     """
-    runs = groupby(range(n_blocks), key=removed.__contains__)
-    kept = [list(blocks) for gone, blocks in runs if not gone]
-    return [[blocks[0], blocks[-1] + 1] for blocks in kept]
+    runs = [(gone, list(run)) for gone, run in groupby(range(n_blocks), removed.__contains__)]
+    return [[run[0], run[-1] + 1] for gone, run in runs if not gone]
 
 
 def _mergekit(
     variant: Variant, checkpoint: Checkpoint, config: PretrainedConfig, to: Path, dtype: str | None
 ) -> str:
-    """A passthrough merge of the ranges that stay, for mergekit 0.1."""
+    """Write a passthrough merge of the ranges that stay, for mergekit 0.1."""
     import yaml
 
-    if fields := _told_by_block(config, variant.removed):
+    if fields := _fields_by_block(config, variant.removed):
         raise ConfigError(
-            f"mergekit cannot make this model: it corrects the number of blocks only, and this "
-            f"configuration also says block by block: {', '.join(fields)}. What it writes would "
-            "not load; leave out --format, and prunekit writes the checkpoint itself"
+            "mergekit cannot make this model: it updates only the number of blocks, and this "
+            f"configuration has fields block by block: {', '.join(fields)}. Its output would not "
+            "load; omit --format, and prunekit writes the checkpoint itself"
         )
-    if dtype is None and checkpoint.is_folder:  # of others mergekit keeps the dtypes of the files
+    if dtype is None and checkpoint.is_folder:  # else mergekit keeps the files' dtypes
         dtype = str(checkpoint.dtype()).removeprefix("torch.")
     recipe = {
         "slices": [
@@ -76,7 +75,7 @@ def _mergekit(
 
 
 def _mergekit_name(checkpoint: Checkpoint) -> str | dict[str, Any]:
-    """`name@revision`; a path in which `@` or `+` would be taken for more is told as a mapping."""
+    """Return `name@revision`, or a mapping for a path in which `@` or `+` would be misread."""
     if checkpoint.is_folder and re.search("[@+]", checkpoint.source):
         return {"model": {"path": checkpoint.source}}
     revision = None if checkpoint.is_folder else checkpoint.revision
@@ -86,23 +85,23 @@ def _mergekit_name(checkpoint: Checkpoint) -> str | dict[str, Any]:
 def _llama_cpp(
     variant: Variant, checkpoint: Checkpoint, config: PretrainedConfig, to: Path, dtype: str | None
 ) -> str:
-    """A script that prunes a GGUF of the whole model."""
+    """Write a script that prunes a GGUF of the whole model."""
     if dtype is not None:
         raise ConfigError(
-            f"--dtype {dtype}: llama-quantize takes the type when the script runs; leave it out"
+            f"--dtype {dtype}: llama-quantize takes the type when the script runs; omit --dtype"
         )
-    told = _told_by_block(config, variant.removed)
-    if fields := [name for name, value in told.items() if _differ(name, value, told)]:
+    fields = _fields_by_block(config, variant.removed)
+    if differing := [name for name, value in fields.items() if _differ(name, value, fields)]:
         raise ConfigError(
-            f"llama-quantize cannot prune this model: its blocks differ ({', '.join(fields)}), and "
-            "a GGUF keeps that for the old numbers of the blocks. Leave out --format, and convert "
-            "the checkpoint that prunekit writes"
+            f"llama-quantize cannot prune this model: its blocks differ ({', '.join(differing)}), "
+            "and the GGUF would keep that by their old numbers. Omit --format, and convert the "
+            "checkpoint that prunekit writes"
         )
     head = [
         _title(variant, config),
         f"sh {shell_word(to.name)} MODEL.gguf PRUNED.gguf [TYPE]",
-        "MODEL.gguf is the whole model, best in f16 or bf16. TYPE is a quantization that",
-        "llama-quantize knows; without one the tensors are copied as they are.",
+        "MODEL.gguf is the whole model, preferably in f16 or bf16. TYPE is a quantization type",
+        "of llama-quantize; without one the tensors are copied unchanged.",
     ]
     prune = shell_line(["llama-quantize", "--prune-layers", words(variant.removed)])
     command = f'{prune} "$1" "$2" "${{3:-COPY}}"'
@@ -120,25 +119,24 @@ def _title(variant: Variant, config: PretrainedConfig) -> str:
     )
 
 
-def _told_by_block(config: PretrainedConfig, removed: Subset) -> dict[str, Any]:
-    """What the configuration says of single blocks and would have to say otherwise without these.
+def _fields_by_block(config: PretrainedConfig, removed: Subset) -> dict[str, Any]:
+    """Return the fields, other than counts of blocks, that change when these blocks are removed.
 
-    Raises UnfitModel where that cannot be said at all.
+    Raises UnfitModel if no configuration can describe the result.
     """
     before, after = (
         without_blocks(config, blocks).get_text_config().to_dict() for blocks in (DENSE, removed)
     )
     total = block_count(config)
-    count = {total: total - len(removed)}
     return {
         name: value
         for name, value in before.items()
-        if value != after.get(name) and not (isinstance(value, int) and value in count)
+        if value != after.get(name) and not (isinstance(value, int) and value == total)
     }
 
 
 def _differ(name: str, value: object, fields: Mapping[str, Any]) -> bool:
-    """Whether a field says that blocks differ; of windows `layer_types`, where it is, says all."""
+    """Return whether blocks differ in a field; `layer_types` supersedes `max_window_layers`."""
     if name == "max_window_layers" and "layer_types" in fields:
         return False
     return not isinstance(value, list) or len({repr(entry) for entry in value}) > 1

@@ -15,9 +15,9 @@ from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen, out
 from prunekit.cli.variant import Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.core.problem import words
+from prunekit.plugins.commands.latency.benchmark import Spread, Workload
 from prunekit.plugins.commands.latency.latency import LatencyResult
 from prunekit.plugins.commands.latency.latency import latency as measure
-from prunekit.plugins.commands.latency.turns import Spread, Workload
 
 
 class Latency(Command):

@@ -1,4 +1,4 @@
-"""Time a pruned model against the dense one."""
+"""Compare the speed and memory of a pruned model with those of the dense one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from prunekit.core.errors import ConfigError, Interrupted
-from prunekit.core.interfaces import Spec
 from prunekit.core.options import build, options_of
 from prunekit.core.registry import load
 from prunekit.engine.files import write_text
@@ -22,7 +21,13 @@ from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import context_length, find
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.roundtrip import dense_and_pruned
-from prunekit.plugins.commands.latency.turns import Spread, Timed, Watch, Workload, time_in_turns
+from prunekit.plugins.commands.latency.benchmark import (
+    Progress,
+    Spread,
+    Timed,
+    Workload,
+    time_in_turns,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -30,14 +35,14 @@ if TYPE_CHECKING:
 SCHEMA = 1
 FILE = "latency.json"
 PEAK = {
-    "cuda": "weights, and the most that running added on the device",
-    "other": "weights and cache, counted; only cuda tells more of one model",
+    "cuda": "weights, plus the largest amount that running allocated on the device",
+    "other": "weights and cache, counted; the true peak is known on cuda only",
 }
 
 
 @dataclass(frozen=True)
 class LatencyResult:
-    """Dense against pruned. A ratio is pruned over dense, of speeds of the same turn."""
+    """Dense and pruned model; a ratio is pruned / dense, of speeds of the same turn."""
 
     model: str
     weights: str
@@ -52,17 +57,17 @@ class LatencyResult:
     prefill_ratio: Spread
     decode_ratio: Spread
     peak_is: str
-    """what was counted as peak memory"""
+    """definition of peak memory on this device"""
     versions: Mapping[str, str]
     run: str | None
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return dataclasses.asdict(self)
 
     def to_json(self) -> str:
-        """JSON text."""
+        """Return JSON text."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
@@ -73,24 +78,24 @@ def latency(
     remove: Iterable[int] | None = None,
     run: str | Path | None = None,
     workdir: str | Path = "prunekit-runs",
-    watch: Watch = lambda what, done, total: None,
+    watch: Progress = lambda stage, done, total: None,
     **given: Any,
 ) -> LatencyResult:
-    """Time `model` without the blocks `remove`, or without those of a `run`, against all of it.
+    """Time the whole `model` and the same without the blocks `remove`, or those a `run` chose.
 
-    With `remove=[]` the dense model is timed against itself: the ratio is 1.0 but for the noise.
+    The models generate by turns and share their weights, so memory holds them once. With
+    `remove=[]` the dense model is timed against itself, and the ratio is 1.0 apart from noise.
     `given` may hold `prompt_length`, `new_tokens`, `batch_size` and `repeats`; `device`, `dtype`
-    and `trust_remote_code`; and without a run the model's `adapter` and `revision`. The models
-    generate in turns, and share their weights, so that memory holds them once. What comes of a run
-    is kept in the run's folder.
+    and `trust_remote_code`; and, without a run, the model's `adapter` and `revision`. The result
+    of a run is saved in the run's folder.
 
     Raises PrunekitError, whose message says what to do.
     """
-    given = {k: v for k, v in given.items() if v is not None}
-    names = {o.name for o in options_of(Workload)}
-    workload = build(Workload, {k: given.pop(k) for k in names & set(given)})
+    given = {name: value for name, value in given.items() if value is not None}
+    names = {o.name for o in options_of(Workload)} & set(given)
+    workload = build(Workload, {name: given.pop(name) for name in names})
     variant = choose_variant(model, remove, run, workdir, given, anew=("device", "dtype"))
-    _check_context(variant.spec, workload)
+    _check_context(variant, workload)
     try:
         result = _measure(variant, workload, watch)
     except KeyboardInterrupt:
@@ -101,28 +106,31 @@ def latency(
 
 
 def read_latency(run: Path) -> dict[str, Any] | None:
-    """What was kept in a run's folder, None where it was not timed; ConfigError if it is torn."""
+    """Read the timing kept in a run's folder; None if there is none.
+
+    Raises ConfigError if it is damaged.
+    """
     path = run / FILE
     hints = get_type_hints(LatencyResult)
     return read_stored(path, SCHEMA, hints, "time the run again") if path.is_file() else None
 
 
-def _check_context(spec: Spec, workload: Workload) -> None:
-    context = context_length(find(spec, load()).config())
-    asked = workload.prompt_length + workload.new_tokens + 1
-    if context is not None and asked > context:
+def _check_context(variant: Variant, workload: Workload) -> None:
+    context = context_length(find(variant.spec, load()).config())
+    needed = workload.prompt_length + workload.new_tokens + 1
+    if context is not None and needed > context:
         raise ConfigError(
-            f"asked for were {workload.prompt_length:,} tokens of prompt and "
-            f"{workload.new_tokens:,} new ones, the model's context holds {context:,} and one of "
-            "them comes with the prompt; choose a smaller --prompt-length or --new-tokens"
+            f"requested: {workload.prompt_length:,} tokens of prompt, {workload.new_tokens:,} new "
+            f"ones and the one that prefill generates; the model's context holds {context:,}; "
+            "choose a smaller --prompt-length or --new-tokens"
         )
 
 
-def _measure(variant: Variant, workload: Workload, watch: Watch) -> LatencyResult:
+def _measure(variant: Variant, workload: Workload, progress: Progress) -> LatencyResult:
     import torch
 
     spec, removed = variant.spec, variant.removed
-    watch("loading the model", 0, None)
+    progress("loading the model", 0, None)
     adapter = load_adapter(spec, load())
     if removed:
         check_blocks(removed, adapter.facts.n_blocks)
@@ -130,7 +138,7 @@ def _measure(variant: Variant, workload: Workload, watch: Watch) -> LatencyResul
     if variant.run:
         check_weights(weights, variant.run.result, spec.model)
     models = dense_and_pruned(adapter, removed)
-    dense, pruned = time_in_turns(models, workload, watch)
+    dense, pruned = time_in_turns(models, workload, progress)
     device = models[0].device
     return LatencyResult(
         model=spec.model,

@@ -1,4 +1,4 @@
-"""What is installed: every plugin with its options, and what did not load."""
+"""List every installed plugin with its options, and those that failed to load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prunekit.core.registry import Entry, Registry, load
 
 SCHEMA = 1
 SLOW = 0.1
-"""Seconds that an entry point may take to import before it is named."""
+"""An entry point is reported if it takes more seconds than this to import."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class OptionCard:
 
 @dataclass(frozen=True)
 class PluginCard:
-    """All that is to be known of a plugin before it is used."""
+    """Everything to know about a plugin before using it."""
 
     kind: str
     name: str
-    """as it is asked for: `distribution:name` where two plugins share a name"""
+    """what users type: `distribution:name` if two plugins share a name"""
     summary: str
     description: str
     distribution: str
@@ -48,43 +48,42 @@ class PluginCard:
     file: str | None
     paper: str | None
     needs: Mapping[str, tuple[str, ...]]
-    """the signals that a searcher needs: by default, under "", and by options that change them"""
+    """signals that a searcher needs: by default, under "", and with options that change them"""
     options: tuple[OptionCard, ...]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Every plugin, and whatever stands in the way of others."""
+    """All plugins, and the problems found while loading them."""
 
     plugins: tuple[PluginCard, ...]
     failures: Mapping[str, str]
-    """why an entry point did not load"""
+    """entry points that did not load, and the reasons"""
     twins: Mapping[str, str]
-    """how to ask for plugins that share a name"""
+    """plugins that share a name, and what to type for each"""
     slow: Mapping[str, str]
-    """entry points that take long to import, or import what they need only later"""
+    """entry points that slow every start, by their own time or by heavy imports"""
     left_out: tuple[str, ...]
     """entry points that PRUNEKIT_PLUGINS does not name"""
     seconds: float
-    """that importing all of them took"""
+    """import time of all entry points"""
 
     def to_json(self) -> str:
-        """JSON text."""
+        """Return JSON text."""
         return json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=2) + "\n"
 
 
 def list_plugins(name: str | None = None, registry: Registry | None = None) -> Listing:
-    """Every plugin that is installed, or those called `name`; ConfigError where there is none.
+    """Describe every installed plugin, or those called `name`, from `registry` if one is loaded.
 
-    `registry` is what was loaded already, if anything was.
+    Raises ConfigError if no plugin has that name.
     """
     registry = registry or load()
     entries = registry.called(name) if name else registry.entries
     if name and not entries:
         advice = registry.advice(name, [e.name for e in registry.entries])
         raise ConfigError(f"no plugin is called {name!r}.{advice}")
-    kinds = list(KINDS)
-    entries = sorted(entries, key=lambda e: (kinds.index(e.kind), registry.label(e)))
+    entries = sorted(entries, key=lambda e: (list(KINDS).index(e.kind), registry.label(e)))
     cards, failures = [], dict(registry.failures)
     for entry in entries:
         try:
@@ -121,24 +120,16 @@ def _card(entry: Entry, registry: Registry) -> PluginCard:
 
 
 def _option(label: str, option: Option) -> OptionCard:
-    return OptionCard(
-        name=option.name,
-        flag=flag_name(label, option.name),
-        type=option.kind_name,
-        default=option.default if option.default is None else _plain(option.default),
-        range=option.range,
-        help=option.help,
-    )
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, (bool, int, float, str)) else str(value)
+    default, flag = option.default, flag_name(label, option.name)
+    if not isinstance(default, (bool, int, float, str, type(None))):
+        default = str(default)
+    return OptionCard(option.name, flag, option.kind_name, default, option.range, option.help)
 
 
 def _file(cls: type) -> str | None:
     try:
         return inspect.getsourcefile(cls)
-    except (OSError, TypeError):  # made without a file
+    except (OSError, TypeError):  # it was not defined in a file
         return None
 
 

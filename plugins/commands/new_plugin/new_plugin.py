@@ -1,4 +1,4 @@
-"""Begin a plugin: a small distribution that installs, runs and passes its own tests."""
+"""Create a plugin: a small distribution that installs, runs and passes its own tests."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import keyword
 import re
 from importlib.metadata import version
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-from prunekit.core.contracts import KINDS, RESERVED
+from prunekit.core.contracts import RESERVED
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
 from prunekit.core.registry import load
@@ -19,33 +18,32 @@ from prunekit.engine.files import rename_into_place, writing
 from prunekit.plugins.commands.export.export import check_target
 
 PREFIX = "prunekit-"
-SAID = {
-    "searcher": "a searcher",
-    "objective": "an objective",
-    "model": "a model family",
-    "backend": "a backend",
-}
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-COMMANDS = {
-    "searcher": "prunekit search --searcher {name}",
-    "objective": "prunekit search --objective {name}",
-    "model": "prunekit search --adapter {name} --model FOLDER",
-    "backend": "prunekit search --backend {name}",
+WORDS = {
+    "searcher": ("a searcher", "prunekit search --searcher {name}"),
+    "objective": ("an objective", "prunekit search --objective {name}"),
+    "model": ("a model family", "prunekit search --adapter {name} --model FOLDER"),
+    "backend": ("a backend", "prunekit search --backend {name}"),
 }
+"""By kind, its name with an article, and the command that uses such a plugin."""
 
 
 def new_plugin(name: str, kind: str, to: str | Path | None = None) -> Path:
     """Write a distribution `prunekit-NAME` with one plugin called `name`, and return its folder.
 
-    `kind` is searcher, objective, model or backend. Without `to` the folder is called like the
-    distribution and stands where one is. ConfigError where the name or the kind will not do, or
-    something stands at `to` already: nothing is overwritten.
+    `kind` is searcher, objective, model or backend. `to` defaults to a folder with the name of the
+    distribution in the current one. Raises ConfigError if the name or the kind is invalid, or if
+    `to` exists: nothing is overwritten.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"--kind {kind!r}: no such kind of plugin.{suggest(kind, KINDS)}")
-    name = _checked(name.removeprefix(PREFIX))
+    if kind not in WORDS:
+        raise ConfigError(f"--kind {kind!r}: no such kind of plugin.{suggest(kind, WORDS)}")
+    name = name.removeprefix(PREFIX)
+    _check_name(name)
     folder = Path(to or f"{PREFIX}{name}")
-    _check_place(folder, name)
+    if folder.is_dir():
+        new = shell_word(str(folder / f"{PREFIX}{name}"))
+        raise ConfigError(f"{folder} exists already; name a new folder, as --to {new}")
+    check_target(folder)
     texts = _texts(name, kind)
     with rename_into_place(folder) as partial, writing(folder):
         for path, text in texts.items():
@@ -54,33 +52,23 @@ def new_plugin(name: str, kind: str, to: str | Path | None = None) -> Path:
     return folder
 
 
-def _check_place(folder: Path, name: str) -> None:
-    if folder.is_dir():
-        new = shell_word(str(folder / f"{PREFIX}{name}"))
-        raise ConfigError(
-            f"{folder} exists already, and only a new folder is written; name one, as --to {new}"
-        )
-    check_target(folder)
-
-
-def _checked(name: str) -> str:
+def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise ConfigError(
             f"{name!r} cannot be the name of a plugin: expected lower-case words joined by "
-            "hyphens, beginning with a letter, as `random-swaps`"
+            "hyphens, starting with a letter, as `random-swaps`"
         )
-    if reason := _meaning(name):
+    if reason := _reserved(name):
         raise ConfigError(f"{name!r} is {reason}; choose another name, as `my-{name}`")
     for entry in load().named(name):
         raise ConfigError(
-            f"{SAID[entry.kind]} called {name!r} is installed already, from {entry.source} "
+            f"{WORDS[entry.kind][0]} called {name!r} is installed already, from {entry.source} "
             f"{entry.version}; choose another name"
         )
-    return name
 
 
-def _meaning(name: str) -> str | None:
-    """What a word means already where names of plugins are written."""
+def _reserved(name: str) -> str | None:
+    """Return the meaning that a word already has among names of plugins, if any."""
     if name in RESERVED:
         return "a setting of a search"
     if keyword.iskeyword(name):
@@ -89,7 +77,7 @@ def _meaning(name: str) -> str | None:
 
 
 def _class_name(name: str, kind: str) -> str:
-    """In words of the name, and of the kind where the name does not end in it.
+    """Join the words of the name, and the kind unless the name ends in it.
 
     >>> _class_name("random-swaps", "searcher"), _class_name("my-searcher", "searcher")
     ('RandomSwapsSearcher', 'MySearcher')
@@ -99,33 +87,33 @@ def _class_name(name: str, kind: str) -> str:
 
 
 def _texts(name: str, kind: str) -> dict[str, str]:
-    """The files of the distribution."""
+    """Fill in the templates of the distribution's files, by path."""
+    a_kind, command = WORDS[kind]
     words = {
         "name": name,
         "kind": kind,
-        "a_kind": SAID[kind],
+        "a_kind": a_kind,
         "distribution": f"{PREFIX}{name}",
         "module": f"prunekit_{name}".replace("-", "_"),
         "class_name": _class_name(name, kind),
         "requires": _requirement(),
-        "command": COMMANDS[kind].format(name=name),
+        "command": command.format(name=name),
     }
     templates = files("prunekit.plugins.commands.new_plugin") / "templates"
-    places = {
+    sources = {
         "pyproject.toml": templates / "pyproject.toml.template",
         "README.md": templates / "README.md.template",
         f"{words['module']}.py": templates / kind / "module.py.template",
         f"tests/test_{words['module']}.py": templates / kind / "test.py.template",
     }
-    return {path: _filled(template, words) for path, template in places.items()}
-
-
-def _filled(template: Traversable, words: dict[str, str]) -> str:
-    return Template(template.read_text(encoding="utf-8")).substitute(words)
+    return {
+        path: Template(source.read_text(encoding="utf-8")).substitute(words)
+        for path, source in sources.items()
+    }
 
 
 def _requirement() -> str:
-    """Releases that keep what the present one promises: 0.2 may change what 0.1 had."""
+    """Require releases compatible with this one: 0.2 may break what 0.1 promised."""
     major, minor, *_ = version("prunekit").split(".")
     upper = f"{major}.{int(minor) + 1}" if major == "0" else str(int(major) + 1)
     return f"prunekit>={major}.{minor},<{upper}"

@@ -1,11 +1,11 @@
-"""Read back what prunekit, or another, left in a folder."""
+"""Read the runs, checkpoints and journals that prunekit and other programs left in folders."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -40,7 +40,7 @@ class ShownRun:
 
 @dataclass(frozen=True)
 class ShownUnfinishedRun:
-    """A search that was stopped, or still goes on."""
+    """A search that was stopped or is still running."""
 
     kind: ClassVar[str] = "unfinished run"
     folder: str
@@ -49,37 +49,37 @@ class ShownUnfinishedRun:
 
 @dataclass(frozen=True)
 class ShownCheckpoint:
-    """A model; `record` is its `prunekit.json`, None where prunekit did not write it."""
+    """A model; `record` is its `prunekit.json`, None if prunekit did not write the model."""
 
     kind: ClassVar[str] = "checkpoint"
     folder: str
     model_type: str
     n_blocks: int
     parameters: int
-    """as stored: tied weights count once"""
+    """as stored, so tied weights count once"""
     weight_bytes: int
     dtypes: Mapping[str, int]
-    """parameters by the dtype they are stored in"""
+    """number of parameters by stored dtype"""
     files: int
     record: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
 class ShownJournal:
-    """Measurements of one model under one objective on one calibration set."""
+    """Losses of one model under one objective on one calibration set."""
 
     kind: ClassVar[str] = "journal"
     folder: str
     describes: Mapping[str, Any]
     subsets: int
     by_size: Mapping[int, int]
-    """how many subsets were measured, in full or in part, by the number of blocks removed"""
+    """number of subsets measured, fully or partly, by the number of blocks removed"""
     samples: int
-    """calibration samples, as far as any subset was measured"""
+    """the largest number of calibration samples measured for any subset"""
     segments: int
-    """processes that measured"""
+    """one per process that measured"""
     models: Sequence[str]
-    """what runs beside it call these weights"""
+    """names of these weights in the runs of the same folder"""
 
 
 @dataclass(frozen=True)
@@ -90,32 +90,27 @@ class ShownWorkdir:
     folder: str
     results: Sequence[SearchResult]
     others: Mapping[str, str]
-    """names of runs that have no result to read, and why"""
+    """runs without a readable result, and the reasons"""
     unfinished: Sequence[str]
-    """the configurations with which those that are not over go on"""
+    """configuration files that resume the unfinished runs"""
 
 
 Shown: TypeAlias = ShownRun | ShownUnfinishedRun | ShownCheckpoint | ShownJournal | ShownWorkdir
 
 
 def show(path: str | Path, *, workdir: str | Path = "prunekit-runs") -> Shown:
-    """What is at `path`.
+    """Read a run, by its folder or its name under `workdir`; a checkpoint; a journal; or all runs.
 
-    That may be a run, by its folder or its name under `workdir`; a checkpoint; a journal; or a
-    folder of runs.
-
-    ConfigError where it is none of these, CheckpointError where a checkpoint is broken.
+    Raises ConfigError if `path` is none of these, CheckpointError if a checkpoint is broken.
     """
     folder = folder_of(Path(path).expanduser(), Path(workdir))
     for read in (_run, _unfinished_run, _journal, _workdir):
         if (shown := read(folder)) is not None:
             return shown
-    demo = str(path) == "demo" or str(path).startswith(DEMO)
-    if demo and not folder.exists():
-        name = DEMO + DEFAULT_DEMO if str(path) == "demo" else str(path)
-        return _checkpoint(find(Spec(name), load()))
-    if (folder / "config.json").is_file():
-        return _checkpoint(find(Spec(str(folder)), load()))
+    name = DEMO + DEFAULT_DEMO if str(path) == "demo" else str(path)
+    demo = name.startswith(DEMO) and not folder.exists()
+    if demo or (folder / "config.json").is_file():
+        return _checkpoint(find(Spec(name if demo else str(folder)), load()))
     if (folder / "cells.json").is_file():
         command = f"prunekit report {shell_word(str(path))}"
         raise ConfigError(f"{path}: the folder of a study; `{command}` reads it")
@@ -126,7 +121,7 @@ def show(path: str | Path, *, workdir: str | Path = "prunekit-runs") -> Shown:
 
 
 def to_json(shown: Shown) -> str:
-    """JSON text, with what kind of thing it is."""
+    """Return JSON text that names the kind."""
     row = {"kind": shown.kind, **dataclasses.asdict(shown)}
     return json.dumps(finite(row), indent=2, allow_nan=False) + "\n"
 
@@ -154,13 +149,13 @@ def _workdir(folder: Path) -> ShownWorkdir | None:
             shown = _run(run)
         except ConfigError:
             others[run.name] = "cannot be read"
-        else:
-            if shown is None:
-                others[run.name] = "not over"
-                if (begun := _unfinished_run(run)) is not None:
-                    unfinished.append(begun.config)
-            else:
-                results.append(replace(shown.result, run=str(run)))
+            continue
+        if shown is not None:
+            results.append(replace(shown.result, run=str(run)))
+            continue
+        others[run.name] = "not over"
+        if (begun := _unfinished_run(run)) is not None:
+            unfinished.append(begun.config)
     return ShownWorkdir(str(folder), results, others, unfinished)
 
 
@@ -188,34 +183,31 @@ def _journal(folder: Path) -> ShownJournal | None:
     if describes is None:
         return None
     known = Journal(folder, describes).known
-    spans = [last for measured in known.values() for _, last in measured]
     return ShownJournal(
         folder=str(folder),
         describes=describes,
         subsets=len(known),
         by_size=dict(sorted(Counter(map(len, known)).items())),
-        samples=max(spans, default=0),
+        samples=max((end for spans in known.values() for _, end in spans), default=0),
         segments=len(segments),
-        models=sorted(set(_models(folder.absolute().parents[1], describes["weights"]))),
+        models=_models(folder.absolute().parents[1], describes["weights"]),
     )
 
 
 def _describes(segment: Path) -> dict[str, Any] | None:
-    """What a segment says it is of, None where it is no segment of a journal."""
+    """Read the header of a journal's segment; None if the file is not one."""
     try:
         with segment.open(encoding="utf-8") as file:
             row = json.loads(file.readline())
     except (OSError, ValueError, RecursionError):
         return None
-    describes = row.get("describes") if isinstance(row, dict) else None
+    found = row.get("describes") if isinstance(row, dict) else None
     shown = {"weights": str, "objective": str, "options": Mapping[str, Any]}
-    if not isinstance(describes, dict):
-        return None
-    return describes if all(fits(describes.get(k, {}), h) for k, h in shown.items()) else None
+    if isinstance(found, dict) and all(fits(found.get(k, {}), hint) for k, hint in shown.items()):
+        return found
+    return None
 
 
-def _models(workdir: Path, weights: str) -> Iterator[str]:
+def _models(workdir: Path, weights: str) -> list[str]:
     runs = _workdir(workdir)
-    for result in runs.results if runs else ():
-        if result.weights == weights:
-            yield result.model
+    return sorted({r.model for r in runs.results if r.weights == weights}) if runs else []
