@@ -15,7 +15,7 @@ from prunekit.engine.escaping import markdown_code, markdown_text
 from prunekit.engine.provenance import FILE as RECORD
 from prunekit.engine.provenance import pinned
 from prunekit.plugins.commands.evaluate.comparison import Row
-from prunekit.plugins.commands.evaluate.record import rows_of
+from prunekit.plugins.commands.evaluate.store import rows_of
 from prunekit.plugins.commands.export.commands import export_command, search_command
 
 if TYPE_CHECKING:
