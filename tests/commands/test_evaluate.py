@@ -11,10 +11,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import prunekit
-import prunekit.plugins.commands.evaluate.origin as origin
 import prunekit.plugins.commands.evaluate.target as targets
 from prunekit.core import CheckpointError, ConfigError
-from prunekit.plugins.commands.evaluate.gate import GateMissed
+from prunekit.plugins.commands.evaluate.comparison import GateMissed
 
 QUICK = {"ppl": "demo", "tasks": "demo", "limit": 4, "ppl_samples": 3, "dtype": "float32"}
 STORY = "Once upon a time there was a king who had three sons. "
@@ -69,7 +68,7 @@ def test_a_perplexity_is_that_of_a_loop_over_stock_transformers(
 
 
 def test_errors_are_over_the_same_windows_and_items(tiny_model, tmp_path):
-    from prunekit.plugins.commands.evaluate.readings import TaskReading
+    from prunekit.plugins.commands.evaluate.scores import TaskScore
 
     given = {**QUICK, "limit": 40, "workdir": tmp_path, "remove": [3]}
     result = prunekit.evaluate(str(tiny_model("llama3")), **given)
@@ -87,7 +86,7 @@ def test_errors_are_over_the_same_windows_and_items(tiny_model, tmp_path):
     gaps = torch.tensor(without[1], dtype=float) - torch.tensor(without[0], dtype=float)
     error = (gaps.std(correction=0) * math.sqrt(2)).item()
     assert result.perplexities["demo"].standard_error == pytest.approx(error, rel=1e-9)
-    assert TaskReading("x", "acc", 0.5, True, (0.0, 1.0), {}).standard_error == 0.5
+    assert TaskScore("x", "acc", 0.5, True, (0.0, 1.0), {}).standard_error == 0.5
 
 
 @pytest.fixture
@@ -163,8 +162,8 @@ def test_a_model_of_the_hub_is_compared_at_the_commit_it_was_pruned_from(
         asked.append(spec)
         return Found()
 
-    monkeypatch.setattr(origin, "find", find)
-    target = targets.target_of(str(pruned), None, None, tmp_path, {"revision": "main"})
+    monkeypatch.setattr(targets, "find", find)
+    target = targets.find_target(str(pruned), None, None, tmp_path, {"revision": "main"})
     assert (target.origin.model, target.origin.revision) == ("owner/name", "0123abc")
     assert asked == [target.origin]
 
@@ -188,15 +187,15 @@ def test_weights_that_have_changed_are_no_longer_the_run(quick, tmp_path):
 
 
 def test_a_demo_has_its_own_data_and_another_model_wikitext(tiny_model, tmp_path):
-    from prunekit.plugins.commands.evaluate.evaluate import wanted_of
+    from prunekit.plugins.commands.evaluate.evaluate import config_of
 
     demo = prunekit.export("demo", remove=[2], to=tmp_path / "pruned")
     for name in ("demo", "demo:llama3", str(demo)):
-        wanted = wanted_of(targets.target_of(name, None, None, "", {}), "", "", {})
-        assert (wanted.perplexities, wanted.tasks) == (("demo",), ("demo",))
-    target = targets.target_of(str(tiny_model("llama3")), None, None, "", {})
-    assert wanted_of(target, "", "", {}).perplexities == ("wikitext2",)
-    assert wanted_of(target, "", "piqa", {}).perplexities == ()
+        config = config_of(targets.find_target(name, None, None, "", {}), "", "", {})
+        assert (config.perplexities, config.tasks) == (("demo",), ("demo",))
+    target = targets.find_target(str(tiny_model("llama3")), None, None, "", {})
+    assert config_of(target, "", "", {}).perplexities == ("wikitext2",)
+    assert config_of(target, "", "piqa", {}).perplexities == ()
 
 
 def test_a_missed_gate_says_by_how_much_and_what_was_found(tiny_model, tmp_path):

@@ -10,7 +10,7 @@ from prunekit.core.problem import DENSE
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.tokens import batches_of
-from prunekit.plugins.commands.evaluate.record import _way
+from prunekit.plugins.commands.evaluate.store import _way
 from prunekit.plugins.objectives.margin import Margin
 
 LIMITS = (1, 600, 8192)

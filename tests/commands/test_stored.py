@@ -11,9 +11,8 @@ from prunekit.core.measurement import Measurement
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.result import read_result
 from prunekit.engine.stored import read_stored
-from prunekit.plugins.commands.evaluate.readings import PerplexityReading
-from prunekit.plugins.commands.evaluate.record import read_record, rows_of
-from prunekit.plugins.commands.evaluate.store import ReadingStore
+from prunekit.plugins.commands.evaluate.scores import PerplexityScore
+from prunekit.plugins.commands.evaluate.store import ScoreStore, read_record, rows_of
 from prunekit.plugins.commands.latency.latency import read_latency
 
 READERS = {
@@ -70,11 +69,11 @@ def test_what_is_whole_is_read(tiny_model, tmp_path):
         ("record", 3),
     ],
 )
-def test_a_kept_reading_that_no_evaluation_gives_is_named(tmp_path, key, value):
-    store = ReadingStore(tmp_path, {"weights": "abc"})
-    reading = PerplexityReading("demo", Measurement((1.0, float("inf")), (2.0, 2.0)), {})
-    store.keep(frozenset({1}), "x", reading)
-    assert store.perplexity(frozenset({1}), "demo", "x") == reading
+def test_a_kept_score_that_no_evaluation_gives_is_named(tmp_path, key, value):
+    store = ScoreStore(tmp_path, {"weights": "abc"})
+    score = PerplexityScore("demo", Measurement((1.0, float("inf")), (2.0, 2.0)), {})
+    store.keep(frozenset({1}), "x", score)
+    assert store.perplexity(frozenset({1}), "demo", "x") == score
     (path,) = tmp_path.rglob("*.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(ConfigError, match=r"; remove it and evaluate again") as caught:

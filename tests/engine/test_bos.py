@@ -101,8 +101,8 @@ def test_the_remark_is_made_once_before_the_search_and_not_where_it_is_to_be_qui
 
 
 def test_an_evaluation_begins_its_windows_and_prompts_alike(prunekit, beginning, llama_like):
-    from prunekit.plugins.commands.evaluate.protocols import PROTOCOLS
-    from prunekit.plugins.commands.evaluate.windows import cut
+    from prunekit.plugins.commands.evaluate.perplexity import cut
+    from prunekit.plugins.commands.evaluate.texts import PROTOCOLS
 
     windows = cut(PROTOCOLS["demo"], llama_like, 128)
     assert windows.record["begins_with"] == "<|endoftext|>"
@@ -112,11 +112,10 @@ def test_an_evaluation_begins_its_windows_and_prompts_alike(prunekit, beginning,
 @pytest.mark.parametrize("name", ["llama_like", "demo_tokenizer"])
 def test_tasks_of_lm_eval_begin_prompts_as_windows_begin(adapter, request, name):
     from prunekit.hf import first_tokens
-    from prunekit.plugins.commands.evaluate.running import language_model
-    from prunekit.plugins.commands.evaluate.watching import Nobody
+    from prunekit.plugins.commands.evaluate.harness import language_model
 
     tokenizer = request.getfixturevalue(name)
-    lm = language_model()(adapter.model, tokenizer, True, 1, Nobody())
+    lm = language_model()(adapter.model, tokenizer, True, 1, print)
     first = first_tokens(tokenizer, "auto", "")
     plain = tokenizer("The king had", add_special_tokens=False).input_ids
     assert lm.tok_encode("The king had") == first + plain

@@ -9,30 +9,12 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import Quiet, Show, Verbose, Workdir, counter, listen
+from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen
 from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
-from prunekit.plugins.commands.evaluate.comparison import MEAN
+from prunekit.plugins.commands.evaluate.comparison import MEAN, GateMissed
 from prunekit.plugins.commands.evaluate.evaluate import evaluate as measure
-from prunekit.plugins.commands.evaluate.gate import GateMissed
 from prunekit.plugins.commands.evaluate.printing import show_evaluation
-
-
-class Watch:
-    """Shows on a bar how far an evaluation is."""
-
-    def __init__(self, show: Show) -> None:
-        self._show = show
-        self._what = ""
-
-    def stage(self, what: str) -> None:
-        """A new part of the work begins, from nothing."""
-        self._what = what
-        self._show(what, 0, None)
-
-    def count(self, done: int, total: int, unit: str) -> None:
-        """So much of this part is done."""
-        self._show(self._what, done, total, unit)
 
 
 class Evaluate(Command):
@@ -101,7 +83,7 @@ class Evaluate(Command):
                     max_ppl_ratio=max_ppl_ratio,
                     min_accuracy=parse_bounds(min_accuracy or []),
                     workdir=workdir,
-                    watcher=Watch(show),
+                    progress=show,
                 )
             except GateMissed as error:
                 missed, result = error, error.result

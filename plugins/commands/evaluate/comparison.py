@@ -1,28 +1,30 @@
-"""A pruned model beside the dense one, with the standard errors of their differences."""
+"""Compare a pruned model with the dense one: differences with their errors, and bounds on them."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
+from prunekit.core.errors import ConfigError, PrunekitError
 from prunekit.core.measurement import Measurement
+from prunekit.core.options import suggest
 from prunekit.engine.statistics import ratio_difference_error
 from prunekit.engine.stored import finite
 from prunekit.hf.tokens import perplexity
-from prunekit.plugins.commands.evaluate.readings import Evaluation, PerplexityReading, TaskReading
+from prunekit.plugins.commands.evaluate.scores import Evaluation, PerplexityScore, TaskScore
 
 SCHEMA = 1
 MEAN = "mean"
-"""As a metric: the mean over tasks."""
-R = TypeVar("R", PerplexityReading, TaskReading)
+"""The metric of the mean over tasks, and the name of its bound."""
+Score = TypeVar("Score", PerplexityScore, TaskScore)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One number of both models, or of one; None where it is not finite."""
+    """One number of both models, or of one; None if it is not finite."""
 
     name: str
     metric: str
@@ -36,17 +38,22 @@ class Row:
     of: tuple[str, ...]
     """the models that were evaluated: `dense`, `pruned` or both"""
     record: Mapping[str, Any]
-    """the protocol, or what lm-eval said of the task"""
+    """the protocol, or lm-eval's record of the task"""
+
+    @property
+    def values(self) -> dict[str, float | None]:
+        """Of the models, by `dense` and `pruned`."""
+        return {"dense": self.dense, "pruned": self.pruned}
 
     @property
     def value(self) -> float | None:
-        """Of the model in question: the pruned one, or the only one there is."""
+        """Of the pruned model, or of the only one that was evaluated."""
         return self.pruned if "pruned" in self.of else self.dense
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What an evaluation found."""
+    """The result of an evaluation."""
 
     model: str
     removed: tuple[int, ...]
@@ -62,58 +69,60 @@ class EvaluationResult:
     schema: int = field(default=SCHEMA)
 
     def mean_accuracy(self) -> Row | None:
-        """The mean over the tasks, as if their items were independent; None without tasks."""
+        """Average the tasks as if their items were independent; None without tasks."""
         return _mean([row for row in self.tasks.values() if row.higher_is_better])
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return asdict(self)
 
     def to_json(self) -> str:
-        """JSON text."""
+        """Return JSON text."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
-def perplexity_rows(dense: Evaluation | None, pruned: Evaluation | None) -> dict[str, Row]:
-    """By protocol, of both or of the one that there is."""
-    pairs = _pairs(dense.perplexities if dense else {}, pruned.perplexities if pruned else {})
-    return {name: _perplexity(*readings) for name, readings in pairs}
+def perplexity_rows(models: Mapping[str, Evaluation]) -> dict[str, Row]:
+    """Compare perplexities; `models` has `dense`, `pruned`, or both in this order."""
+    scores = _by_name({who: evaluation.perplexities for who, evaluation in models.items()})
+    return {name: _perplexity(of_name) for name, of_name in scores.items()}
 
 
-def task_rows(dense: Evaluation | None, pruned: Evaluation | None) -> dict[str, Row]:
-    """By task, of both or of the one that there is."""
-    pairs = _pairs(dense.tasks if dense else {}, pruned.tasks if pruned else {})
-    return {name: _task(*readings) for name, readings in pairs}
+def task_rows(models: Mapping[str, Evaluation]) -> dict[str, Row]:
+    """Compare scores on tasks; `models` has `dense`, `pruned`, or both in this order."""
+    scores = _by_name({who: evaluation.tasks for who, evaluation in models.items()})
+    return {name: _task(of_name) for name, of_name in scores.items()}
 
 
-def _pairs(
-    dense: Mapping[str, R], pruned: Mapping[str, R]
-) -> Iterator[tuple[str, tuple[R | None, R | None]]]:
-    """What either has, by name."""
-    for name in dict.fromkeys([*dense, *pruned]):
-        yield name, (dense.get(name), pruned.get(name))
+def _by_name(models: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, Score]]:
+    """Turn scores of models by name into scores of names by model."""
+    names = dict.fromkeys(name for scores in models.values() for name in scores)
+    return {
+        name: {who: scores[name] for who, scores in models.items() if name in scores}
+        for name in names
+    }
 
 
-def _perplexity(dense: PerplexityReading | None, pruned: PerplexityReading | None) -> Row:
-    reading = pruned or dense
-    assert reading is not None
-    error = None
-    if dense and pruned and dense.record["digest"] == pruned.record["digest"]:
-        error = ratio_difference_error(pruned.measurement, dense.measurement, perplexity)
-    values = {who: finite(r.perplexity) for who, r in (("dense", dense), ("pruned", pruned)) if r}
-    return _row(reading.name, "perplexity", values, error, False, reading.record)
+def _perplexity(scores: Mapping[str, PerplexityScore]) -> Row:
+    error, last = None, list(scores.values())[-1]
+    if len(scores) == 2 and len({score.record["digest"] for score in scores.values()}) == 1:
+        pruned, dense = scores["pruned"].measurement, scores["dense"].measurement
+        error = ratio_difference_error(pruned, dense, perplexity)
+    values = {who: finite(score.perplexity) for who, score in scores.items()}
+    return _row(last.name, "perplexity", values, error, False, last.record)
 
 
-def _task(dense: TaskReading | None, pruned: TaskReading | None) -> Row:
-    reading = pruned or dense
-    assert reading is not None
-    error = None
-    if dense and pruned and len(dense.items) == len(pruned.items):
-        error = ratio_difference_error(_mean_of(pruned), _mean_of(dense))
-    both = {who: r for who, r in (("dense", dense), ("pruned", pruned)) if r}
-    values = {who: r.value for who, r in both.items()}
-    record = {**reading.record, "metrics": {who: r.record["metrics"] for who, r in both.items()}}
-    return _row(reading.name, reading.metric, values, error, reading.higher_is_better, record)
+def _task(scores: Mapping[str, TaskScore]) -> Row:
+    error, last = None, list(scores.values())[-1]
+    if len(scores) == 2 and len({len(score.items) for score in scores.values()}) == 1:
+        error = ratio_difference_error(_items(scores["pruned"]), _items(scores["dense"]))
+    metrics = {who: score.record["metrics"] for who, score in scores.items()}
+    values = {who: score.value for who, score in scores.items()}
+    record = {**last.record, "metrics": metrics}
+    return _row(last.name, last.metric, values, error, last.higher_is_better, record)
+
+
+def _items(score: TaskScore) -> Measurement:
+    return Measurement(score.items, (1.0,) * len(score.items))
 
 
 def _row(
@@ -126,28 +135,108 @@ def _row(
 ) -> Row:
     dense, pruned = values.get("dense"), values.get("pruned")
     gap = None if dense is None or pruned is None else pruned - dense
-    error = None if error is None else finite(error)
     of = tuple(values)
-    return Row(name, metric, dense, pruned, gap, error, higher_is_better, of, record)
+    return Row(name, metric, dense, pruned, gap, finite(error), higher_is_better, of, record)
 
 
-def _mean(rows: list[Row]) -> Row | None:
+def _mean(rows: Sequence[Row]) -> Row | None:
     if not rows:
         return None
     n = len(rows)
     of = [who for who in ("dense", "pruned") if all(who in row.of for row in rows)]
-    values = {who: _mean_value([getattr(row, who) for row in rows]) for who in of}
-    errors = [row.standard_error for row in rows]
-    error = None
-    if None not in errors:
-        error = math.sqrt(math.fsum(x * x for x in errors if x is not None)) / n
+    values = {who: _average([row.values[who] for row in rows]) for who in of}
+    errors = [row.standard_error for row in rows if row.standard_error is not None]
+    error = math.sqrt(math.fsum(x * x for x in errors)) / n if len(errors) == n else None
     return _row(f"mean of {n} tasks", MEAN, values, error, True, {})
 
 
-def _mean_value(values: list[float | None]) -> float | None:
+def _average(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if len(known) == len(values) else None
 
 
-def _mean_of(reading: TaskReading) -> Measurement:
-    return Measurement(reading.items, (1.0,) * len(reading.items))
+class GateMissed(PrunekitError):
+    """The pruned model is worse than its bounds; the message says where and by how much."""
+
+    exit_status = 3
+
+    def __init__(self, message: str, result: EvaluationResult) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How much worse a pruned model may be. Raises ConfigError if a bound is out of range."""
+
+    max_ppl_ratio: float | None = None
+    """of pruned over dense perplexity, under every protocol"""
+    min_accuracy: Mapping[str, float] = field(default_factory=dict)
+    """0 to 1, by task; `mean` is the mean over the tasks"""
+
+    def __post_init__(self) -> None:
+        ratio = self.max_ppl_ratio
+        if ratio is not None and not 0 < ratio < math.inf:
+            raise ConfigError(f"max-ppl-ratio: expected a number above 0, got {ratio}")
+        for name, bound in self.min_accuracy.items():
+            if not 0 <= bound <= 1:
+                raise ConfigError(f"min-accuracy of {name}: expected 0 to 1, got {bound}")
+
+    @classmethod
+    def of(cls, max_ppl_ratio: float | None, min_accuracy: object) -> Gate:
+        """Accept a bound on the mean accuracy, as a number, or bounds by task."""
+        if min_accuracy is None:
+            return cls(max_ppl_ratio)
+        given = min_accuracy if isinstance(min_accuracy, Mapping) else {MEAN: min_accuracy}
+        return cls(max_ppl_ratio, {str(name): _number(bound) for name, bound in given.items()})
+
+    def check_names(self, protocols: Collection[str], tasks: Collection[str], dense: bool) -> None:
+        """Raise ConfigError if a bound is on something that will not be evaluated.
+
+        `dense` says that there is a dense model to compare with.
+        """
+        if self.max_ppl_ratio is not None and not protocols:
+            raise ConfigError("max-ppl-ratio: no perplexity is evaluated; add --ppl")
+        if self.max_ppl_ratio is not None and not dense:
+            raise ConfigError(
+                "max-ppl-ratio: there is no dense model to compare with; name a run, or a model "
+                "and the blocks to --remove"
+            )
+        if self.min_accuracy and not tasks:
+            raise ConfigError("min-accuracy: no task is evaluated; add --tasks")
+        for name in self.min_accuracy:
+            if name not in (MEAN, *tasks):
+                raise ConfigError(
+                    f"min-accuracy: {name} is not evaluated.{suggest(name, [MEAN, *tasks])}"
+                )
+
+    def check(self, result: EvaluationResult) -> None:
+        """Raise GateMissed if a bound is missed; a number that is not finite misses every bound."""
+        missed = [*self._ratios(result), *self._accuracies(result)]
+        if missed:
+            raise GateMissed(f"gate missed: {'; '.join(missed)}", result)
+
+    def _ratios(self, result: EvaluationResult) -> Iterator[str]:
+        bound = math.inf if self.max_ppl_ratio is None else self.max_ppl_ratio
+        for name, row in result.perplexities.items():
+            ratio = row.pruned / row.dense if row.pruned and row.dense else math.inf
+            if ratio > bound:
+                yield (
+                    f"perplexity on {name} is {ratio:.4f} times the dense one, "
+                    f"{ratio - bound:.4f} more than the allowed {bound:g}"
+                )
+
+    def _accuracies(self, result: EvaluationResult) -> Iterator[str]:
+        for name, bound in self.min_accuracy.items():
+            row = result.mean_accuracy() if name == MEAN else result.tasks[name]
+            value = (row.value if row else None) or 0.0
+            if value < bound:
+                what = "the mean accuracy" if name == MEAN else f"accuracy on {name}"
+                yield f"{what} is {value:.4f}, {bound - value:.4f} less than the wanted {bound:g}"
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        raise ConfigError(f"min-accuracy: expected a number from 0 to 1, got {value!r}") from None

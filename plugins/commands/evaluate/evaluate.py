@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,22 @@ from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import load_adapter
 from prunekit.plugins.commands.evaluate.comparison import (
     EvaluationResult,
+    Gate,
     perplexity_rows,
     task_rows,
 )
-from prunekit.plugins.commands.evaluate.evaluator import Evaluator, Wanted, preflight
-from prunekit.plugins.commands.evaluate.gate import Gate
-from prunekit.plugins.commands.evaluate.readings import Evaluation
-from prunekit.plugins.commands.evaluate.record import keep, read_record
-from prunekit.plugins.commands.evaluate.target import Target, target_of
+from prunekit.plugins.commands.evaluate.config import (
+    DEMO,
+    EvalConfig,
+    Progress,
+    names_of,
+    no_progress,
+)
+from prunekit.plugins.commands.evaluate.evaluator import Evaluator, preflight
+from prunekit.plugins.commands.evaluate.scores import Evaluation
+from prunekit.plugins.commands.evaluate.store import add_to_record, read_record
+from prunekit.plugins.commands.evaluate.target import EvalTarget, find_target
 from prunekit.plugins.commands.evaluate.tasks import load_tasks
-from prunekit.plugins.commands.evaluate.wanted import DEMO, names_of
-from prunekit.plugins.commands.evaluate.watching import Nobody, Watcher
 
 
 @quietly()
@@ -43,118 +47,112 @@ def evaluate(
     max_ppl_ratio: float | None = None,
     min_accuracy: float | Mapping[str, float | str] | None = None,
     workdir: str | Path = "prunekit-runs",
-    watcher: Watcher | None = None,
+    progress: Progress = no_progress,
     **given: Any,
 ) -> EvaluationResult:
-    """Evaluate what a search `run` chose, `model` without `remove`, or a checkpoint as it is.
+    """Evaluate the choice of a search `run`, `model` without `remove`, or a checkpoint as it is.
 
     `ppl` names protocols or files, `tasks` those of lm-eval; with neither, a demo model is
-    evaluated on what comes with prunekit, and another on WikiText-2. `given` may hold the other
-    fields of `Wanted`, as `limit=100`, and settings of the model, as `dtype="float32"`.
+    evaluated on the data that come with prunekit, and another on WikiText-2. `given` may hold the
+    other fields of `EvalConfig`, as `limit=100`, and settings of the model, as `dtype="float32"`.
     `min_accuracy` is a bound on the mean over tasks, or bounds by task.
 
-    Raises PrunekitError: a GateMissed where a bound is missed, which holds the result, and what
-    was evaluated is kept all the same.
+    Raises a PrunekitError if something cannot be evaluated, before any work is done; a GateMissed,
+    which holds the result, if a bound is missed. Every score is kept as soon as it is complete.
     """
     gate = Gate.of(max_ppl_ratio, min_accuracy)
-    fields = {f.name for f in dataclasses.fields(Wanted)} - {"perplexities", "tasks"}
-    how = {k: given.pop(k) for k in list(given) if k in fields}
-    target = target_of(model, run, remove, workdir, given)
-    wanted = wanted_of(target, ppl, tasks, how)
-    result = run_evaluation(target, wanted, gate, Path(workdir), watcher)
+    fields = {f.name for f in dataclasses.fields(EvalConfig)} - {"perplexities", "tasks"}
+    how = {name: given.pop(name) for name in list(given) if name in fields}
+    target = find_target(model, run, remove, workdir, given)
+    config = config_of(target, ppl, tasks, how)
+    _check(target, config, gate)
+    work = _Evaluation(target, config, Path(workdir) / "evaluations", progress)
+    try:
+        work.run()
+    except KeyboardInterrupt:
+        work.record()
+        raise Interrupted(work.farewell()) from None
+    work.record()
+    result = work.result()
     gate.check(result)
     return result
 
 
-def wanted_of(
-    target: Target, ppl: str | Iterable[str], tasks: str | Iterable[str], how: Mapping[str, Any]
-) -> Wanted:
-    """What is to be evaluated, with defaults where nothing was named."""
+def config_of(
+    target: EvalTarget,
+    ppl: str | Iterable[str],
+    tasks: str | Iterable[str],
+    how: Mapping[str, Any],
+) -> EvalConfig:
+    """Return the configuration, with the defaults of the target if nothing is named."""
     perplexities, names = (names_of(given) if given else () for given in (ppl, tasks))
     if not perplexities and not names:
         perplexities, names = ((DEMO,), (DEMO,)) if target.is_demo else (("wikitext2",), ())
-    return Wanted(perplexities=perplexities, tasks=names, **how)
+    return EvalConfig(perplexities=perplexities, tasks=names, **how)
 
 
-def run_evaluation(
-    target: Target,
-    wanted: Wanted,
-    gate: Gate,
-    workdir: Path,
-    watcher: Watcher | None = None,
-) -> EvaluationResult:
-    """Evaluate both models. Every reading is kept, so that a stopped evaluation goes on.
-
-    What cannot be had, bounds of the gate on what is not wanted, and a broken record of the run are
-    told before any time is spent; the gate itself is for the caller to check.
-    """
-    preflight(wanted)
-    names = [task.name for task in load_tasks(wanted)]
-    gate.check_wanted(wanted.perplexities, names, target.is_compared)
+def _check(target: EvalTarget, config: EvalConfig, gate: Gate) -> None:
+    """Raise ConfigError for missing data, a bound on something else, or a broken record."""
+    preflight(config)
+    names = [task.name for task in load_tasks(config)]
+    gate.check_names(config.perplexities, names, target.is_compared)
     if target.run:
         read_record(target.run.folder)
-    work = _Evaluation(target, wanted, workdir, watcher or Nobody())
-    try:
-        work.run()
-    except KeyboardInterrupt:
-        work.keep()
-        raise Interrupted(work.farewell()) from None
-    work.keep()
-    return work.result()
 
 
 class _Evaluation:
-    """Both models of a target, one after the other where they are two, and what is known so far."""
+    """Evaluate both models of a target, or its only one, and remember what is done so far."""
 
-    def __init__(self, target: Target, wanted: Wanted, workdir: Path, watcher: Watcher) -> None:
+    def __init__(
+        self, target: EvalTarget, config: EvalConfig, store: Path, progress: Progress
+    ) -> None:
         self.target = target
-        self.wanted = wanted
-        self.store = workdir / "evaluations"
-        self.watcher = watcher
-        self.dense: Evaluation | None = None
-        self.pruned: Evaluation | None = None
+        self.config = config
+        self.store = store
+        self.progress = progress
+        self.models: dict[str, Evaluation] = {}
+        """by `dense` and `pruned`, in this order"""
         self.fingerprint: Mapping[str, str] = {}
 
     def run(self) -> None:
-        """Evaluate all that is wanted."""
+        """Evaluate everything."""
         target = self.target
         evaluator = self._open(target.spec)
         self.fingerprint = evaluator.adapter.facts.fingerprint
+        self.models["pruned" if target.gone else "dense"] = evaluator.evaluation(DENSE)
         if target.removed:
-            self.dense, self.pruned = evaluator.begin([DENSE, target.removed])
+            self.models["pruned"] = evaluator.evaluation(target.removed)
             evaluator.evaluate_all([DENSE, target.removed])
             return
-        (alone,) = evaluator.begin([DENSE])
-        self.dense, self.pruned = (None, alone) if target.is_pruned else (alone, None)
         evaluator.evaluate(DENSE)
         if target.origin is not None:
-            del evaluator  # its memory is needed for the other model
-            origin = replace(target.origin, dtype=self.fingerprint["dtype"])
+            del evaluator  # the other model needs its memory
+            origin = dataclasses.replace(target.origin, dtype=self.fingerprint["dtype"])
             evaluator = self._open(origin)
-            (self.dense,) = evaluator.begin([DENSE])
+            self.models = {"dense": evaluator.evaluation(DENSE), **self.models}
             evaluator.evaluate(DENSE)
 
     def result(self) -> EvaluationResult:
-        """What is known so far."""
+        """Compare what is evaluated so far."""
         target = self.target
         return EvaluationResult(
             model=(target.origin or target.spec).model,
             removed=tuple(sorted(target.removed)) or target.gone,
-            perplexities=perplexity_rows(self.dense, self.pruned),
-            tasks=task_rows(self.dense, self.pruned),
+            perplexities=perplexity_rows(self.models),
+            tasks=task_rows(self.models),
             fingerprint=self.fingerprint,
             versions={**versions(), "lm_eval": version("lm-eval")},
             remark=target.remark,
         )
 
-    def keep(self) -> None:
-        """Write what is known into the folder of the run."""
+    def record(self) -> None:
+        """Add what is evaluated so far to the record of the run."""
         result = self.result()
         if self.target.run and (result.perplexities or result.tasks):
-            keep(result, self.target.run.folder)
+            add_to_record(result, self.target.run.folder)
 
     def farewell(self) -> str:
-        """What was evaluated before the user stopped it, and how to go on."""
+        """List what was evaluated before the user stopped it, and say how to go on."""
         result = self.result()
         rows = [*result.perplexities.values(), *result.tasks.values()]
         done = [f"{row.name} {row.metric} ({', '.join(row.of)})" for row in rows]
@@ -166,7 +164,7 @@ class _Evaluation:
         )
 
     def _open(self, spec: Spec) -> Evaluator:
-        self.watcher.stage("loading the model")
+        self.progress("loading the model", 0, None, "")
         registry = load()
         adapter = load_adapter(spec, registry)
         if spec == self.target.spec:
@@ -174,8 +172,8 @@ class _Evaluation:
         return Evaluator(
             adapter,
             find(spec, registry),
-            self.wanted,
+            self.config,
             store=self.store,
             tokens_per_forward=spec.tokens_per_forward,
-            watcher=self.watcher,
+            progress=self.progress,
         )

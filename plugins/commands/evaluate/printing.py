@@ -40,7 +40,7 @@ def evaluation_table(rows: Sequence[Row]) -> Table:
 
 
 def _number(row: Row, who: str, digits: int) -> str:
-    value = getattr(row, who)
+    value = row.values[who]
     if value is None:
         return "not finite" if who in row.of else "-"
     return f"{value:,.{digits}f}"

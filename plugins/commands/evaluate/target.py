@@ -1,105 +1,158 @@
-"""What is to be evaluated, and the dense model to set beside it."""
+"""The model to evaluate, and the dense model to compare it with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.errors import ConfigError
+from prunekit.core.errors import ConfigError, PrunekitError
 from prunekit.core.interfaces import ModelFacts, Spec
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.engine.config import parse
 from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance
-from prunekit.engine.runs import Run
+from prunekit.engine.runs import Run, read_run
 from prunekit.engine.variant import check_blocks, check_weights, choose_variant
-from prunekit.hf.checkpoint import DEMO
-from prunekit.plugins.commands.evaluate.origin import find_dense
+from prunekit.hf.checkpoint import DEMO, HUB_NAME, find
 
 OF_RUNS = ("device", "dtype", "tokens_per_forward")
-"""What a run may be told anew: where and how it is evaluated, not what it is."""
+"""Settings that may differ from the run's: where and how it is evaluated, not what it is."""
 
 
 @dataclass(frozen=True)
-class Target:
-    """A model without some blocks, a checkpoint that was made of another model, or one model."""
+class EvalTarget:
+    """A model without some blocks, a checkpoint made of another model, or one model as it is."""
 
     spec: Spec
     removed: Subset = DENSE
     """blocks to bypass"""
     run: Run | None = None
     origin: Spec | None = None
-    """the dense model that the checkpoint was made of, where it can be had"""
+    """the dense model of which the checkpoint was made, if it was found"""
     gone: tuple[int, ...] = ()
-    """what the checkpoint says was removed when it was made"""
+    """blocks removed when the checkpoint was made, according to its `prunekit.json`"""
     remark: str = ""
     """why there is nothing to compare with, if so"""
 
     @property
     def is_pruned(self) -> bool:
-        """Whether blocks are missing."""
+        """Blocks are missing."""
         return bool(self.removed or self.gone)
 
     @property
-    def has_dense(self) -> bool:
-        """Whether the dense model is there."""
-        return not self.is_pruned or bool(self.removed) or self.origin is not None
-
-    @property
     def is_compared(self) -> bool:
-        """Whether a pruned model is set beside a dense one."""
-        return self.is_pruned and self.has_dense
+        """A pruned model is compared with a dense one."""
+        return bool(self.removed or (self.gone and self.origin))
 
     @property
     def is_demo(self) -> bool:
-        """Whether it is one of the models that come with prunekit, or made of one."""
+        """The model comes with prunekit, or was made of one that does."""
         return (self.origin or self.spec).model.startswith(DEMO)
 
     def check(self, facts: ModelFacts) -> None:
-        """ConfigError where it has not these blocks, or not the weights that were searched."""
+        """Raise ConfigError if it lacks these blocks, or the weights that were searched."""
         if self.removed:
             check_blocks(self.removed, facts.n_blocks)
         result = self.run.result if self.run else None
         check_weights(facts.fingerprint["weights"], result, self.spec.model)
 
 
-def target_of(
+def find_target(
     model: str | None,
     run: str | Path | None,
     remove: Iterable[int] | None,
     workdir: str | Path,
     given: Mapping[str, Any],
-) -> Target:
-    """A run, `model` without the blocks `remove`, or `model` as it is.
+) -> EvalTarget:
+    """Find a run, `model` without the blocks `remove`, or `model` as it is.
 
-    `given` holds settings of the model such as `device`. ConfigError where it is two at once.
+    `given` holds settings of the model such as `device`. Raises ConfigError if it is two at once.
     """
     if run is None and remove is None:
         return _as_it_is(spec_of(parse({"model": model, **given}, load()).settings), Path(workdir))
     variant = choose_variant(model, remove, run, workdir, given, anew=OF_RUNS)
     if not variant.removed:
         raise ConfigError("--remove names no block; leave it out to evaluate the model as it is")
-    return Target(variant.spec, variant.removed, variant.run)
+    return EvalTarget(variant.spec, variant.removed, variant.run)
 
 
-def _as_it_is(spec: Spec, workdir: Path) -> Target:
-    """A checkpoint that prunekit wrote knows which model it was made of."""
+def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
+    """Read from a checkpoint that prunekit wrote which model it was made of."""
     record = read_provenance(Path(spec.model))
     if record is None:
-        return Target(
+        return EvalTarget(
             spec, remark="no blocks are missing, so there is nothing to compare with: add --remove"
         )
     gone = tuple(record["removed"])
-    if spec.trust_remote_code:  # it was given to this folder, not to what a file of it names
+    if spec.trust_remote_code:  # the user trusts this folder, not a model that its file names
         remark = (
             "without its dense model: to trust its code as well, evaluate "
             f"{record['model']} --remove"
         )
-        return Target(spec, gone=gone, remark=remark)
+        return EvalTarget(spec, gone=gone, remark=remark)
     try:
-        return Target(spec, origin=find_dense(spec, record, workdir), gone=gone)
+        return EvalTarget(spec, origin=find_dense(spec, record, workdir), gone=gone)
     except ConfigError as error:
-        return Target(spec, gone=gone, remark=f"without its dense model: {error}")
+        return EvalTarget(spec, gone=gone, remark=f"without its dense model: {error}")
+
+
+def find_dense(spec: Spec, record: Mapping[str, Any], workdir: Path) -> Spec:
+    """Find the model of which the checkpoint `spec`, with this `prunekit.json`, was made.
+
+    A folder is looked for by its name: beside the checkpoint, in the current directory, and where
+    the run that chose the blocks had it. Raises ConfigError if none has the right weights.
+    """
+    reason = ""
+    for model in _places(spec, record, workdir):
+        name, _, commit = record["weights"].rpartition("@")
+        dense = replace(spec, model=model, revision=commit if name == model else None, adapter=None)
+        try:
+            if find(dense, load()).identity() == record["weights"]:
+                return dense
+            reason = f"{model} has other weights than it was made of"
+        except PrunekitError as error:
+            reason = reason or f"it is gone: {error}"
+    if reason:
+        raise ConfigError(reason)
+    gone = ",".join(map(str, record["removed"]))
+    raise ConfigError(
+        f"no folder {Path(record['model']).name} is beside it or here; put a link to it there, or "
+        f"evaluate --model FOLDER --remove {gone}"
+    )
+
+
+def _places(spec: Spec, record: Mapping[str, Any], workdir: Path) -> Iterator[str]:
+    """Yield the name itself if it is a demo or a name on the hub, else the folders that exist.
+
+    These names come from a file, so none of them may lead to a place that the file chooses.
+    """
+    model, search = record["model"], record["search"]
+    if model.startswith(DEMO) or _on_hub(model, record["weights"]):
+        yield model
+        return
+    folders: list[Path] = []
+    if name := _plain(model):
+        folders += [Path(spec.model).absolute().parent / name, Path(name)]
+    if search is not None:
+        folders += _of_run(search["run"], workdir)
+    yield from (str(folder) for folder in folders if folder.is_dir())
+
+
+def _on_hub(model: str, weights: str) -> bool:
+    named = weights.startswith(f"{model}@") and HUB_NAME.fullmatch(model)
+    return bool(named) and not Path(model).exists()
+
+
+def _plain(path: str) -> str:
+    """Return the last name of a path; nothing if that leads elsewhere, as `..` and `~` do."""
+    name = Path(path).name
+    return "" if name == ".." or name.startswith("~") else name
+
+
+def _of_run(run: str, workdir: Path) -> Iterator[Path]:
+    """Yield where the run of that name under `workdir`, if there is one, found its model."""
+    if (name := _plain(run)) and (folder := workdir / "runs" / name).is_dir():
+        yield Path(read_run(folder, workdir).spec.model).expanduser()

@@ -29,7 +29,7 @@ from prunekit.hf.patterns import broken_pattern
 from prunekit.hf.roundtrip import Expectation, check_checkpoint, check_dtype, check_model, sharing
 from prunekit.hf.side_files import copy_side_files
 from prunekit.hf.weights import write_weights
-from prunekit.plugins.commands.evaluate.record import read_record
+from prunekit.plugins.commands.evaluate.store import read_record
 from prunekit.plugins.commands.export.model_card import FILE as CARD
 from prunekit.plugins.commands.export.model_card import model_card
 from prunekit.plugins.commands.export.recipes import RECIPES, write_recipe

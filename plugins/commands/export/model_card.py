@@ -17,7 +17,7 @@ from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.provenance import FILE as RECORD
 from prunekit.engine.provenance import name_of, pinned
 from prunekit.plugins.commands.evaluate.comparison import Row
-from prunekit.plugins.commands.evaluate.record import rows_of
+from prunekit.plugins.commands.evaluate.store import rows_of
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard

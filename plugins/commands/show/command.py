@@ -19,7 +19,7 @@ from prunekit.engine.escaping import shell_word
 from prunekit.engine.provenance import pinned
 from prunekit.engine.result import result_of
 from prunekit.plugins.commands.evaluate.printing import evaluation_table
-from prunekit.plugins.commands.evaluate.record import rows_of
+from prunekit.plugins.commands.evaluate.store import rows_of
 from prunekit.plugins.commands.search.printing import show_blocks, show_next, show_result, signed
 from prunekit.plugins.commands.show.show import (
     Shown,

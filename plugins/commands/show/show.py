@@ -23,7 +23,7 @@ from prunekit.engine.runs import folder_of
 from prunekit.engine.stored import finite, fits
 from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import DEMO, Checkpoint, find
-from prunekit.plugins.commands.evaluate.record import read_record
+from prunekit.plugins.commands.evaluate.store import read_record
 from prunekit.plugins.commands.latency.latency import read_latency
 
 

@@ -13,7 +13,7 @@ from prunekit.core.options import build, convert, option, options_of, suggest, v
 from prunekit.core.registry import Registry
 from prunekit.engine.config import NOT_BY_A_FILE, TRUST, parse
 from prunekit.engine.config_file import Lines, read_yaml
-from prunekit.plugins.commands.evaluate.wanted import Wanted
+from prunekit.plugins.commands.evaluate.config import EvalConfig
 from prunekit.plugins.commands.study.definitions import (
     Definition,
     Key,
@@ -83,7 +83,7 @@ class StudyConfig:
     budgets: tuple[int, ...]
     seeds: tuple[int, ...]
     draws: tuple[int, ...]
-    wanted: Wanted = Wanted()
+    wanted: EvalConfig = EvalConfig()
     """what is evaluated"""
     file: StudyFile | None = None
     """where it was read"""

@@ -14,8 +14,9 @@ from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.engine.loaded import LoadedModel
 from prunekit.hf.checkpoint import Checkpoint
-from prunekit.plugins.commands.evaluate.evaluator import Evaluator, Wanted
-from prunekit.plugins.commands.evaluate.readings import Evaluation
+from prunekit.plugins.commands.evaluate.config import EvalConfig
+from prunekit.plugins.commands.evaluate.evaluator import Evaluator
+from prunekit.plugins.commands.evaluate.scores import Evaluation
 from prunekit.plugins.commands.study.files import CellResult, StudyFolder, VariantEvaluation
 from prunekit.plugins.commands.study.origin import check_origin
 from prunekit.plugins.commands.study.planning import Group
@@ -35,7 +36,7 @@ class EvaluationTask:
     model: str
     spec: Spec
     checkpoint: Checkpoint
-    wanted: Wanted
+    wanted: EvalConfig
     variants: tuple[Subset, ...]
     folder: Path
     workdir: Path
@@ -97,7 +98,7 @@ class EvaluationTask:
 
 
 def evaluation_tasks(
-    groups: Sequence[Group], wanted: Wanted, folder: Path, workdir: Path, jobs: int
+    groups: Sequence[Group], wanted: EvalConfig, folder: Path, workdir: Path, jobs: int
 ) -> list[EvaluationTask]:
     """For each model the dense one and every distinct choice, divided among the jobs."""
     tasks = []
@@ -125,7 +126,7 @@ def evaluation_tasks(
 
 
 def unevaluated(
-    folder: StudyFolder, model: str, variants: Sequence[Subset], wanted: Wanted
+    folder: StudyFolder, model: str, variants: Sequence[Subset], wanted: EvalConfig
 ) -> list[Subset]:
     """Those that were not evaluated like this."""
     evaluations = {subset: folder.evaluation(model, subset) for subset in variants}
@@ -140,7 +141,7 @@ def _choices(groups: Sequence[Group], folder: StudyFolder) -> list[Subset]:
     return sorted(chosen | {DENSE}, key=sorted) if chosen else []
 
 
-def _details(evaluation: Evaluation, wanted: Wanted) -> dict[str, Any]:
+def _details(evaluation: Evaluation, wanted: EvalConfig) -> dict[str, Any]:
     return {
         "wanted": identity(words_of(wanted)),
         "perplexities": {

@@ -10,25 +10,24 @@ from typing import Any
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import flag_name, suggest
-from prunekit.plugins.commands.evaluate.documents import check_documents
-from prunekit.plugins.commands.evaluate.evaluator import Wanted, preflight
-from prunekit.plugins.commands.evaluate.protocols import protocols_of
+from prunekit.plugins.commands.evaluate.config import EvalConfig, names_of
+from prunekit.plugins.commands.evaluate.evaluator import preflight
 from prunekit.plugins.commands.evaluate.tasks import check_names
-from prunekit.plugins.commands.evaluate.wanted import names_of
+from prunekit.plugins.commands.evaluate.texts import check_documents, protocols_of
 
 KEY = "evaluate"
-FIELDS = {"ppl" if f.name == "perplexities" else f.name: f.name for f in fields(Wanted)}
-"""Words of the file, and what they are called in `Wanted`."""
+FIELDS = {"ppl" if f.name == "perplexities" else f.name: f.name for f in fields(EvalConfig)}
+"""Words of the file, and what they are called in `EvalConfig`."""
 
 
-def parse_wanted(given: Any) -> Wanted:
+def parse_wanted(given: Any) -> EvalConfig:
     """The evaluation that a file asks for, of nothing where it does not say.
 
     Tasks are looked for when the study begins.
     """
     if not isinstance(given, Mapping):
         raise ConfigError(f"{KEY}: expected keys such as {{ppl: [demo]}}, got {given!r}", (KEY,))
-    wanted = Wanted()
+    wanted = EvalConfig()
     for word, value in given.items():
         if word not in FIELDS:
             raise ConfigError(f"{KEY}.{word}: no such key.{suggest(word, FIELDS)}", (KEY, word))
@@ -38,7 +37,7 @@ def parse_wanted(given: Any) -> Wanted:
     return wanted
 
 
-def words_of(wanted: Wanted) -> dict[str, Any]:
+def words_of(wanted: EvalConfig) -> dict[str, Any]:
     """The same in the words of a file."""
     values = {word: asdict(wanted)[name] for word, name in FIELDS.items()}
     return {word: _plain(value) for word, value in values.items()}
@@ -49,30 +48,30 @@ def identity(words: Mapping[str, Any]) -> dict[str, Any]:
     return {word: value for word, value in words.items() if word != "batch_size"}
 
 
-def is_anything(wanted: Wanted) -> bool:
+def is_anything(wanted: EvalConfig) -> bool:
     """Whether there is something to evaluate."""
     return bool(wanted.perplexities or wanted.tasks)
 
 
-def check_data(wanted: Wanted) -> None:
+def check_data(wanted: EvalConfig) -> None:
     """ConfigError naming the texts and tasks that cannot be had, before any time is spent."""
     _check_each(replace(wanted, tasks=()), "ppl", preflight)
     _check_each(replace(wanted, perplexities=()), "tasks", preflight)
 
 
-def check_at_hand(wanted: Wanted) -> None:
+def check_at_hand(wanted: EvalConfig) -> None:
     """The same of local files and of the names of tasks only: nothing is asked of a network."""
     _check_each(replace(wanted, tasks=()), "ppl", _check_files)
     _check_each(replace(wanted, perplexities=()), "tasks", check_names)
 
 
-def _check_files(wanted: Wanted) -> None:
+def _check_files(wanted: EvalConfig) -> None:
     for protocol in protocols_of(wanted):
         if protocol.split is None:
             check_documents(protocol)
 
 
-def _check_each(wanted: Wanted, word: str, check: Callable[[Wanted], object]) -> None:
+def _check_each(wanted: EvalConfig, word: str, check: Callable[[EvalConfig], object]) -> None:
     """Check all names of a list at once and, where that fails, find the first that is wrong."""
     with _at(word):
         try:

@@ -50,15 +50,15 @@ def write_task(tmp_path):
 
 @pytest.fixture
 def evaluator():
-    """An evaluator of a folder in float32: `evaluator(folder, wanted)`."""
+    """An evaluator of a folder in float32: `evaluator(folder, config)`."""
     from prunekit.core.interfaces import Spec
     from prunekit.core.registry import load
     from prunekit.hf.checkpoint import find
     from prunekit.hf.loading import load_adapter
     from prunekit.plugins.commands.evaluate.evaluator import Evaluator
 
-    def make(folder, wanted, **how):
+    def make(folder, config, **how):
         spec, registry = Spec(str(folder), device="cpu", dtype="float32"), load()
-        return Evaluator(load_adapter(spec, registry), find(spec, registry), wanted, **how)
+        return Evaluator(load_adapter(spec, registry), find(spec, registry), config, **how)
 
     return make

@@ -3,8 +3,7 @@
 import pytest
 
 from prunekit.core import ConfigError
-from prunekit.plugins.commands.evaluate.comparison import EvaluationResult, Row
-from prunekit.plugins.commands.evaluate.gate import Gate, GateMissed
+from prunekit.plugins.commands.evaluate.comparison import EvaluationResult, Gate, GateMissed, Row
 
 
 def row(name, dense, pruned, better=True):
@@ -69,7 +68,7 @@ def test_metrics_that_are_no_accuracy_take_no_part_in_the_mean():
 )
 def test_a_bound_on_what_is_not_evaluated_is_told_beforehand(bounds, there, message):
     with pytest.raises(ConfigError, match=message):
-        Gate.of(*bounds).check_wanted(
+        Gate.of(*bounds).check_names(
             **{"protocols": ["demo"], "tasks": ["piqa"], "dense": True, **there}
         )
 

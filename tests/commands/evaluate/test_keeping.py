@@ -1,4 +1,4 @@
-"""What was evaluated is kept: readings by model and subset, and the record of a run."""
+"""What was evaluated is kept: scores by model and subset, and the record of a run."""
 
 import json
 import math
@@ -12,7 +12,7 @@ import prunekit
 from prunekit.core import ConfigError
 from prunekit.core.errors import Interrupted
 from prunekit.plugins.commands.evaluate import evaluator as evaluating
-from prunekit.plugins.commands.evaluate.record import read_record, rows_of
+from prunekit.plugins.commands.evaluate.store import read_record, rows_of
 
 PPL = {"ppl": "demo", "ppl_samples": 3}
 TASK = {"tasks": "demo", "limit": 4}

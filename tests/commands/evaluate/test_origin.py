@@ -11,8 +11,8 @@ from prunekit.core import ConfigError
 from prunekit.core.interfaces import Spec
 from prunekit.engine.provenance import read_provenance
 from prunekit.hf.checkpoint import find
-from prunekit.plugins.commands.evaluate import origin
-from prunekit.plugins.commands.evaluate.origin import find_dense
+from prunekit.plugins.commands.evaluate import target
+from prunekit.plugins.commands.evaluate.target import find_dense
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def opened(monkeypatch):
         seen.append(spec.model)
         return find(spec, registry)
 
-    monkeypatch.setattr(origin, "find", look)
+    monkeypatch.setattr(target, "find", look)
     return seen
 
 
@@ -126,7 +126,7 @@ def test_a_run_is_found_below_the_working_folder_only(made, monkeypatch, tmp_pat
         (folder / "result.json").write_text("{}")
     (tmp_path / "work" / "runs").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(origin, "read_run", lambda run, workdir: pytest.fail(f"reads {run}"))
+    monkeypatch.setattr(target, "read_run", lambda run, workdir: pytest.fail(f"reads {run}"))
     record = {**read_provenance(pruned), "search": {"run": run}}
     with pytest.raises(ConfigError, match="no folder model is beside it or here"):
         find_dense(Spec(str(pruned)), record, tmp_path / "work")

@@ -12,7 +12,8 @@ import yaml
 import prunekit
 from prunekit.core import ConfigError
 from prunekit.core.problem import DENSE
-from prunekit.plugins.commands.evaluate.evaluator import Wanted, preflight
+from prunekit.plugins.commands.evaluate.config import EvalConfig
+from prunekit.plugins.commands.evaluate.evaluator import preflight
 from prunekit.plugins.commands.evaluate.tasks import demo_task, load_tasks
 
 REMOVED = frozenset({2, 5})
@@ -55,52 +56,49 @@ def test_a_task_scores_what_the_command_line_of_the_harness_prints(
         monkeypatch, capsys, pruned, "--tasks", "demo", "--include_path", tmp_path / "own",
         "--limit", 24, "--batch_size", 8,
     )  # fmt: skip
-    wanted = Wanted(tasks=("demo",), limit=24)
-    reading = evaluator(model, wanted).evaluate(REMOVED).tasks["demo"]
-    assert reading.metric == "acc_norm"
+    config = EvalConfig(tasks=("demo",), limit=24)
+    score = evaluator(model, config).evaluate(REMOVED).tasks["demo"]
+    assert score.metric == "acc_norm"
     value, error = printed["demo", "acc_norm"]
-    assert (round(reading.value, 4), round(reading.standard_error, 4)) == (value, error)
-    assert round(reading.record["metrics"]["acc,none"], 4) == printed["demo", "acc"][0]
+    assert (round(score.value, 4), round(score.standard_error, 4)) == (value, error)
+    assert round(score.record["metrics"]["acc,none"], 4) == printed["demo", "acc"][0]
 
 
 @pytest.mark.parametrize("kind", ["loglikelihood_rolling", "generate_until"])
 def test_every_kind_of_task_gives_on_the_bypassed_model_what_it_gives_on_the_exported_one(
     exported, evaluator, write_task, kind
 ):
-    wanted = Wanted(tasks=("kings",), include_path=write_task("kings", kind))
+    config = EvalConfig(tasks=("kings",), include_path=write_task("kings", kind))
     model, pruned = exported
-    bypassed = evaluator(model, wanted).evaluate(REMOVED).tasks["kings"]
-    real = evaluator(pruned, wanted).evaluate(DENSE).tasks["kings"]
+    bypassed = evaluator(model, config).evaluate(REMOVED).tasks["kings"]
+    real = evaluator(pruned, config).evaluate(DENSE).tasks["kings"]
     assert bypassed.value == pytest.approx(real.value, rel=1e-6)
     assert bypassed.items == real.items
 
 
 @pytest.mark.parametrize("kind", ["multiple_choice", "loglikelihood_rolling", "generate_until"])
-def test_the_harness_shows_no_bar_of_its_own_and_progress_is_told(
+def test_the_harness_shows_no_bar_of_its_own_and_progress_is_reported(
     tiny_model, evaluator, write_task, kind, capfd
 ):
-    told = []
+    reported = []
 
-    class Noting:
-        def stage(self, what):
-            pass
+    def progress(what, done, total, unit):
+        if total:
+            reported.append((done, total))
 
-        def count(self, done, total, unit):
-            told.append((done, total))
-
-    wanted = Wanted(tasks=("kings",), include_path=write_task("kings", kind))
-    made = evaluator(tiny_model("llama3"), wanted, watcher=Noting())
+    config = EvalConfig(tasks=("kings",), include_path=write_task("kings", kind))
+    made = evaluator(tiny_model("llama3"), config, progress=progress)
     capfd.readouterr()
     made.evaluate(DENSE)
     total = 24 if kind == "multiple_choice" else 8
-    assert told == [(done, total) for done in range(1, total + 1)]
+    assert reported == [(done, total) for done in range(1, total + 1)]
     assert capfd.readouterr().err == ""
 
 
 def test_without_a_cache_a_bypassed_model_generates_what_the_exported_one_does_with_it(
     exported, evaluator, write_task, monkeypatch
 ):
-    from prunekit.plugins.commands.evaluate.running import language_model
+    from prunekit.plugins.commands.evaluate.harness import language_model
 
     texts = []
     decode = language_model().tok_decode
@@ -111,11 +109,11 @@ def test_without_a_cache_a_bypassed_model_generates_what_the_exported_one_does_w
 
     monkeypatch.setattr(language_model(), "tok_decode", noting)
     model, pruned = exported
-    wanted = Wanted(tasks=("kings",), include_path=write_task("kings", "generate_until"))
-    evaluator(model, wanted).evaluate(REMOVED)
+    config = EvalConfig(tasks=("kings",), include_path=write_task("kings", "generate_until"))
+    evaluator(model, config).evaluate(REMOVED)
     bypassed = texts.copy()
     texts.clear()
-    evaluator(pruned, wanted).evaluate(DENSE)
+    evaluator(pruned, config).evaluate(DENSE)
     assert bypassed == texts
     assert any(text.strip() for text in texts)
 
@@ -124,13 +122,13 @@ def test_a_score_that_is_no_mean_over_items_has_no_error_and_is_no_accuracy(
     tiny_model, evaluator, write_task
 ):
     folder = write_task("kings", "loglikelihood_rolling")
-    wanted = Wanted(tasks=("kings",), include_path=folder)
-    reading = evaluator(tiny_model("llama3"), wanted).evaluate(DENSE).tasks["kings"]
-    assert (reading.metric, reading.higher_is_better) == ("word_perplexity", False)
-    assert (reading.items, reading.standard_error) == ((), None)
+    config = EvalConfig(tasks=("kings",), include_path=folder)
+    score = evaluator(tiny_model("llama3"), config).evaluate(DENSE).tasks["kings"]
+    assert (score.metric, score.higher_is_better) == ("word_perplexity", False)
+    assert (score.items, score.standard_error) == ((), None)
 
 
-def test_a_group_with_a_score_of_its_own_is_one_reading_over_all_its_items(
+def test_a_group_with_a_score_of_its_own_is_one_score_over_all_its_items(
     tiny_model, evaluator, write_task
 ):
     folder = write_task("kings")
@@ -140,8 +138,8 @@ def test_a_group_with_a_score_of_its_own_is_one_reading_over_all_its_items(
         "  - {metric: acc, weight_by_size: true}\n"
     )
     model = tiny_model("llama3")
-    found = evaluator(model, Wanted(tasks=("farm",), include_path=folder)).evaluate(DENSE).tasks
-    apart = Wanted(tasks=("kings", "hens"), include_path=folder)
+    found = evaluator(model, EvalConfig(tasks=("farm",), include_path=folder)).evaluate(DENSE).tasks
+    apart = EvalConfig(tasks=("kings", "hens"), include_path=folder)
     leaves = evaluator(model, apart).evaluate(DENSE).tasks
     accuracies = {name: leaf.record["metrics"]["acc,none"] for name, leaf in leaves.items()}
     assert list(found) == ["farm"]
@@ -153,21 +151,18 @@ def test_a_group_with_a_score_of_its_own_is_one_reading_over_all_its_items(
 
 def test_solved_examples_are_the_same_for_every_variant(tiny_model, evaluator, write_task):
     folder = write_task("kings")
-    wanted = Wanted(tasks=("kings",), include_path=folder, num_fewshot=2)
+    config = EvalConfig(tasks=("kings",), include_path=folder, num_fewshot=2)
     prompts = []
 
-    class Noting:
-        def stage(self, what):
-            (task,) = load_tasks(wanted)
+    def progress(what, done, total, unit):
+        if total is None:
+            (task,) = load_tasks(config)
             built = getattr(task.leaves["kings"], "_instances", None) or []
             prompts.append([instance.args for instance in built])
 
-        def count(self, done, total, unit):
-            pass
-
-    made = evaluator(tiny_model("llama3"), wanted, watcher=Noting())
+    made = evaluator(tiny_model("llama3"), config, progress=progress)
     first, second = made.evaluate(DENSE).tasks, made.evaluate(REMOVED).tasks
-    Noting().stage("the end")
+    progress("the end", 0, None, "")
     assert prompts[-1] == prompts[-2] != []
     assert prompts[-1][0][0].count("The ") == 3
     assert first["kings"].record["num_fewshot"] == second["kings"].record["num_fewshot"] == 2
@@ -175,7 +170,8 @@ def test_solved_examples_are_the_same_for_every_variant(tiny_model, evaluator, w
 
 def test_nobodys_source_of_chance_is_changed(tiny_model, evaluator, write_task):
     made = evaluator(
-        tiny_model("llama3"), Wanted(tasks=("kings",), include_path=write_task("kings"), limit=1)
+        tiny_model("llama3"),
+        EvalConfig(tasks=("kings",), include_path=write_task("kings"), limit=1),
     )
     random.seed(5), np.random.seed(5), torch.manual_seed(5)
     expected = random.random(), np.random.rand(), torch.rand(()).item()
@@ -186,7 +182,7 @@ def test_nobodys_source_of_chance_is_changed(tiny_model, evaluator, write_task):
 
 def test_all_that_cannot_be_had_is_named_at_once():
     with pytest.raises(ConfigError) as error:
-        preflight(Wanted(("c4", "gone.txt", "demo"), ("commonsense", "demo", "piqua")))
+        preflight(EvalConfig(("c4", "gone.txt", "demo"), ("commonsense", "demo", "piqua")))
     message = str(error.value)
     for name in ("hellaswag", "winogrande", "arc_easy", "arc_challenge", "boolq"):
         assert f"{name} (ConnectionError" in message
@@ -198,10 +194,10 @@ def test_all_that_cannot_be_had_is_named_at_once():
 
 def test_a_folder_of_tasks_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match="no such folder"):
-        preflight(Wanted(tasks=("kings",), include_path=tmp_path / "gone"))
+        preflight(EvalConfig(tasks=("kings",), include_path=tmp_path / "gone"))
 
 
 def test_a_task_that_runs_code_of_models_is_refused(write_task):
     folder = write_task("kings", more="unsafe_code: true\n")
     with pytest.raises(ConfigError, match="runs code that models write"):
-        preflight(Wanted(tasks=("kings",), include_path=folder))
+        preflight(EvalConfig(tasks=("kings",), include_path=folder))

@@ -5,10 +5,9 @@ import json
 import pytest
 
 from prunekit.core import IGNORE, ConfigError
-from prunekit.plugins.commands.evaluate.documents import documents_of
-from prunekit.plugins.commands.evaluate.protocols import protocols_of
-from prunekit.plugins.commands.evaluate.wanted import Wanted
-from prunekit.plugins.commands.evaluate.windows import cut
+from prunekit.plugins.commands.evaluate.config import EvalConfig
+from prunekit.plugins.commands.evaluate.perplexity import cut
+from prunekit.plugins.commands.evaluate.texts import documents_of, protocols_of
 
 STORY = "Once upon a time there was a king who had three daughters. "
 
@@ -18,7 +17,7 @@ def windows(demo_tokenizer):
     """The windows of one protocol: `windows("demo", ppl_length=20)`."""
 
     def read(name, context=1024, tokenizer=demo_tokenizer, **how):
-        (protocol,) = protocols_of(Wanted((name,), **how))
+        (protocol,) = protocols_of(EvalConfig((name,), **how))
         return cut(protocol, tokenizer, context)
 
     return read
@@ -81,7 +80,7 @@ def test_wikitext_from_its_raw_file_is_joined_as_from_the_hub(windows, tmp_path,
     (tmp_path / "wiki.test.raw").write_text(" \n = Title = \n \n A line . \n Another . \n")
     rows = ["", " = Title = \n", "", " A line . \n", " Another . \n"]
     name = f"wikitext2={tmp_path / 'wiki.test.raw'}"
-    (protocol,) = protocols_of(Wanted((name,)))
+    (protocol,) = protocols_of(EvalConfig((name,)))
     assert list(documents_of(protocol)) == rows
     (row,) = ids(windows(name))
     assert row == demo_tokenizer("\n\n".join(rows)).input_ids

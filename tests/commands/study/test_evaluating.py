@@ -48,14 +48,15 @@ def test_an_evaluation_holds_what_the_evaluator_found(study, small, evaluate, tm
     from prunekit.core.registry import load
     from prunekit.hf.checkpoint import find
     from prunekit.hf.loading import load_adapter
-    from prunekit.plugins.commands.evaluate.evaluator import Evaluator, Wanted
+    from prunekit.plugins.commands.evaluate.config import EvalConfig
+    from prunekit.plugins.commands.evaluate.evaluator import Evaluator
 
     outcome = study(searchers=["one-shot"])
     removed = frozenset(outcome.results[0].removed)
     stored = StudyFolder(Path(outcome.folder)).evaluation("tiny", removed)
     spec = Spec(small["models"]["tiny"]["model"])
-    wanted = Wanted(("demo",), ("demo",), limit=4, ppl_samples=3)
-    evaluator = Evaluator(load_adapter(spec, load()), find(spec, load()), wanted)
+    config = EvalConfig(("demo",), ("demo",), limit=4, ppl_samples=3)
+    evaluator = Evaluator(load_adapter(spec, load()), find(spec, load()), config)
     expected = evaluator.evaluate(removed)
     assert stored.perplexities == {"demo": expected.perplexities["demo"].perplexity}
     assert stored.accuracies == {"demo": expected.tasks["demo"].value}

@@ -1,4 +1,4 @@
-"""Run tasks of lm-eval on a model in memory, in which some blocks are bypassed."""
+"""Run tasks of lm-eval on a model in memory, with some blocks bypassed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ import functools
 import math
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prunekit.core.errors import ConfigError
 from prunekit.engine.stored import finite
-from prunekit.plugins.commands.evaluate.readings import PREFERRED, TaskReading
+from prunekit.plugins.commands.evaluate.config import EvalConfig
+from prunekit.plugins.commands.evaluate.scores import TaskScore
 from prunekit.plugins.commands.evaluate.tasks import LoadedTask
-from prunekit.plugins.commands.evaluate.wanted import Wanted
-from prunekit.plugins.commands.evaluate.watching import Watcher
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+Report: TypeAlias = Callable[[int, int], None]
+"""Called with the number of requests answered, and of all requests."""
+PREFERRED = ("acc_norm", "acc")
+"""The metrics that are the accuracy of a task, best first; if it has neither, its own first."""
 ROUNDING = 1e-9
 SEEDS = {"random": 0, "numpy": 1234, "torch": 1234, "fewshot": 1234}
-"""Those of lm-eval's own command line, so that what is drawn by chance is the same."""
+"""Those of lm-eval's own command line, so that random draws are the same."""
 
 
 def run_task(
@@ -31,39 +34,38 @@ def run_task(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     cached: bool,
-    wanted: Wanted,
-    watcher: Watcher,
-) -> TaskReading:
-    """What the model scores on the task; `cached` says whether it may generate with a cache."""
+    config: EvalConfig,
+    report: Report,
+) -> TaskScore:
+    """Score the model on the task; `cached` allows it to generate with a key-value cache."""
     from lm_eval.evaluator import evaluate
 
     for leaf in task.leaves.values():
         leaf.set_fewshot_seed(seed=SEEDS["fewshot"])
     with _seeded(), _enough_memory(), _silent():
-        lm = language_model()(model, tokenizer, cached, wanted.batch_size, watcher)
         results = evaluate(
-            lm,
+            language_model()(model, tokenizer, cached, config.batch_size, report),
             {"tasks": task.leaves, "groups": task.groups},
-            limit=wanted.limit,
+            limit=config.limit,
             bootstrap_iters=0,
         )
     assert results is not None
-    return _reading(task, results, wanted)
+    return _score(task, results, config)
 
 
 @functools.cache
 def language_model() -> Any:
-    """lm-eval's own model of transformers, which tells its progress and can do without a cache."""
+    """Return lm-eval's own class of transformers models, with progress and an optional cache."""
     from lm_eval.models.huggingface import HFLM
 
     class LanguageModel(HFLM):  # type: ignore[misc]
         def __init__(
-            self, model: Any, tokenizer: Any, cached: bool, batch_size: int, watcher: Watcher
+            self, model: Any, tokenizer: Any, cached: bool, batch_size: int, report: Report
         ) -> None:
             super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
             self.cached = cached
-            self.watcher = watcher
-            self.total = 0
+            self.report = report
+            self.done = self.total = 0
             self.set_cache_hook(self)
 
         def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
@@ -86,9 +88,9 @@ def language_model() -> Any:
             )
 
         def add_partial(self, kind: str, request: Any, answer: Any) -> None:
-            """Called by lm-eval when a request is answered."""
+            """Count an answered request; lm-eval calls this."""
             self.done += 1
-            self.watcher.count(self.done, self.total, "requests")
+            self.report(self.done, self.total)
 
         def _model_generate(self, *args: Any, **kwargs: Any) -> Any:
             with contextlib.nullcontext() if self.cached else _without_cache(self.model):
@@ -99,13 +101,9 @@ def language_model() -> Any:
 
 @contextlib.contextmanager
 def _without_cache(model: Any) -> Iterator[None]:
-    """lm-eval asks for a cache, which a model with bypassed blocks cannot keep."""
+    """Override the cache that lm-eval requests, as a model with bypassed blocks cannot keep one."""
     generate = model.generate
-
-    def uncached(*args: Any, **kwargs: Any) -> Any:
-        return generate(*args, **{**kwargs, "use_cache": False})
-
-    model.generate = uncached
+    model.generate = lambda *args, **kwargs: generate(*args, **{**kwargs, "use_cache": False})
     try:
         yield
     finally:
@@ -114,7 +112,7 @@ def _without_cache(model: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _seeded() -> Iterator[None]:
-    """Seed what lm-eval seeds, and give everything back as it was."""
+    """Seed the generators that lm-eval seeds, and restore their states afterwards."""
     import numpy
     import torch
 
@@ -145,7 +143,7 @@ def _enough_memory() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """lm-eval shows bars of its own while it builds prompts, and no option leaves them out."""
+    """Hide the bars that lm-eval shows while it builds prompts; it has no option for that."""
     import lm_eval.api.task as task
 
     shown = task.tqdm
@@ -157,48 +155,45 @@ def _silent() -> Iterator[None]:
         task.tqdm = shown
 
 
-def _reading(task: LoadedTask, results: Mapping[str, Any], wanted: Wanted) -> TaskReading:
-    scores = _scores(results["results"][task.name])
-    key = _headline(scores)
-    metric, value = key.partition(",")[0], scores[key]
+def _score(task: LoadedTask, results: Mapping[str, Any], config: EvalConfig) -> TaskScore:
+    metrics = _metrics(results["results"][task.name])
+    key = _headline(metrics)
+    metric, value = key.partition(",")[0], metrics[key]
     items = _items(task, results["samples"], key)
     better = results["higher_is_better"].get(task.name, {}).get(metric)
-    return TaskReading(
+    counts = results["n-samples"].values()
+    return TaskScore(
         name=task.name,
         metric=metric,
         value=value,
         higher_is_better=better is not False,
         items=items if value is not None and _is_mean(items, value) else (),
         record={
-            "metrics": scores,
-            "items": sum(n["effective"] for n in results["n-samples"].values()),
-            "items_there_are": sum(n["original"] for n in results["n-samples"].values()),
-            "limit": wanted.limit,
+            "metrics": metrics,
+            "items": sum(n["effective"] for n in counts),
+            "items_there_are": sum(n["original"] for n in counts),
+            "limit": config.limit,
             "num_fewshot": results["n-shot"].get(task.name),
             "task_version": results["versions"].get(task.name),
-            "batch_size": wanted.batch_size,
+            "batch_size": config.batch_size,
             "lm_eval": version("lm-eval"),
         },
     )
 
 
-def _scores(row: Mapping[str, Any]) -> dict[str, float | None]:
-    """lm-eval's `metric,filter` with their values, None where one is not finite."""
+def _metrics(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Pick lm-eval's `metric,filter` entries; a value that is not finite becomes None."""
     found = {k: v for k, v in row.items() if "," in k and "_stderr," not in k}
-    numbers = {k: float(v) for k, v in found.items() if isinstance(v, (int, float))}
-    return dict(finite(numbers))
+    return dict(finite({k: float(v) for k, v in found.items() if isinstance(v, (int, float))}))
 
 
-def _headline(scores: Mapping[str, Any]) -> str:
-    for metric in PREFERRED:
-        for key in scores:
-            if key.partition(",")[0] == metric:
-                return key
-    return next(iter(scores))
+def _headline(metrics: Mapping[str, Any]) -> str:
+    preferred = (k for metric in PREFERRED for k in metrics if k.partition(",")[0] == metric)
+    return next(preferred, next(iter(metrics)))
 
 
 def _items(task: LoadedTask, samples: Mapping[str, Any], key: str) -> tuple[float, ...]:
-    """What every item scored, where that is a number."""
+    """Return the score of every item; nothing if one is not a number."""
     metric, _, chosen = key.partition(",")
     rows = [row for leaf in task.leaves for row in samples[leaf] if row["filter"] == chosen]
     values = [row.get(metric) for row in rows]
