@@ -10,8 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from prunekit.core.problem import Subset
-from prunekit.plugins.commands.report.pairing import on_every_seed
-from prunekit.plugins.commands.report.reading import Run, Study
+from prunekit.plugins.commands.report.reading import Run, Study, on_every_seed
 
 FACTORS = ("objective", "searcher", "seed", "draw", "model")
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 from prunekit.plugins.commands.report.drawing import draw_mark, draw_panel
 from prunekit.plugins.commands.report.gaps import gaps
-from prunekit.plugins.commands.report.inline import inline
 from prunekit.plugins.commands.report.picture import LeftOut, Picture
 from prunekit.plugins.commands.report.reading import Study
+from prunekit.plugins.commands.report.style import INK
 from prunekit.plugins.commands.report.table import Table
 from prunekit.plugins.commands.report.wording import count, listed
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+
 
 WIDEST = 4
 """panels side by side"""
@@ -100,3 +103,43 @@ def _facts(study: Study) -> list[tuple[str, str]]:
         ("Searches", f"{len(study.runs):,} of {len(study.planned):,} finished"),
         ("Evaluated on", ", ".join([*study.tasks, *study.protocols]) or "nothing"),
     ]
+
+
+NAMESPACE = re.compile(r"^\{[^}]*\}")
+REFERENCE = re.compile(r"(url\()?#([\w-]+)")
+NOT_DRAWN = ("metadata", "style")
+
+
+def inline(svg: str, prefix: str, alt: str) -> str:
+    """The `<svg>` element of a picture, for use within HTML.
+
+    `prefix` must differ for every picture of a page. An empty `alt` marks a mere ornament.
+    """
+    root = ElementTree.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if NAMESPACE.sub("", child.tag) in NOT_DRAWN:
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = NAMESPACE.sub("", element.tag)
+        element.attrib = {
+            NAMESPACE.sub("", name): _adapted(NAMESPACE.sub("", name), value, prefix)
+            for name, value in element.attrib.items()
+        }
+    described = {"role": "img", "aria-label": alt} if alt else {"aria-hidden": "true"}
+    root.attrib = {"viewBox": root.attrib["viewBox"], **described}
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def size(svg: str) -> tuple[float, float]:
+    """Width and height in points."""
+    _, _, width, height = ElementTree.fromstring(svg).attrib["viewBox"].split()
+    return float(width), float(height)
+
+
+def _adapted(name: str, value: str, prefix: str) -> str:
+    if name == "id":
+        return prefix + value
+    if name == "href" or "url(#" in value:
+        return REFERENCE.sub(rf"\g<1>#{prefix}\g<2>", value)
+    return value.replace(INK, "currentColor")

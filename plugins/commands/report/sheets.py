@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from prunekit.plugins.commands.report.correlation import compare_ranks
+from prunekit.plugins.commands.report.figures.variance import OUTCOMES, Bars, variances
 from prunekit.plugins.commands.report.measures import conditions
-from prunekit.plugins.commands.report.numbers import (
-    Row,
-    as_table,
-    correlation_rows,
-    overlap_rows,
-    variance_rows,
-    variance_tables,
-)
+from prunekit.plugins.commands.report.overlap import overlaps
 from prunekit.plugins.commands.report.reading import Study
 from prunekit.plugins.commands.report.records import (
     Record,
@@ -24,9 +19,19 @@ from prunekit.plugins.commands.report.records import (
     run_row,
     searched,
 )
-from prunekit.plugins.commands.report.table import Table, csv_text, latex, markdown
+from prunekit.plugins.commands.report.table import (
+    Column,
+    Entry,
+    Table,
+    column,
+    csv_text,
+    latex,
+    markdown,
+)
 from prunekit.plugins.commands.report.tables import accuracy_tables, cost_tables, perplexity_tables
+from prunekit.plugins.commands.report.wording import number
 
+Row = Mapping[str, object]
 SHEETS = ("accuracy", "perplexity", "cost", "overlap", "variance", "ranks", "runs")
 
 
@@ -89,3 +94,85 @@ def _unit(study: Study, r: Record) -> str:
 
 def _numbers(name: str, heading: str, rows: Sequence[Row]) -> Sheet:
     return Sheet(name, heading, [as_table(heading, rows)] if rows else [], rows)
+
+
+def overlap_rows(study: Study) -> list[Row]:
+    """Mean Jaccard indices by budget and by what differs."""
+    return [
+        {
+            "budget": budget,
+            "what differs": o.factor,
+            "pairs": len(o.values),
+            "Jaccard": o.mean,
+            "by chance": o.by_chance,
+        }
+        for budget in study.budgets
+        for o in overlaps(study, budget=budget)
+    ]
+
+
+def variance_rows(study: Study) -> list[Row]:
+    """Components as estimated, so also negative ones, and the shares that are drawn."""
+    return [
+        {
+            "outcome": outcome.title,
+            "where": where,
+            "due to": name,
+            "variance": value,
+            "share (%)": 100 * parts.shares[name],
+        }
+        for outcome in OUTCOMES
+        for where, parts in variances(study, outcome).items()
+        for name, value in parts.parts.items()
+    ]
+
+
+def variance_tables(study: Study) -> list[Table]:
+    """The shares for people: a table for each outcome, a line for each model and budget."""
+    return [
+        _variance_table(outcome.title, bars)
+        for outcome in OUTCOMES
+        if (bars := variances(study, outcome))
+    ]
+
+
+def _variance_table(outcome: str, bars: Bars) -> Table:
+    names = list(dict.fromkeys(name for parts in bars.values() for name in parts.parts))
+    lines = [[Entry(where)] for where in bars]
+    for name in names:
+        shares = [parts.shares.get(name) for parts in bars.values()]
+        values = [None if share is None else 100 * share for share in shares]
+        lines = [[*line, entry] for line, entry in zip(lines, column(values, 1), strict=True)]
+    lines = [
+        [*line, Entry(number(parts.total))]
+        for line, parts in zip(lines, bars.values(), strict=True)
+    ]
+    heads = [Column("where", is_number=False), *map(Column, names), Column("variance")]
+    return Table(
+        f"Variance of {outcome}: what it is due to, in %, and how much it is", heads, [lines]
+    )
+
+
+def correlation_rows(study: Study) -> list[Row]:
+    """Spearman's rho of perplexity and accuracy ranks in every condition."""
+    return [
+        {**vars(c), "searchers": len(found.searchers), "ρ": found.rho, "p": found.p}
+        for c in conditions(study)
+        if (found := compare_ranks(study, c)) is not None
+    ]
+
+
+def as_table(title: str, rows: Sequence[Row]) -> Table:
+    """Rows for people, numbers to three digits."""
+    columns = [Column(name, is_number=_is_number(rows, name)) for name in rows[0]]
+    return Table(title, columns, [[[Entry(_text(value)) for value in r.values()] for r in rows]])
+
+
+def _is_number(rows: Sequence[Row], name: str) -> bool:
+    return not any(isinstance(row[name], str) for row in rows)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return number(value)
+    return "–" if value is None else str(value)

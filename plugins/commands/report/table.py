@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 
 from prunekit.engine.escaping import csv_value, latex_text, markdown_text
+from prunekit.plugins.commands.report.measures import Summary
 
 
 @dataclass(frozen=True)
@@ -126,3 +128,38 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     writer.writerow(map(csv_value, names))
     writer.writerows([csv_value(row.get(name)) for name in names] for row in rows)
     return target.getvalue()
+
+
+NOTHING = "–"
+Value = Summary | float | None
+
+
+def column(
+    values: Sequence[Value],
+    digits: int = 2,
+    best: Callable[[Sequence[float]], float] | None = None,
+    mark: str = "best",
+) -> list[Entry]:
+    """One column of a group; where two or more are known, those equal to the best are marked.
+
+    >>> [entry.text for entry in column([Summary(0.5, 0.25, 2), None, 3.0])]
+    ['0.50 ± 0.25', '–', '3.00']
+    >>> [entry.mark for entry in column([1.0, 2.0, None, 2.0], best=max)]
+    ['', 'best', '', 'best']
+    """
+    means = [value.mean if isinstance(value, Summary) else value for value in values]
+    known = [mean for mean in means if mean is not None and math.isfinite(mean)]
+    top = best(known) if best and len(known) > 1 else None
+    return [
+        Entry(_text(value, digits), mark if top is not None and mean == top else "")
+        for value, mean in zip(values, means, strict=True)
+    ]
+
+
+def _text(value: Value, digits: int) -> str:
+    if value is None:
+        return NOTHING
+    if isinstance(value, Summary):
+        spread = f" ± {value.deviation:,.{digits}f}" if value.deviation else ""
+        return _text(value.mean, digits) + spread
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "∞"

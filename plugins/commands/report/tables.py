@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prunekit.plugins.commands.report.entries import column
 from prunekit.plugins.commands.report.measures import (
     ACCURACY,
     PERPLEXITY,
@@ -16,7 +15,7 @@ from prunekit.plugins.commands.report.measures import (
 )
 from prunekit.plugins.commands.report.reading import Study
 from prunekit.plugins.commands.report.records import Record, dense, searched
-from prunekit.plugins.commands.report.table import Column, Entry, Table
+from prunekit.plugins.commands.report.table import Column, Entry, Table, column
 from prunekit.plugins.commands.report.wording import number
 
 METHOD = (Column("M", repeats=True), Column("method", is_number=False))

@@ -9,9 +9,8 @@ from functools import partial
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from prunekit.plugins.commands.report.pairing import on_every_seed
 from prunekit.plugins.commands.report.picture import LeftOut, Mark, Panel, Picture
-from prunekit.plugins.commands.report.reading import Run, Study
+from prunekit.plugins.commands.report.reading import Run, Study, on_every_seed
 from prunekit.plugins.commands.report.style import BLUE, GREY, INK, ORANGE, YELLOW
 from prunekit.plugins.commands.report.variance import (
     Components,
