@@ -1,4 +1,4 @@
-"""Rank correlations, and how strong they would be by chance."""
+"""Rank correlations, and their significance."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prunekit.plugins.commands.report.measures import ACCURACY, PERPLEXITY, Condition, by_searcher
-from prunekit.plugins.commands.report.reading import Study
+from prunekit.plugins.commands.report.data import Study
+from prunekit.plugins.commands.report.measures import Condition, points
 
 ORDERS = 9999
-"""Random orders where there are more than that: the p-value is exact up to 7 searchers."""
+"""Random orders if there are more than that: the p-value is exact up to 7 searchers."""
 
 
 @dataclass(frozen=True)
@@ -22,32 +22,32 @@ class RankComparison:
     perplexity: tuple[float, ...]
     accuracy: tuple[float, ...]
     rho: float | None
-    """Spearman's, None where all tie in one of the two"""
+    """Spearman's, None if all tie in one of the two"""
     p: float | None
     """the share of orders that correlate as strongly, in either direction"""
 
 
 def compare_ranks(study: Study, condition: Condition) -> RankComparison | None:
-    """Rank the searchers that have both numbers; None where these are fewer than three."""
+    """Rank the searchers that have both numbers; None if these are fewer than three."""
     from scipy.stats import rankdata
 
-    where = vars(condition)
-    perplexities = by_searcher(study, PERPLEXITY, **where)
-    accuracies = by_searcher(study, ACCURACY, **where)
-    searchers = tuple(s for s in perplexities if s in accuracies)
+    perplexity, accuracy = (
+        points(study, name, **condition._asdict())["mean"] for name in ("perplexity", "accuracy")
+    )
+    searchers = [s for s in perplexity.index if s in accuracy.index]
     if len(searchers) < 3:
         return None
-    by_perplexity = rankdata([perplexities[s].mean for s in searchers])
-    by_accuracy = rankdata([-accuracies[s].mean for s in searchers])
+    by_perplexity = rankdata(perplexity[searchers])
+    by_accuracy = rankdata(-accuracy[searchers])
     rho = spearman(by_perplexity, by_accuracy)
-    p = None if rho is None else chance_of(by_perplexity, by_accuracy)
+    p = None if rho is None else p_value(by_perplexity, by_accuracy)
     return RankComparison(
-        searchers, tuple(by_perplexity.tolist()), tuple(by_accuracy.tolist()), rho, p
+        tuple(searchers), tuple(by_perplexity.tolist()), tuple(by_accuracy.tolist()), rho, p
     )
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Spearman's rho, None where one of the two is constant or has fewer than two values."""
+    """Return Spearman's rho, None if one of the two is constant or has fewer than two values."""
     from scipy.stats import spearmanr
 
     if len(set(a)) < 2 or len(set(b)) < 2:
@@ -55,10 +55,10 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
     return float(spearmanr(a, b).statistic)
 
 
-def chance_of(a: Sequence[float], b: Sequence[float]) -> float:
-    """The share of all orders of `a` whose correlation with `b` is at least as strong.
+def p_value(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the share of all orders of `a` whose correlation with `b` is at least as strong.
 
-    >>> chance_of([1, 2, 3], [1, 2, 3])  # 123 and 321, of six orders
+    >>> p_value([1, 2, 3], [1, 2, 3])  # 123 and 321, of six orders
     0.3333333333333333
     """
     import numpy as np

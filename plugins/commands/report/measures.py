@@ -1,131 +1,54 @@
-"""What the runs of a study are compared by: accuracy, perplexity, or the loss that was searched."""
+"""Compare the runs of a study by accuracy, perplexity or calibration loss."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from prunekit.plugins.commands.report.reading import Run, Study
+from prunekit.plugins.commands.report.data import Study, select
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that runs have, or do not have yet."""
+    """A column of the runs by which searchers are compared."""
 
     name: str
+    column: str
     axis: str
     """its name with its unit"""
     points: str
-    """what a difference of two counts"""
-    more_is_better: bool
-    of: Callable[[Run], float | None]
+    """the unit of a difference"""
+    more_is_better: bool = False
     logarithmic: bool = False
 
     def best(self, values: Iterable[float]) -> float:
-        """The best of some values."""
+        """Return the best of some values."""
         return max(values) if self.more_is_better else min(values)
 
 
-ACCURACY = Measure(
-    "accuracy", "average accuracy (%)", "points", True, lambda run: run.scores.accuracy
-)
-PERPLEXITY = Measure(
-    "perplexity", "average perplexity", "", False, lambda run: run.scores.perplexity, True
-)
-
-
-def loss_in(unit: str) -> Measure:
-    """The calibration loss above that of the dense model."""
-    return Measure(
-        "calibration loss", f"loss above dense ({unit})", unit, False, lambda run: run.difference
-    )
+ACCURACY = Measure("accuracy", "accuracy", "average accuracy (%)", "points", more_is_better=True)
+PERPLEXITY = Measure("perplexity", "perplexity", "average perplexity", "", logarithmic=True)
 
 
 def quality(study: Study, objective: str) -> Measure:
-    """The first of accuracy, perplexity and calibration loss that this objective's runs have."""
+    """Return the first of accuracy, perplexity and calibration loss that was measured."""
     runs = study.where(objective=objective)
     for measure in (ACCURACY, PERPLEXITY):
-        if any(measure.of(run) is not None for run in runs):
+        if runs[measure.column].notna().any():
             return measure
-    return loss_in(study.units[objective])
+    unit = study.units[objective]
+    return Measure("calibration loss", "difference", f"loss above dense ({unit})", unit)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Some runs in one number."""
-
-    mean: float
-    deviation: float | None
-    """the standard deviation of a run, None for a single one or where the mean is not finite"""
-    n: int
-
-
-def summary(measure: Measure, runs: Sequence[Run]) -> Summary | None:
-    """The mean over the runs that have a value, None where none has."""
-    return summarise(map(measure.of, runs), [run.cell.draw for run in runs])
-
-
-def summarise(values: Iterable[float | None], draws: Iterable[int]) -> Summary | None:
-    """The mean over the values that there are, each with the calibration draw that it is from.
-
-    >>> summarise([1.0, None, 3.0], draws=[0, 1, 2])
-    Summary(mean=2.0, deviation=1.4142135623730951, n=2)
-    """
-    known = [(x, draw) for x, draw in zip(values, draws, strict=True) if x is not None]
-    if not known:
-        return None
-    mean = mean_of([x for x, _ in known])
-    return Summary(mean, _deviation(known) if math.isfinite(mean) else None, len(known))
-
-
-def mean_of(values: Sequence[float]) -> float:
-    """Rounded to twelve digits, so that equal means tie in whatever way they were summed.
-
-    >>> mean_of([0.1, 0.2, 0.3]) == mean_of([0.3, 0.2, 0.1])
-    True
-    """
-    return float(f"{fmean(values):.12g}")
-
-
-def _deviation(known: Sequence[tuple[float, int]]) -> float | None:
-    """Half the mean squared difference of two values is their variance.
-
-    Those of different draws are independent; with one draw, those of different seeds stand for it.
-    """
-    pairs = list(itertools.combinations(known, 2))
-    apart = [(a, b) for a, b in pairs if a[1] != b[1]] or pairs
-    return math.sqrt(fmean((x - y) ** 2 for (x, _), (y, _) in apart) / 2) if apart else None
-
-
-def by_searcher(study: Study, measure: Measure, **fixed: object) -> dict[str, Summary]:
-    """Summaries of the runs with these values, for each searcher that has any."""
-    found = {s: summary(measure, study.where(searcher=s, **fixed)) for s in study.searchers}
-    return {searcher: s for searcher, s in found.items() if s is not None}
-
-
-def item_error(study: Study, objective: str | None = None) -> float | None:
-    """The standard error that an average accuracy has from its items, in points: the median."""
-    where = {} if objective is None else {"objective": objective}
-    known = [e for run in study.where(**where) if (e := run.scores.accuracy_error) is not None]
-    return median(known) if known else None
-
-
-def uncounted(study: Study, objective: str | None = None) -> str:
-    """Which searchers took signals, whose cost is not counted, in words; empty where none did."""
-    where = {} if objective is None else {"objective": objective}
-    taken: dict[str, set[str]] = {}
-    for run in study.where(**where):
-        if run.result.signals:
-            taken.setdefault(run.cell.searcher, set()).update(run.result.signals)
-    return ", ".join(f"{searcher} ({', '.join(sorted(of))})" for searcher, of in taken.items())
-
-
-@dataclass(frozen=True)
-class Condition:
-    """All but the searcher and chance: what the study compares searchers within."""
+class Condition(NamedTuple):
+    """All but the searcher, seed and draw: searchers are compared within a condition."""
 
     model: str
     objective: str
@@ -133,12 +56,79 @@ class Condition:
 
 
 def conditions(study: Study) -> list[Condition]:
-    """Those in which at least one search has finished, in the order of the plan."""
-    there = {(r.cell.model, r.cell.objective, r.cell.budget) for r in study.runs}
-    return [
-        Condition(model, objective, budget)
-        for objective in study.objectives
-        for budget in study.budgets
-        for model in study.models
-        if (model, objective, budget) in there
+    """Return those in which at least one search has finished, in the order of the plan."""
+    found = study.means[["model", "objective", "budget"]].drop_duplicates()
+    return [Condition(*row) for row in found.itertuples(index=False)]
+
+
+def points(study: Study, column: str, **fixed: Any) -> pd.DataFrame:
+    """Return the mean and the deviation of each searcher that has any, with searchers as index.
+
+    An infinite mean is one, too.
+    """
+    found = select(study.means, **fixed).set_index("searcher")[[column, f"{column} ±"]]
+    return found.set_axis(["mean", "deviation"], axis=1).dropna(subset=["mean"])
+
+
+def finite(found: pd.DataFrame) -> pd.DataFrame:
+    """Select the points with a finite mean."""
+    return found[found["mean"].abs() < math.inf]
+
+
+class Spans(NamedTuple):
+    """How far a measure moves, in its unit."""
+
+    searcher: list[float]
+    """from the worst searcher to the best, in every condition with two or more"""
+    objective: list[float]
+    """between the means over searchers of two objectives, for every model, budget and pair"""
+
+
+def spans(study: Study, measure: Measure) -> Spans:
+    """Measure how far searchers, and objectives, are apart if the rest stays the same."""
+    found = {c: finite(points(study, measure.column, **c._asdict())) for c in conditions(study)}
+    values = {c: of["mean"].tolist() for c, of in found.items() if len(of)}
+    pairs = [
+        (a, b)
+        for a, b in itertools.combinations(values, 2)
+        if (a.model, a.budget) == (b.model, b.budget)
     ]
+    return Spans(
+        [max(of) - min(of) for of in values.values() if len(of) > 1],
+        [abs(fmean(values[a]) - fmean(values[b])) for a, b in pairs],
+    )
+
+
+def item_error(runs: pd.DataFrame) -> float | None:
+    """Return the median standard error of the average accuracies over their items, in points."""
+    known = runs["accuracy_error"].dropna().tolist()
+    return median(known) if known else None
+
+
+def uncounted(runs: pd.DataFrame) -> str:
+    """List the searchers that used signals, whose cost is not counted; empty if none did."""
+    used: dict[str, set[str]] = {}
+    for searcher, signals in zip(runs["searcher"], runs["signals"], strict=True):
+        if signals:
+            used.setdefault(searcher, set()).update(signals)
+    return ", ".join(f"{searcher} ({', '.join(sorted(of))})" for searcher, of in used.items())
+
+
+def on_every_seed(study: Study, **fixed: Any) -> pd.DataFrame:
+    """Select runs, with one row for every seed if the searcher does not use chance.
+
+    Such a searcher is planned with a single seed, since it would choose the same with any other.
+    Counted once for each seed, it weighs as much as the others and has a partner in all pairs.
+    """
+    seeds: dict[object, set[int]] = {}
+    for cell in study.planned:
+        seeds.setdefault((cell.model, cell.objective, cell.searcher, cell.budget), set()).add(
+            cell.seed
+        )
+    runs = study.where(**fixed)
+    keys = zip(runs["model"], runs["objective"], runs["searcher"], runs["budget"], strict=True)
+    spread = [
+        study.seeds if len(seeds[key]) == 1 else [seed]
+        for key, seed in zip(keys, runs["seed"], strict=True)
+    ]
+    return runs.assign(seed=spread).explode("seed")

@@ -1,23 +1,25 @@
-"""How much the subsets of two searches have in common."""
+"""Compare the subsets that two searches chose."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import Subset
-from prunekit.plugins.commands.report.pairing import on_every_seed
-from prunekit.plugins.commands.report.reading import Run, Study
+from prunekit.plugins.commands.report.data import Study
+from prunekit.plugins.commands.report.measures import on_every_seed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FACTORS = ("objective", "searcher", "seed", "draw", "model")
 
 
 def jaccard(a: Subset, b: Subset) -> float:
-    """Blocks that both removed, over blocks that at least one removed.
+    """Divide the number of blocks that both removed by that of blocks that at least one removed.
 
     >>> jaccard(frozenset({1, 2, 3}), frozenset({2, 3, 4}))
     0.5
@@ -26,7 +28,7 @@ def jaccard(a: Subset, b: Subset) -> float:
 
 
 def jaccard_by_chance(n_blocks: int, budget: int) -> float:
-    """What two subsets drawn at random have on average.
+    """Return the expected Jaccard index of two random subsets.
 
     >>> jaccard_by_chance(2, 1)
     0.5
@@ -44,7 +46,7 @@ def jaccard_by_chance(n_blocks: int, budget: int) -> float:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Pairs of runs that differ in one thing only."""
+    """Pairs of runs that differ in one factor only."""
 
     factor: str
     values: tuple[float, ...]
@@ -53,31 +55,28 @@ class Overlap:
 
     @property
     def mean(self) -> float:
-        """Over the pairs."""
+        """The mean over the pairs."""
         return fmean(self.values)
 
 
-def overlap(runs: Sequence[Run], factor: str) -> Overlap | None:
-    """How alike the subsets of runs are that differ in `factor` alone; None without such pairs.
+def overlap(runs: pd.DataFrame, factor: str) -> Overlap | None:
+    """Compare the runs that differ in `factor` only; None if there are no such pairs.
 
-    Two models count as a pair where they have equally many blocks.
+    Two models count as a pair if they have equally many blocks.
     """
-    others = [name for name in (*FACTORS, "budget") if name != factor]
-    groups: dict[object, list[Run]] = {}
-    for run in runs:
-        key = (run.result.n_blocks, *(getattr(run.cell, name) for name in others))
-        groups.setdefault(key, []).append(run)
-    pairs = [pair for group in groups.values() for pair in itertools.combinations(group, 2)]
-    if not pairs:
-        return None
-    chance = fmean(jaccard_by_chance(a.result.n_blocks, a.cell.budget) for a, _ in pairs)
-    return Overlap(factor, tuple(sorted(jaccard(a.removed, b.removed) for a, b in pairs)), chance)
+    same = ["n_blocks", "budget", *(name for name in FACTORS if name != factor)]
+    values, chance = [], []
+    for (n_blocks, budget, *_), group in runs.groupby(same, observed=True):
+        pairs = list(itertools.combinations(group["removed"], 2))
+        values += [jaccard(a, b) for a, b in pairs]
+        chance += [jaccard_by_chance(n_blocks, budget)] * len(pairs)
+    return Overlap(factor, tuple(sorted(values)), fmean(chance)) if values else None
 
 
 def overlaps(study: Study, **fixed: Any) -> list[Overlap]:
-    """For every factor in which some of the runs with these values differ alone.
+    """Return the overlap for every factor in which some of the selected runs differ alone.
 
-    Seeds are compared only where the searcher uses chance.
+    Seeds are compared only if the searcher uses chance.
     """
     balanced = on_every_seed(study, **fixed)
     found = [overlap(study.where(**fixed) if f == "seed" else balanced, f) for f in FACTORS]
@@ -90,37 +89,22 @@ Matrix = dict[Corner, dict[Corner, float]]
 
 
 def agreement(study: Study, model: str, budget: int) -> Matrix:
-    """The mean Jaccard index between every two pairs of objective and searcher.
+    """Return the mean Jaccard index of every two pairs of objective and searcher.
 
-    The mean goes over pairs of runs with the same seed and draw; of a pair with itself, over two
-    runs that differ in seed or draw. What has no two runs to compare is not there.
+    Runs with the same seed and draw are compared; on the diagonal, those that differ in seed or
+    draw. Entries without two runs to compare are left out.
     """
-    groups: dict[Corner, list[Run]] = {}
-    on_seeds: dict[Corner, list[Run]] = {}
-    for objective in study.objectives:
-        for searcher in study.searchers:
-            fixed = {"model": model, "budget": budget, "objective": objective, "searcher": searcher}
-            if runs := study.where(**fixed):
-                groups[objective, searcher] = runs
-                on_seeds[objective, searcher] = on_every_seed(study, **fixed)
-    pairs = {
-        (a, b): _to_itself(groups[a]) if a == b else _alike(on_seeds[a], on_seeds[b])
-        for a, b in itertools.product(groups, repeat=2)
+    keys = ["objective", "searcher"]
+    fixed = {"model": model, "budget": budget}
+    runs = dict(list(study.where(**fixed).groupby(keys, observed=True)["removed"]))
+    by_seed = {
+        corner: dict(zip(zip(of["seed"], of["draw"], strict=True), of["removed"], strict=True))
+        for corner, of in on_every_seed(study, **fixed).groupby(keys, observed=True)
     }
-    return {a: {b: m for b in groups if (m := pairs[a, b]) is not None} for a in groups}
-
-
-def _to_itself(runs: Sequence[Run]) -> float | None:
-    values = [jaccard(a.removed, b.removed) for a, b in itertools.combinations(runs, 2)]
-    return fmean(values) if values else None
-
-
-def _alike(a: Sequence[Run], b: Sequence[Run]) -> float | None:
-    chance = [(run.cell.seed, run.cell.draw) for run in b]
-    values = [
-        jaccard(x.removed, y.removed)
-        for x in a
-        for y, of_y in zip(b, chance, strict=True)
-        if (x.cell.seed, x.cell.draw) == of_y
-    ]
-    return fmean(values) if values else None
+    matrix: Matrix = {corner: {} for corner in runs}
+    for a, b in itertools.product(runs, repeat=2):
+        shared = [(of, by_seed[b][key]) for key, of in by_seed[a].items() if key in by_seed[b]]
+        pairs = shared if a != b else list(itertools.combinations(runs[a], 2))
+        if pairs:
+            matrix[a][b] = fmean(jaccard(x, y) for x, y in pairs)
+    return matrix

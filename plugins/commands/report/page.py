@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
-from prunekit.plugins.commands.report.drawing import draw_mark, draw_panel
-from prunekit.plugins.commands.report.gaps import gaps
-from prunekit.plugins.commands.report.inline import inline
-from prunekit.plugins.commands.report.picture import LeftOut, Picture
-from prunekit.plugins.commands.report.reading import Study
+from prunekit.core.problem import words
+from prunekit.plugins.commands.report.data import Study, Variant
+from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_mark, draw_panel
+from prunekit.plugins.commands.report.style import INK
 from prunekit.plugins.commands.report.table import Table
 from prunekit.plugins.commands.report.wording import count, listed
+from prunekit.plugins.commands.study.files import Cell
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 WIDEST = 4
 """panels side by side"""
+NAMESPACE = re.compile(r"^\{[^}]*\}")
+REFERENCE = re.compile(r"(url\()?#([\w-]+)")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that is missing."""
+
+    sentence: str
+    items: tuple[str, ...] = ()
+    """each of the things that are missing"""
 
 
 @dataclass(frozen=True)
@@ -33,20 +46,52 @@ class Shown:
     key: Sequence[tuple[Markup, str]]
 
 
-def prepare(number: int, picture: Picture) -> Shown:
+def show(number: int, picture: Picture) -> Shown:
     """Draw the parts of a figure for the page."""
-    from markupsafe import Markup  # the SVGs are our own, with every text in them escaped
+    from markupsafe import Markup  # matplotlib escapes every text in its SVGs
 
     panels = [
         Markup(inline(draw_panel(picture, panel), f"f{number}p{i}-", panel.alt))
         for i, panel in enumerate(picture.panels)
     ]
     key = [
-        (Markup(inline(draw_mark(mark), f"f{number}k{i}-", "")), mark.label)
-        for i, mark in enumerate(picture.key)
+        (Markup(inline(draw_mark(look), f"f{number}k{i}-")), label)
+        for i, (label, look) in enumerate(picture.key.items())
     ]
-    columns = min(WIDEST, max(sum(panel is not None for panel in row) for row in picture.rows))
-    return Shown(number, picture, columns, panels, key)
+    return Shown(number, picture, min(WIDEST, _most_panels(picture)), panels, key)
+
+
+def _most_panels(picture: Picture) -> int:
+    return max(sum(panel is not None for panel in row) for row in picture.rows)
+
+
+def inline(svg: str, prefix: str, alt: str = "") -> str:
+    """Return the `<svg>` element of a picture for use in HTML: unique ids, the page's ink, `alt`.
+
+    `prefix` must differ for every picture of a page. An empty `alt` marks a mere ornament.
+    """
+    root = ElementTree.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if NAMESPACE.sub("", child.tag) in ("metadata", "style"):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = NAMESPACE.sub("", element.tag)
+        element.attrib = {
+            (local := NAMESPACE.sub("", name)): _adapted(local, value, prefix)
+            for name, value in element.attrib.items()
+        }
+    described = {"role": "img", "aria-label": alt} if alt else {"aria-hidden": "true"}
+    root.attrib = {"viewBox": root.attrib["viewBox"], **described}
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _adapted(name: str, value: str, prefix: str) -> str:
+    if name == "id":
+        return prefix + value
+    if name == "href" or "url(#" in value:
+        return REFERENCE.sub(rf"\g<1>#{prefix}\g<2>", value)
+    return value.replace(INK, "currentColor")
 
 
 def render(
@@ -55,7 +100,7 @@ def render(
     left_out: Sequence[LeftOut],
     tables: Mapping[str, Sequence[Table]],
 ) -> str:
-    """The page as text; the tables stand under their headings."""
+    """Return the page as text, with the tables under their headings."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -65,8 +110,13 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    parts = [
+        count(len(study.models), "model"),
+        count(len(study.objectives), "objective"),
+        count(len(study.searchers), "searcher"),
+    ]
     return environment.get_template("report.html").render(
-        title=_title(study),
+        title=f"Which blocks can go: {listed(parts)}",
         facts=_facts(study),
         gaps=gaps(study),
         figures=figures,
@@ -76,27 +126,56 @@ def render(
     )
 
 
-def _title(study: Study) -> str:
-    return "Which blocks can go: " + listed(
-        [
-            count(len(study.models), "model"),
-            count(len(study.objectives), "objective"),
-            count(len(study.searchers), "searcher"),
+def _facts(study: Study) -> dict[str, str]:
+    blocks = dict(zip(study.runs["model"], study.runs["n_blocks"], strict=True))
+    models = [f"{m} ({blocks[m]} blocks)" if m in blocks else m for m in study.models]
+    objectives = [f"{o} ({study.units[o]})" if o in study.units else o for o in study.objectives]
+    return {
+        "Models": ", ".join(models),
+        "Objectives": ", ".join(objectives),
+        "Searchers": ", ".join(study.searchers),
+        "Blocks removed": listed(study.budgets),
+        "Seeds": ", ".join(map(str, study.seeds)),
+        "Calibration draws": ", ".join(map(str, study.draws)),
+        "Searches": f"{len(study.runs):,} of {len(study.planned):,} finished",
+        "Evaluated on": ", ".join([*study.tasks, *study.protocols]) or "nothing",
+    }
+
+
+def gaps(study: Study) -> list[Gap]:
+    """List failed cells, cells that did not run, and variants without a complete evaluation."""
+    planned = count(len(study.planned), "cell")
+    failed = tuple(f"{_cell(f.cell)}: {f.error}" for f in study.failures)
+    found = [
+        Gap(f"{len(failed):,} of {planned} failed", failed),
+        Gap(f"{len(study.not_run):,} of {planned} have not run", tuple(map(_cell, study.not_run))),
+    ]
+    if study.tasks or study.protocols:
+        n_missing, n_partial = (
+            count(len(of), "variant") for of in (study.not_evaluated, study.incomplete)
+        )
+        partial = f"{n_partial} evaluated on some of the tasks or texts only, so without an average"
+        found += [
+            Gap(f"{n_missing} not evaluated", tuple(map(_variant, study.not_evaluated))),
+            Gap(partial, tuple(map(_variant, study.incomplete))),
         ]
+    found = [gap for gap in found if gap.items]
+    if not study.tasks and not study.protocols:
+        found.append(
+            Gap("no variant was evaluated, so that accuracies and perplexities are missing")
+        )
+    if len(study.runs) and not study.importances:
+        found.append(Gap("the losses of single removals are missing"))
+    return found
+
+
+def _cell(cell: Cell) -> str:
+    return (
+        f"{cell.model}, {cell.objective}, {cell.searcher}, k = {cell.budget}, "
+        f"seed {cell.seed}, draw {cell.draw}"
     )
 
 
-def _facts(study: Study) -> list[tuple[str, str]]:
-    blocks = {run.cell.model: run.result.n_blocks for run in study.runs}
-    models = [f"{m} ({blocks[m]} blocks)" if m in blocks else m for m in study.models]
-    objectives = [f"{o} ({study.units[o]})" if o in study.units else o for o in study.objectives]
-    return [
-        ("Models", ", ".join(models)),
-        ("Objectives", ", ".join(objectives)),
-        ("Searchers", ", ".join(study.searchers)),
-        ("Blocks removed", listed(study.budgets)),
-        ("Seeds", ", ".join(map(str, study.seeds))),
-        ("Calibration draws", ", ".join(map(str, study.draws))),
-        ("Searches", f"{len(study.runs):,} of {len(study.planned):,} finished"),
-        ("Evaluated on", ", ".join([*study.tasks, *study.protocols]) or "nothing"),
-    ]
+def _variant(variant: Variant) -> str:
+    model, removed = variant
+    return f"{model} without {words(removed)}" if removed else f"{model}, dense"

@@ -1,91 +1,188 @@
-"""The tables of a report as files and for the page."""
+"""The tables of a report with their numbers in full: a frame each, written as CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from prunekit.core.problem import words
+from prunekit.plugins.commands.report.correlation import compare_ranks
+from prunekit.plugins.commands.report.data import CELL, LOSSES, RESULT, Study
 from prunekit.plugins.commands.report.measures import conditions
-from prunekit.plugins.commands.report.numbers import (
-    Row,
-    as_table,
-    correlation_rows,
-    overlap_rows,
-    variance_rows,
+from prunekit.plugins.commands.report.overlap import overlaps
+from prunekit.plugins.commands.report.table import Column, Entry, Table, csv_text, latex, markdown
+from prunekit.plugins.commands.report.tables import (
+    NOTHING,
+    accuracy_tables,
+    cost_tables,
+    perplexity_tables,
+    records,
     variance_tables,
 )
-from prunekit.plugins.commands.report.reading import Study
-from prunekit.plugins.commands.report.records import (
-    Record,
-    accuracy_row,
-    cost_row,
-    dense,
-    perplexity_row,
-    run_row,
-    searched,
-)
-from prunekit.plugins.commands.report.table import Table, csv_text, latex, markdown
-from prunekit.plugins.commands.report.tables import accuracy_tables, cost_tables, perplexity_tables
+from prunekit.plugins.commands.report.variance import OUTCOMES, variances
+from prunekit.plugins.commands.report.wording import number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHEETS = ("accuracy", "perplexity", "cost", "overlap", "variance", "ranks", "runs")
+KEYS = {name: name for name in ("model", "objective", "budget", "searcher", "runs")}
+COSTS = {
+    "asked": "asked",
+    "block_runs": "block forwards",
+    "block_runs_unshared": "block forwards unshared",
+    "seconds": "seconds",
+}
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Tables of one kind; `rows` has their numbers in full."""
+    """Tables of one kind; `frame` has their numbers in full."""
 
     name: str
     """of its files"""
     heading: str
     tables: Sequence[Table]
-    rows: Sequence[Row]
+    frame: pd.DataFrame
 
     @property
     def files(self) -> dict[str, str]:
-        """Its text by the ending of a file; nothing where there is nothing to show."""
-        if not self.rows:
+        """Its text by file extension; empty if there is nothing to show."""
+        if self.frame.empty:
             return {}
-        written = {"csv": csv_text(self.rows)}
+        written = {"csv": csv_text(self.frame)}
         if self.tables:
             written |= {"md": markdown(self.tables), "tex": latex(self.tables)}
         return written
 
 
 def sheets(study: Study) -> list[Sheet]:
-    """Tables 1 to 3 of the study, the numbers behind the figures, and every run."""
-    found = [r for c in conditions(study) for r in searched(study, c)]
-    whole = [
-        dense(study, model, objective)
-        for objective in study.objectives
-        for model in study.models
-        if study.where(model=model, objective=objective)
-    ]
-    accurate = [r for r in [*whole, *found] if r.accuracies]
-    perplexed = [r for r in [*whole, *found] if r.perplexities]
+    """Make Tables 1 to 3 of the study, the numbers behind the figures, and a list of all runs."""
+    protocols = {column: name for name, column in study.protocols.items()}
+    tasks = {column: column for column in study.tasks.values()}
     return [
         Sheet(
             "accuracy",
             "Table 1: accuracy by task",
             accuracy_tables(study),
-            [accuracy_row(r, _unit(study, r)) for r in accurate],
+            _scores(study, tasks, "accuracy", "average (%)"),
         ),
         Sheet(
             "perplexity",
             "Table 2: perplexity",
             perplexity_tables(study),
-            [perplexity_row(r, _unit(study, r)) for r in perplexed],
+            _scores(study, protocols, "perplexity", "average"),
         ),
-        Sheet("cost", "Table 3: search cost", cost_tables(study), [cost_row(r) for r in found]),
-        _numbers("overlap", "Overlap of subsets", overlap_rows(study)),
-        Sheet("variance", "Parts of the variance", variance_tables(study), variance_rows(study)),
-        _numbers("ranks", "Perplexity rank against accuracy rank", correlation_rows(study)),
-        Sheet("runs", "Every run", [], [run_row(run) for run in study.runs]),
+        Sheet("cost", "Table 3: search cost", cost_tables(study), _costs(study)),
+        _numbers("overlap", "Overlap of subsets", _overlaps(study)),
+        Sheet("variance", "Parts of the variance", variance_tables(study), _variances(study)),
+        _numbers("ranks", "Perplexity rank against accuracy rank", _correlations(study)),
+        Sheet("runs", "Every run", [], _runs(study)),
     ]
 
 
-def _unit(study: Study, r: Record) -> str:
-    return study.units[r.condition.objective]
+def _scores(study: Study, parts: Mapping[str, str], column: str, average: str) -> pd.DataFrame:
+    """Return the scores and the calibration loss of all that was evaluated."""
+    found = records(study).dropna(subset=["loss"]).dropna(subset=[*parts], how="all")
+    there = {name: title for name, title in parts.items() if found[name].notna().any()}
+    names = _with_deviations({column: average, "loss": "calibration loss"})
+    titles = {**KEYS, **there, **names}
+    return (
+        found[[*titles]]
+        .set_axis([*titles.values()], axis=1)
+        .assign(unit=found["objective"].map(study.units))
+    )
 
 
-def _numbers(name: str, heading: str, rows: Sequence[Row]) -> Sheet:
-    return Sheet(name, heading, [as_table(heading, rows)] if rows else [], rows)
+def _costs(study: Study) -> pd.DataFrame:
+    qualities = {"accuracy": "average accuracy (%)", "perplexity": "average perplexity"}
+    names = {
+        **KEYS,
+        **_with_deviations(COSTS),
+        "signals": "signals",
+        **_with_deviations(qualities),
+    }
+    return study.means[[*names]].set_axis([*names.values()], axis=1)
+
+
+def _with_deviations(titles: Mapping[str, str]) -> dict[str, str]:
+    pairs = [((n, title), (f"{n} ±", f"{title}, deviation")) for n, title in titles.items()]
+    return dict(of for pair in pairs for of in pair)
+
+
+def _overlaps(study: Study) -> pd.DataFrame:
+    """Return mean Jaccard indices by budget and by the factor that differs."""
+    return _frame(
+        {
+            "budget": budget,
+            "what differs": o.factor,
+            "pairs": len(o.values),
+            "Jaccard": o.mean,
+            "by chance": o.by_chance,
+        }
+        for budget in study.budgets
+        for o in overlaps(study, budget=budget)
+    )
+
+
+def _variances(study: Study) -> pd.DataFrame:
+    """Return components as estimated, also negative ones, and the shares that are drawn."""
+    return _frame(
+        {
+            "outcome": outcome.title,
+            "where": where,
+            "due to": name,
+            "variance": value,
+            "share (%)": 100 * parts.shares[name],
+        }
+        for outcome in OUTCOMES
+        for where, parts in variances(study, outcome).items()
+        for name, value in parts.parts.items()
+    )
+
+
+def _correlations(study: Study) -> pd.DataFrame:
+    """Return Spearman's rho of perplexity and accuracy ranks in every condition."""
+    return _frame(
+        {**c._asdict(), "searchers": len(found.searchers), "ρ": found.rho, "p": found.p}
+        for c in conditions(study)
+        if (found := compare_ranks(study, c)) is not None
+    )
+
+
+def _runs(study: Study) -> pd.DataFrame:
+    """Return all numbers of every run."""
+    accuracy = {"accuracy": "average accuracy (%)", "accuracy_error": "its standard error"}
+    protocols = {column: name for name, column in study.protocols.items()}
+    titles = {name: name for name in (*CELL, *RESULT, *study.tasks.values())}
+    titles |= {**accuracy, **protocols, "perplexity": "average perplexity"}
+    infinite = {name: study.runs[name].replace(math.inf, math.nan) for name in LOSSES}
+    found = study.runs.assign(
+        removed=study.runs["removed"].map(words),
+        signals=study.runs["signals"].map(" ".join),
+        **infinite,
+    )
+    return found[[*titles]].set_axis([*titles.values()], axis=1)
+
+
+def _frame(rows: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame([*rows])
+
+
+def _numbers(name: str, heading: str, frame: pd.DataFrame) -> Sheet:
+    """Show numbers to three digits, as they are in the frame."""
+    from pandas.api.types import is_numeric_dtype
+
+    columns = [Column(n, is_number=is_numeric_dtype(frame[n])) for n in frame]
+    rows = [[Entry(_text(x)) for x in row] for row in frame.itertuples(index=False)]
+    return Sheet(name, heading, [Table(heading, columns, [rows])] if rows else [], frame)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return NOTHING if math.isnan(value) else number(value)
+    return str(value)

@@ -1,7 +1,7 @@
-"""How figures look: colours of Okabe and Ito, and beside each colour a marker or a hatch.
+"""The style of figures: colours of Okabe and Ito, each with a marker or a hatch of its own.
 
-The palette can be told apart with any common colour blindness; markers and hatches keep it so in a
-black-and-white print.
+The palette is safe for all common forms of colour blindness; markers and hatches make figures
+readable in black and white.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from prunekit.plugins.commands.report.picture import Mark
-
 INK = "#24292f"
-"""Text, axes and edges; the page replaces it by the colour of its own text."""
+"""Text, axes and edges; the page replaces it with its own text colour."""
 
 GREY = "#8c8c8c"
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
@@ -54,8 +52,8 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def searcher_looks(searchers: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Line keywords, different for every searcher of the study."""
+def searcher_looks(searchers: Sequence[str], line: str = "none") -> dict[str, dict[str, Any]]:
+    """Return line keywords, different for every searcher of the study."""
     pairs = zip(itertools.cycle(SEARCHER_COLOURS), itertools.cycle(SEARCHER_MARKERS))
     return {
         searcher: {
@@ -64,20 +62,14 @@ def searcher_looks(searchers: Sequence[str]) -> dict[str, dict[str, Any]]:
             "markersize": 6,
             "markeredgecolor": INK,
             "markeredgewidth": 0.6,
+            "linestyle": line,
         }
         for searcher, (colour, marker) in zip(searchers, pairs, strict=False)
     }
 
 
-def searcher_key(searchers: Sequence[str], line: bool = False) -> list[Mark]:
-    """Which marker is which searcher."""
-    style = "-" if line else "none"
-    looks = searcher_looks(searchers)
-    return [Mark(s, {**looks[s], "linestyle": style}) for s in searchers]
-
-
 def objective_looks(objectives: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Patch keywords, different for every objective of the study."""
+    """Return patch keywords, different for every objective of the study."""
     pairs = zip(itertools.cycle(OBJECTIVE_COLOURS), itertools.cycle(OBJECTIVE_HATCHES))
     return {
         objective: {"facecolor": colour, "hatch": hatch, "edgecolor": INK, "linewidth": 0.5}

@@ -1,38 +1,40 @@
-"""A table of the report, and its forms: Markdown, CSV and LaTeX."""
+"""A table of the report, written as Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
+from typing import TYPE_CHECKING
 
 from prunekit.engine.escaping import csv_value, latex_text, markdown_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands in one place of a table."""
+    """The text of a cell."""
 
     text: str
     mark: str = ""
-    """`best` is set in bold, `lowest loss` underlined"""
+    """`best` is printed in bold, `lowest loss` underlined"""
 
 
 @dataclass(frozen=True)
 class Column:
-    """How a column is headed; columns of one group stand side by side under its name."""
+    """The head of a column; adjacent columns of one group share its name above them."""
 
     name: str
     group: str = ""
     is_number: bool = True
     repeats: bool = False
-    """LaTeX leaves out what stands in the row above"""
+    """LaTeX leaves out what the row above says"""
 
     @property
     def words(self) -> str:
-        """Its name where there is one line of headings only."""
+        """Its name if there is only one line of headings."""
         return f"{self.group} {self.name}".strip()
 
 
@@ -49,13 +51,13 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """The names above the headings and how many columns each spans; empty without any."""
+        """The names above the headings, and the number of columns below each."""
         spans = [(name, len(list(of))) for name, of in groupby(c.group for c in self.columns)]
         return spans if any(name for name, _ in spans) else []
 
 
 def markdown(tables: Sequence[Table]) -> str:
-    """Tables that GitHub shows."""
+    """Write tables as GitHub renders them."""
     return "\n".join(_markdown(table) for table in tables)
 
 
@@ -73,7 +75,7 @@ def _markdown(table: Table) -> str:
 
 
 def latex(tables: Sequence[Table]) -> str:
-    """`table` environments; the document needs the package booktabs."""
+    """Write `table` environments; the document needs the package booktabs."""
     return "% \\usepackage{booktabs}\n" + "\n".join(_latex(table) for table in tables)
 
 
@@ -118,11 +120,8 @@ def _latex_groups(table: Table) -> str:
     return f"{' & '.join(names)} \\\\\n{' '.join(rules)}\n"
 
 
-def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
-    """One line a record, numbers in full; what is not there is empty."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    target = io.StringIO()
-    writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(map(csv_value, names))
-    writer.writerows([csv_value(row.get(name)) for name in names] for row in rows)
-    return target.getvalue()
+def csv_text(frame: pd.DataFrame) -> str:
+    """Write one line a row, numbers in full, missing ones empty."""
+    columns = [csv_value(name) for name in frame.columns]
+    values = frame.set_axis(columns, axis=1).apply(lambda column: column.map(csv_value))
+    return str(values.to_csv(index=False, lineterminator="\n"))

@@ -1,195 +1,237 @@
-"""Tables 1 to 3 of the study, for every objective; and one that says it all in a screen."""
+"""Tables 1 to 3 of the study for every objective, its variances, and an overview."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from prunekit.plugins.commands.report.entries import column
-from prunekit.plugins.commands.report.measures import (
-    ACCURACY,
-    PERPLEXITY,
-    Condition,
-    Measure,
-    item_error,
-    quality,
-    uncounted,
-)
-from prunekit.plugins.commands.report.reading import Study
-from prunekit.plugins.commands.report.records import Record, dense, searched
-from prunekit.plugins.commands.report.table import Column, Entry, Table
+from prunekit.plugins.commands.report.data import Study, average, select
+from prunekit.plugins.commands.report.measures import Measure, item_error, quality, uncounted
+from prunekit.plugins.commands.report.table import Column, Entry, Row, Table
+from prunekit.plugins.commands.report.variance import OUTCOMES, Bars, variances
 from prunekit.plugins.commands.report.wording import number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METHOD = (Column("M", repeats=True), Column("method", is_number=False))
 KEYS = (Column("model", is_number=False, repeats=True), *METHOD)
-Rows = dict[str, list[Record | None]]
+MODELS_A_TABLE = 3
+NOTHING = "–"
+Best = Callable[[Sequence[float]], float]
+
+
+class Field(NamedTuple):
+    """How a column of a frame becomes a column of a table."""
+
+    name: str
+    digits: int = 2
+    best: Best | None = None
+    mark: str = "best"
+
+
+def records(study: Study) -> pd.DataFrame:
+    """Return the dense model as one row for each objective and model, with budget 0, then means."""
+    import pandas as pd
+
+    rows = []
+    for objective in study.objectives:
+        for model in study.models:
+            runs = study.where(objective=objective, model=model)
+            loss = runs.drop_duplicates("draw", keep="last")["dense_loss"]
+            known = {"model": model, "objective": objective, "budget": 0, "searcher": "dense"}
+            known |= {"runs": 1, "signals": "", "difference": 0.0, **study.dense.get(model, {})}
+            rows.append(known | average("loss", loss, range(len(loss))))
+    return pd.concat([pd.DataFrame(rows, columns=study.means.columns), study.means])
 
 
 def accuracy_tables(study: Study) -> list[Table]:
-    """Accuracy by task and on average, of what was pruned under each objective (Table 1)."""
-    return [_accuracy(study, o) for o in study.objectives if _has(study, o, ACCURACY)]
-
-
-def perplexity_tables(study: Study, models_a_table: int = 3) -> list[Table]:
-    """Perplexities, models side by side (Table 2)."""
+    """Show accuracy by task and on average, of the models pruned under each objective (Table 1)."""
+    fields = [Field(column, best=max) for column in (*study.tasks.values(), "accuracy")]
+    fields += [Field("loss", digits=3, best=min, mark="lowest loss")]
+    heads = [*KEYS, *map(Column, study.tasks), Column("average"), Column("loss")]
     return [
-        _perplexity(study, o, models)
-        for o in study.objectives
-        if _has(study, o, PERPLEXITY)
-        for models in _parts(study, models_a_table)
+        Table(_accuracy_title(study, o), heads, _stacked(study, o, fields, dense=True))
+        for o in _with(study, "accuracy")
     ]
 
 
-def cost_tables(study: Study) -> list[Table]:
-    """What each search costs alone, beside what it is worth (Table 3)."""
-    return [_cost(study, o) for o in study.objectives if study.where(objective=o)]
-
-
-def overview(study: Study, models_a_table: int = 3) -> list[Table]:
-    """Each searcher in one number a model, for each objective."""
-    return [
-        _overview(study, o, models)
-        for o in study.objectives
-        if study.where(objective=o)
-        for models in _parts(study, models_a_table)
-    ]
-
-
-def _accuracy(study: Study, objective: str) -> Table:
-    def entries(group: Sequence[Record]) -> list[list[Entry]]:
-        by_task = [[r.accuracies.get(task) for r in group] for task in study.tasks]
-        return [
-            *(column(values, best=max) for values in by_task),
-            column([r.accuracy for r in group], best=max),
-            column([r.loss for r in group], digits=3, best=min, mark="lowest loss"),
-        ]
-
+def _accuracy_title(study: Study, objective: str) -> str:
     title = (
         f"Zero-shot accuracy in % of models pruned under {objective}, "
         f"and their calibration loss in {study.units[objective]}"
     )
-    if error := item_error(study, objective):
+    if error := item_error(study.where(objective=objective)):
         title += f"; an average has a standard error of {number(error, 2)} over its items"
-    heads = [*KEYS, *map(Column, study.tasks), Column("average"), Column("loss")]
-    sections = [
-        [[*_keys(study, r), *row] for r, *row in zip(group, *entries(group), strict=True)]
-        for group in _groups(study, objective)
+    return title + _note(study, objective)
+
+
+def perplexity_tables(study: Study) -> list[Table]:
+    """Show perplexities, models side by side (Table 2)."""
+    fields = [Field(column, best=min) for column in (*study.protocols.values(), "perplexity")]
+    return [
+        Table(
+            f"Perplexity of models pruned under {objective}{_note(study, objective)}",
+            [
+                *METHOD,
+                *(Column(p, study.short[m]) for m in models for p in (*study.protocols, "average")),
+            ],
+            _side_by_side(study, objective, models, fields),
+        )
+        for objective in _with(study, "perplexity")
+        for models in _parts(study)
     ]
-    return Table(title + _note(study, objective), heads, sections)
 
 
-def _perplexity(study: Study, objective: str, models: Sequence[str]) -> Table:
-    def entries(of_model: Sequence[Record | None]) -> list[list[Entry]]:
-        of_protocols = [
-            [r.perplexities.get(p) if r else None for r in of_model] for p in study.protocols
-        ]
-        average = [r.perplexity if r else None for r in of_model]
-        return [*(column(values, best=min) for values in of_protocols), column(average, best=min)]
-
-    heads = [Column(p, study.short[m]) for m in models for p in (*study.protocols, "average")]
-    sections = [
-        _section(budget, rows, [e for of in zip(*rows.values(), strict=True) for e in entries(of)])
-        for budget, rows in _budgets(study, objective, models)
-    ]
-    title = f"Perplexity of models pruned under {objective}"
-    return Table(title + _note(study, objective), [*METHOD, *heads], sections)
+def cost_tables(study: Study) -> list[Table]:
+    """Show the cost of each search alone, and the quality of its choice (Table 3)."""
+    return [_cost(study, objective) for objective in _with(study, "loss")]
 
 
 def _cost(study: Study, objective: str) -> Table:
     measure = quality(study, objective)
-
-    def entries(group: Sequence[Record]) -> list[list[Entry]]:
-        return [
-            column([r.asked for r in group], 0),
-            column([r.block_runs for r in group], 0),
-            column([r.block_runs_unshared for r in group], 0),
-            column([r.seconds for r in group]),
-            _worth(group, measure),
-        ]
-
+    fields = [Field(name, 0) for name in ("asked", "block_runs", "block_runs_unshared")]
+    fields += [Field("seconds"), _quality_field(measure)]
     names = ("subsets asked", "block forwards", "unshared", "time (s)", measure.axis)
-    sections = [
-        [[*_keys(study, r), *row] for r, *row in zip(group, *entries(group), strict=True)]
-        for group in _groups(study, objective)
-        if group[0].condition.budget
-    ]
     title = f"What searching under {objective} costs alone, and what it is worth"
-    if signals := uncounted(study, objective):
+    if signals := uncounted(study.where(objective=objective)):
         title += f"; not counted: the signals of {signals}"
-    return Table(title + _note(study, objective), [*KEYS, *map(Column, names)], sections)
+    return Table(
+        title + _note(study, objective),
+        [*KEYS, *map(Column, names)],
+        _stacked(study, objective, fields, dense=False),
+    )
 
 
-def _overview(study: Study, objective: str, models: Sequence[str]) -> Table:
-    measure = quality(study, objective)
-    sections = [
-        _section(budget, rows, [_worth(of, measure) for of in zip(*rows.values(), strict=True)])
-        for budget, rows in _budgets(study, objective, models)
-    ]
-    heads = [*METHOD, *(Column(study.short[model]) for model in models)]
-    return Table(f"{measure.axis.capitalize()}, pruned under {objective}", heads, sections)
-
-
-def _section(budget: int, rows: Rows, columns: Sequence[Sequence[Entry]]) -> list[list[Entry]]:
+def overview(study: Study) -> list[Table]:
+    """Show each searcher in one number a model, for each objective."""
     return [
-        [Entry(str(budget)), Entry(searcher), *row]
-        for searcher, *row in zip(rows, *columns, strict=True)
+        Table(
+            f"{measure.axis.capitalize()}, pruned under {objective}",
+            [*METHOD, *(Column(study.short[model]) for model in models)],
+            _side_by_side(study, objective, models, [_quality_field(measure)]),
+        )
+        for objective in _with(study, "loss")
+        for measure in [quality(study, objective)]
+        for models in _parts(study)
     ]
 
 
-def _budgets(study: Study, objective: str, models: Sequence[str]) -> list[tuple[int, Rows]]:
-    """For each budget that something has finished with, and 0: a row of models by searcher."""
-    found: list[tuple[int, Rows]] = [(0, {"dense": [dense(study, m, objective) for m in models]})]
-    for budget in study.budgets:
-        of_models = [
-            {r.searcher: r for r in searched(study, Condition(model, objective, budget))}
-            for model in models
+def variance_tables(study: Study) -> list[Table]:
+    """Show shares of the variance: a table for each outcome, a row for each model and budget."""
+    found = {outcome.title: variances(study, outcome) for outcome in OUTCOMES}
+    return [_variance_table(title, bars) for title, bars in found.items() if bars]
+
+
+def _variance_table(outcome: str, bars: Bars) -> Table:
+    names = list(dict.fromkeys(name for parts in bars.values() for name in parts.parts))
+    rows = [
+        [
+            Entry(where),
+            *(Entry(_text(100 * parts.shares.get(name, math.nan), 1)) for name in names),
+            Entry(number(parts.total)),
         ]
-        there = [s for s in study.searchers if any(s in of_model for of_model in of_models)]
-        if there:
-            found.append((budget, {s: [of_model.get(s) for of_model in of_models] for s in there}))
-    return found
+        for where, parts in bars.items()
+    ]
+    heads = [Column("where", is_number=False), *map(Column, names), Column("variance")]
+    title = f"Variance of {outcome}: what it is due to, in %, and how much it is"
+    return Table(title, heads, [rows])
 
 
-def _groups(study: Study, objective: str) -> list[list[Record]]:
-    """For each model that has any: the dense one by itself, then the searchers of each budget."""
-    groups = []
-    for model in study.models:
-        found = [searched(study, Condition(model, objective, k)) for k in study.budgets]
-        if any(found):
-            groups += [[dense(study, model, objective)], *filter(None, found)]
-    return groups
+def _stacked(study: Study, objective: str, fields: Sequence[Field], dense: bool) -> list[list[Row]]:
+    """Return the sections of each model: the dense one, then the searchers of each budget."""
+    found = select(records(study), objective=objective)
+    searched = set(found[found["budget"] > 0]["model"])
+    return [
+        _rows(
+            [(study.short[model], budget, searcher) for searcher in group["searcher"]],
+            [_entries(group, field) for field in fields],
+        )
+        for model in study.models
+        if model in searched
+        for budget, group in select(found, model=model).groupby("budget")
+        if budget or dense
+    ]
 
 
-def _parts(study: Study, size: int) -> list[list[str]]:
+def _side_by_side(
+    study: Study, objective: str, models: Sequence[str], fields: Sequence[Field]
+) -> list[list[Row]]:
+    """Return the dense models, then a section for each budget; models are side by side."""
+    found = select(records(study), objective=objective)
+    sections = []
+    for budget, group in found[found["model"].isin(models)].groupby("budget"):
+        searchers = [s for s in ("dense", *study.searchers) if s in set(group["searcher"])]
+        by_model = [
+            select(group, model=model).set_index("searcher").reindex(searchers) for model in models
+        ]
+        columns = [_entries(of_model, field) for of_model in by_model for field in fields]
+        sections.append(_rows([(budget, searcher) for searcher in searchers], columns))
+    return sections
+
+
+def _rows(keys: Sequence[tuple[object, ...]], columns: Sequence[Sequence[Entry]]) -> list[Row]:
+    return [
+        [*(Entry(str(value)) for value in key), *row]
+        for key, *row in zip(keys, *columns, strict=True)
+    ]
+
+
+def _entries(frame: pd.DataFrame, field: Field) -> list[Entry]:
+    name, digits, best, mark = field
+    deviations = frame.get(f"{name} ±", [math.nan] * len(frame))
+    return entries(frame[name].tolist(), list(deviations), digits, best, mark)
+
+
+def entries(
+    values: Sequence[float],
+    deviations: Sequence[float],
+    digits: int = 2,
+    best: Best | None = None,
+    mark: str = "best",
+) -> list[Entry]:
+    """Format one column of a section; if two or more are known, mark those equal to the best.
+
+    >>> [entry.text for entry in entries([0.5, math.nan, 3.0], [0.25, math.nan, math.nan])]
+    ['0.50 ± 0.25', '–', '3.00']
+    >>> [entry.mark for entry in entries([1.0, 2.0, math.nan, 2.0], [0.0] * 4, best=max)]
+    ['', 'best', '', 'best']
+    """
+    known = [x for x in values if math.isfinite(x)]
+    top = best(known) if best and len(known) > 1 else None
+    spreads = [f" ± {d:,.{digits}f}" if d > 0 else "" for d in deviations]
+    return [
+        Entry(_text(x, digits) + spread, mark if x == top else "")
+        for x, spread in zip(values, spreads, strict=True)
+    ]
+
+
+def _text(value: float, digits: int) -> str:
+    if math.isnan(value):
+        return NOTHING
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "∞"
+
+
+def _quality_field(measure: Measure) -> Field:
+    digits = 4 if measure.column == "difference" else 2
+    return Field(measure.column, digits, max if measure.more_is_better else min)
+
+
+def _parts(study: Study) -> list[list[str]]:
+    size = MODELS_A_TABLE
     return [study.models[i : i + size] for i in range(0, len(study.models), size)]
 
 
-def _has(study: Study, objective: str, measure: Measure) -> bool:
-    return any(measure.of(run) is not None for run in study.where(objective=objective))
+def _with(study: Study, column: str) -> list[str]:
+    """Return the objectives whose runs have a value in this column."""
+    return [o for o in study.objectives if study.where(objective=o)[column].notna().any()]
 
 
 def _note(study: Study, objective: str) -> str:
-    groups: dict[tuple[str, int, str], int] = {}
-    for run in study.where(objective=objective):
-        key = (run.cell.model, run.cell.budget, run.cell.searcher)
-        groups[key] = groups.get(key, 0) + 1
-    low, high = min(groups.values()), max(groups.values())
+    sizes = study.where(objective=objective).groupby(["model", "budget", "searcher"], observed=True)
+    low, high = sizes.size().min(), sizes.size().max()
     if high == 1:
         return ""
     n = f"{low} to {high}" if low < high else f"{high}"
     return f"; means ± standard deviations over {n} runs (seeds and calibration draws)"
-
-
-def _keys(study: Study, r: Record) -> list[Entry]:
-    return [
-        Entry(study.short[r.condition.model]),
-        Entry(str(r.condition.budget)),
-        Entry(r.searcher),
-    ]
-
-
-def _worth(records: Sequence[Record | None], measure: Measure) -> list[Entry]:
-    if measure is ACCURACY:
-        return column([r.accuracy if r else None for r in records], best=max)
-    if measure is PERPLEXITY:
-        return column([r.perplexity if r else None for r in records], best=min)
-    return column([r.difference if r else None for r in records], digits=4, best=min)

@@ -1,7 +1,7 @@
-"""How much of the variance is due to the objective, to the searcher, and to mere chance.
+"""Decompose the variance into parts due to the objective, the searcher, and chance.
 
 Half the mean squared difference between two runs is the variance of what they differ in. So the
-runs of one model and budget are paired, and the pairs are told apart by what differs:
+runs of one model and budget are paired, and the pairs are grouped by what differs:
 
     V_seed    the seed of the search alone
     V_draw    the calibration draw
@@ -29,29 +29,32 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from statistics import fmean
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunekit.core.problem import Subset
-from prunekit.plugins.commands.report.reading import Run
-from prunekit.plugins.commands.study.files import Cell
+from prunekit.plugins.commands.report.data import Study
+from prunekit.plugins.commands.report.measures import on_every_seed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Components:
-    """Parts of a variance as estimated; None where a study does not vary that, or cannot tell."""
+    """Estimated parts of a variance; None if a study does not vary or cannot separate it."""
 
     objective: float | None
     searcher: float | None
     together: float | None
-    """what a searcher does under one objective and not under another"""
+    """the effect of a searcher that depends on the objective"""
     draw: float
     seed: float | None
 
     @property
     def parts(self) -> dict[str, float]:
-        """Those that are known, by name."""
+        """The known ones, by name."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -62,30 +65,62 @@ class Components:
 
     @property
     def shares(self) -> dict[str, float]:
-        """The parts over their sum, negative ones taken for 0; all 0 where nothing varies."""
+        """The parts over their sum, with negative ones as 0; all 0 if nothing varies."""
         positive = {name: max(0.0, value) for name, value in self.parts.items()}
         whole = math.fsum(positive.values())
         return {name: value / whole if whole else 0.0 for name, value in positive.items()}
 
 
-def block_components(runs: Sequence[Run]) -> Components | None:
-    """Of the chosen blocks; None where no two runs differ in their draw alone."""
-    return components([(run.cell, run.removed) for run in runs], _blocks_apart)
+@dataclass(frozen=True)
+class Outcome:
+    """A result whose variance is decomposed."""
+
+    title: str
+    said: str
+    column: str
+    logarithmic: bool = False
+
+    def components(self, runs: pd.DataFrame) -> Components | None:
+        """Decompose it over the runs of one model and budget in which it is known and finite."""
+        cells = runs.itertuples(index=False)
+        if self.column == "removed":
+            return components(list(zip(cells, runs["removed"], strict=True)), _blocks_apart)
+        values = [math.log(x) if self.logarithmic else x for x in runs[self.column]]
+        known = [(c, x) for c, x in zip(cells, values, strict=True) if math.isfinite(x)]
+        return components(known, lambda a, b: (a - b) ** 2)
 
 
-def number_components(runs: Sequence[Run], of: Callable[[Run], float | None]) -> Components | None:
-    """Of a number, over the runs that have one that is finite."""
-    known = [(run.cell, of(run)) for run in runs]
-    finite = [(cell, x) for cell, x in known if x is not None and math.isfinite(x)]
-    return components(finite, lambda a, b: (a - b) ** 2)
+OUTCOMES = (
+    Outcome("chosen blocks", "of the chosen blocks is due", "removed"),
+    Outcome("average accuracy", "of the accuracy", "accuracy"),
+    Outcome(
+        "logarithm of average perplexity",
+        "of the logarithm of perplexity",
+        "perplexity",
+        logarithmic=True,
+    ),
+)
+Bars = dict[str, Components]
+
+
+def variances(study: Study, outcome: Outcome) -> Bars:
+    """Return the components for each model and budget where known, and last for all of them."""
+    groups = {
+        f"{study.short[m]}, k = {k}": outcome.components(on_every_seed(study, model=m, budget=k))
+        for m in study.models
+        for k in study.budgets
+    }
+    bars = {name: parts for name, parts in groups.items() if parts is not None}
+    whole = pooled(list(bars.values()))
+    return {**bars, "all": whole} if whole is not None and len(bars) > 1 else bars
 
 
 def components(
-    observed: Sequence[tuple[Cell, T]], squared_distance: Callable[[T, T], float]
+    observed: Sequence[tuple[Any, T]], squared_distance: Callable[[T, T], float]
 ) -> Components | None:
-    """The parts of the variance of what was observed in the cells of one model and budget.
+    """Return the parts of the variance of what was observed in the cells of one model and budget.
 
-    None without two draws, which is what tells chance from the rest.
+    None without two draws, since only these separate chance from the rest.
     """
     distances: dict[str, list[float]] = {}
     for (a, of_a), (b, of_b) in itertools.combinations(observed, 2):
@@ -105,9 +140,9 @@ def components(
 
 
 def pooled(parts: Sequence[Components]) -> Components | None:
-    """The sums over those models and budgets of which most is known; None of nothing.
+    """Add up the models and budgets with the most known parts; None if there are none.
 
-    Where a study is unfinished, one with a single objective so far would hide what is due to it.
+    In an unfinished study, one with a single objective so far would hide that part of the others.
     """
     if not parts:
         return None
@@ -121,7 +156,7 @@ def pooled(parts: Sequence[Components]) -> Components | None:
     return Components(**{f.name: total(f.name) for f in fields(Components)})  # type: ignore[arg-type]
 
 
-def _what_differs(a: Cell, b: Cell) -> str:
+def _what_differs(a: Any, b: Any) -> str:
     if a.draw == b.draw:
         same = (a.objective, a.searcher) == (b.objective, b.searcher)
         return "seed" if same else "another search on the same draw"

@@ -1,4 +1,4 @@
-"""`prunekit report`: read a study, write its tables, its figures and its page."""
+"""Write the tables, the figures and the page of a study."""
 
 from __future__ import annotations
 
@@ -8,36 +8,29 @@ from pathlib import Path
 
 from prunekit.core.errors import ConfigError
 from prunekit.engine.files import write_bytes, write_text
-from prunekit.plugins.commands.report.drawing import draw_files
-from prunekit.plugins.commands.report.figures.agreement import agreement
-from prunekit.plugins.commands.report.figures.budgets import budgets
-from prunekit.plugins.commands.report.figures.cost import cost
-from prunekit.plugins.commands.report.figures.importance import importance
-from prunekit.plugins.commands.report.figures.masks import masks
-from prunekit.plugins.commands.report.figures.overlap import overlap
-from prunekit.plugins.commands.report.figures.ranks import ranks
-from prunekit.plugins.commands.report.figures.spread import spread
-from prunekit.plugins.commands.report.figures.variance import variance
-from prunekit.plugins.commands.report.gaps import Gap, gaps
-from prunekit.plugins.commands.report.page import prepare, render
-from prunekit.plugins.commands.report.picture import LeftOut, Picture
-from prunekit.plugins.commands.report.reading import read_study
+from prunekit.plugins.commands.report.data import Study, read_study
+from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_files
+from prunekit.plugins.commands.report.figures.choices import importance, masks
+from prunekit.plugins.commands.report.figures.costs import budgets, cost
+from prunekit.plugins.commands.report.figures.outcomes import ranks, spread, variance
+from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
+from prunekit.plugins.commands.report.page import Gap, gaps, render, show
 from prunekit.plugins.commands.report.sheets import SHEETS, Sheet, sheets
 from prunekit.plugins.commands.report.table import Table
 from prunekit.plugins.commands.report.tables import overview
 
 FIGURES = (masks, importance, overlap, agreement, variance, ranks, spread, cost, budgets)
-NAMES = tuple(draw.__name__ for draw in FIGURES)
+NAMES = tuple(make.__name__ for make in FIGURES)
 PAGE = "report.html"
 SIGN = "Made by prunekit"
-"""Stands on every page, so that a folder is known as that of an earlier report."""
+"""On every page, to recognise the folder of an earlier report."""
 UNFINISHED = ".unfinished-report"
-"""Says the same until there is a page."""
+"""Marks the folder until there is a page."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and what there was to say."""
+    """What was written, and what is missing."""
 
     folder: Path
     pictures: tuple[Picture, ...]
@@ -59,44 +52,54 @@ def report(
 ) -> Report:
     """Write `tables/`, `figures/` and `report.html` of a study, into its `report/` or into `to`.
 
-    The same study gives the same files. A study that is not finished gives a report on what is
-    there. `advance` is told how many figures are made, and of how many.
+    The same study gives the same files. An unfinished study gives a report on the results so far.
+    `advance` is called with the number of figures made, and with their total.
 
-    Raises ConfigError where `study` is no study or has nothing to show, or where that folder holds
-    other things than an earlier report or is a link, and StorageError where a file cannot be
-    written; files that stood there before are replaced one by one, the page last.
+    Raises ConfigError if `study` is not a study or has nothing to show, or if the folder is a link
+    or holds anything but an earlier report, and StorageError if a file cannot be written. Earlier
+    files are replaced one by one, the page last.
     """
     folder = Path(study) / "report" if to is None else Path(to)
     found = read_study(Path(study))
-    if not found.runs and not found.importances:
+    if found.runs.empty and not found.importances:
         raise ConfigError(
             f"{study}: nothing to report yet: of {len(found.planned)} cells none has finished"
             f"{f' and {len(found.failures)} failed' if found.failures else ''}; run "
             "`prunekit study` on it first"
         )
     _check_room(folder, named=to is not None)
-    pictures = [draw(found) for draw in FIGURES]
-    drawn = tuple(picture for picture in pictures if isinstance(picture, Picture))
-    left_out = tuple(picture for picture in pictures if isinstance(picture, LeftOut))
-    of_study = sheets(found)
+    made = [make(found) for make in FIGURES]
+    drawn = tuple(picture for picture in made if isinstance(picture, Picture))
+    left_out = tuple(picture for picture in made if isinstance(picture, LeftOut))
     short = tuple(overview(found))
-    write_text(folder / UNFINISHED, SIGN + "\n")
-    written = _write_sheets(folder, of_study)
-    figures = []
-    for number, picture in enumerate(drawn, 1):
-        written += _write_figure(folder, picture)
-        figures.append(prepare(number, picture))
-        advance(number, len(drawn))
-    _remove_stale(folder, set(written))
-    tables = {"In short": short} | {sheet.heading: sheet.tables for sheet in of_study}
-    page = render(found, figures, left_out, tables)
-    write_text(folder / PAGE, page)
-    (folder / UNFINISHED).unlink(missing_ok=True)
+    _write(folder, found, drawn, left_out, short, advance)
     return Report(folder, drawn, left_out, tuple(gaps(found)), short)
 
 
+def _write(
+    folder: Path,
+    study: Study,
+    drawn: Sequence[Picture],
+    left_out: Sequence[LeftOut],
+    short: Sequence[Table],
+    advance: Callable[[int, int], None],
+) -> None:
+    of_study = sheets(study)
+    write_text(folder / UNFINISHED, SIGN + "\n")
+    written = _write_sheets(folder, of_study)
+    shown = []
+    for number, picture in enumerate(drawn, 1):
+        written += _write_figure(folder, picture)
+        shown.append(show(number, picture))
+        advance(number, len(drawn))
+    _remove_stale(folder, set(written))
+    tables = {"In short": short} | {sheet.heading: sheet.tables for sheet in of_study}
+    write_text(folder / PAGE, render(study, shown, left_out, tables))
+    (folder / UNFINISHED).unlink(missing_ok=True)
+
+
 def _check_room(folder: Path, named: bool) -> None:
-    """ConfigError where a report would overwrite something else, or be led to another place.
+    """Raise ConfigError if a report would overwrite something else, or follow a link.
 
     Only a folder that the user named may be a symbolic link.
     """
@@ -132,7 +135,7 @@ def _write_figure(folder: Path, picture: Picture) -> list[Path]:
 
 
 def _remove_stale(folder: Path, written: set[Path]) -> None:
-    """Files of an earlier report that this one lacks; nothing else that may lie there."""
+    """Remove files of an earlier report that this one lacks, and no others."""
     figures = [folder / "figures" / f"{name}.{end}" for name in NAMES for end in ("png", "svg")]
     tables = [
         folder / "tables" / f"{name}.{end}" for name in SHEETS for end in ("csv", "md", "tex")

@@ -1,6 +1,5 @@
-"""What each figure says is told from the data, and left out where it would make no sense."""
+"""Each figure says what the data says, and is left out if it would make no sense."""
 
-import importlib
 import itertools
 import re
 from dataclasses import replace
@@ -8,20 +7,18 @@ from dataclasses import replace
 import pytest
 
 from prunekit.plugins.commands.report.correlation import compare_ranks
-from prunekit.plugins.commands.report.drawing import draw_files
-from prunekit.plugins.commands.report.figures.agreement import agreement
-from prunekit.plugins.commands.report.figures.budgets import budgets
-from prunekit.plugins.commands.report.figures.cost import cost
-from prunekit.plugins.commands.report.figures.importance import importance
-from prunekit.plugins.commands.report.figures.masks import groups_of_neighbours, masks
-from prunekit.plugins.commands.report.figures.overlap import overlap
-from prunekit.plugins.commands.report.figures.ranks import ranks
-from prunekit.plugins.commands.report.figures.spread import spread
-from prunekit.plugins.commands.report.figures.variance import variance
+from prunekit.plugins.commands.report.data import read_study
+from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_files
+from prunekit.plugins.commands.report.figures.choices import (
+    groups_of_neighbours,
+    importance,
+    masks,
+)
+from prunekit.plugins.commands.report.figures.costs import budgets, cost
+from prunekit.plugins.commands.report.figures.outcomes import ranks, spread, variance
+from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
 from prunekit.plugins.commands.report.measures import Condition
-from prunekit.plugins.commands.report.picture import LeftOut, Picture
-from prunekit.plugins.commands.report.reading import read_study
-from prunekit.plugins.commands.report.writing import NAMES
+from prunekit.plugins.commands.report.writing import FIGURES
 from prunekit.plugins.commands.study.files import Cell, Importance, VariantEvaluation
 
 SEARCHERS = ("one-shot", "greedy", "beam", "cbo")
@@ -38,12 +35,11 @@ def ranked(by_hand, perplexities, accuracies):
     return read_study(by_hand(runs, evaluations).path)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_figure_of_a_whole_study_speaks_and_has_words_for_who_cannot_see(whole_study, name):
-    figure = importlib.import_module(f"prunekit.plugins.commands.report.figures.{name}")
-    picture = getattr(figure, name)(read_study(whole_study))
+@pytest.mark.parametrize("make", FIGURES)
+def test_every_figure_of_a_whole_study_has_a_sentence_and_is_described_in_words(whole_study, make):
+    picture = make(read_study(whole_study))
     assert isinstance(picture, Picture)
-    assert picture.name == name
+    assert picture.name == make.__name__
     assert re.fullmatch(r"[A-ZS].*\d.*\.", picture.sentence)
     assert all(re.search(r"\d", panel.alt) for panel in picture.panels)
     assert len({panel.title for panel in picture.panels}) == len(picture.panels)
@@ -90,11 +86,7 @@ def test_the_spread_is_that_between_best_and_worst_searcher(by_hand):
 
 def test_the_cost_of_the_best_is_told_beside_that_of_the_cheapest(by_hand):
     study = ranked(by_hand, [10, 20, 30, 40], [50, 60, 70, 40])
-    runs = [
-        replace(run, result=replace(run.result, seconds=seconds))
-        for run, seconds in zip(study.runs, [0.0, 2.0, 8.0, 4.0], strict=True)
-    ]
-    picture = cost(replace(study, runs=tuple(runs)))
+    picture = cost(replace(study, runs=study.runs.assign(seconds=[0.0, 2.0, 8.0, 4.0])))
     assert "needed 8 seconds, the cheapest one 0, and was 20 points better" in picture.sentence
     assert b"log scale but for 0" in draw_files(picture)["svg"]
 
@@ -119,9 +111,9 @@ def test_groups_of_neighbours_and_where_they_lie(by_hand):
 def test_the_key_explains_faint_cells_where_there_are_such(by_hand):
     cells = [Cell("m", "ppl", "genetic", 1, seed, 0) for seed in (0, 1)]
     agreed = read_study(by_hand([(cell, (5,), 0.1) for cell in cells]).path)
-    assert [mark.label for mark in masks(agreed).key] == ["removed under ppl"]
+    assert list(masks(agreed).key) == ["removed under ppl"]
     torn = read_study(by_hand([(cell, (cell.seed,), 0.1) for cell in cells]).path)
-    assert [mark.label for mark in masks(torn).key][1:] == ["fainter: only in some of its runs"]
+    assert list(masks(torn).key)[1:] == ["fainter: only in some of its runs"]
 
 
 def test_loss_against_budget_tells_the_means(by_hand):

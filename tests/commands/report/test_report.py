@@ -10,7 +10,7 @@ import yaml
 
 import prunekit
 from prunekit.core.errors import ConfigError
-from prunekit.plugins.commands.report.reading import read_study
+from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.writing import NAMES
 from prunekit.plugins.commands.study.files import Cell, CellFailure, Importance, VariantEvaluation
 
@@ -165,7 +165,7 @@ def test_variants_that_were_not_evaluated_or_not_wholly_are_named(make_study, tm
 
 
 def test_variants_that_were_evaluated_otherwise_are_as_good_as_not(make_study, tmp_path):
-    """As where the study was stopped after it was told to evaluate on other texts."""
+    """As if the study was stopped after it was changed to evaluate on other texts."""
     folder = make_study(tmp_path, **SMALL)
     asked = {"ppl": ["c4"], "ppl_length": 32, "batch_size": 8}
     (folder.path / "study.yaml").write_text(yaml.safe_dump({"evaluate": asked}))
@@ -177,8 +177,8 @@ def test_variants_that_were_evaluated_otherwise_are_as_good_as_not(make_study, t
         path.write_text(json.dumps(row))
     study = read_study(folder.path)
     assert len(study.not_evaluated) == len(others)
-    known = [run for run in study.runs if run.scores.perplexity is not None]
-    assert {run.removed for run in known} <= {frozenset(map(int, first.stem.split("-")))}
+    known = study.runs[study.runs["perplexity"].notna()]
+    assert set(known["removed"]) <= {frozenset(map(int, first.stem.split("-")))}
     assert study.dense == {}
 
 

@@ -5,9 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from prunekit.plugins.commands.report.figures.variance import OUTCOMES, variances
-from prunekit.plugins.commands.report.reading import read_study
-from prunekit.plugins.commands.report.variance import Components, components, pooled
+from prunekit.plugins.commands.report.data import read_study
+from prunekit.plugins.commands.report.variance import (
+    OUTCOMES,
+    Components,
+    components,
+    pooled,
+    variances,
+)
 from prunekit.plugins.commands.study.files import Cell
 
 

@@ -1,0 +1,294 @@
+"""Read a study: one data frame with a row a run, and what is missing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prunekit.core.problem import DENSE, Subset
+from prunekit.engine.config_file import read_yaml
+from prunekit.engine.escaping import one_line
+from prunekit.plugins.commands.study.files import (
+    Cell,
+    CellFailure,
+    CellResult,
+    Importance,
+    StudyFolder,
+    VariantEvaluation,
+)
+from prunekit.plugins.commands.study.wanted import KEY as EVALUATE
+from prunekit.plugins.commands.study.wanted import identity
+
+if TYPE_CHECKING:  # imported only where a report is made
+    import pandas as pd
+
+T = TypeVar("T")
+Variant = tuple[str, Subset]
+"""a model, and the blocks removed from it"""
+CELL = ("model", "objective", "searcher", "budget", "seed", "draw")
+LOSSES = ("loss", "dense_loss", "difference")
+RESULT = (
+    *("removed", "n_blocks", "unit", *LOSSES, "standard_error", "asked", "block_runs"),
+    *("block_runs_unshared", "seconds", "parameters", "parameters_removed", "signals"),
+)
+AVERAGED = (
+    *("accuracy", "perplexity", "loss", "difference", "asked", "block_runs"),
+    *("block_runs_unshared", "seconds"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Everything known about a study; names and numbers are in the order of the plan."""
+
+    planned: tuple[Cell, ...]
+    runs: pd.DataFrame
+    """Finished cells: what the search found, and its scores on data that no search saw.
+
+    Losses and perplexities that were not finite are infinite, missing numbers are NaN. `accuracy`
+    and `perplexity` average over all tasks and protocols, and are NaN if one of these is missing.
+    """
+    failures: tuple[CellFailure, ...]
+    not_run: tuple[Cell, ...]
+    dense: Mapping[str, Mapping[str, float]]
+    """scores of the dense models, named like the columns of `runs`"""
+    not_evaluated: tuple[Variant, ...]
+    incomplete: tuple[Variant, ...]
+    """variants evaluated on some of the tasks or protocols only"""
+    importances: tuple[Importance, ...]
+    tasks: Mapping[str, str]
+    """the column of each task's accuracy, in percent"""
+    protocols: Mapping[str, str]
+    """the column of each protocol's perplexity"""
+
+    @cached_property
+    def models(self) -> list[str]:
+        """The names of the models."""
+        return _distinct(cell.model for cell in self.planned)
+
+    @cached_property
+    def objectives(self) -> list[str]:
+        """The labels of the objectives."""
+        return _distinct(cell.objective for cell in self.planned)
+
+    @cached_property
+    def searchers(self) -> list[str]:
+        """The labels of the searchers."""
+        return _distinct(cell.searcher for cell in self.planned)
+
+    @cached_property
+    def budgets(self) -> list[int]:
+        """The numbers of removed blocks, ascending."""
+        return sorted({cell.budget for cell in self.planned})
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """The seeds of the searches."""
+        return _distinct(cell.seed for cell in self.planned)
+
+    @cached_property
+    def draws(self) -> list[int]:
+        """The calibration draws."""
+        return _distinct(cell.draw for cell in self.planned)
+
+    @cached_property
+    def units(self) -> dict[str, str]:
+        """The unit of each objective's loss, where known."""
+        found = {i.objective: i.unit for i in self.importances}
+        return found | dict(zip(self.runs["objective"], self.runs["unit"], strict=True))
+
+    @cached_property
+    def short(self) -> dict[str, str]:
+        """Short model names, without owner or scheme, if these are unique."""
+        names = {m: m.rstrip("/").replace(":", "/").rpartition("/")[2] or m for m in self.models}
+        return names if len(set(names.values())) == len(names) else {m: m for m in self.models}
+
+    def where(self, **fixed: Any) -> pd.DataFrame:
+        """Select runs: `where(model="demo", budget=3)`."""
+        return select(self.runs, **fixed)
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """One row for each searcher in each condition: its means, and deviations as `NAME ±`."""
+        import pandas as pd
+
+        scores = [*self.tasks.values(), *self.protocols.values()]
+        keys = ["objective", "budget", "model", "searcher"]
+        rows = []
+        for key, runs in self.runs.groupby(keys, observed=True):
+            signals = sorted({name for of in runs["signals"] for name in of})
+            row = {"runs": len(runs), "signals": " ".join(signals)}
+            row |= {name: average(name, runs[name], runs["draw"])[name] for name in scores}
+            for name in AVERAGED:
+                row |= average(name, runs[name], runs["draw"])
+            rows.append(dict(zip(keys, key, strict=True)) | row)
+        columns = [*keys, "runs", "signals", *scores]
+        columns += [column for name in AVERAGED for column in (name, f"{name} ±")]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def select(frame: pd.DataFrame, **fixed: Any) -> pd.DataFrame:
+    """Select the rows with these values."""
+    for name, value in fixed.items():
+        frame = frame[frame[name] == value]
+    return frame
+
+
+def average(name: str, values: Iterable[float], draws: Iterable[int]) -> dict[str, float]:
+    """Return the mean of the known values as `name`, and their deviation as `name ±`.
+
+    `draws`: the calibration draw of each value.
+
+    >>> average("loss", [1.0, math.nan, 3.0], draws=[0, 1, 2])
+    {'loss': 2.0, 'loss ±': 1.4142135623730951}
+    """
+    known = [(x, draw) for x, draw in zip(values, draws, strict=True) if not math.isnan(x)]
+    mean = mean_of([x for x, _ in known]) if known else math.nan
+    return {name: mean, f"{name} ±": _deviation(known) if math.isfinite(mean) else math.nan}
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """Return the mean, rounded to twelve digits so that equal means tie in any order of summation.
+
+    >>> mean_of([0.1, 0.2, 0.3]) == mean_of([0.3, 0.2, 0.1])
+    True
+    """
+    return float(f"{fmean(values):.12g}")
+
+
+def _deviation(known: Sequence[tuple[float, int]]) -> float:
+    """Return the standard deviation of a run: half the mean squared difference is the variance.
+
+    Only values of different draws are independent; with one draw, those of different seeds are
+    compared instead.
+    """
+    pairs = list(itertools.combinations(known, 2))
+    apart = [(a, b) for a, b in pairs if a[1] != b[1]] or pairs
+    return math.sqrt(fmean((x - y) ** 2 for (x, _), (y, _) in apart) / 2) if apart else math.nan
+
+
+def read_study(path: Path) -> Study:
+    """Read the results so far, each text as one line of printable characters.
+
+    Raises ConfigError if `path` is not the folder of a study.
+    """
+    folder = StudyFolder(path)
+    cells = folder.cells()
+    outcomes = [folder.cell(cell) for cell in cells]
+    results = [found for found in outcomes if isinstance(found, CellResult)]
+    searched = [(found.cell.model, frozenset(found.removed)) for found in results]
+    variants = tuple(dict.fromkeys([*((cell.model, DENSE) for cell in cells), *searched]))
+    found = {variant: folder.evaluation(*variant) for variant in variants}
+    asked = _evaluation_asked(path)
+    evaluated = {
+        key: replace(e, details={})
+        for key, e in found.items()
+        if e and asked in (None, e.details.get("wanted"))
+    }
+    pairs = {(cell.model, cell.objective) for cell in cells}
+    importances = tuple(i for i in folder.importances() if (i.model, i.objective) in pairs)
+    parts = tuple(cells), tuple(outcomes), variants, evaluated, importances
+    return _study(*_in_lines(parts))
+
+
+def _study(
+    cells: tuple[Cell, ...],
+    outcomes: tuple[CellResult | CellFailure | None, ...],
+    variants: tuple[Variant, ...],
+    evaluated: Mapping[Variant, VariantEvaluation],
+    importances: tuple[Importance, ...],
+) -> Study:
+    tasks = _distinct(task for e in evaluated.values() for task in e.accuracies)
+    protocols = _distinct(name for e in evaluated.values() for name in e.perplexities)
+    task_columns = {task: f"{task} (%)" for task in tasks}
+    protocol_columns = {name: f"perplexity: {name}" for name in protocols}
+    scores = {k: _scores(e, task_columns, protocol_columns) for k, e in evaluated.items()}
+    rows = [_row(found, scores) for found in outcomes if isinstance(found, CellResult)]
+    averages = ((task_columns, "accuracy"), (protocol_columns, "perplexity"))
+    return Study(
+        cells,
+        _frame(rows, cells, [*task_columns.values()], [*protocol_columns.values()]),
+        tuple(found for found in outcomes if isinstance(found, CellFailure)),
+        tuple(cell for cell, found in zip(cells, outcomes, strict=True) if found is None),
+        {model: found for (model, removed), found in scores.items() if not removed},
+        tuple(variant for variant in variants if variant not in evaluated),
+        tuple(
+            variant
+            for variant, found in scores.items()
+            if any(set(of.values()) & set(found) and name not in found for of, name in averages)
+        ),
+        importances,
+        task_columns,
+        protocol_columns,
+    )
+
+
+def _row(found: CellResult, scores: Mapping[Variant, Mapping[str, float]]) -> dict[str, Any]:
+    removed = frozenset(found.removed)
+    losses = {n: math.inf if (x := getattr(found, n)) is None else x for n in LOSSES}
+    known = scores.get((found.cell.model, removed), {})
+    return {**vars(found.cell), **vars(found), **losses, "removed": removed, **known}
+
+
+def _frame(
+    rows: Sequence[Mapping[str, Any]], cells: Sequence[Cell], tasks: list[str], protocols: list[str]
+) -> pd.DataFrame:
+    """Return one row a run; labels are ordered categories, so that groups are in plan order."""
+    import pandas as pd
+
+    scores = [*tasks, "accuracy", "accuracy_error", *protocols, "perplexity"]
+    frame = pd.DataFrame(rows, columns=[*CELL, *RESULT, *scores])
+    numbers = [*LOSSES, "standard_error", "seconds", *scores]
+    frame = frame.astype(dict.fromkeys(numbers, float))
+    for name in ("model", "objective", "searcher"):
+        order = _distinct(getattr(cell, name) for cell in cells)
+        frame[name] = pd.Categorical(frame[name], order)
+    return frame
+
+
+def _in_lines(found: Any) -> Any:
+    """Apply `one_line` to every text."""
+    if isinstance(found, str):
+        return one_line(found)
+    if isinstance(found, tuple):
+        return tuple(map(_in_lines, found))
+    if isinstance(found, Mapping):
+        return {_in_lines(key): _in_lines(value) for key, value in found.items()}
+    if is_dataclass(found) and not isinstance(found, type):
+        return replace(found, **{f.name: _in_lines(getattr(found, f.name)) for f in fields(found)})
+    return found
+
+
+def _evaluation_asked(path: Path) -> Mapping[str, Any] | None:
+    """Return the evaluation that the study asks for, None if its file is missing."""
+    file = path / "study.yaml"
+    if not file.is_file():
+        return None
+    data, _ = read_yaml(file, "evaluate: {ppl: [demo]}")
+    return identity(data.get(EVALUATE, {}))
+
+
+def _scores(
+    e: VariantEvaluation, tasks: Mapping[str, str], protocols: Mapping[str, str]
+) -> dict[str, float]:
+    """Return what is known, by column."""
+    found = {tasks[name]: 100 * x for name, x in e.accuracies.items() if x is not None}
+    errors = [100 * x for name in tasks if (x := e.standard_errors.get(name)) is not None]
+    if tasks and len(found) == len(tasks):
+        found["accuracy"] = fmean(found.values())
+        if len(errors) == len(tasks):  # independent, since tasks have different items
+            found["accuracy_error"] = math.hypot(*errors) / len(tasks)
+    perplexities = {protocols[n]: math.inf if x is None else x for n, x in e.perplexities.items()}
+    if protocols and len(perplexities) == len(protocols):
+        perplexities["perplexity"] = fmean(perplexities.values())
+    return found | perplexities
+
+
+def _distinct(names: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(names))
