@@ -13,6 +13,7 @@ from prunekit.core.interfaces import ModelAdapter, Signal, Table
 from prunekit.core.problem import Subset, single_removals
 from prunekit.engine.result import Difference, Reading
 from prunekit.engine.session import SingleSession
+from prunekit.engine.signals import check_mixable
 from prunekit.engine.speed import Speed
 from prunekit.engine.statistics import jackknife
 
@@ -93,6 +94,7 @@ class MixedSession:
         """Derivatives add up, unless they are of samples: the parts' samples differ."""
         if not signal.derivative:
             return self.sessions[0].signal(signal)
+        check_mixable(signal)
         tables = [session.signal(signal) for session in self.sessions]
         return [
             [

@@ -24,17 +24,23 @@ def check_measurable(signals: Iterable[Signal], objective: Any, parts: Iterable[
     `parts` are the objectives that it is made of, or itself.
     """
     for signal in signals:
-        if is_mix(objective) and signal.derivative and "samples" in (signal.rows, signal.columns):
-            raise ConfigError(
-                f"a mix of objectives has no {signal.name} for each sample; choose one objective, "
-                "or a searcher or option that does not need them (for cbo: --cbo.hessian pairwise)"
-            )
+        if is_mix(objective):
+            check_mixable(signal)
         for part in parts if signal.derivative else ():
             if not part.differentiable:
                 raise ConfigError(
                     f"the objective {part.name!r} cannot be differentiated, which this search "
                     "needs; choose another objective, or a searcher that needs losses only"
                 )
+
+
+def check_mixable(signal: Signal) -> None:
+    """Raise ConfigError if the signal cannot be measured under a mix of objectives."""
+    if signal.derivative and "samples" in (signal.rows, signal.columns):
+        raise ConfigError(
+            f"a mix of objectives has no {signal.name} for each sample; choose one objective, or a "
+            "searcher or option that does not need them (for cbo: --cbo.hessian pairwise)"
+        )
 
 
 def check_table(signal: Signal, table: Any, n_blocks: int, n_samples: int) -> None:

@@ -146,7 +146,8 @@ def test_all_of_them_at_once_cost_one_line_each(prunekit, all_of_them):
     assert others == [
         "not loaded: prunekit-slow-needs 1.0, searcher slow-needs: "
         "searcher 'slow-needs' (prunekit_slow_needs.Mine) failed: "
-        "TypeError: 'int' object is not iterable; PRUNEKIT_DEBUG=1 shows where",
+        "TypeError: `needs` must be a tuple of Signal objects, not 3; those that come with "
+        "prunekit are in prunekit.plugins.searchers.signals; PRUNEKIT_DEBUG=1 shows where",
         "same name: searcher 'genetic': write genetic or prunekit-duplicate:genetic",
     ]
     assert "hello" not in out + err
@@ -172,7 +173,7 @@ def test_a_search_with_built_in_plugins_works_beside_all_of_them(prunekit, all_o
         ("wrong-size", "returned none (0 blocks), but the budget is 2"),
         ("no-generator", "`search` must be a generator"),
         ("lists", "must give subsets as frozensets of int, not [1, 2]"),
-        ("slow-needs", "failed: TypeError: 'int' object is not iterable"),
+        ("slow-needs", "failed: TypeError: `needs` must be a tuple of Signal objects, not 3"),
         ("misspelt", "no searcher is called 'misspelt'. Not loaded: prunekit-misspelt-hook 1.0, "),
         (
             "elsewhere",

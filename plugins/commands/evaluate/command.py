@@ -12,9 +12,6 @@ import typer
 from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen
 from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
-from prunekit.plugins.commands.evaluate.comparison import MEAN, GateMissed
-from prunekit.plugins.commands.evaluate.evaluate import evaluate as measure
-from prunekit.plugins.commands.evaluate.printing import show_evaluation
 
 
 class Evaluate(Command):
@@ -60,7 +57,10 @@ class Evaluate(Command):
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
-        """Run it."""
+        from prunekit.plugins.commands.evaluate.comparison import GateMissed
+        from prunekit.plugins.commands.evaluate.evaluate import evaluate as measure
+        from prunekit.plugins.commands.evaluate.printing import show_evaluation
+
         listen(verbose)
         say_if_demo(run is not None or "model" in given, quiet)
         missed = None
@@ -97,6 +97,8 @@ class Evaluate(Command):
 
 def parse_bounds(texts: list[str]) -> dict[str, str]:
     """`0.6` and `piqa=0.7` by the name of the task; a number alone is the mean's."""
+    from prunekit.plugins.commands.evaluate.comparison import MEAN
+
     pairs = (text.rpartition("=") for text in texts)
     return {name or MEAN: bound for name, _, bound in pairs}
 

@@ -11,8 +11,6 @@ import typer
 from prunekit.cli.screen import Verbose, Workdir, listen, out
 from prunekit.cli.variant import Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
-from prunekit.plugins.commands.export.export import FORMATS
-from prunekit.plugins.commands.export.export import export as write
 
 
 class Export(Command):
@@ -38,13 +36,14 @@ class Export(Command):
             str,
             typer.Option(
                 help="hf writes a checkpoint; mergekit and llama.cpp a file for that tool.",
-                metavar="|".join(FORMATS),
+                metavar="hf|mergekit|llama.cpp",
             ),
         ] = "hf",
         workdir: Workdir = Path("prunekit-runs"),
         verbose: Verbose = False,
     ) -> None:
-        """Run it."""
+        from prunekit.plugins.commands.export.export import export as write
+
         listen(verbose)
         say_if_demo(run is not None or "model" in given)
         write(**given, to=to, run=run, remove=parse_blocks(remove), format=format, workdir=workdir)

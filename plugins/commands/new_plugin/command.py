@@ -9,8 +9,6 @@ import typer
 
 from prunekit.cli.screen import out
 from prunekit.core import Command, hookimpl
-from prunekit.engine.escaping import shell_word
-from prunekit.plugins.commands.new_plugin.new_plugin import new_plugin as write
 
 
 class NewPlugin(Command):
@@ -21,12 +19,14 @@ class NewPlugin(Command):
     def run(
         self,
         name: Annotated[str, typer.Argument(help="What users will type, as random-swaps.")],
-        kind: Annotated[str, typer.Option(help="searcher, objective, model or backend.")],
+        kind: Annotated[str, typer.Option(help="searcher, objective, model, backend or command.")],
         to: Annotated[
             Path | None, typer.Option(help="Folder to write; by default prunekit-NAME.")
         ] = None,
     ) -> None:
-        """Run it."""
+        from prunekit.engine.escaping import shell_word
+        from prunekit.plugins.commands.new_plugin.new_plugin import new_plugin as write
+
         folder = write(name, kind, to)
         place = shell_word(str(folder))
         out.print(f"wrote {folder}", soft_wrap=True)

@@ -24,6 +24,7 @@ WORDS = {
     "objective": ("an objective", "prunekit search --objective {name}"),
     "model": ("a model family", "prunekit search --adapter {name} --model FOLDER"),
     "backend": ("a backend", "prunekit search --backend {name}"),
+    "command": ("a command", "prunekit {name}"),
 }
 """By kind, its name with an article, and the command that uses such a plugin."""
 
@@ -31,9 +32,9 @@ WORDS = {
 def new_plugin(name: str, kind: str, to: str | Path | None = None) -> Path:
     """Write a distribution `prunekit-NAME` with one plugin called `name`, and return its folder.
 
-    `kind` is searcher, objective, model or backend. `to` defaults to a folder with the name of the
-    distribution in the current one. Raises ConfigError if the name or the kind is invalid, or if
-    `to` exists: nothing is overwritten.
+    `kind` is searcher, objective, model, backend or command. `to` defaults to a folder with the
+    name of the distribution in the current one. Raises ConfigError if the name or the kind is
+    invalid, or if `to` exists: nothing is overwritten.
     """
     if kind not in WORDS:
         raise ConfigError(f"--kind {kind!r}: no such kind of plugin.{suggest(kind, WORDS)}")
@@ -96,6 +97,7 @@ def _texts(name: str, kind: str) -> dict[str, str]:
         "distribution": f"{PREFIX}{name}",
         "module": f"prunekit_{name}".replace("-", "_"),
         "class_name": _class_name(name, kind),
+        "group": '"prunekit.commands"' if kind == "command" else "prunekit",
         "requires": _requirement(),
         "command": command.format(name=name),
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich import box
 from rich.table import Column, Table
 
-from prunekit.cli.screen import out, styled
+from prunekit.cli.screen import err, out, styled
 from prunekit.plugins.commands.report.table import Table as ReportTable
+from prunekit.plugins.commands.report.writing import Report
 
 
 def show_table(table: ReportTable) -> None:
@@ -22,3 +23,18 @@ def show_table(table: ReportTable) -> None:
         shown.add_section()
     out.print(table.title, style="bold", soft_wrap=True)
     out.print(shown)
+
+
+def show_report(written: Report, quiet: bool = False) -> None:
+    """Print the main tables, what is missing, and where the files are."""
+    for table in written.overview:
+        show_table(table)
+    if not quiet:
+        for gap in written.gaps:
+            example = f", as {gap.items[0]}" if gap.items else ""
+            err.print(f"missing: {gap.sentence}{example}", style="yellow", soft_wrap=True)
+        for figure in written.left_out:
+            err.print(f"not drawn: {figure.title}: {figure.reason}", soft_wrap=True)
+        out.print(f"tables:  {written.folder / 'tables'}", soft_wrap=True)
+        out.print(f"figures: {written.folder / 'figures'}", soft_wrap=True)
+        out.print(f"page:    {written.page}", soft_wrap=True)

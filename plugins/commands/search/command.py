@@ -15,9 +15,6 @@ from prunekit.core import Command, hookimpl
 from prunekit.core.options import options_of
 from prunekit.core.registry import Registry
 from prunekit.engine.config import Settings, read_config
-from prunekit.engine.estimate import estimate
-from prunekit.plugins.commands.search.printing import show_estimate, show_next, show_result
-from prunekit.plugins.commands.search.search import prepare, run_search, save_result
 
 
 class Search(Command):
@@ -43,7 +40,10 @@ class Search(Command):
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
-        """Run it."""
+        from prunekit.engine.estimate import estimate
+        from prunekit.plugins.commands.search.printing import show_estimate, show_next, show_result
+        from prunekit.plugins.commands.search.search import prepare, run_search, save_result
+
         listen(verbose, quiet)
         told = read_config(config, given, registry)
         say_if_demo(told.settings.model is not None, quiet)

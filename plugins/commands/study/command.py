@@ -11,11 +11,6 @@ import typer
 
 from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, listen, study_bar
 from prunekit.core import Command, hookimpl
-from prunekit.core.registry import load
-from prunekit.plugins.commands.study.config import read_study
-from prunekit.plugins.commands.study.estimate import estimate_study
-from prunekit.plugins.commands.study.printing import show_jobs, show_outcome, show_study_estimate
-from prunekit.plugins.commands.study.run import jobs_of, plan, run_study
 
 Jobs = typer.Option(
     "--jobs",
@@ -49,7 +44,16 @@ class Study(Command):
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
-        """Run it."""
+        from prunekit.core.registry import load
+        from prunekit.plugins.commands.study.config import read_study
+        from prunekit.plugins.commands.study.estimate import estimate_study
+        from prunekit.plugins.commands.study.printing import (
+            show_jobs,
+            show_outcome,
+            show_study_estimate,
+        )
+        from prunekit.plugins.commands.study.run import jobs_of, plan, run_study
+
         listen(verbose)
         planned = plan(read_study(file, load(), given), workdir, only)
         if dry_run:
