@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from prunekit.plugins.commands.report.correlation import compare_ranks
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_files
 from prunekit.plugins.commands.report.figures.choices import (
@@ -17,7 +16,7 @@ from prunekit.plugins.commands.report.figures.choices import (
 from prunekit.plugins.commands.report.figures.costs import budgets, cost
 from prunekit.plugins.commands.report.figures.outcomes import ranks, spread, variance
 from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
-from prunekit.plugins.commands.report.measures import Condition
+from prunekit.plugins.commands.report.measures import Condition, compare_ranks
 from prunekit.plugins.commands.report.writing import FIGURES
 from prunekit.plugins.commands.study.files import Cell, Importance, VariantEvaluation
 

@@ -9,7 +9,6 @@ from statistics import variance as variance_of
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from prunekit.plugins.commands.report.correlation import RankComparison, compare_ranks
 from prunekit.plugins.commands.report.data import Study
 from prunekit.plugins.commands.report.drawing import Panel, Picture, facets, figure, name_lines
 from prunekit.plugins.commands.report.measures import (
@@ -17,6 +16,8 @@ from prunekit.plugins.commands.report.measures import (
     PERPLEXITY,
     Condition,
     Measure,
+    RankComparison,
+    compare_ranks,
     conditions,
     finite,
     item_error,
