@@ -25,7 +25,7 @@ from prunekit.plugins.commands.study.files import (
 from prunekit.plugins.commands.study.wanted import KEY as EVALUATE
 from prunekit.plugins.commands.study.wanted import identity
 
-if TYPE_CHECKING:  # imported only where a report is made
+if TYPE_CHECKING:  # imported only when a report is made
     import pandas as pd
 
 T = TypeVar("T")

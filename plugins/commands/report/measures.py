@@ -76,7 +76,7 @@ def finite(found: pd.DataFrame) -> pd.DataFrame:
 
 
 class Spans(NamedTuple):
-    """How far a measure moves, in its unit."""
+    """Distances in the unit of a measure."""
 
     searcher: list[float]
     """from the worst searcher to the best, in every condition with two or more"""

@@ -78,7 +78,7 @@ def _masks_sentence(study: Study) -> str:
         parts.append(f"under {objective} {groups} groups of neighbours at {depth} of the depth")
     k, n = study.runs["budget"], study.runs["n_blocks"]
     return (
-        f"On average the removed blocks form {listed(parts)}; random blocks would form "
+        f"On average the removed blocks form {listed(parts)}; blocks drawn at random would form "
         f"{number(fmean(k * (n - k + 1) / n), 2)} groups at 50%."
     )
 

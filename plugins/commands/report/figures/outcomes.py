@@ -55,7 +55,7 @@ def variance(study: Study) -> Picture | str:
     if len(study.objectives) == len(study.searchers) == 1:
         return "there is one objective and one searcher only"
     if len(study.draws) < 2:
-        return "there is one calibration draw only, so that mere chance cannot be separated"
+        return "there is one calibration draw only, so chance cannot be separated from the rest"
     shown = {outcome: bars for outcome in OUTCOMES if (bars := variances(study, outcome))}
     if not shown:
         return "no two finished searches differ in their draw alone"
