@@ -25,7 +25,7 @@ from prunekit.plugins.commands.study.files import (
 from prunekit.plugins.commands.study.wanted import KEY as EVALUATE
 from prunekit.plugins.commands.study.wanted import identity
 
-if TYPE_CHECKING:  # imported only where a report is made
+if TYPE_CHECKING:  # imported only when a report is made
     import pandas as pd
 
 T = TypeVar("T")
@@ -48,6 +48,13 @@ class Study:
     """Everything known about a study; names and numbers are in the order of the plan."""
 
     planned: tuple[Cell, ...]
+    models: list[str]
+    objectives: list[str]
+    searchers: list[str]
+    budgets: list[int]
+    """the numbers of removed blocks, ascending"""
+    seeds: list[int]
+    draws: list[int]
     runs: pd.DataFrame
     """Finished cells: what the search found, and its scores on data that no search saw.
 
@@ -66,36 +73,6 @@ class Study:
     """the column of each task's accuracy, in percent"""
     protocols: Mapping[str, str]
     """the column of each protocol's perplexity"""
-
-    @cached_property
-    def models(self) -> list[str]:
-        """The names of the models."""
-        return _distinct(cell.model for cell in self.planned)
-
-    @cached_property
-    def objectives(self) -> list[str]:
-        """The labels of the objectives."""
-        return _distinct(cell.objective for cell in self.planned)
-
-    @cached_property
-    def searchers(self) -> list[str]:
-        """The labels of the searchers."""
-        return _distinct(cell.searcher for cell in self.planned)
-
-    @cached_property
-    def budgets(self) -> list[int]:
-        """The numbers of removed blocks, ascending."""
-        return sorted({cell.budget for cell in self.planned})
-
-    @cached_property
-    def seeds(self) -> list[int]:
-        """The seeds of the searches."""
-        return _distinct(cell.seed for cell in self.planned)
-
-    @cached_property
-    def draws(self) -> list[int]:
-        """The calibration draws."""
-        return _distinct(cell.draw for cell in self.planned)
 
     @cached_property
     def units(self) -> dict[str, str]:
@@ -209,11 +186,15 @@ def _study(
     task_columns = {task: f"{task} (%)" for task in tasks}
     protocol_columns = {name: f"perplexity: {name}" for name in protocols}
     scores = {k: _scores(e, task_columns, protocol_columns) for k, e in evaluated.items()}
+    order = [_distinct(getattr(cell, name) for cell in cells) for name in CELL]
     rows = [_row(found, scores) for found in outcomes if isinstance(found, CellResult)]
     averages = ((task_columns, "accuracy"), (protocol_columns, "perplexity"))
     return Study(
         cells,
-        _frame(rows, cells, [*task_columns.values()], [*protocol_columns.values()]),
+        *order[:3],
+        sorted(order[3]),
+        *order[4:],
+        _frame(rows, order, [*task_columns.values()], [*protocol_columns.values()]),
         tuple(found for found in outcomes if isinstance(found, CellFailure)),
         tuple(cell for cell, found in zip(cells, outcomes, strict=True) if found is None),
         {model: found for (model, removed), found in scores.items() if not removed},
@@ -237,7 +218,10 @@ def _row(found: CellResult, scores: Mapping[Variant, Mapping[str, float]]) -> di
 
 
 def _frame(
-    rows: Sequence[Mapping[str, Any]], cells: Sequence[Cell], tasks: list[str], protocols: list[str]
+    rows: Sequence[Mapping[str, Any]],
+    order: Sequence[list[Any]],
+    tasks: list[str],
+    protocols: list[str],
 ) -> pd.DataFrame:
     """Return one row a run; labels are ordered categories, so that groups are in plan order."""
     import pandas as pd
@@ -246,9 +230,8 @@ def _frame(
     frame = pd.DataFrame(rows, columns=[*CELL, *RESULT, *scores])
     numbers = [*LOSSES, "standard_error", "seconds", *scores]
     frame = frame.astype(dict.fromkeys(numbers, float))
-    for name in ("model", "objective", "searcher"):
-        order = _distinct(getattr(cell, name) for cell in cells)
-        frame[name] = pd.Categorical(frame[name], order)
+    for name, labels in zip(CELL[:3], order, strict=False):
+        frame[name] = pd.Categorical(frame[name], labels)
     return frame
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,7 +76,7 @@ def finite(found: pd.DataFrame) -> pd.DataFrame:
 
 
 class Spans(NamedTuple):
-    """How far a measure moves, in its unit."""
+    """Distances in the unit of a measure."""
 
     searcher: list[float]
     """from the worst searcher to the best, in every condition with two or more"""
@@ -132,3 +132,67 @@ def on_every_seed(study: Study, **fixed: Any) -> pd.DataFrame:
         for key, seed in zip(keys, runs["seed"], strict=True)
     ]
     return runs.assign(seed=spread).explode("seed")
+
+
+ORDERS = 9999
+"""Random orders if there are more than that: the p-value is exact up to 7 searchers."""
+
+
+@dataclass(frozen=True)
+class RankComparison:
+    """Searchers in one condition, ranked twice; 1 is best, and ties share their mean rank."""
+
+    searchers: tuple[str, ...]
+    perplexity: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    rho: float | None
+    """Spearman's, None if all tie in one of the two"""
+    p: float | None
+    """the share of orders that correlate as strongly, in either direction"""
+
+
+def compare_ranks(study: Study, condition: Condition) -> RankComparison | None:
+    """Rank the searchers that have both numbers; None if these are fewer than three."""
+    from scipy.stats import rankdata
+
+    perplexity, accuracy = (
+        points(study, name, **condition._asdict())["mean"] for name in ("perplexity", "accuracy")
+    )
+    searchers = [s for s in perplexity.index if s in accuracy.index]
+    if len(searchers) < 3:
+        return None
+    by_perplexity = rankdata(perplexity[searchers])
+    by_accuracy = rankdata(-accuracy[searchers])
+    rho = spearman(by_perplexity, by_accuracy)
+    p = None if rho is None else p_value(by_perplexity, by_accuracy)
+    return RankComparison(
+        tuple(searchers), tuple(by_perplexity.tolist()), tuple(by_accuracy.tolist()), rho, p
+    )
+
+
+def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Return Spearman's rho, None if one of the two is constant or has fewer than two values."""
+    from scipy.stats import spearmanr
+
+    if len(set(a)) < 2 or len(set(b)) < 2:
+        return None
+    return float(spearmanr(a, b).statistic)
+
+
+def p_value(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the share of all orders of `a` whose correlation with `b` is at least as strong.
+
+    >>> p_value([1, 2, 3], [1, 2, 3])  # 123 and 321, of six orders
+    0.3333333333333333
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    x, y = (rankdata(values) - (len(a) + 1) / 2 for values in (a, b))
+    if math.factorial(len(a)) <= ORDERS:
+        orders = np.array(list(itertools.permutations(x)))
+    else:
+        rng = np.random.default_rng(0)
+        orders = np.vstack([x, rng.permuted(np.tile(x, (ORDERS - 1, 1)), axis=1)])
+    strong = np.abs(orders @ y) >= abs(x @ y) * (1 - 1e-9)
+    return float(strong.mean())

@@ -68,7 +68,7 @@ def _most_panels(picture: Picture) -> int:
 def inline(svg: str, prefix: str, alt: str = "") -> str:
     """Return the `<svg>` element of a picture for use in HTML: unique ids, the page's ink, `alt`.
 
-    `prefix` must differ for every picture of a page. An empty `alt` marks a mere ornament.
+    `prefix` must differ for every picture of a page. An empty `alt` marks an ornament.
     """
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):

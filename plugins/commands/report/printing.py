@@ -1,4 +1,4 @@
-"""How the tables of a report look in a terminal."""
+"""Print the tables of a report in a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prunekit.plugins.commands.report.writing import Report
 
 
 def show_table(table: ReportTable) -> None:
-    """Print it with a rule between its sections, the best in bold."""
+    """Print a table with a rule between its sections, the best in bold."""
     heads = [
         Column(c.words, justify="right" if c.is_number else "left", overflow="fold")
         for c in table.columns

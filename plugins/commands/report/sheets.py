@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import words
-from prunekit.plugins.commands.report.correlation import compare_ranks
 from prunekit.plugins.commands.report.data import CELL, LOSSES, RESULT, Study
-from prunekit.plugins.commands.report.measures import conditions
+from prunekit.plugins.commands.report.measures import compare_ranks, conditions
 from prunekit.plugins.commands.report.overlap import overlaps
 from prunekit.plugins.commands.report.table import Column, Entry, Table, csv_text, latex, markdown
 from prunekit.plugins.commands.report.tables import (

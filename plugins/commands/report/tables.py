@@ -23,7 +23,7 @@ Best = Callable[[Sequence[float]], float]
 
 
 class Field(NamedTuple):
-    """How a column of a frame becomes a column of a table."""
+    """The format of a table column that is filled from a frame."""
 
     name: str
     digits: int = 2

@@ -14,10 +14,10 @@ runs of one model and budget are paired, and the pairs are grouped by what diffe
     draw = V_draw - V_seed              seed = V_seed
 
 which add up to V_os. Objectives are compared on different draws only, since on one draw two of them
-may share their samples, as `ppl` and `kl` do. Where the grid is complete, these are the estimates
+may share their samples, as `ppl` and `kl` do. If the grid is complete, these are the estimates
 of a random-effects analysis of variance in which objectives, searchers and draws are crossed, and
-seeds are nested in all. They are unbiased, also where objectives share no samples, and so can come
-out negative, where a share is truly small.
+seeds are nested in all. They are unbiased, also if objectives share no samples, and so can be
+negative if a share is close to zero.
 For chosen blocks the squared difference is the number of blocks that one run removed and the other
 did not, so a variance counts the blocks that are exchanged.
 """

@@ -1,4 +1,4 @@
-"""Numbers and lists as the sentences of a report say them."""
+"""Format numbers and lists for sentences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def listed(words: Sequence[object]) -> str:
-    """Words in a row.
+    """Join words as a list in a sentence.
 
     >>> listed(["a", "b", "c"]), listed(["a"])
     ('a, b and c', 'a')
@@ -17,12 +17,12 @@ def listed(words: Sequence[object]) -> str:
 
 
 def together(*words: object) -> str:
-    """Words that stay on one line."""
+    """Join words without a line break."""
     return "\u00a0".join(map(str, words)).replace(" ", "\u00a0")
 
 
 def count(n: int, noun: str) -> str:
-    """A number of things.
+    """Format a number of things.
 
     >>> count(1, "cell"), count(1200, "cell"), count(2, "study")
     ('1 cell', '1,200 cells', '2 studies')
@@ -32,7 +32,7 @@ def count(n: int, noun: str) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number to some significant digits, without an exponent.
+    """Round a number to significant digits, without an exponent.
 
     >>> number(0.012345), number(1234.5), number(12.0), number(-0.0), number(float("inf"))
     ('0.0123', '1,234', '12', '0', '∞')
@@ -47,7 +47,7 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in whole percent.
+    """Format a share in whole percent.
 
     >>> percent(0.284), percent(0.004)
     ('28%', 'less than 1%')

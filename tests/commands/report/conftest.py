@@ -26,7 +26,7 @@ PROTOCOLS = ("wikitext2", "c4")
 
 
 def costs(model, objective, draw, n_blocks):
-    """What each block is worth: mostly the objective's view, and a little of the draw's chance."""
+    """Cost of each block: mostly due to the objective, a little to the draw."""
     lasting = random.Random(f"{model} {objective}")
     chance = random.Random(f"{model} {objective} {draw}")
     shape = [0.4 + 2.5 / (1 + i) if objective == "ppl" else 0.6 for i in range(n_blocks)]
@@ -34,14 +34,14 @@ def costs(model, objective, draw, n_blocks):
 
 
 def choose(values, budget, searcher, seed):
-    """The cheapest blocks, as far as this searcher sees them."""
+    """Return the cheapest blocks under this searcher's own noise."""
     rng = random.Random(f"{searcher} {seed if searcher in CHANCE else 0}")
     seen = {i: value * rng.uniform(0.4, 1.6) for i, value in enumerate(values)}
     return tuple(sorted(sorted(seen, key=lambda i: (seen[i], i))[:budget]))
 
 
 def evaluate(model, removed, n_blocks):
-    """Accuracy falls with what the margin sees, perplexity rises with what ppl sees."""
+    """Accuracy falls with the costs under margin, perplexity rises with those under ppl."""
     damage = {o: sum(costs(model, o, "truth", n_blocks)[i] for i in removed) for o in UNITS}
     accuracies = {t: 0.75 - 0.05 * n - 0.5 * damage["margin"] for n, t in enumerate(TASKS)}
     perplexities = {p: (20 + 10 * n) * 2.718 ** damage["ppl"] for n, p in enumerate(PROTOCOLS)}
@@ -76,8 +76,8 @@ def result(cell, n_blocks):
 def make_study():
     """Write a study's folder: `make_study(path, budgets=[3], run=lambda cell: True)`.
 
-    `run` says which cells have run, `fail` which of these failed, `evaluated` which models and
-    subsets were evaluated.
+    `run` selects the cells that have run, `fail` those of them that failed, `evaluated` the models
+    and subsets that were evaluated.
     """
 
     def make(
@@ -122,7 +122,7 @@ def make_study():
 
 @pytest.fixture(scope="session")
 def whole_study(make_study, tmp_path_factory):
-    """A finished study of two models; nobody may write to it."""
+    """A finished study of two models; read-only."""
     return make_study(tmp_path_factory.mktemp("study")).path
 
 
@@ -130,7 +130,7 @@ def whole_study(make_study, tmp_path_factory):
 def by_hand(tmp_path):
     """Write a study run by run: `by_hand([(cell, removed, difference), ...], evaluations)`.
 
-    What is not given is the same for all: 8 blocks, dense loss 3, a search of 8 subsets in 2 s.
+    Everything else is the same for all: 8 blocks, dense loss 3, a search of 8 subsets in 2 s.
     """
 
     def write(runs, evaluations=(), planned=None) -> StudyFolder:

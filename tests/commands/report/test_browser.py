@@ -32,7 +32,7 @@ def chromium():
 
 @pytest.fixture(params=[(400, "light"), (400, "dark"), (1400, "light"), (1400, "dark")], ids=str)
 def opened(request, chromium, page_path):
-    """The page at a width and in a colour scheme, what it asked for and what it complained of."""
+    """The page at a width and in a colour scheme, with its requests and error messages."""
     width, scheme = request.param
     page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     asked, complaints = [], []
@@ -65,7 +65,7 @@ def test_every_figure_is_seen_within_the_width(opened):
 
 
 def test_text_in_figures_can_be_read(opened):
-    """It is large enough, and stands out from the page by WCAG's 4.5 to 1."""
+    """It is large enough, and its contrast is at least WCAG's 4.5 to 1."""
     page, _, _ = opened
     sizes = page.evaluate(
         """() => [...document.querySelectorAll('.panels svg text')].map(text => {
@@ -82,7 +82,7 @@ def test_text_in_figures_can_be_read(opened):
 
 
 def test_no_text_of_a_figure_is_cut_off(opened):
-    """Whatever the fonts of the reader, words stay within their picture."""
+    """Words stay within their picture with any fonts of the reader."""
     page, _, _ = opened
     cut = page.evaluate(
         """() => [...document.querySelectorAll('.panels svg')].flatMap(svg => {
@@ -108,7 +108,7 @@ def test_tables_scroll_by_themselves(opened):
 
 
 def contrast(*colours):
-    """Of two colours as `rgb(r, g, b)`, by the formula of WCAG 2."""
+    """Contrast of two colours as `rgb(r, g, b)`, by the formula of WCAG 2."""
     light = sorted(map(luminance, colours))
     return (light[1] + 0.05) / (light[0] + 0.05)
 

@@ -27,7 +27,7 @@ def test_it_prints_the_main_table_and_where_things_are(make_study, tmp_path, pru
     assert "not drawn: Loss against budget: there is one budget only, 3" in err
 
 
-def test_quiet_says_only_what_was_asked_for(make_study, tmp_path, prunekit):
+def test_quiet_prints_only_the_result(make_study, tmp_path, prunekit):
     study = make_study(tmp_path, draws=(0,), importances=False, run=lambda c: c.searcher == "cbo")
     status, out, err = prunekit("report", study.path, "-q")
     assert (status, err) == (0, "")
@@ -70,7 +70,7 @@ def test_a_folder_of_other_things_is_left_alone(make_study, tmp_path, prunekit):
         assert prunekit("report", study.path, "--to", tmp_path / "new")[0] == 0
 
 
-def test_a_place_that_cannot_be_written_costs_one_line(make_study, tmp_path, prunekit):
+def test_a_folder_that_cannot_be_written_costs_one_line(make_study, tmp_path, prunekit):
     study = make_study(tmp_path / "study", run=lambda cell: cell.searcher == "cbo")
     (tmp_path / "file").write_text("")
     status, _, err = prunekit("report", study.path, "--to", tmp_path / "file")

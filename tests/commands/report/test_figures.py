@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from prunekit.plugins.commands.report.correlation import compare_ranks
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_files
 from prunekit.plugins.commands.report.figures.choices import (
@@ -17,7 +16,7 @@ from prunekit.plugins.commands.report.figures.choices import (
 from prunekit.plugins.commands.report.figures.costs import budgets, cost
 from prunekit.plugins.commands.report.figures.outcomes import ranks, spread, variance
 from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
-from prunekit.plugins.commands.report.measures import Condition
+from prunekit.plugins.commands.report.measures import Condition, compare_ranks
 from prunekit.plugins.commands.report.writing import FIGURES
 from prunekit.plugins.commands.study.files import Cell, Importance, VariantEvaluation
 
@@ -84,7 +83,7 @@ def test_the_spread_is_that_between_best_and_worst_searcher(by_hand):
     assert "35 to 35 of perplexity apart" in found
 
 
-def test_the_cost_of_the_best_is_told_beside_that_of_the_cheapest(by_hand):
+def test_the_cost_of_the_best_is_given_beside_that_of_the_cheapest(by_hand):
     study = ranked(by_hand, [10, 20, 30, 40], [50, 60, 70, 40])
     picture = cost(replace(study, runs=study.runs.assign(seconds=[0.0, 2.0, 8.0, 4.0])))
     assert "needed 8 seconds, the cheapest one 0, and was 20 points better" in picture.sentence
@@ -116,7 +115,7 @@ def test_the_key_explains_faint_cells_where_there_are_such(by_hand):
     assert list(masks(torn).key)[1:] == ["fainter: only in some of its runs"]
 
 
-def test_loss_against_budget_tells_the_means(by_hand):
+def test_loss_against_budget_gives_the_means(by_hand):
     runs = [
         (Cell("m", "ppl", searcher, k, 0, 0), range(k), k * scale)
         for searcher, scale in (("greedy", 0.1), ("beam", 0.3))

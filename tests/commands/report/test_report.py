@@ -1,4 +1,4 @@
-"""The report as a whole: its files, its page, and what it says of a study that is not finished."""
+"""The whole report: its files, its page, and its messages on an unfinished study."""
 
 import html.parser
 import json
@@ -29,7 +29,7 @@ def whole_report(whole_study, tmp_path_factory):
 
 
 class Page(html.parser.HTMLParser):
-    """What a page is made of."""
+    """The elements of a page."""
 
     EMPTY = ("meta", "link", "br")
 

@@ -224,7 +224,7 @@ def test_a_cost_that_leaves_out_signals_says_so(by_hand):
 
 
 def test_the_deviation_is_that_of_runs_on_different_draws(by_hand):
-    """Seeds that repeat a choice make it no smaller, and seeds alone stand for it with one draw."""
+    """Repeated choices of seeds do not shrink it; with one draw, it is that of the seeds."""
 
     def runs(searcher, seeds, by_draw):
         cells = [Cell("m", "ppl", searcher, 2, z, d) for d in range(len(by_draw)) for z in seeds]

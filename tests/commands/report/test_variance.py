@@ -36,7 +36,7 @@ def analysis_of_variance(y):
     m = y.shape[3]
 
     def effect(factors):
-        """What the factors do together, beyond what fewer of them do."""
+        """Joint effect of the factors, beyond the effects of fewer of them."""
         total = np.zeros_like(y)
         for k in range(len(factors) + 1):
             for some in itertools.combinations(factors, k):

@@ -1,1 +1,1 @@
-"""The figures of a report, one a file: each pictures a study, or says why it cannot."""
+"""The figures of a report: each draws a study, or gives the reason not to."""

@@ -11,9 +11,9 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import Subset, words
-from prunekit.plugins.commands.report.correlation import spearman
 from prunekit.plugins.commands.report.data import Study
 from prunekit.plugins.commands.report.drawing import Panel, Picture, facets, figure, name_lines
+from prunekit.plugins.commands.report.measures import spearman
 from prunekit.plugins.commands.report.style import GREY, INK, objective_looks
 from prunekit.plugins.commands.report.wording import listed, number, percent, together
 
@@ -78,7 +78,7 @@ def _masks_sentence(study: Study) -> str:
         parts.append(f"under {objective} {groups} groups of neighbours at {depth} of the depth")
     k, n = study.runs["budget"], study.runs["n_blocks"]
     return (
-        f"On average the removed blocks form {listed(parts)}; random blocks would form "
+        f"On average the removed blocks form {listed(parts)}; blocks drawn at random would form "
         f"{number(fmean(k * (n - k + 1) / n), 2)} groups at 50%."
     )
 

@@ -9,7 +9,6 @@ from statistics import variance as variance_of
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from prunekit.plugins.commands.report.correlation import RankComparison, compare_ranks
 from prunekit.plugins.commands.report.data import Study
 from prunekit.plugins.commands.report.drawing import Panel, Picture, facets, figure, name_lines
 from prunekit.plugins.commands.report.measures import (
@@ -17,6 +16,8 @@ from prunekit.plugins.commands.report.measures import (
     PERPLEXITY,
     Condition,
     Measure,
+    RankComparison,
+    compare_ranks,
     conditions,
     finite,
     item_error,
@@ -54,7 +55,7 @@ def variance(study: Study) -> Picture | str:
     if len(study.objectives) == len(study.searchers) == 1:
         return "there is one objective and one searcher only"
     if len(study.draws) < 2:
-        return "there is one calibration draw only, so that mere chance cannot be separated"
+        return "there is one calibration draw only, so chance cannot be separated from the rest"
     shown = {outcome: bars for outcome in OUTCOMES if (bars := variances(study, outcome))}
     if not shown:
         return "no two finished searches differ in their draw alone"

@@ -40,7 +40,7 @@ def overlap(study: Study) -> Picture | str:
         _overlap_sentence(overlaps(study)),
         "Jaccard index: blocks that both runs removed, over blocks that at least one removed. Dot: "
         "mean over all pairs of runs that differ in this alone; thick line: the middle half of the "
-        "pairs; thin line: all; dashed: two random subsets.",
+        "pairs; thin line: all; dashed: two subsets drawn at random.",
         facets([None], study.budgets, panel),
         (3.3, 0.9 + 0.27 * max(map(len, found.values()))),
     )
