@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.errors import CheckpointError
-from prunekit.core.interfaces import Spec
-from prunekit.core.registry import Registry
-from prunekit.hf.admission import CONFIG, admit
-from prunekit.hf.files import SMALL, digest_of, fetch
+from prunekit.core.blame import one_line
+from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel
+from prunekit.hf.files import CONFIG, SMALL, admit, digest_of, fetch
 from prunekit.hf.tensors import (
     WEIGHTS,
     StoredTensor,
@@ -27,7 +26,12 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+    from prunekit.core.interfaces import Spec
+    from prunekit.core.registry import Registry
+
 DEMO = "demo:"
+LONGEST_REASON = 200
+"""Characters quoted from an error of transformers or of a model's own code."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -206,6 +210,18 @@ def readable(checkpoint: Checkpoint) -> Iterator[None]:
         raise
     except Exception as error:
         raise CheckpointError(f"{checkpoint.source}: {_advice(checkpoint, error)}") from error
+
+
+@contextlib.contextmanager
+def runnable(what: str) -> Iterator[None]:
+    """Raise UnfitModel, with `what` and the reason, for whatever a model's own code raises."""
+    try:
+        yield
+    except PrunekitError:
+        raise
+    except Exception as error:
+        reason = textwrap.shorten(one_line(error), LONGEST_REASON, placeholder=" ...")
+        raise UnfitModel(f"{what}: {reason}") from error
 
 
 def _advice(checkpoint: Checkpoint, error: Exception) -> str:
