@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 DEMO = "demo:"
 LONGEST_REASON = 200
 """Characters quoted from an error of transformers or of a model's own code."""
+UNREACHABLE = {
+    *("LocalEntryNotFoundError", "IncompleteSnapshotError", "OfflineModeIsEnabled"),
+    *("ConnectError", "ConnectTimeout"),
+}
+"""Errors of the hub's client without a network."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -231,13 +236,7 @@ def _advice(checkpoint: Checkpoint, error: Exception) -> str:
         return "a gated model; ask for access on its page, then run `hf auth login`"
     if "RepositoryNotFoundError" in kinds or "RevisionNotFoundError" in kinds:
         return "not on the hub under this name and revision, or private: run `hf auth login`"
-    if kinds & {
-        "LocalEntryNotFoundError",
-        "IncompleteSnapshotError",
-        "OfflineModeIsEnabled",
-        "ConnectError",
-        "ConnectTimeout",
-    }:
+    if kinds & UNREACHABLE:
         return (
             "not in the local cache, and the hub cannot be reached; run "
             f"`hf download {name}` where there is a network, or give a folder"

@@ -150,11 +150,15 @@ def _check_quantised(folder: Path, config: Mapping[str, Any]) -> None:
         for name in QUANTISED:
             if (given := part.get(name)) is not None:
                 how = given.get("quant_method", name) if isinstance(given, Mapping) else given
-                raise CheckpointError(
-                    f"{folder} is quantised ({how!r} in config.json), and only weights that are "
-                    "not can be pruned; give the model as it was before, and quantise what comes "
-                    "out"
-                )
+                raise quantised(folder, f"{how!r} in config.json")
+
+
+def quantised(folder: Path, how: str) -> CheckpointError:
+    """The error for quantised weights."""
+    return CheckpointError(
+        f"{folder} is quantised ({how}), and only weights that are not can be pruned; give the "
+        "model as it was before, and quantise what comes out"
+    )
 
 
 def _check_config(path: Path, config: Mapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ class Call:
 
 
 class Blocks:
-    """The blocks of a model, and a stand-in for each when the model calls it."""
+    """The blocks of a model, and a replacement for each when the model calls it."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         """Raises CheckpointError if the model holds no list of blocks."""
@@ -88,7 +88,7 @@ class Blocks:
             yield
         finally:
             del block.forward
-            if before is not None:  # somebody else had replaced it already
+            if before is not None:  # it was already replaced
                 block.forward = before
 
     def split(self, index: int, args: Any, kwargs: Any) -> tuple[Tensor, Call]:
