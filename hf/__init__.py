@@ -12,8 +12,8 @@ from prunekit.hf.datasets import (
 )
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.proof import probe
+from prunekit.hf.reading import check_finite
 from prunekit.hf.rebuild import rebuild, removal_check
-from prunekit.hf.roundtrip import check_finite
 from prunekit.hf.tokens import (
     Beginning,
     first_tokens,

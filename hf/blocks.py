@@ -30,7 +30,7 @@ def block_count(config: PretrainedConfig) -> int:
 
 def count_names(config: PretrainedConfig) -> list[str]:
     """The names under which a family may give the number of its blocks."""
-    return [getattr(config, "attribute_map", {}).get(name, name) for name in COUNTS]
+    return [config.attribute_map.get(name, name) for name in COUNTS]
 
 
 def _count_name(config: PretrainedConfig) -> str:

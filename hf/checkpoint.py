@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.errors import CheckpointError
-from prunekit.core.interfaces import Spec
-from prunekit.core.registry import Registry
-from prunekit.hf.admission import CONFIG, admit
-from prunekit.hf.files import SMALL, digest_of, fetch
+from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, one_line
+from prunekit.hf.files import CONFIG, SMALL, admit, digest_of, fetch
 from prunekit.hf.tensors import (
     WEIGHTS,
     StoredTensor,
@@ -27,7 +25,17 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+    from prunekit.core.interfaces import Spec
+    from prunekit.core.registry import Registry
+
 DEMO = "demo:"
+LONGEST_REASON = 200
+"""Characters quoted from an error of transformers or of a model's own code."""
+UNREACHABLE = {
+    *("LocalEntryNotFoundError", "IncompleteSnapshotError", "OfflineModeIsEnabled"),
+    *("ConnectError", "ConnectTimeout"),
+}
+"""Errors of the hub's client without a network."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -208,6 +216,18 @@ def readable(checkpoint: Checkpoint) -> Iterator[None]:
         raise CheckpointError(f"{checkpoint.source}: {_advice(checkpoint, error)}") from error
 
 
+@contextlib.contextmanager
+def runnable(what: str) -> Iterator[None]:
+    """Raise UnfitModel, with `what` and the reason, for whatever a model's own code raises."""
+    try:
+        yield
+    except PrunekitError:
+        raise
+    except Exception as error:
+        reason = textwrap.shorten(one_line(error), LONGEST_REASON, placeholder=" ...")
+        raise UnfitModel(f"{what}: {reason}") from error
+
+
 def _advice(checkpoint: Checkpoint, error: Exception) -> str:
     kinds = {type(e).__name__ for e in _causes(error)}
     name = checkpoint.source
@@ -215,13 +235,7 @@ def _advice(checkpoint: Checkpoint, error: Exception) -> str:
         return "a gated model; ask for access on its page, then run `hf auth login`"
     if "RepositoryNotFoundError" in kinds or "RevisionNotFoundError" in kinds:
         return "not on the hub under this name and revision, or private: run `hf auth login`"
-    if kinds & {
-        "LocalEntryNotFoundError",
-        "IncompleteSnapshotError",
-        "OfflineModeIsEnabled",
-        "ConnectError",
-        "ConnectTimeout",
-    }:
+    if kinds & UNREACHABLE:
         return (
             "not in the local cache, and the hub cannot be reached; run "
             f"`hf download {name}` where there is a network, or give a folder"

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from prunekit.core import Batch, ModelAdapter, ModelFacts, Subset, UnfitModel
+from prunekit.core.errors import UnfitModel
+from prunekit.core.interfaces import Batch, ModelAdapter, ModelFacts
+from prunekit.core.problem import Subset
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.head import Predictions, precise_head
-from prunekit.hf.loading import read_model
-from prunekit.hf.probe import study
 from prunekit.hf.proof import probe
+from prunekit.hf.reading import check_finite, read_model
 from prunekit.hf.rebuild import rebuild, removal_check
-from prunekit.hf.replay import Blocks, Call
-from prunekit.hf.roundtrip import check_finite
+from prunekit.hf.replay import Blocks, Call, study
 
 if TYPE_CHECKING:
     from torch import Tensor

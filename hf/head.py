@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core import IGNORE
+from prunekit.core.interfaces import IGNORE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,6 +10,7 @@ The table alone proves nothing: `rebuild` makes a model of the new configuration
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -226,9 +227,7 @@ def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfi
     """
     fields = config.to_dict()
     part, path = text_config(config)
-    text = fields
-    for name in path:
-        text = text[name]
+    text = functools.reduce(dict.__getitem__, path, fields)
     text.update(rewritten(text, part, removed))
     pruned = type(config).from_dict(fields)
     reread: PretrainedConfig = type(config).from_dict(pruned.to_diff_dict())
@@ -238,9 +237,7 @@ def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfi
 def listed_of_blocks(config: PretrainedConfig) -> dict[str, list[str]]:
     """The entry of each block, by field: its own value, or if it is among those listed."""
     _, path = text_config(config)
-    text = config.to_dict()
-    for name in path:
-        text = text[name]
+    text = functools.reduce(dict.__getitem__, path, config.to_dict())
     total = block_count(config)
     alone = [Kept((i,), total) for i in range(total)]
     lists = {name: rewrite for name, rewrite in FIELDS.items() if rewrite in LISTS}
@@ -253,7 +250,11 @@ def listed_of_blocks(config: PretrainedConfig) -> dict[str, list[str]]:
 
 def _unlisted(old: Fields, kept: Kept) -> dict[str, Rewrite]:
     """Fields that are not in the table and have an entry for each block."""
-    return {name: entry_each for name in old if name not in FIELDS and _per_block(old[name], kept)}
+    return {
+        name: entry_each
+        for name, value in old.items()
+        if name not in FIELDS and isinstance(value, list) and len(value) == kept.total
+    }
 
 
 def rewritten(old: Fields, config: PretrainedConfig, removed: Subset) -> Fields:
@@ -268,7 +269,3 @@ def rewritten(old: Fields, config: PretrainedConfig, removed: Subset) -> Fields:
             new.update(rewrite(name, old, kept))
     counts = [name for name in count_names(config) if old.get(name) == kept.total]
     return {**new, **dict.fromkeys(counts, len(kept.blocks))}
-
-
-def _per_block(value: object, kept: Kept) -> bool:
-    return isinstance(value, list) and len(value) == kept.total

@@ -67,7 +67,7 @@ def pruned_fields(
 ) -> dict[str, Any]:
     """The content of a `config.json` without these blocks; `config` is how `source` reads.
 
-    Keys are added only where what they stand for would read otherwise. Raises UnfitModel if
+    Keys are added only where their value would read otherwise. Raises UnfitModel if
     the file cannot say which blocks stay.
     """
     fields = copy.deepcopy(dict(source))

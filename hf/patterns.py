@@ -41,10 +41,10 @@ class Pattern:
     config: PretrainedConfig = field(repr=False, compare=False)
 
     def broken_by(self, removed: Subset) -> list[str]:
-        """The fields of which the blocks that stay are not what their numbers tell.
+        """The fields in which the remaining blocks do not have the kinds of their numbers.
 
-        Numbers tell what the family's configuration fills in if it lists no kinds, else what the
-        whole model has there.
+        A number's kind is the one that the family's configuration fills in if it lists no kinds,
+        else the one that the whole model has there.
         """
         shorter = without_blocks(self.config, removed)
         listed = listed_of_blocks(shorter)
@@ -63,7 +63,7 @@ def pattern_of(config: PretrainedConfig) -> Pattern | None:
     """
     listed, long = listed_of_blocks(config), _computed(config, LONG)
     periods = {
-        # the last block is left out: some families make it another than its number tells
+        # the last block is left out: some families give it a kind of its own
         name: period(long.get(name, [])[:-1]) or period(kinds) or 1
         for name, kinds in listed.items()
     }

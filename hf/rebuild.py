@@ -12,17 +12,15 @@ compared.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
-import textwrap
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.errors import PrunekitError, UnfitModel, one_line
+from prunekit.core.errors import UnfitModel, one_line
 from prunekit.core.problem import Subset
 from prunekit.hf.blocks import block_count, block_path
-from prunekit.hf.checkpoint import auto_class
+from prunekit.hf.checkpoint import auto_class, runnable
 from prunekit.hf.layer_fields import without_blocks
 
 if TYPE_CHECKING:
@@ -88,10 +86,6 @@ PLACES = ("layer_idx", "layer_id", "layer_index", "layer_number", "block_idx")
 """Attributes that say where in the cache a sub-layer writes; some blocks have several places."""
 
 
-LONGEST_REASON = 200
-"""Characters quoted from an error of transformers or of a model's own code."""
-
-
 class Construction:
     """The models built from a configuration, whole and shortened; no weight is needed."""
 
@@ -99,7 +93,7 @@ class Construction:
         """`cls` is the class of the model of this configuration."""
         self.cls = cls
         self.config = config
-        with _unfit("it cannot be built without its weights"):
+        with runnable("it cannot be built without its weights"):
             self.whole = _built(cls, config)
 
     def shortened(self, removed: Subset) -> PretrainedConfig:
@@ -109,7 +103,7 @@ class Construction:
         them, or what is around them, would be built otherwise.
         """
         kept = [i for i in range(block_count(self.config)) if i not in removed]
-        with _unfit("its configuration cannot be shortened"):
+        with runnable("its configuration cannot be shortened"):
             config = without_blocks(self.config, removed)
             _check_alike(self.whole, _built(self.cls, config), kept)
         return config
@@ -195,18 +189,6 @@ def _built(cls: type[PreTrainedModel], config: PretrainedConfig) -> Any:
 
     with torch.device("meta"):
         return cls(copy.deepcopy(config))
-
-
-@contextlib.contextmanager
-def _unfit(what: str) -> Iterator[None]:
-    """Whatever transformers and a model's own code raise is a reason against the model."""
-    try:
-        yield
-    except PrunekitError:
-        raise
-    except Exception as error:
-        said = textwrap.shorten(one_line(error), LONGEST_REASON, placeholder=" ...")
-        raise UnfitModel(f"{what}: {said}") from error
 
 
 def _differences(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.errors import UnfitModel
 from prunekit.hf.blocks import block_path
+from prunekit.hf.checkpoint import runnable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +39,7 @@ class Call:
 
 
 class Blocks:
-    """The blocks of a model, and a stand-in for each when the model calls it."""
+    """The blocks of a model, and a replacement for each when the model calls it."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         """Raises CheckpointError if the model holds no list of blocks."""
@@ -86,7 +88,7 @@ class Blocks:
             yield
         finally:
             del block.forward
-            if before is not None:  # somebody else had replaced it already
+            if before is not None:  # it was already replaced
                 block.forward = before
 
     def split(self, index: int, args: Any, kwargs: Any) -> tuple[Tensor, Call]:
@@ -102,3 +104,123 @@ def hidden_in(output: Any) -> Tensor:
     """Some families' blocks return more than the hidden state."""
     hidden: Tensor = output[0] if isinstance(output, tuple | list) else output
     return hidden
+
+
+def study(blocks: Blocks, run: Callable[[], Any], rows: int, length: int) -> None:
+    """Note in `blocks` what they return and how their hidden state lies, from two forwards.
+
+    `run` is the model's own forward on `rows` rows of `length` positions. In the second one every
+    block passes its hidden state on. Raises UnfitModel if the forward does not call each block once
+    and in turn, if it changes the hidden state in between, or if something else that it hands
+    to a block is not the same both times: then an earlier block made or changed it.
+    """
+    with runnable("its own forward does not run on text alone"):
+        run()
+    called, real = _watch(blocks, run)
+    if called != list(range(len(blocks))):
+        order = ",".join(map(str, called)) or "none"
+        raise UnfitModel(
+            f"its forward calls blocks {order}, not each of {len(blocks)} once in turn"
+        )
+    with runnable("its forward does not run when every block passes its hidden state on"):
+        hidden, bare = _record(blocks, run)
+    blocks.rows_axis = _rows_axis(hidden[0], rows, length)
+    for index in range(1, len(blocks)):
+        if not same(hidden[index], hidden[0]):
+            raise UnfitModel(f"its forward changes the hidden state before block {index}")
+        for name, value in real[index].items():
+            if not same(value, bare[index].get(name)):
+                raise UnfitModel(f"block {index} takes `{name}`, which an earlier block makes")
+
+
+def _watch(blocks: Blocks, run: Callable[[], Any]) -> tuple[list[int], dict[int, dict[str, Any]]]:
+    """The blocks that a forward calls, in order, and what it hands to each."""
+    called: list[int] = []
+    given: dict[int, dict[str, Any]] = {}
+
+    def before(index: int, args: Any, kwargs: Any) -> None:
+        called.append(index)
+        given[index] = _named(blocks, index, blocks.split(index, args, kwargs)[1])
+
+    def after(index: int, output: Any) -> None:
+        blocks.extras[index] = len(output) - 1 if isinstance(output, tuple | list) else None
+
+    with contextlib.ExitStack() as stack:
+        for index, module in enumerate(blocks.modules):
+            hooks = (
+                module.register_forward_pre_hook(
+                    lambda _, args, kwargs, index=index: before(index, args, kwargs),
+                    with_kwargs=True,
+                ),
+                module.register_forward_hook(lambda _, a, out, index=index: after(index, out)),
+            )
+            for hook in hooks:
+                stack.callback(hook.remove)
+        run()
+    return called, given
+
+
+def _record(blocks: Blocks, run: Callable[[], Any]) -> tuple[list[Tensor], list[dict[str, Any]]]:
+    """The same of a forward in which every block passes its hidden state on."""
+    hidden_states: list[Tensor] = []
+    given: list[dict[str, Any]] = []
+
+    def record(index: int, hidden: Tensor, call: Call) -> Any:
+        hidden_states.append(snapshot(hidden))
+        given.append(_named(blocks, index, call))
+        return blocks.passing_on(index, hidden)
+
+    with blocks.doing(record):
+        run()
+    return hidden_states, given
+
+
+def _named(blocks: Blocks, index: int, call: Call) -> dict[str, Any]:
+    """A snapshot of the arguments under their names."""
+    names = blocks.parameters[index][1:] if call.keyword is None else []
+    named = dict(zip(names, call.args, strict=False))
+    more = {f"argument {n + 1}": a for n, a in enumerate(call.args) if n >= len(names)}
+    kept: dict[str, Any] = snapshot({**named, **more, **call.kwargs})
+    return kept
+
+
+def _rows_axis(hidden: Tensor, rows: int, length: int) -> int:
+    axes = [a for a in range(hidden.dim() - 1) if tuple(hidden.shape[a : a + 2]) == (rows, length)]
+    if len(axes) != 1:
+        raise UnfitModel(
+            f"its hidden states are {tuple(hidden.shape)} for {rows} rows of {length} tokens, so "
+            "that no axes of rows and tokens can be told"
+        )
+    return axes[0]
+
+
+DEPTH = 6
+"""Containers within containers that are looked into; deeper ones are compared by identity."""
+
+
+def snapshot(value: Any, depth: int = DEPTH) -> Any:
+    """A copy of the tensors and containers in `value`; other things stay themselves."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if depth and isinstance(value, dict):
+        return {key: snapshot(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, list | tuple):
+        return [snapshot(item, depth - 1) for item in value]
+    if depth and hasattr(value, "__dict__") and not isinstance(value, type | torch.nn.Module):
+        return {"is": type(value), **snapshot(vars(value), depth - 1)}
+    return value
+
+
+def same(one: Any, other: Any) -> bool:
+    """True if two snapshots hold the same numbers."""
+    import torch
+
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.shape == other.shape and torch.equal(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one is other or bool(one == other)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.errors import CheckpointError, UnfitModel
 from prunekit.core.interfaces import Batch, ModelAdapter
 from prunekit.core.problem import DENSE, Subset, words
-from prunekit.hf.checkpoint import Checkpoint, auto_class, first_line, readable
+from prunekit.hf.checkpoint import Checkpoint, runnable
 from prunekit.hf.proof import close, gap, probe
+from prunekit.hf.reading import check_finite, dtype_name, read_model
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
     from transformers import PreTrainedModel
 
@@ -44,8 +44,8 @@ class Expectation:
         if not logits.isfinite().all():
             raise CheckpointError(
                 f"without blocks {words(removed)} the model's predictions are not finite in "
-                f"{_name(logits.dtype)}, so there is nothing to compare a checkpoint with: the "
-                "weights are damaged, or need another --dtype"
+                f"{dtype_name(logits.dtype)}, so there is nothing to compare a checkpoint with: "
+                "the weights are damaged, or need another --dtype"
             )
         return cls(batch, logits)
 
@@ -56,8 +56,10 @@ def check_model(model: Any, expected: Expectation, dense: Any = None) -> None:
     Raises CheckpointError if a weight is not finite, as no probe reads all; and if the `dense`
     model does not generate either, so that no choice of blocks would help.
     """
+    import torch
+
     check_finite(model)
-    with _running():
+    with torch.no_grad(), runnable("it does not run"):
         _check_forward(model, expected)
     try:
         _check_generation(model, expected.batch)
@@ -82,50 +84,18 @@ def check_dense(model: Any) -> None:
 
 
 def _check_generation(model: Any, batch: Batch) -> None:
-    with _running():
-        _check_cache(model, batch)
-
-
-@contextlib.contextmanager
-def _running() -> Iterator[None]:
-    """Whatever goes wrong inside speaks against the model."""
     import torch
 
-    try:
-        with torch.no_grad():
-            yield
-    except UnfitModel:
-        raise
-    except Exception as error:
-        raise UnfitModel(f"it does not run: {type(error).__name__}: {first_line(error)}") from error
-
-
-def check_finite(model: Any) -> None:
-    """Raise CheckpointError if a weight is not finite."""
-    for name, weight in model.named_parameters():
-        if not _is_finite(weight):
-            raise CheckpointError(
-                f"`{name}` holds numbers that are not finite in {_name(weight.dtype)}: the weights "
-                "are damaged, or need another --dtype"
-            )
-
-
-def _is_finite(weight: Tensor) -> bool:
-    """By its extremes, so that no second tensor of this size is made."""
-    if not weight.numel() or not weight.is_floating_point():
-        return True
-    return all(bool(extreme.isfinite()) for extreme in weight.aminmax())
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+    with torch.no_grad(), runnable("it does not run"):
+        _check_cache(model, batch)
 
 
 def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
     """Raise CheckpointError unless the folder loads whole and predicts what is expected."""
     try:
         checkpoint = Checkpoint(str(folder), trust_remote_code=trust_remote_code).opened()
-        check_model(_load_whole(checkpoint, expected), expected)
+        device, dtype = str(expected.logits.device), dtype_name(expected.logits.dtype)
+        check_model(read_model(checkpoint, device, dtype), expected)
     except CheckpointError as error:
         raise CheckpointError(f"the written checkpoint is not the pruned model: {error}") from error
 
@@ -147,23 +117,7 @@ def check_dtype(folder: Path, source: Checkpoint, asked: str | None) -> None:
 def _dtypes(checkpoint: Checkpoint) -> tuple[str, str]:
     """The dtype of the stored weights, and the one that the configuration gives."""
     said = checkpoint.config().get_text_config().dtype
-    return _name(checkpoint.dtype()), str(said).removeprefix("torch.")
-
-
-def _load_whole(checkpoint: Checkpoint, expected: Expectation) -> Any:
-    with readable(checkpoint):
-        loaded: Any = auto_class(checkpoint.config()).from_pretrained(
-            checkpoint.source,
-            dtype=expected.logits.dtype,
-            trust_remote_code=checkpoint.trust_remote_code,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    model, report = loaded
-    wrong = {kind: sorted(map(str, keys))[:3] for kind, keys in report.items() if keys}
-    if wrong:
-        raise CheckpointError(f"it does not load whole: {wrong}")
-    return model.to(expected.logits.device).eval()
+    return dtype_name(checkpoint.dtype()), str(said).removeprefix("torch.")
 
 
 def _check_forward(model: Any, expected: Expectation) -> None:

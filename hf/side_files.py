@@ -81,7 +81,7 @@ def _copy(path: Path, target: Path, checkpoint: Checkpoint) -> None:
         shutil.copyfile(path, target)
         return
     if path.name == "tokenizer_config.json":
-        checkpoint.tokenizer()  # which tells where the code is needed
+        checkpoint.tokenizer()  # raises if the code is needed
     text = path.read_text(encoding="utf-8")
     with readable(checkpoint):
         content = json.loads(text)

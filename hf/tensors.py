@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
-from prunekit.hf.files import check_fetched, read_object
+from prunekit.hf.files import check_fetched, quantised, read_object
 
 if TYPE_CHECKING:
     import torch
@@ -100,11 +100,7 @@ def _check_plain(folder: Path, tensors: Iterable[StoredTensor]) -> None:
     for tensor in tensors:
         small = tensor.dtype.startswith(("F8", "F6", "F4"))
         if small or (tensor.dtype in WHOLE and tensor.name.endswith("weight")):
-            raise CheckpointError(
-                f"{folder} is quantised (`{tensor.name}` is stored as {tensor.dtype}), and only "
-                "weights that are not can be pruned; give the model as it was before, and quantise "
-                "what comes out"
-            )
+            raise quantised(folder, f"`{tensor.name}` is stored as {tensor.dtype}")
 
 
 def prevailing_dtype(tensors: Mapping[str, StoredTensor]) -> torch.dtype | None:

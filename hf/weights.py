@@ -36,7 +36,7 @@ def write_weights(
     """Write the weights of `model`, which is `checkpoint` without the blocks `removed`.
 
     With a dtype, what is stored in the checkpoint's own dtype is converted to it. Where the names
-    in the files do not tell which weights are a block's, those of `model` itself are saved.
+    in the files do not show which weights are a block's, those of `model` itself are saved.
     """
     weights = _without_blocks(checkpoint.tensors(), model, removed)
     if not weights or _shares_between_blocks(model):

@@ -187,13 +187,17 @@ def _study(
     protocol_columns = {name: f"perplexity: {name}" for name in protocols}
     scores = {k: _scores(e, task_columns, protocol_columns) for k, e in evaluated.items()}
     order = [_distinct(getattr(cell, name) for cell in cells) for name in CELL]
+    models, objectives, searchers, budgets, seeds, draws = order
     rows = [_row(found, scores) for found in outcomes if isinstance(found, CellResult)]
     averages = ((task_columns, "accuracy"), (protocol_columns, "perplexity"))
     return Study(
         cells,
-        *order[:3],
-        sorted(order[3]),
-        *order[4:],
+        models,
+        objectives,
+        searchers,
+        sorted(budgets),
+        seeds,
+        draws,
         _frame(rows, order, [*task_columns.values()], [*protocol_columns.values()]),
         tuple(found for found in outcomes if isinstance(found, CellFailure)),
         tuple(cell for cell, found in zip(cells, outcomes, strict=True) if found is None),

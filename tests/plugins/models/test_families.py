@@ -261,7 +261,7 @@ def test_a_gpu_that_only_emulates_bfloat16_takes_float32(monkeypatch, in_hardwar
     import contextlib
     from types import SimpleNamespace
 
-    from prunekit.hf.loading import resolve_dtype
+    from prunekit.hf.reading import resolve_dtype
 
     def supported(including_emulation=True):
         return in_hardware or including_emulation
