@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -97,9 +97,12 @@ def together(group: Group, place: Path) -> Way:
     clock = Clock()
     with open_session(some(group), place) as session:
         lockstep = LockStep({cell: search(plan) for cell, plan in plans(group).items()})
-        while wanted := lockstep.wanted():
-            losses = clock.timed(lambda wanted=wanted: session.losses(wanted))
-            lockstep.answer(dict(zip(wanted, losses, strict=True)))
+
+        def evaluate(wanted: Sequence[Subset]) -> dict[Subset, float]:
+            losses = clock.timed(lambda: session.losses(wanted))
+            return dict(zip(wanted, losses, strict=True))
+
+        lockstep.run(evaluate)
         return Way(session.block_runs, clock.seconds, lockstep.removed)
 
 
@@ -136,9 +139,7 @@ def one(session: SingleSession, subset: Subset) -> float:
 
 
 def drive(plan: Plan, losses: Callable[[list[Subset]], list[float]]) -> Subset:
-    driver = Driver(*search(plan))
-    while driver.request is not None:
-        driver.answer(losses(list(driver.request)))
+    driver = Driver(*search(plan)).run(lambda subsets: losses(list(subsets)))
     assert driver.removed is not None
     return driver.removed
 

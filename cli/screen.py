@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
+import rich.progress
 import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     Task,
     TimeRemainingColumn,
@@ -22,8 +22,8 @@ from rich.progress import (
 from rich.text import Text
 
 from prunekit.cli.printable import printable
+from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quiet_libraries, show_remarks
-from prunekit.engine.rehearsal import Cost
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only the result: no progress, remarks or advice.")
@@ -53,28 +53,30 @@ out = Screen(highlight=False, markup=False, emoji=False)
 err = Screen(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-class Bar:
-    """A progress bar with the time that is left; it shows nothing where there is no terminal."""
+class ProgressBar(Progress):
+    """A bar with the time that is left; it shows nothing without a terminal."""
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.task = progress.add_task("starting", total=None, unit="subsets", best="")
+    def __init__(self, columns: rich.progress.Progress) -> None:
+        self.columns = columns
+        self.task = columns.add_task("starting", total=None, unit="", note="")
 
-    def stage(self, what: str) -> None:
-        """Name the part of the work that begins."""
-        self.progress.update(self.task, description=what, total=None, completed=0, best="")
+    def begin(
+        self, what: str, unit: str = "", expect: Callable[[], float | None] = lambda: None
+    ) -> None:
+        """Count from nothing towards what is expected."""
+        self.columns.update(
+            self.task, description=what, completed=0, total=None, unit=unit, note=""
+        )
+        if not self.columns.disable:
+            self.columns.reset(self.task, total=expect())
 
-    def expect(self, rehearse: Callable[[], Cost]) -> None:
-        """Count subsets from now on, towards what a rehearsal foretells."""
-        self.stage("searching")
-        if not self.progress.disable:
-            cost = rehearse()
-            self.progress.update(self.task, total=cost.asked if cost.complete else None)
+    def rename(self, what: str) -> None:
+        """Change the text before the bar."""
+        self.columns.update(self.task, description=what)
 
-    def advance(self, subsets: float, best: float | None) -> None:
-        """Move the bar, and show the best loss so far."""
-        shown = "" if best is None else f"best {best:.4f}"
-        self.progress.update(self.task, completed=subsets, best=shown)
+    def advance(self, done: float, note: str = "") -> None:
+        """Move the bar."""
+        self.columns.update(self.task, completed=done, note=note)
 
 
 class _Words(ProgressColumn):
@@ -89,36 +91,6 @@ class _Words(ProgressColumn):
         return styled(str({"description": task.description, **task.fields}[self._name]))
 
 
-class StudyBar:
-    """The same for a study, whose parts count different things."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.task = progress.add_task("starting", total=None, unit="", best="")
-
-    def begin(self, what: str, unit: str, expect: Callable[[], float | None]) -> None:
-        """Count from nothing towards what is expected."""
-        self.progress.update(self.task, description=what, completed=0, total=None, unit=unit)
-        if not self.progress.disable:
-            self.progress.reset(self.task, total=expect())
-
-    def now(self, title: str) -> None:
-        """Name the task that begins."""
-        self.progress.update(self.task, description=title)
-
-    def advance(self, done: float) -> None:
-        """Move the bar."""
-        self.progress.update(self.task, completed=done)
-
-
-class Show(Protocol):
-    """Moves a bar."""
-
-    def __call__(self, what: str, done: int, total: int | None, unit: str = "") -> None:
-        """So much of `what` is done, of how much, and what is counted."""
-        ...
-
-
 def listen(verbose: bool, quiet: bool = False) -> None:
     """Keep other libraries quiet, or let them talk; show remarks in one line, or none."""
     if verbose:
@@ -128,46 +100,39 @@ def listen(verbose: bool, quiet: bool = False) -> None:
 
 
 @contextmanager
-def bar(quiet: bool) -> Iterator[Bar]:
-    """A bar on standard error, for as long as a search goes on."""
-    with _progress(quiet) as progress:
-        yield Bar(progress)
+def progress_bar(quiet: bool) -> Iterator[ProgressBar]:
+    """Show a bar on standard error for as long as the work goes on."""
+    with _progress(quiet) as columns:
+        yield ProgressBar(columns)
 
 
 @contextmanager
-def study_bar(quiet: bool) -> Iterator[StudyBar]:
-    """A bar on standard error, for as long as a study goes on."""
-    with _progress(quiet) as progress:
-        yield StudyBar(progress)
-
-
-@contextmanager
-def counter(quiet: bool) -> Iterator[Show]:
-    """A bar for work in equal steps."""
-    with _progress(quiet) as progress:
-        task = progress.add_task("starting", total=None, unit="", best="")
+def counter(quiet: bool) -> Iterator[Callable[..., None]]:
+    """Show a bar for work in equal steps: `show(what, done, total, unit="")`."""
+    with _progress(quiet) as columns:
+        task = columns.add_task("starting", total=None, unit="", note="")
 
         def show(what: str, done: int, total: int | None, unit: str = "") -> None:
-            progress.update(task, description=what, completed=done, total=total, unit=unit)
+            columns.update(task, description=what, completed=done, total=total, unit=unit)
 
         yield show
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Progress]:
+def _progress(quiet: bool) -> Iterator[rich.progress.Progress]:
     """A bar; what plugins print meanwhile goes where it does, as results alone are for pipes."""
-    with redirect_stdout(sys.stderr), _columns(quiet) as progress:
-        yield progress
+    with redirect_stdout(sys.stderr), _columns(quiet) as columns:
+        yield columns
 
 
-def _columns(quiet: bool) -> Progress:
-    return Progress(
+def _columns(quiet: bool) -> rich.progress.Progress:
+    return rich.progress.Progress(
         _Words("description"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         _Words("unit"),
         TimeRemainingColumn(),
-        _Words("best"),
+        _Words("note"),
         console=err,
         transient=True,
         disable=quiet or not err.is_terminal,

@@ -62,9 +62,13 @@ class Driver:
         self.losses.update(zip(self.request, losses, strict=True))
         self._advance(losses)
 
-    def run(self, evaluate: Callable[[Sequence[Subset]], list[float]]) -> Driver:
-        """Answer every request with `evaluate`; return this driver, at its end."""
-        while self.request is not None:
+    def run(
+        self,
+        evaluate: Callable[[Sequence[Subset]], list[float]],
+        until: Callable[[], bool] = lambda: False,
+    ) -> Driver:
+        """Answer requests with `evaluate` to the end, or `until` is true; return this driver."""
+        while self.request is not None and not until():
             self.answer(evaluate(self.request))
         return self
 

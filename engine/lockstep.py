@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from prunekit.core.driver import Driver
@@ -25,9 +25,9 @@ def importance_tally(n_blocks: int) -> Tally:
 class LockStep(Generic[K]):
     """Searches that take each step together.
 
-    Every round, `wanted` is what all of them ask for now, each subset once; `answer` gives them the
-    losses. None sees more than it would alone, so all choose what they would choose alone. One that
-    breaks its contract is left in `failed`, and the others go on.
+    In every round `run` measures what all of them want now, each subset once. None sees more than
+    it would alone, so all choose what they would choose alone. One that breaks its contract ends
+    up in `failed`, and the others go on.
     """
 
     def __init__(
@@ -54,8 +54,21 @@ class LockStep(Generic[K]):
         requests = [driver.request or () for driver in self.running.values()]
         return list(dict.fromkeys(subset for request in requests for subset in request))
 
-    def answer(self, losses: Mapping[Subset, float]) -> None:
-        """Take the losses of all that is wanted."""
+    def run(
+        self,
+        evaluate: Callable[[Sequence[Subset]], Mapping[Subset, float]],
+        until: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Answer every round with `evaluate` until all searches have ended, or `until` is true.
+
+        It is called once more when all have ended, with nothing wanted.
+        """
+        while self.running and not until():
+            self._answer(evaluate(self.wanted()))
+        if not self.running:
+            evaluate([])
+
+    def _answer(self, losses: Mapping[Subset, float]) -> None:
         for key, driver in list(self.running.items()):
             request = driver.request or ()
             self.tallies[key].add(request)

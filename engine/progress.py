@@ -1,37 +1,23 @@
-"""Who is told how long work goes."""
+"""How long work takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
-
-from prunekit.engine.rehearsal import Cost
 
 
-class Progress(Protocol):
-    """Watches a search."""
+class Progress:
+    """Hears how far work is; this one shows nothing."""
 
-    def stage(self, what: str) -> None:
-        """A new part of the work begins."""
-        ...
+    def begin(
+        self, what: str, unit: str = "", expect: Callable[[], float | None] = lambda: None
+    ) -> None:
+        """Start a part of the work, counted in `unit`.
 
-    def expect(self, rehearse: Callable[[], Cost]) -> None:
-        """The search begins; `rehearse` tells, in a few seconds, what it will ask for."""
-        ...
+        `expect` estimates the total within a few seconds; None is unknown.
+        """
 
-    def advance(self, subsets: float, best: float | None) -> None:
-        """So many of the subsets are done; `best` is the lowest loss of the wanted size."""
-        ...
+    def rename(self, what: str) -> None:
+        """Name what is being done now; the count goes on."""
 
-
-class Silent:
-    """Says nothing."""
-
-    def stage(self, what: str) -> None:
-        """Nothing."""
-
-    def expect(self, rehearse: Callable[[], Cost]) -> None:
-        """Nothing."""
-
-    def advance(self, subsets: float, best: float | None) -> None:
-        """Nothing."""
+    def advance(self, done: float, note: str = "") -> None:
+        """Set how much of the part is done, and a short note such as the best loss."""

@@ -60,9 +60,12 @@ def rehearse(
     tally = Tally(problem.n_blocks)
     tally.measure([DENSE])
     tally.measure(also)
-    while driver.request and driver.asked < MOST_SUBSETS and time.monotonic() < end:
-        tally.add(driver.request)
-        driver.answer([made_up_loss(s, problem.n_blocks) for s in driver.request])
+
+    def evaluate(request: Sequence[Subset]) -> list[float]:
+        tally.add(request)
+        return [made_up_loss(s, problem.n_blocks) for s in request]
+
+    driver.run(evaluate, lambda: driver.asked >= MOST_SUBSETS or time.monotonic() >= end)
     return Cost(
         asked=driver.asked,
         measured=len(tally.seen),

@@ -15,7 +15,7 @@ from prunekit.engine.signals import synthetic_signals
 from prunekit.testing.contract import ContractError, Judge
 
 Loss: TypeAlias = Callable[[Subset], float]
-Told: TypeAlias = list[list[tuple[list[int], float]]]
+Answered: TypeAlias = list[list[tuple[list[int], float]]]
 """Every request with the losses that answered it."""
 Plain: TypeAlias = list[dict[str, Any]]
 """The requests and the choice of each search that is repeated."""
@@ -35,19 +35,19 @@ class Case:
 
 @dataclass(frozen=True)
 class Record:
-    """What a searcher asked for, was told, and chose."""
+    """The requests of a searcher, their losses, and its choice."""
 
-    told: Told
+    answered: Answered
     removed: Subset
 
     @property
     def losses(self) -> dict[Subset, float]:
-        """The losses it was told."""
-        return {frozenset(blocks): loss for request in self.told for blocks, loss in request}
+        """The loss of each subset requested."""
+        return {frozenset(blocks): loss for request in self.answered for blocks, loss in request}
 
     def as_plain(self) -> dict[str, Any]:
         """Lists and numbers, as another process can write them."""
-        requests = [[blocks for blocks, _ in request] for request in self.told]
+        requests = [[blocks for blocks, _ in request] for request in self.answered]
         return {"requests": requests, "choice": sorted(self.removed)}
 
 
@@ -55,21 +55,23 @@ def run(judge: Judge, searcher: Searcher, case: Case) -> Record:
     """Drive the searcher to its end; whatever goes wrong on the way is its fault."""
     signals = _Signals(judge, synthetic_signals(searcher, case.problem.n_blocks))
     before = copy.deepcopy(dict(signals))
-    told: Told = []
+    answered: Answered = []
+
+    def answer(request: Sequence[Subset]) -> list[float]:
+        _check_end(judge, driver, case)
+        losses = [case.loss(subset) for subset in request]
+        answered.append([(sorted(s), loss) for s, loss in zip(request, losses, strict=True)])
+        return losses
+
     try:
         driver = Driver(searcher, replace(case.problem, signals=signals))
-        while driver.request is not None:
-            request = list(driver.request)
-            losses = [case.loss(subset) for subset in request]
-            told.append([(sorted(s), loss) for s, loss in zip(request, losses, strict=True)])
-            driver.answer(losses)
-            _check_end(judge, driver, case)
+        driver.run(answer)
     except PluginError as error:
         cause = error.__cause__
         raise cause if isinstance(cause, ContractError) else _fault(error, case) from cause
     judge.require(before == dict(signals), "changes the signals that it is given; copy them first")
     assert driver.removed is not None
-    return Record(told, driver.removed)
+    return Record(answered, driver.removed)
 
 
 def _fault(error: PluginError, case: Case) -> ContractError:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, bar, err, listen
+from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, err, listen, progress_bar
 from prunekit.cli.variant import say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.core.options import options_of
@@ -55,7 +55,7 @@ class Search(Command):
             else:
                 show_estimate(plan, costs)
             return
-        with bar(quiet) as progress:
+        with progress_bar(quiet) as progress:
             result = run_search(plan, workdir, progress)
         if json:
             sys.stdout.write(result.to_json())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.driver import Driver, needs_of
 from prunekit.core.errors import CheckpointError, Interrupted, Remark, StorageError
-from prunekit.core.problem import DENSE, Subset, words
+from prunekit.core.interfaces import Searcher
+from prunekit.core.problem import DENSE, Problem, Subset, words
 from prunekit.core.registry import Registry, load
 from prunekit.core.trie import block_runs_alone
 from prunekit.engine.account import Account
@@ -20,7 +23,7 @@ from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
-from prunekit.engine.progress import Progress, Silent
+from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.engine.rehearsal import rehearse
 from prunekit.engine.result import RunnerUp, SearchResult, Work
@@ -92,7 +95,7 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
     check_searcher(plan)
     check_writable(workdir)
     folder = workdir / "runs" / plan.name
-    result = _Search(plan, folder, progress or Silent()).run(workdir)
+    result = _Search(plan, folder, progress or Progress()).run(workdir)
     write_text(folder / "result.json", result.to_json())
     return result
 
@@ -152,7 +155,7 @@ class _Search:
         self.measured_before_request = 0.0
 
     def run(self, workdir: Path) -> SearchResult:
-        self.progress.stage("loading the model")
+        self.progress.begin("loading the model")
         opened = open_session(self.plan, workdir, self._on_measured, self._on_written)
         try:
             with opened as session:
@@ -163,15 +166,13 @@ class _Search:
     def _search(self, session: Session) -> SearchResult:
         if self.plan.to_save:
             check_generates(session)
-        self.progress.stage("measuring the dense model")
+        self.progress.begin("measuring the dense model")
         check_dense(session, self.plan.spec.model)
         write_text(self.folder / "config.yaml", _config_text(self.plan))
         account = self.account = Account(self.folder, session)
         driver = self.driver = self._start(session)
-        while driver.request is not None:
-            self.measured_before_request = self.measured
-            driver.answer(session.losses(driver.request))
-            self._tell()
+        driver.run(partial(self._losses, session))
+        self._begin_request()
         account.keep()
         self.account = None  # what describes the choice is no part of its cost
         spent = account.total()
@@ -192,23 +193,32 @@ class _Search:
         """Measure the signals that the searcher needs, and let it begin."""
         searcher, problem = self.plan.searcher, self.plan.problem
         if needs := needs_of(searcher):
-            self.progress.stage(f"measuring {', '.join(s.name for s in needs)}")
+            self.progress.begin(f"measuring {', '.join(s.name for s in needs)}")
             problem = replace(problem, signals={s.name: session.signal(s) for s in needs})
-        self.progress.expect(lambda: rehearse(searcher, problem, REHEARSAL_SECONDS))
+        self.progress.begin("searching", "subsets", lambda: _expected(searcher, problem))
         return Driver(searcher, problem)
+
+    def _losses(self, session: Session, request: Sequence[Subset]) -> list[float]:
+        self._begin_request()
+        return session.losses(request)
+
+    def _begin_request(self) -> None:
+        """Count from what is answered so far."""
+        self.measured_before_request = self.measured
+        self._advance()
 
     def _on_measured(self, subsets: float) -> None:
         self.measured = subsets
-        self._tell()
+        self._advance()
 
     def _on_written(self) -> None:
         if self.account:
             self.account.keep()
 
-    def _tell(self) -> None:
+    def _advance(self) -> None:
         if self.driver:
             ranked = self.driver.ranked()
-            best = self.driver.losses[ranked[0]] if ranked else None
+            best = f"best {self.driver.losses[ranked[0]]:.4f}" if ranked else ""
             subsets = self.driver.asked + self.measured - self.measured_before_request
             self.progress.advance(subsets, best)
 
@@ -226,6 +236,11 @@ class _Search:
             f"stopped. {best}. What was measured, {self.measured:.0f} subsets' worth, is saved in "
             f"{workdir / 'journals'}; run the same command again to go on"
         )
+
+
+def _expected(searcher: Searcher, problem: Problem) -> float | None:
+    cost = rehearse(searcher, problem, REHEARSAL_SECONDS)
+    return cost.asked if cost.complete else None
 
 
 def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: str) -> SearchResult:

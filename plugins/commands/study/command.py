@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, listen, study_bar
+from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, listen, progress_bar
 from prunekit.core import Command, hookimpl
 
 Jobs = typer.Option(
@@ -66,8 +66,8 @@ class Study(Command):
         jobs = jobs_of(planned, jobs)
         if not quiet:
             show_jobs(jobs)
-        with study_bar(quiet) as watch:
-            outcome = run_study(planned, jobs, watch)
+        with progress_bar(quiet) as progress:
+            outcome = run_study(planned, jobs, progress)
         if json:
             sys.stdout.write(outcome.to_json())
         else:

@@ -19,12 +19,12 @@ from prunekit.core.errors import PrunekitError
 from prunekit.engine.escaping import one_line
 from prunekit.engine.loaded import LoadedModel
 from prunekit.engine.quiet import NO_REMARKS, quiet_libraries, show_remarks
-from prunekit.plugins.commands.study.tasks import Effort, Progress, Task
+from prunekit.plugins.commands.study.tasks import Effort, Joint, Task
 
 SECONDS_TO_STOP = 20.0
 
 
-def run_in_processes(tasks: Sequence[Task], jobs: int, progress: Progress) -> Effort:
+def run_in_processes(tasks: Sequence[Task], jobs: int, progress: Joint) -> Effort:
     """Carry out the tasks in `jobs` processes; the first error that stops the study is raised."""
     pool = _Pool(tasks, jobs, progress)
     try:
@@ -34,7 +34,7 @@ def run_in_processes(tasks: Sequence[Task], jobs: int, progress: Progress) -> Ef
 
 
 class _Pool:
-    def __init__(self, tasks: Sequence[Task], jobs: int, progress: Progress) -> None:
+    def __init__(self, tasks: Sequence[Task], jobs: int, progress: Joint) -> None:
         self.tasks = tasks
         self.jobs = jobs
         self.progress = progress
@@ -80,7 +80,7 @@ class _Pool:
             self._replace(worker)
             return
         if isinstance(said, float):
-            self.progress.told(worker.task, said)
+            self.progress.advance(worker.task, said)
         elif isinstance(said, Effort):
             self.effort += said
             self._hand_out(worker)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import Problem
+from prunekit.core.problem import Problem, Subset
 from prunekit.engine.lockstep import LockStep, importance_tally
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.rehearsal import MOST_SUBSETS, made_up_loss
@@ -88,11 +88,12 @@ class Rehearsals:
         searches = {i: _copied(plan) for i, plan in enumerate(plans) if i not in refused}
         lockstep = LockStep(searches, plans[0].measured_first)
         merged = importance_tally(n)
-        while lockstep.running and self._goes_on(lockstep):
-            wanted = lockstep.wanted()
+
+        def evaluate(wanted: Sequence[Subset]) -> dict[Subset, float]:
             merged.measure([*wanted, *lockstep.removed.values()])
-            lockstep.answer({subset: made_up_loss(subset, n) for subset in wanted})
-        merged.measure(list(lockstep.removed.values()))
+            return {subset: made_up_loss(subset, n) for subset in wanted}
+
+        lockstep.run(evaluate, lambda: self._is_too_long(lockstep))
         tallies = lockstep.tallies.values()
         cost = GroupCost(
             asked=sum(tally.asked for tally in tallies),
@@ -104,9 +105,9 @@ class Rehearsals:
         )
         return Rehearsed(cost, {**refused, **lockstep.failed})
 
-    def _goes_on(self, lockstep: LockStep[int]) -> bool:
+    def _is_too_long(self, lockstep: LockStep[int]) -> bool:
         asked = sum(tally.asked for tally in lockstep.tallies.values())
-        return asked < MOST_SUBSETS and time.monotonic() < self._end
+        return asked >= MOST_SUBSETS or time.monotonic() >= self._end
 
 
 def sum_of(costs: Sequence[GroupCost]) -> GroupCost:

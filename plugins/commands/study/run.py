@@ -13,6 +13,7 @@ from typing import Any
 from prunekit.core.errors import Interrupted
 from prunekit.core.registry import load
 from prunekit.engine.files import write_text
+from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.plugins.commands.study.agreement import agree
 from prunekit.plugins.commands.study.config import StudyConfig, parse_study, read_study
@@ -26,7 +27,6 @@ from prunekit.plugins.commands.study.selection import select
 from prunekit.plugins.commands.study.tasks import Effort, run_tasks
 from prunekit.plugins.commands.study.threads import note_threads
 from prunekit.plugins.commands.study.wanted import check_data, is_anything
-from prunekit.plugins.commands.study.watch import Silent, Watch
 
 REHEARSAL_SECONDS = 20.0
 
@@ -111,12 +111,12 @@ def jobs_of(study: Study, jobs: int | None = None) -> int:
     return min(jobs, len(_search_tasks(study, folder)))
 
 
-def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyOutcome:
+def run_study(study: Study, jobs: int = 1, progress: Progress | None = None) -> StudyOutcome:
     """Carry out a study from where it is."""
-    watch = watch or Silent()
+    progress = progress or Progress()
     folder = StudyFolder(study.folder)
     if is_anything(study.config.wanted) and _is_unfinished(study, folder):
-        watch.now("reading evaluation data")
+        progress.rename("reading evaluation data")
         with study.config.located():
             check_data(study.config.wanted)
     agree(study.folder, study.config)
@@ -124,7 +124,7 @@ def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyO
     note_threads(study.folder, jobs)
     folder.write_cells([cell for group in study.planned for cell in group.cells])
     try:
-        effort = _search(study, folder, jobs, watch) + _evaluate(study, jobs, watch)
+        effort = _search(study, folder, jobs, progress) + _evaluate(study, jobs, progress)
     except KeyboardInterrupt:
         raise Interrupted(_farewell(study, folder)) from None
     outcomes = [folder.cell(cell) for group in study.chosen for cell in group.cells]
@@ -136,11 +136,11 @@ def run_study(study: Study, jobs: int = 1, watch: Watch | None = None) -> StudyO
     )
 
 
-def _search(study: Study, folder: StudyFolder, jobs: int, watch: Watch) -> Effort:
+def _search(study: Study, folder: StudyFolder, jobs: int, progress: Progress) -> Effort:
     tasks = _search_tasks(study, folder)
     groups = [group for task in tasks for group in task.groups]
-    watch.begin("searching", "subsets", partial(expected_subsets, groups, REHEARSAL_SECONDS))
-    return run_tasks(tasks, jobs, watch)
+    progress.begin("searching", "subsets", partial(expected_subsets, groups, REHEARSAL_SECONDS))
+    return run_tasks(tasks, jobs, progress)
 
 
 def _search_tasks(study: Study, folder: StudyFolder) -> list[SearchTask]:
@@ -159,12 +159,12 @@ def _evaluation_tasks(study: Study, jobs: int) -> list[EvaluationTask]:
     return evaluation_tasks(study.chosen, wanted, study.folder, study.workdir, jobs)
 
 
-def _evaluate(study: Study, jobs: int, watch: Watch) -> Effort:
+def _evaluate(study: Study, jobs: int, progress: Progress) -> Effort:
     tasks = _evaluation_tasks(study, jobs)
     if not tasks:
         return Effort()
-    watch.begin("evaluating", "variants", lambda: sum(len(task.variants) for task in tasks))
-    return run_tasks(tasks, jobs, watch)
+    progress.begin("evaluating", "variants", lambda: sum(len(task.variants) for task in tasks))
+    return run_tasks(tasks, jobs, progress)
 
 
 def _farewell(study: Study, folder: StudyFolder) -> str:

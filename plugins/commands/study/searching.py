@@ -118,12 +118,15 @@ class _GroupSearch:
         self.folder.write_importance(importance)
         speed = self._speed(session, importance.id)
         lockstep = LockStep(self._searches(session), self._first_plan.measured_first)
-        while lockstep.running or self._choices(lockstep):
-            choices, wanted = self._choices(lockstep), lockstep.wanted()
+
+        def evaluate(wanted: Sequence[Subset]) -> dict[Subset, float]:
+            choices = self._choices(lockstep)
             losses = self._losses(session, list(dict.fromkeys([*wanted, *choices.values()])))
             for cell, removed in choices.items():
                 self._write(self._outcome(cell, removed, lockstep.tallies[cell], session, speed))
-            lockstep.answer(losses)
+            return losses
+
+        lockstep.run(evaluate)
         searched = importance_tally(session.facts.n_blocks).block_runs + lockstep.block_runs_alone()
         self.alone = searched * len(self._first_plan.parts)
         for cell, error in lockstep.failed.items():

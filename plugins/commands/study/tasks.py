@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from prunekit.engine.loaded import LoadedModel
-from prunekit.plugins.commands.study.watch import Watch
+from prunekit.engine.progress import Progress
 
 Tell: TypeAlias = Callable[[float], None]
 """Is told how much of a task is done."""
@@ -59,37 +59,37 @@ class Task(Protocol):
         ...
 
 
-class Progress:
-    """Adds up what several tasks say of themselves."""
+class Joint:
+    """Add up the progress of several tasks."""
 
-    def __init__(self, tasks: Sequence[Task], watch: Watch) -> None:
+    def __init__(self, tasks: Sequence[Task], progress: Progress) -> None:
         self._tasks = tasks
-        self._watch = watch
+        self._progress = progress
         self._done = [0.0] * len(tasks)
 
     def started(self, task: int) -> None:
-        """A task begins."""
-        self._watch.now(self._tasks[task].title)
+        """Name the task that begins."""
+        self._progress.rename(self._tasks[task].title)
 
-    def told(self, task: int, done: float) -> None:
-        """So much of a task is done."""
+    def advance(self, task: int, done: float) -> None:
+        """Set how much of a task is done."""
         self._done[task] = done
-        self._watch.advance(sum(self._done))
+        self._progress.advance(sum(self._done))
 
 
-def run_tasks(tasks: Sequence[Task], jobs: int, watch: Watch) -> Effort:
+def run_tasks(tasks: Sequence[Task], jobs: int, progress: Progress) -> Effort:
     """Carry out all tasks, `jobs` at a time, each job a process of its own if there are several."""
-    progress = Progress(tasks, watch)
+    joint = Joint(tasks, progress)
     if min(jobs, len(tasks)) > 1:
         from prunekit.plugins.commands.study.pool import run_in_processes
 
-        return run_in_processes(tasks, min(jobs, len(tasks)), progress)
-    return _run_here(tasks, progress)
+        return run_in_processes(tasks, min(jobs, len(tasks)), joint)
+    return _run_here(tasks, joint)
 
 
-def _run_here(tasks: Sequence[Task], progress: Progress) -> Effort:
+def _run_here(tasks: Sequence[Task], joint: Joint) -> Effort:
     loaded, effort = LoadedModel(), Effort()
     for number, task in enumerate(tasks):
-        progress.started(number)
-        effort += task.run(loaded, partial(progress.told, number))
+        joint.started(number)
+        effort += task.run(loaded, partial(joint.advance, number))
     return effort

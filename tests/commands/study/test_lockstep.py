@@ -29,9 +29,12 @@ def loss(subset):
 
 def run(lockstep):
     rounds = []
-    while wanted := lockstep.wanted():
+
+    def evaluate(wanted):
         rounds.append(wanted)
-        lockstep.answer({subset: loss(subset) for subset in wanted})
+        return {subset: loss(subset) for subset in wanted}
+
+    lockstep.run(evaluate)
     return rounds
 
 

@@ -188,24 +188,25 @@ def test_only_some_cells(study, tmp_path):
 
 def test_progress_ends_at_what_was_expected(small, tmp_path):
     from prunekit.core.registry import load
+    from prunekit.engine.progress import Progress
     from prunekit.plugins.commands.study.config import parse_study
     from prunekit.plugins.commands.study.run import plan, run_study
 
-    class Watch:
+    class Watch(Progress):
         parts, titles, done = [], [], []
 
-        def begin(self, what, unit, expect):
+        def begin(self, what, unit="", expect=lambda: None):
             self.parts.append((what, unit, expect()))
 
-        def now(self, title):
-            self.titles.append(title)
+        def rename(self, what):
+            self.titles.append(what)
 
-        def advance(self, done):
+        def advance(self, done, note=""):
             self.done.append(done)
 
     watch = Watch()
     config = parse_study({**small, "searchers": ["one-shot", "cbo"]}, load(), Path())
-    run_study(plan(config, tmp_path), watch=watch)
+    run_study(plan(config, tmp_path), progress=watch)
     what, unit, expected = watch.parts[0]
     assert (what, unit) == ("searching", "subsets")
     assert expected == pytest.approx(max(watch.done), rel=0.1)
