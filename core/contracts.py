@@ -1,10 +1,10 @@
-"""What a plugin must have before it can be chosen, so that a listing knows the broken ones."""
+"""What a plugin must have, checked before it can be chosen, and the defaults of all the rest."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from prunekit.core import hookspecs, interfaces
@@ -82,7 +82,7 @@ def check_class(cls: type[Any], kind: str) -> str:
     if kind == "objective" and not isinstance(getattr(cls, "unit", None), str):
         raise PluginError(f"objective {name!r} needs a class attribute `unit`: `nats per token`")
     base = KINDS[kind][1]
-    interfaces.complete(cls, base)
+    complete(cls, base)
     missing = [m for m in methods_of(kind) if not _is_callable(cls, m)]
     if missing and not is_mix(cls):
         raise PluginError(f"{kind} {name!r} has no method {', '.join(f'`{m}`' for m in missing)}")
@@ -94,7 +94,7 @@ def is_mix(objective: object) -> bool:
     """Return whether an objective, or its class, is made of others."""
     parts = interfaces.Objective.parts_by_name
     cls = objective if isinstance(objective, type) else type(objective)
-    return hasattr(cls, "parts_by_name") and interfaces.overrides(cls, parts)
+    return hasattr(cls, "parts_by_name") and overrides(cls, parts)
 
 
 def methods_of(kind: str) -> list[str]:
@@ -103,9 +103,29 @@ def methods_of(kind: str) -> list[str]:
     >>> methods_of("objective")
     ['calibration_set', 'measure']
     """
-    return [n for n, member in vars(KINDS[kind][1]).items() if interfaces.is_required(member)]
+    return [n for n, member in vars(KINDS[kind][1]).items() if is_required(member)]
 
 
 def _is_callable(cls: type[Any], name: str) -> bool:
     member = getattr(cls, name, None)
-    return callable(member) and not interfaces.is_required(member)
+    return callable(member) and not is_required(member)
+
+
+def complete(cls: type[Any], base: type[Any]) -> None:
+    """Give a class that does not inherit from `base` the defaults of its optional members."""
+    if issubclass(cls, base):
+        return
+    for name, member in vars(base).items():
+        if not (name.startswith("_") or is_required(member) or hasattr(cls, name)):
+            setattr(cls, name, () if name == "needs" else member)
+
+
+def overrides(plugin: object, default: Callable[..., Any]) -> bool:
+    """Return whether a plugin, or its class, has its own version of an optional method."""
+    cls = plugin if isinstance(plugin, type) else type(plugin)
+    return inspect.getattr_static(cls, default.__name__) is not default
+
+
+def is_required(member: object) -> bool:
+    """Return whether a member of a base class is abstract."""
+    return bool(getattr(member, "__isabstractmethod__", False))

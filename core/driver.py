@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 
+from prunekit.core.contracts import complete
 from prunekit.core.errors import PluginError, blaming, described
-from prunekit.core.interfaces import Search, Searcher, Signal, complete
+from prunekit.core.interfaces import Search, Searcher, Signal
 from prunekit.core.problem import Problem, Subset, words
 
 

@@ -7,7 +7,6 @@ then gives it the defaults of the others.
 from __future__ import annotations
 
 import abc
-import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -294,23 +293,3 @@ class Command(abc.ABC):
     @abc.abstractmethod
     def run(self, *arguments: Any, **flags: Any) -> None:
         """Do the work, and print the result."""
-
-
-def complete(cls: type[Any], base: type[Any]) -> None:
-    """Give a class that does not inherit from `base` the defaults of its optional members."""
-    if issubclass(cls, base):
-        return
-    for name, member in vars(base).items():
-        if not (name.startswith("_") or is_required(member) or hasattr(cls, name)):
-            setattr(cls, name, () if name == "needs" else member)
-
-
-def overrides(plugin: object, default: Callable[..., Any]) -> bool:
-    """Return whether a plugin, or its class, has its own version of an optional method."""
-    cls = plugin if isinstance(plugin, type) else type(plugin)
-    return inspect.getattr_static(cls, default.__name__) is not default
-
-
-def is_required(member: object) -> bool:
-    """Return whether a member of a base class is abstract."""
-    return bool(getattr(member, "__isabstractmethod__", False))

@@ -7,18 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from prunekit.core.contracts import complete, overrides
 from prunekit.core.errors import ConfigError, blaming
-from prunekit.core.interfaces import (
-    Batch,
-    Meter,
-    ModelAdapter,
-    Objective,
-    Signal,
-    State,
-    Table,
-    complete,
-    overrides,
-)
+from prunekit.core.interfaces import Batch, Meter, ModelAdapter, Objective, Signal, State, Table
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import Subset
 from prunekit.core.trie import walk

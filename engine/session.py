@@ -8,16 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from prunekit.core.contracts import overrides
 from prunekit.core.errors import ConfigError, blaming
-from prunekit.core.interfaces import (
-    Meter,
-    ModelAdapter,
-    ModelFacts,
-    Objective,
-    Signal,
-    Table,
-    overrides,
-)
+from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective, Signal, Table
 from prunekit.core.measurement import loss_of, mean_loss
 from prunekit.core.problem import Subset
 from prunekit.engine.files import write_text

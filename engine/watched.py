@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from prunekit.core.contracts import complete
 from prunekit.core.errors import blaming
 from prunekit.core.interfaces import (
     Backend,
@@ -14,7 +15,6 @@ from prunekit.core.interfaces import (
     Signal,
     Spec,
     Table,
-    complete,
 )
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import Subset, words
