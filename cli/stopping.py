@@ -1,4 +1,4 @@
-"""End a command that is told to stop: by Ctrl-C, or by SIGTERM as schedulers send it."""
+"""End a command on Ctrl-C, or on SIGTERM as schedulers send it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from prunekit.core.errors import Interrupted
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Both say what was kept and how to go on; only the exit status tells them apart."""
-    told: list[int] = []
+    """Turn both into an Interrupted that says how to resume; only its exit status differs."""
+    received: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        told.append(number)
+        received.append(number)
         raise KeyboardInterrupt
 
     here = threading.current_thread() is threading.main_thread()
@@ -26,7 +26,7 @@ def stoppable() -> Iterator[None]:
         with _farewell():
             yield
     except Interrupted as error:
-        if told:
+        if received:
             error.exit_status = 128 + signal.SIGTERM
         raise
     finally:

@@ -58,9 +58,9 @@ class Option:
 
 
 def options_of(cls: type) -> list[Option]:
-    """The options of a plugin class, in the order written.
+    """Return the options of a plugin class, in the order written.
 
-    Raises PluginError where a field could not be a flag: its type is none of bool, int, float,
+    Raises PluginError if a field could not be a flag: its type is none of bool, int, float,
     str, Path and Literal of strings, each also `| None`, it has no default or one that no user
     could give, its help is no text or its bounds are no numbers.
     """
@@ -71,7 +71,7 @@ def options_of(cls: type) -> list[Option]:
 
 
 def build(cls: type[T], given: Mapping[str, object], *where: str) -> T:
-    """Make a plugin from user input; ConfigError names the key under `where` that is wrong.
+    """Make a plugin from user input. Raises ConfigError with the wrong key under `where`.
 
     A ValueError of its own `__post_init__` is the user's mistake too.
     """
@@ -90,13 +90,13 @@ def build(cls: type[T], given: Mapping[str, object], *where: str) -> T:
 
 
 def values_of(plugin: object) -> dict[str, Any]:
-    """The options of a plugin with their values, as plain data for files."""
+    """Return the values of a plugin's options, as plain data for files."""
     values = {o.name: getattr(plugin, o.name) for o in options_of(type(plugin))}
     return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
 
 def flag_name(*path: str) -> str:
-    """How an option is typed.
+    """Return the flag of an option.
 
     >>> flag_name("genetic", "population"), flag_name("protect_first")
     ('--genetic.population', '--protect-first')
@@ -105,7 +105,7 @@ def flag_name(*path: str) -> str:
 
 
 def no_flag_name(*path: str) -> str:
-    """How an option is switched off.
+    """Return the flag that switches an option off.
 
     >>> no_flag_name("ppl", "add_bos")
     '--no-ppl.add-bos'
@@ -114,7 +114,7 @@ def no_flag_name(*path: str) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """A closing sentence that offers the nearest known name, or all of them.
+    """Return a closing sentence that offers the nearest known name, or all of them.
 
     >>> suggest("populaton", ["population", "elite"])
     " Did you mean 'population'?"
@@ -126,12 +126,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is spelt most like `name`, if any is."""
+    """Return the known name spelt most like `name`, if any is close."""
     return next(iter(difflib.get_close_matches(name, sorted(set(known)), n=1)), None)
 
 
 def convert(option: Option, raw: object, key: tuple[str, ...]) -> object:
-    """`raw`, from a flag or a file, as the option's type and within its range."""
+    """Convert `raw`, from a flag or a file, to the option's type. Raises ConfigError."""
     if raw is None and option.optional:
         return None
     where = ".".join(key)
@@ -204,7 +204,7 @@ def _read(cls: type, field: dataclasses.Field[Any], hint: Any) -> Option:
 
 
 def _check(cls: type, option: Option) -> None:
-    """What is shown of an option must be text, and its default what a user could give."""
+    """Raise PluginError unless help and bounds are sound, and a user could give the default."""
     if not isinstance(option.help, str):
         raise PluginError(
             f"{cls.__qualname__}.{option.name} needs a help text, not {option.help!r}"

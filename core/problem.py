@@ -1,4 +1,4 @@
-"""The question put to a searcher: which `budget` of these blocks can go?"""
+"""The problem of a searcher: which `budget` of these blocks can be removed?"""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DENSE: Subset = frozenset()
 
 @dataclass(frozen=True)
 class Problem:
-    """All that a searcher may know.
+    """Everything that a searcher may know.
 
     >>> Problem(5, 2, protected=frozenset({0, 4})).removable
     (1, 2, 3)
 
-    Raises ConfigError where no subset of size `budget` may be removed.
+    Raises ConfigError if no subset of size `budget` may be removed.
     """
 
     n_blocks: int
@@ -32,7 +32,7 @@ class Problem:
     protected: Subset = DENSE
     seed: int = 0
     signals: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
-    """what the searcher named in its `needs`"""
+    """by name, those that the searcher needs"""
 
     def __post_init__(self) -> None:
         free = len(self.removable)
@@ -52,12 +52,12 @@ class Problem:
         return tuple(i for i in range(self.n_blocks) if i not in self.protected)
 
     def rng(self) -> random.Random:
-        """A fresh generator: the only source of chance that a searcher may use."""
+        """Return a fresh generator, the only source of randomness that a searcher may use."""
         return random.Random(self.seed)
 
 
 def single_removals(n_blocks: int) -> list[Subset]:
-    """The removal of each block alone.
+    """Return the removals of one block each.
 
     >>> single_removals(2)
     [frozenset({0}), frozenset({1})]
@@ -66,7 +66,7 @@ def single_removals(n_blocks: int) -> list[Subset]:
 
 
 def blocks_in(text: str) -> list[int]:
-    """Read a subset as users write it; ValueError where it is something else.
+    """Read a subset as users write it. Raises ValueError if it is something else.
 
     >>> blocks_in("9,12"), blocks_in("none")
     ([9, 12], [])
@@ -75,7 +75,7 @@ def blocks_in(text: str) -> list[int]:
 
 
 def words(subset: Iterable[int]) -> str:
-    """A subset as users write and read it.
+    """Write a subset as users read it.
 
     >>> words(frozenset({12, 9}))
     '9,12'

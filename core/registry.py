@@ -29,7 +29,7 @@ OWN = "prunekit"
 ONLY = "PRUNEKIT_PLUGINS"
 """The environment variable that names the distributions or entry points to load, and no others."""
 FEW = 3
-"""Up to so many failures are quoted in full in other messages."""
+"""The most failures that other messages quote in full."""
 HEAVY = ("torch", "transformers", "datasets", "lm_eval", "ray", "sklearn", "scipy", "matplotlib")
 """Modules that a plugin should import where it uses them, not when it is listed."""
 

@@ -148,7 +148,7 @@ def text_column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
         if text is not None and not isinstance(text, str):
             raise ConfigError(
                 f"data {data!r}: expected text in the column `text`, got {text!r} in row {number} "
-                "of this draw; mend the row or leave it out"
+                "of this draw; fix or drop the row"
             )
         if text is None:
             found = ", ".join(name for name, value in row.items() if value is not None)

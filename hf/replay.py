@@ -188,8 +188,8 @@ def _rows_axis(hidden: Tensor, rows: int, length: int) -> int:
     axes = [a for a in range(hidden.dim() - 1) if tuple(hidden.shape[a : a + 2]) == (rows, length)]
     if len(axes) != 1:
         raise UnfitModel(
-            f"its hidden states are {tuple(hidden.shape)} for {rows} rows of {length} tokens, so "
-            "that no axes of rows and tokens can be told"
+            f"its hidden states are {tuple(hidden.shape)} for {rows} rows of {length} tokens; "
+            "which axes are rows and tokens is unclear"
         )
     return axes[0]
 

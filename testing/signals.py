@@ -1,4 +1,4 @@
-"""Signals that tell whether a backend measures every batch, in order."""
+"""Signals that show whether a backend measures every batch, in order."""
 
 from __future__ import annotations
 

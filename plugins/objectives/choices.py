@@ -162,7 +162,7 @@ def load_items(
     found = list(items)
     if len(found) < samples:
         raise ConfigError(
-            f"data {data!r} has {len(found)} usable items, asked for were {samples}: lower "
+            f"data {data!r} has {len(found)} usable items, but {samples} were requested: lower "
             f"--{objective}.samples"
         )
     return found

@@ -124,8 +124,8 @@ class TextWindows(Objective):
     def _too_little(self, found: str, lower: str = "") -> NoReturn:
         samples, length = self._size
         raise ConfigError(
-            f"data {self.data!r} has {found}; asked for were {samples} sequences of {length:,} "
-            f"tokens ({samples * length:,} in all): lower {lower}--{self.name}.samples "
+            f"data {self.data!r} has {found}; {samples} sequences of {length:,} tokens "
+            f"({samples * length:,} in all) were requested: lower {lower}--{self.name}.samples "
             f"or --{self.name}.length"
         )
 

@@ -1,6 +1,6 @@
 """Energies of subsets: the sum of Q[i, j] over i and j in S, for a symmetric Q.
 
-Fields stand on the diagonal of Q, half of each coupling on either side of it.
+Fields are on the diagonal of Q, half of each coupling on either side of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def energy(q: Matrix, subset: Subset) -> float:
 def step_of(q: Matrix) -> float:
     """Energies that round to the same multiple of this step count as equal.
 
-    It is far above what the order of additions changes, and far below what a loss can tell.
+    It is far above what the order of additions changes, and far below differences between losses that matter.
     """
     import numpy as np
 

@@ -25,7 +25,7 @@ class Exhaustive(Searcher):
     most: int = option(20_000, "subsets above which to refuse", low=1)
 
     def check_problem(self, problem: Problem) -> None:
-        """ConfigError where there are more subsets than `most`."""
+        """Raise ConfigError if there are more subsets than `most`."""
         count = math.comb(len(problem.removable), problem.budget)
         if count > self.most:
             raise ConfigError(

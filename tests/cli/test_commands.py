@@ -233,7 +233,7 @@ def test_flags_win_over_a_file(prunekit, tiny_model, tmp_path):
         (["--device", "cpu:x"], 1, "--device cpu:x: not there; this machine has: cpu"),
         (["--adapter", "lama"], 1, "no model is called 'lama'"),
         (["--ppl.data", "nowhere.txt"], 1, "no such file"),
-        (["--ppl.length", "5000"], 1, "asked for were 32 sequences of 5,000 tokens"),
+        (["--ppl.length", "5000"], 1, "32 sequences of 5,000 tokens"),
     ],
 )
 def test_a_mistake_costs_one_line(prunekit, words, status, message):

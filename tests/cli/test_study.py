@@ -153,7 +153,7 @@ def test_a_dry_run_foretells_data_that_do_not_suffice(prunekit, file):
     few = "{ppl: {data: demo, samples: 2, length: 24}, margin: {data: demo, samples: 999}}"
     file.write_text(re.sub("objectives: .*", f"objectives: {few}", file.read_text()))
     (line,) = says_what_the_study_would(prunekit, file)
-    assert "data 'demo' has 256 usable items, asked for were 999" in line
+    assert "data 'demo' has 256 usable items, but 999 were requested" in line
 
 
 @pytest.mark.parametrize(

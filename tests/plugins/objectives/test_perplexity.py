@@ -112,7 +112,7 @@ def test_too_little_text_says_how_much_there_was(tmp_path, demo_tokenizer, packi
     data = write(tmp_path, ["The king had a horse."] * 3)
     objective = Perplexity(data=data, samples=64, length=2048, packing=packing)
     with pytest.raises(
-        ConfigError, match=r"tokens; asked for were 64 sequences of 2,048 tokens \(131,072 in all\)"
+        ConfigError, match=r"tokens; 64 sequences of 2,048 tokens \(131,072 in all\)"
     ):
         objective.calibration_set(demo_tokenizer)
 
@@ -124,7 +124,11 @@ def test_too_little_text_says_how_much_there_was(tmp_path, demo_tokenizer, packi
         ("empty.jsonl", b"", "the file is empty"),
         ("broken.jsonl", b'{"text": "a"}\n{"text\n', "cannot be read"),
         ("other.jsonl", b'{"body": "a"}\n', "found body in row 1"),
-        ("number.jsonl", b'{"text": 5}\n', "in the column `text`, got 5 in row 1 .* mend the row"),
+        (
+            "number.jsonl",
+            b'{"text": 5}\n',
+            "in the column `text`, got 5 in row 1 .* fix or drop the row",
+        ),
         ("binary.txt", b"\x80\x81", "cannot be read: .* expected UTF-8 text"),
         ("broken.parquet", b"no parquet", "cannot be read"),
         ("texts.doc", b"x", "expected demo, c4, wikitext2 or a file that ends in"),
