@@ -34,8 +34,8 @@ def check_objective(objective: Objective, model: str | Path | None = None) -> No
     Its calibration set must be well formed and the same at every call. What it measures must be one
     finite sum and one positive weight for each sample, whichever samples share a batch and however
     they are padded; must distinguish pruned models from the dense one; must not hide predictions
-    that are not finite; must change nothing that it is given; must write nothing to standard output, nor
-    import anything heavy with its module; and can be differentiated, unless the class
+    that are not finite; must change nothing that it is given; must write nothing to standard
+    output, nor import anything heavy with its module; and can be differentiated, unless the class
     says `differentiable = False`. Give it data that needs no network: `check_objective(Mine(data=
     "demo"))`. `model` is a folder with a checkpoint; without it a demo model is used.
     """

@@ -28,7 +28,7 @@ def energy(q: Matrix, subset: Subset) -> float:
 def step_of(q: Matrix) -> float:
     """Energies that round to the same multiple of this step count as equal.
 
-    It is far above what the order of additions changes, and far below differences between losses that matter.
+    It is far above what the order of additions changes, and far below any loss that matters.
     """
     import numpy as np
 
