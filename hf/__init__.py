@@ -2,6 +2,7 @@
 
 from prunekit.hf.blocks import block_path
 from prunekit.hf.checkpoint import Checkpoint, auto_class, first_line, readable
+from prunekit.hf.construction import rebuild, removal_check
 from prunekit.hf.datasets import (
     check_file,
     file_rows,
@@ -13,7 +14,6 @@ from prunekit.hf.datasets import (
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite
-from prunekit.hf.rebuild import rebuild, removal_check
 from prunekit.hf.tokens import (
     Beginning,
     first_tokens,

@@ -18,10 +18,10 @@ from prunekit.core.errors import UnfitModel
 from prunekit.core.interfaces import Batch, ModelAdapter, ModelFacts
 from prunekit.core.problem import Subset
 from prunekit.hf.checkpoint import Checkpoint
+from prunekit.hf.construction import rebuild, removal_check
 from prunekit.hf.head import Predictions, precise_head
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite, read_model
-from prunekit.hf.rebuild import rebuild, removal_check
 from prunekit.hf.replay import Blocks, Call, study
 
 if TYPE_CHECKING:

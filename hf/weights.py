@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.problem import Subset
 from prunekit.hf.blocks import block_count, block_path
 from prunekit.hf.checkpoint import Checkpoint
-from prunekit.hf.rebuild import new_name
+from prunekit.hf.construction import new_name
 from prunekit.hf.tensors import INDEX, StoredTensor
 
 if TYPE_CHECKING:

@@ -174,7 +174,7 @@ def test_blocks_that_can_go_one_by_one_but_not_together_are_a_refusal(
 
 def test_where_nothing_can_be_tried_nothing_is_said(tiny_model, plan_of, monkeypatch):
     plan = plan_of(tiny_model())
-    monkeypatch.setattr("prunekit.hf.rebuild.auto_class", None)
+    monkeypatch.setattr("prunekit.hf.construction.auto_class", None)
     assert exportable.fit_to_checkpoint(plan) is plan
     monkeypatch.delattr(DecoderAdapter, "removal_check")
     assert exportable.fit_to_checkpoint(plan) is plan

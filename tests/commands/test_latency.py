@@ -13,8 +13,8 @@ from prunekit.core import CheckpointError, ConfigError
 from prunekit.core.errors import Interrupted
 from prunekit.core.interfaces import Spec
 from prunekit.hf.blocks import block_path
+from prunekit.hf.construction import new_name
 from prunekit.hf.loading import load_adapter
-from prunekit.hf.rebuild import new_name
 from prunekit.hf.roundtrip import dense_and_pruned
 from prunekit.plugins.commands.latency import benchmark
 from prunekit.plugins.commands.latency.benchmark import Generation, Spread
