@@ -13,6 +13,26 @@ from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen
 from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 
+Ppl = Annotated[str, typer.Option(help="Perplexities: wikitext2, c4, lambada, demo, or files.")]
+Tasks = Annotated[
+    str, typer.Option(help="Tasks of lm-eval; commonsense is the study's six; or demo.")
+]
+Limit = Annotated[int | None, typer.Option(help="Maximum items per task.")]
+IncludePath = Annotated[Path | None, typer.Option(help="Folder with more tasks for lm-eval.")]
+NumFewshot = Annotated[int | None, typer.Option(help="Number of few-shot examples.")]
+BatchSize = Annotated[int, typer.Option(help="Items of a task per batch.")]
+PplLength = Annotated[int | None, typer.Option(help="Tokens per window.")]
+PplStride = Annotated[int | None, typer.Option(help="Stride between windows.")]
+PplSamples = Annotated[int | None, typer.Option(help="Windows per text.")]
+PplBos = Annotated[str, typer.Option(help="What begins a window: auto, every, none or tokenizer.")]
+MaxPplRatio = Annotated[
+    float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
+]
+MinAccuracy = Annotated[
+    list[str] | None,
+    typer.Option(help="Exit with 3 below this mean accuracy, 0.6, or a task's: piqa=0.7."),
+]
+
 
 class Evaluate(Command):
     """Evaluate a pruned model beside the dense one: perplexities, tasks, and a quality gate."""
@@ -25,33 +45,18 @@ class Evaluate(Command):
         given: dict[str, Any],
         run: Run = None,
         remove: Remove = None,
-        ppl: Annotated[
-            str, typer.Option(help="Perplexities: wikitext2, c4, lambada, demo, or files.")
-        ] = "",
-        tasks: Annotated[
-            str, typer.Option(help="Tasks of lm-eval; commonsense is the study's six; or demo.")
-        ] = "",
-        limit: Annotated[int | None, typer.Option(help="Maximum items per task.")] = None,
-        include_path: Annotated[
-            Path | None, typer.Option(help="Folder with more tasks for lm-eval.")
-        ] = None,
-        num_fewshot: Annotated[
-            int | None, typer.Option(help="Number of few-shot examples.")
-        ] = None,
-        batch_size: Annotated[int, typer.Option(help="Items of a task per batch.")] = 8,
-        ppl_length: Annotated[int | None, typer.Option(help="Tokens per window.")] = None,
-        ppl_stride: Annotated[int | None, typer.Option(help="Stride between windows.")] = None,
-        ppl_samples: Annotated[int | None, typer.Option(help="Windows per text.")] = None,
-        ppl_bos: Annotated[
-            str, typer.Option(help="What begins a window: auto, every, none or tokenizer.")
-        ] = "auto",
-        max_ppl_ratio: Annotated[
-            float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
-        ] = None,
-        min_accuracy: Annotated[
-            list[str] | None,
-            typer.Option(help="Exit with 3 below this mean accuracy, 0.6, or a task's: piqa=0.7."),
-        ] = None,
+        ppl: Ppl = "",
+        tasks: Tasks = "",
+        limit: Limit = None,
+        include_path: IncludePath = None,
+        num_fewshot: NumFewshot = None,
+        batch_size: BatchSize = 8,
+        ppl_length: PplLength = None,
+        ppl_stride: PplStride = None,
+        ppl_samples: PplSamples = None,
+        ppl_bos: PplBos = "auto",
+        max_ppl_ratio: MaxPplRatio = None,
+        min_accuracy: MinAccuracy = None,
         workdir: Workdir = Path("prunekit-runs"),
         json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
         quiet: Quiet = False,
