@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from prunekit.core.errors import ConfigError, PrunekitError
@@ -66,7 +66,7 @@ class EvaluationResult:
     versions: Mapping[str, str]
     remark: str = ""
     """why there is nothing to compare with, if so"""
-    schema: int = field(default=SCHEMA)
+    schema: int = SCHEMA
 
     def mean_accuracy(self) -> Row | None:
         """Average the tasks as if their items were independent; None without tasks."""
@@ -165,30 +165,24 @@ class GateMissed(PrunekitError):
         self.result = result
 
 
-@dataclass(frozen=True)
 class Gate:
-    """How much worse a pruned model may be. Raises ConfigError if a bound is out of range."""
+    """Bounds that a pruned model must keep.
 
-    max_ppl_ratio: float | None = None
-    """of pruned over dense perplexity, under every protocol"""
-    min_accuracy: Mapping[str, float] = field(default_factory=dict)
-    """0 to 1, by task; `mean` is the mean over the tasks"""
+    `max_ppl_ratio` bounds the pruned over the dense perplexity under every protocol, `min_accuracy`
+    the mean over the tasks, or each task that it names.
+    """
 
-    def __post_init__(self) -> None:
-        ratio = self.max_ppl_ratio
-        if ratio is not None and not 0 < ratio < math.inf:
-            raise ConfigError(f"max-ppl-ratio: expected a number above 0, got {ratio}")
-        for name, bound in self.min_accuracy.items():
-            if not 0 <= bound <= 1:
-                raise ConfigError(f"min-accuracy of {name}: expected 0 to 1, got {bound}")
-
-    @classmethod
-    def of(cls, max_ppl_ratio: float | None, min_accuracy: object) -> Gate:
-        """Accept a bound on the mean accuracy, as a number, or bounds by task."""
-        if min_accuracy is None:
-            return cls(max_ppl_ratio)
-        given = min_accuracy if isinstance(min_accuracy, Mapping) else {MEAN: min_accuracy}
-        return cls(max_ppl_ratio, {str(name): _number(bound) for name, bound in given.items()})
+    def __init__(self, max_ppl_ratio: float | None = None, min_accuracy: object = None) -> None:
+        """Raise ConfigError if a bound is out of range."""
+        if max_ppl_ratio is not None and not 0 < max_ppl_ratio < math.inf:
+            raise ConfigError(f"max-ppl-ratio: expected a number above 0, got {max_ppl_ratio}")
+        if not isinstance(min_accuracy, Mapping):
+            min_accuracy = {} if min_accuracy is None else {MEAN: min_accuracy}
+        self.max_ppl_ratio = max_ppl_ratio
+        self.min_accuracy = {str(name): _number(bound) for name, bound in min_accuracy.items()}
+        for name, value in self.min_accuracy.items():
+            if not 0 <= value <= 1:
+                raise ConfigError(f"min-accuracy of {name}: expected 0 to 1, got {value}")
 
     def check_names(self, protocols: Collection[str], tasks: Collection[str], dense: bool) -> None:
         """Raise ConfigError if a bound is on something that will not be evaluated.

@@ -60,7 +60,7 @@ def evaluate(
     Raises a PrunekitError if something cannot be evaluated, before any work is done; a GateMissed,
     which holds the result, if a bound is missed. Every score is kept as soon as it is complete.
     """
-    gate = Gate.of(max_ppl_ratio, min_accuracy)
+    gate = Gate(max_ppl_ratio, min_accuracy)
     fields = {f.name for f in dataclasses.fields(EvalConfig)} - {"perplexities", "tasks"}
     how = {name: given.pop(name) for name in list(given) if name in fields}
     target = find_target(model, run, remove, workdir, given)

@@ -38,17 +38,24 @@ def run_task(
     report: Report,
 ) -> TaskScore:
     """Score the model on the task; `cached` allows it to generate with a key-value cache."""
+    import torch
     from lm_eval.evaluator import evaluate
 
     for leaf in task.leaves.values():
         leaf.set_fewshot_seed(seed=SEEDS["fewshot"])
-    with _seeded(), _enough_memory(), _silent():
-        results = evaluate(
-            language_model()(model, tokenizer, cached, config.batch_size, report),
-            {"tasks": task.leaves, "groups": task.groups},
-            limit=config.limit,
-            bootstrap_iters=0,
-        )
+    try:
+        with _seeded(), _silent():
+            results = evaluate(
+                language_model()(model, tokenizer, cached, config.batch_size, report),
+                {"tasks": task.leaves, "groups": task.groups},
+                limit=config.limit,
+                bootstrap_iters=0,
+            )
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(
+            "the device ran out of memory; what was evaluated is kept: run the same command with "
+            "a lower --batch-size"
+        ) from error
     assert results is not None
     return _score(task, results, config)
 
@@ -126,19 +133,6 @@ def _seeded() -> Iterator[None]:
         finally:
             random.setstate(of_python)
             numpy.random.set_state(of_numpy)
-
-
-@contextlib.contextmanager
-def _enough_memory() -> Iterator[None]:
-    import torch
-
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise ConfigError(
-            "the device ran out of memory; what was evaluated is kept: run the same command with "
-            "a lower --batch-size"
-        ) from error
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""How evaluations look in a terminal."""
+"""Print evaluations in a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prunekit.plugins.commands.evaluate.comparison import MEAN, EvaluationResult
 
 
 def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
-    """Every protocol and task: dense, pruned, and the difference with its standard error."""
+    """Print every protocol and task: dense, pruned, and the difference with its error."""
     title = f"{result.model} without blocks {words(result.removed)}"
     out.print(title if result.removed else result.model, style="bold", soft_wrap=True)
     tasks = list(result.tasks.values())
@@ -26,7 +26,7 @@ def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
 
 
 def evaluation_table(rows: Sequence[Row]) -> Table:
-    """A line for each perplexity and task, of both models or of the one that there is."""
+    """Return a table with a line per row, of both models or of the only one evaluated."""
     models = [who for who in ("dense", "pruned") if any(who in row.of for row in rows)]
     heads = [*models, "difference"] if len(models) > 1 else models
     columns = [Column(head, justify="right", no_wrap=True) for head in heads]

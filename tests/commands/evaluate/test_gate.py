@@ -23,17 +23,17 @@ def result(ppl=(50.0, 55.0), **tasks):
 
 
 def test_what_holds_says_nothing():
-    Gate.of(1.1, 0.5).check(result(piqa=0.4, boolq=0.6))
-    Gate.of(None, {"piqa": 0.4}).check(result(piqa=0.4, boolq=0.0))
+    Gate(1.1, 0.5).check(result(piqa=0.4, boolq=0.6))
+    Gate(None, {"piqa": 0.4}).check(result(piqa=0.4, boolq=0.0))
 
 
 @pytest.mark.parametrize(
     ("gate", "message"),
     [
-        (Gate.of(1.05, None), "perplexity on demo is 1.1000 times .* 0.0500 more than .* 1.05"),
-        (Gate.of(None, 0.6), "the mean accuracy is 0.5000, 0.1000 less than the wanted 0.6"),
-        (Gate.of(None, {"piqa": 0.75}), "accuracy on piqa is 0.4000, 0.3500 less"),
-        (Gate.of(1.0, {"mean": 0.9, "boolq": 0.9}), "times.*; the mean.*; accuracy on boolq"),
+        (Gate(1.05, None), "perplexity on demo is 1.1000 times .* 0.0500 more than .* 1.05"),
+        (Gate(None, 0.6), "the mean accuracy is 0.5000, 0.1000 less than the wanted 0.6"),
+        (Gate(None, {"piqa": 0.75}), "accuracy on piqa is 0.4000, 0.3500 less"),
+        (Gate(1.0, {"mean": 0.9, "boolq": 0.9}), "times.*; the mean.*; accuracy on boolq"),
     ],
 )
 def test_what_is_missed_says_by_how_much(gate, message):
@@ -45,9 +45,9 @@ def test_what_is_missed_says_by_how_much(gate, message):
 
 def test_what_is_not_finite_misses_every_bound():
     with pytest.raises(GateMissed, match="inf times"):
-        Gate.of(1e9, None).check(result(ppl=(50.0, None)))
+        Gate(1e9, None).check(result(ppl=(50.0, None)))
     with pytest.raises(GateMissed, match="0.0000"):
-        Gate.of(None, 0.1).check(result(piqa=None))
+        Gate(None, 0.1).check(result(piqa=None))
 
 
 def test_metrics_that_are_no_accuracy_take_no_part_in_the_mean():
@@ -68,7 +68,7 @@ def test_metrics_that_are_no_accuracy_take_no_part_in_the_mean():
 )
 def test_a_bound_on_what_is_not_evaluated_is_told_beforehand(bounds, there, message):
     with pytest.raises(ConfigError, match=message):
-        Gate.of(*bounds).check_names(
+        Gate(*bounds).check_names(
             **{"protocols": ["demo"], "tasks": ["piqa"], "dense": True, **there}
         )
 
@@ -84,4 +84,4 @@ def test_a_bound_on_what_is_not_evaluated_is_told_beforehand(bounds, there, mess
 )
 def test_a_bound_that_makes_no_sense_is_refused(bounds, message):
     with pytest.raises(ConfigError, match=message):
-        Gate.of(*bounds)
+        Gate(*bounds)

@@ -36,14 +36,14 @@ def documents(tmp_path):
 
     def write(*lengths):
         path = tmp_path / "documents.jsonl"
-        path.write_text("".join(json.dumps({"text": told(n)}) + "\n" for n in lengths))
+        path.write_text("".join(json.dumps({"text": sentences(n)}) + "\n" for n in lengths))
         return str(path)
 
     return write
 
 
-def told(n):
-    """A document of so many sentences, no two alike."""
+def sentences(n):
+    """A document of n different sentences."""
     return " ".join(f"{i} of {n}: {STORY}" for i in range(n))
 
 
@@ -88,7 +88,7 @@ def test_wikitext_from_its_raw_file_is_joined_as_from_the_hub(windows, tmp_path,
 
 def test_documents_of_a_file_are_joined_by_blank_lines(windows, documents, demo_tokenizer):
     (row,) = ids(windows(documents(1, 2)))
-    assert row == demo_tokenizer(f"{told(1)}\n\n{told(2)}").input_ids
+    assert row == demo_tokenizer(f"{sentences(1)}\n\n{sentences(2)}").input_ids
 
 
 def test_of_long_documents_one_window_each_is_taken_at_random(windows, documents):
@@ -103,7 +103,7 @@ def test_of_long_documents_one_window_each_is_taken_at_random(windows, documents
 
 def test_passages_stand_by_themselves_the_longest_first(windows, documents, demo_tokenizer):
     found = windows(f"lambada={documents(1, 3, 2)}", ppl_length=40)
-    assert ids(found) == [demo_tokenizer(told(n)).input_ids[:40] for n in (3, 2, 1)]
+    assert ids(found) == [demo_tokenizer(sentences(n)).input_ids[:40] for n in (3, 2, 1)]
     assert found.record["stride"] is None
 
 
