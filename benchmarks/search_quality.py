@@ -27,11 +27,11 @@ from prunekit.core.driver import Driver, needs_of
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.registry import Registry, load
 from prunekit.engine.config import parse
+from prunekit.engine.cost import Tally
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import resolve
 from prunekit.engine.quiet import quiet_libraries
 from prunekit.engine.session import Session
-from prunekit.engine.tally import Tally
 
 SEEDS = (0, 1, 2)
 RANDOM = ("genetic", "bayesian")

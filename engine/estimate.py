@@ -10,12 +10,10 @@ from dataclasses import dataclass
 
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
+from prunekit.engine.cost import Cost, measure_speed, rehearse
 from prunekit.engine.exportable import outlook
-from prunekit.engine.opening import calibration_samples
+from prunekit.engine.opening import calibration_samples, open_meter
 from prunekit.engine.plan import Plan, check_searcher
-from prunekit.engine.rehearsal import Cost, rehearse
-from prunekit.engine.speed import measure_speed
-from prunekit.engine.watched import open_meter
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tokens import batches_of
 

@@ -9,7 +9,7 @@ from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem, Subset, single_removals
-from prunekit.engine.tally import Tally
+from prunekit.engine.cost import Tally
 
 K = TypeVar("K", bound=Hashable)
 

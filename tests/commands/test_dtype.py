@@ -12,7 +12,7 @@ from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import OWN_DTYPE, Spec
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.loading import load_adapter
-from prunekit.plugins.commands.study.memory import memory_of
+from prunekit.plugins.commands.study.jobs import memory_of
 
 
 @pytest.fixture

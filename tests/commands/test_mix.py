@@ -170,7 +170,7 @@ def test_options_of_an_objective_that_is_no_part_are_refused(quick):
 
 
 def test_a_part_that_is_not_finite_makes_the_mix_infinite():
-    from prunekit.engine.mixing import Scale
+    from prunekit.engine.session import Scale
 
     assert Scale.of([math.inf, 1.0, 2.0, 4.0]) == Scale(2.0, 1.0)
     assert Scale.of([1.0, 1.0]).deviation == 1.0

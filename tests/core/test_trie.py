@@ -7,7 +7,7 @@ import pytest
 
 from prunekit.core.problem import DENSE, Problem
 from prunekit.core.trie import block_runs, block_runs_alone, walk
-from prunekit.engine.rehearsal import made_up_loss, rehearse
+from prunekit.engine.cost import made_up_loss, rehearse
 from prunekit.plugins.searchers.greedy import Greedy
 
 

@@ -1,7 +1,7 @@
 """The cost of a search, known before it is paid."""
 
 from prunekit.core.problem import Problem, single_removals
-from prunekit.engine.rehearsal import rehearse
+from prunekit.engine.cost import rehearse
 from prunekit.plugins.searchers.genetic import Genetic
 from prunekit.plugins.searchers.one_shot import OneShot
 

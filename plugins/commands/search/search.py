@@ -18,6 +18,7 @@ from prunekit.core.registry import Registry, load
 from prunekit.core.trie import block_runs_alone
 from prunekit.engine.account import Account
 from prunekit.engine.config import SearchConfig, parse
+from prunekit.engine.cost import rehearse
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
@@ -25,7 +26,6 @@ from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
-from prunekit.engine.rehearsal import rehearse
 from prunekit.engine.result import RunnerUp, SearchResult, Work
 from prunekit.engine.session import Session
 from prunekit.engine.versions import versions

@@ -10,16 +10,16 @@ from typing import TypeVar
 
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Sample
+from prunekit.engine.cost import Speed, measure_speed
 from prunekit.engine.estimate import first_batch
-from prunekit.engine.loaded import LoadedModel
 from prunekit.engine.opening import calibration_samples
 from prunekit.engine.plan import Plan
-from prunekit.engine.speed import Speed, measure_speed
 from prunekit.plugins.commands.study.files import CellFailure
-from prunekit.plugins.commands.study.memory import bytes_of, memory_of
+from prunekit.plugins.commands.study.jobs import bytes_of, memory_of
 from prunekit.plugins.commands.study.planning import Group
 from prunekit.plugins.commands.study.rehearsal import GroupCost, Rehearsals, sum_of
 from prunekit.plugins.commands.study.run import Study, jobs_of
+from prunekit.plugins.commands.study.tasks import LoadedModel
 from prunekit.plugins.commands.study.wanted import check_at_hand
 
 T = TypeVar("T")

@@ -12,17 +12,14 @@ from prunekit.core.errors import StorageError
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
-from prunekit.engine.loaded import LoadedModel
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.plugins.commands.evaluate.config import EvalConfig
 from prunekit.plugins.commands.evaluate.evaluator import Evaluator
 from prunekit.plugins.commands.evaluate.scores import Evaluation
 from prunekit.plugins.commands.study.files import CellResult, StudyFolder, VariantEvaluation
-from prunekit.plugins.commands.study.origin import check_origin
+from prunekit.plugins.commands.study.origin import check_origin, threads_of_first_run
 from prunekit.plugins.commands.study.planning import Group
-from prunekit.plugins.commands.study.reasons import reason
-from prunekit.plugins.commands.study.tasks import Effort, Tell, Unevaluated
-from prunekit.plugins.commands.study.threads import threads_of_first_run
+from prunekit.plugins.commands.study.tasks import Effort, LoadedModel, Tell, Unevaluated, reason
 from prunekit.plugins.commands.study.wanted import identity, words_of
 
 AT_ONCE = 8

@@ -1,20 +1,22 @@
-"""Which weights a study is about, and how fast they ran: kept so that it goes on truthfully."""
+"""Keep a study to what it was begun with: labels, weights, speeds and threads."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
-from prunekit.core.errors import CheckpointError
+from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.interfaces import ModelFacts
+from prunekit.engine.cost import Speed
 from prunekit.engine.files import write_text
-from prunekit.engine.rounding import depends_on_layout
-from prunekit.engine.speed import Speed
+from prunekit.engine.rounding import depends_on_layout, depends_on_threads
 from prunekit.engine.stored import read_stored
+from prunekit.plugins.commands.study.config import KINDS, StudyConfig
 from prunekit.plugins.commands.study.files import AGAIN, slug
 
 LIBRARIES = ("torch", "transformers")
@@ -66,3 +68,96 @@ def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
     speed = measure()
     write_text(path, json.dumps(dataclasses.asdict(speed)) + "\n")
     return speed
+
+
+LABELS = "labels.json"
+HOW_ONLY = ("device", "tokens_per_forward", "trust_remote_code", "config")
+"""Changes how a number is come by, not the number; in 16 bits `check_origin` looks after
+`tokens_per_forward`."""
+
+
+def agree(folder: Path, config: StudyConfig) -> None:
+    """Add the study's labels to those of its folder.
+
+    ConfigError where one of them, also of one that is planned no longer, stood for something else.
+    """
+    path = folder / LABELS
+    now = _meanings(config)
+    before = read_stored(path, None, tuple(now), AGAIN) if path.is_file() else {}
+    for kind, meanings in now.items():
+        if not isinstance(before.get(kind, {}), dict):
+            raise ConfigError(f"{path}: {kind}: expected labels with options; {AGAIN}")
+        for label, meaning in meanings.items():
+            if (old := before.get(kind, {}).get(label, meaning)) != meaning:
+                raise ConfigError(
+                    f"{folder} was begun with {_other(kind, label)} ({_changes(old, meaning)}); "
+                    "choose another `name` or label, or remove that folder"
+                )
+    merged = {kind: {**before.get(kind, {}), **now[kind]} for kind in now}
+    write_text(path, json.dumps(merged, indent=1) + "\n")
+
+
+def _meanings(config: StudyConfig) -> dict[str, dict[str, Any]]:
+    meanings = {kind: {d.label: _what(d.resolved) for d in getattr(config, kind)} for kind in KINDS}
+    settings = {key: config.shared[key] for key in ("protect_first", "protect_last", "dtype")}
+    for key in ("protect", "keep_pattern"):
+        if config.shared[key]:  # named only then, as studies begun before know no such key
+            settings[key] = config.shared[key]
+    return {**meanings, "all": {"settings": settings}}
+
+
+def _what(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in resolved.items() if key not in HOW_ONLY}
+
+
+def _other(kind: str, label: str) -> str:
+    return "other settings" if kind == "all" else f"another {kind.removesuffix('s')} {label!r}"
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} was {a}, is {b}" for key, a, b in _differences(old, new))
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for key in dict.fromkeys([*old, *new]):
+        a, b = old.get(key, "not given"), new.get(key, "not given")
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from ((f"{key}.{inner}", x, y) for inner, x, y in _differences(a, b))
+        elif a != b:
+            yield key, a, b
+
+
+THREADS = "threads.json"
+
+
+def note_threads(folder: Path, jobs: int) -> None:
+    """Keep how many threads each of `jobs` processes has, unless an earlier run did."""
+    import torch
+
+    if not (folder / THREADS).is_file():
+        threads = max(1, torch.get_num_threads() // jobs)
+        write_text(folder / THREADS, json.dumps({"threads": threads}) + "\n")
+
+
+@contextmanager
+def threads_of_first_run(folder: Path) -> Iterator[Callable[[Mapping[str, str]], None]]:
+    """Compute with the threads that were kept, or with those of this process where none were.
+
+    Yields a function to call with the fingerprint of the loaded model: where threads change no
+    loss, it gives the process its own number back.
+    """
+    import torch
+
+    own = torch.get_num_threads()
+    if (path := folder / THREADS).is_file():
+        kept = read_stored(path, None, {"threads": int}, AGAIN, _check_threads)
+        torch.set_num_threads(kept["threads"])
+    try:
+        yield lambda facts: None if depends_on_threads(facts) else torch.set_num_threads(own)
+    finally:
+        torch.set_num_threads(own)
+
+
+def _check_threads(kept: Mapping[str, int]) -> None:
+    if kept["threads"] < 1:
+        raise ValueError(f"threads must be 1 or more, not {kept['threads']}")

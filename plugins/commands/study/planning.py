@@ -10,8 +10,8 @@ from prunekit.core.errors import CheckpointError, ConfigError, blaming
 from prunekit.core.interfaces import Objective
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Registry
-from prunekit.engine.chance import uses_chance
 from prunekit.engine.config import parse
+from prunekit.engine.cost import uses_chance
 from prunekit.engine.plan import Plan, resolve, spec_of
 from prunekit.hf.checkpoint import Checkpoint, find
 from prunekit.hf.loading import choose_adapter

@@ -12,16 +12,33 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from prunekit.core.errors import PrunekitError
 from prunekit.engine.escaping import one_line
-from prunekit.engine.loaded import LoadedModel
+from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import NO_REMARKS, quiet_libraries, show_remarks
-from prunekit.plugins.commands.study.tasks import Effort, Joint, Task
+from prunekit.plugins.commands.study.tasks import Effort, Joint, LoadedModel, Task
 
 SECONDS_TO_STOP = 20.0
+
+
+def run_tasks(tasks: Sequence[Task], jobs: int, progress: Progress) -> Effort:
+    """Carry out all tasks, `jobs` at a time, each job a process of its own if there are several."""
+    joint = Joint(tasks, progress)
+    if min(jobs, len(tasks)) > 1:
+        return run_in_processes(tasks, min(jobs, len(tasks)), joint)
+    return _run_here(tasks, joint)
+
+
+def _run_here(tasks: Sequence[Task], joint: Joint) -> Effort:
+    loaded, effort = LoadedModel(), Effort()
+    for number, task in enumerate(tasks):
+        joint.started(number)
+        effort += task.run(loaded, partial(joint.advance, number))
+    return effort
 
 
 def run_in_processes(tasks: Sequence[Task], jobs: int, progress: Joint) -> Effort:

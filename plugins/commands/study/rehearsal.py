@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields, replace
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset
+from prunekit.engine.cost import MOST_SUBSETS, made_up_loss
 from prunekit.engine.lockstep import LockStep, importance_tally
 from prunekit.engine.plan import Plan, check_searcher
-from prunekit.engine.rehearsal import MOST_SUBSETS, made_up_loss
 from prunekit.engine.signals import synthetic_signals
 from prunekit.plugins.commands.study.files import CellFailure
 from prunekit.plugins.commands.study.planning import Group

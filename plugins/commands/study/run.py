@@ -15,17 +15,17 @@ from prunekit.core.registry import load
 from prunekit.engine.files import write_text
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
-from prunekit.plugins.commands.study.agreement import agree
 from prunekit.plugins.commands.study.config import StudyConfig, parse_study, read_study
 from prunekit.plugins.commands.study.evaluating import EvaluationTask, evaluation_tasks
 from prunekit.plugins.commands.study.files import CellFailure, CellResult, StudyFolder, slug
 from prunekit.plugins.commands.study.jobs import sensible_jobs
+from prunekit.plugins.commands.study.origin import agree, note_threads
 from prunekit.plugins.commands.study.planning import Group, plan_study
+from prunekit.plugins.commands.study.pool import run_tasks
 from prunekit.plugins.commands.study.rehearsal import expected_subsets
-from prunekit.plugins.commands.study.searchtask import SearchTask, search_tasks
+from prunekit.plugins.commands.study.searching import SearchTask, search_tasks
 from prunekit.plugins.commands.study.selection import select
-from prunekit.plugins.commands.study.tasks import Effort, run_tasks
-from prunekit.plugins.commands.study.threads import note_threads
+from prunekit.plugins.commands.study.tasks import Effort
 from prunekit.plugins.commands.study.wanted import check_data, is_anything
 
 REHEARSAL_SECONDS = 20.0

@@ -1,14 +1,18 @@
-"""Carry out the tasks of a study, one after the other here or several at once elsewhere."""
+"""Describe the parts of a study that processes carry out: tasks, their progress, what they did."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol, TypeAlias
 
-from prunekit.engine.loaded import LoadedModel
+from prunekit.core.errors import PrunekitError
+from prunekit.core.interfaces import ModelAdapter, Spec
+from prunekit.core.registry import Registry
 from prunekit.engine.progress import Progress
+from prunekit.hf.checkpoint import first_line
+from prunekit.hf.loading import load_adapter
 
 Tell: TypeAlias = Callable[[float], None]
 """Is told how much of a task is done."""
@@ -77,19 +81,36 @@ class Joint:
         self._progress.advance(sum(self._done))
 
 
-def run_tasks(tasks: Sequence[Task], jobs: int, progress: Progress) -> Effort:
-    """Carry out all tasks, `jobs` at a time, each job a process of its own if there are several."""
-    joint = Joint(tasks, progress)
-    if min(jobs, len(tasks)) > 1:
-        from prunekit.plugins.commands.study.pool import run_in_processes
+class LoadedModel:
+    """At most one model, so that groups and evaluations of one model load it once."""
 
-        return run_in_processes(tasks, min(jobs, len(tasks)), joint)
-    return _run_here(tasks, joint)
+    def __init__(self) -> None:
+        self.refused: dict[Spec, str] = {}
+        """models that could not be loaded, and why: they are not tried again"""
+        self._spec: Spec | None = None
+        self._adapter: ModelAdapter | None = None
+
+    def make_room_for(self, spec: Spec) -> None:
+        """Let go of any other model before this one is loaded."""
+        if spec != self._spec:
+            self._spec = self._adapter = None
+
+    def keep(self, spec: Spec, adapter: ModelAdapter | None) -> None:
+        """Hold a model that somebody else loaded; None where it is in another process."""
+        self._spec, self._adapter = spec, adapter
+
+    def load(self, spec: Spec, registry: Registry) -> ModelAdapter:
+        """The model of `spec`, from here if it is kept; CheckpointError where it cannot be had."""
+        self.make_room_for(spec)
+        adapter = self._adapter or load_adapter(spec, registry)
+        self.keep(spec, adapter)
+        return adapter
 
 
-def _run_here(tasks: Sequence[Task], joint: Joint) -> Effort:
-    loaded, effort = LoadedModel(), Effort()
-    for number, task in enumerate(tasks):
-        joint.started(number)
-        effort += task.run(loaded, partial(joint.advance, number))
-    return effort
+def reason(error: Exception) -> str:
+    """What an error says; with PRUNEKIT_DEBUG set, one that is no user's mistake is raised."""
+    if isinstance(error, PrunekitError):
+        return str(error)
+    if os.environ.get("PRUNEKIT_DEBUG"):
+        raise error
+    return f"{type(error).__name__}: {first_line(error)}; PRUNEKIT_DEBUG=1 shows where"

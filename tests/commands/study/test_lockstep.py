@@ -4,9 +4,8 @@ import pytest
 
 from prunekit.core import Problem
 from prunekit.core.driver import Driver
-from prunekit.engine.chance import uses_chance
+from prunekit.engine.cost import made_up_loss, rehearse, uses_chance
 from prunekit.engine.lockstep import LockStep
-from prunekit.engine.rehearsal import made_up_loss, rehearse
 from prunekit.engine.signals import synthetic_signals
 
 N = 10
@@ -117,5 +116,5 @@ def test_what_never_ends_counts_as_chance(monkeypatch):
             while True:
                 yield [frozenset({0})]
 
-    monkeypatch.setattr("prunekit.engine.chance.MOST_SUBSETS", 20)
+    monkeypatch.setattr("prunekit.engine.cost.MOST_SUBSETS", 20)
     assert uses_chance(Endless(), Problem(N, 3), [0, 1])

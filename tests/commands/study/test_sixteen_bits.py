@@ -7,7 +7,7 @@ import torch
 
 from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.prefix import PrefixMeter
-from prunekit.plugins.commands.study.threads import note_threads, threads_of_first_run
+from prunekit.plugins.commands.study.origin import note_threads, threads_of_first_run
 
 SHORT = {"data": "demo", "samples": 4, "length": 24}
 FEW = {"searchers": ["one-shot", "greedy"], "objectives": {"ppl": SHORT}}
