@@ -187,10 +187,10 @@ def open_meter(
         if not isinstance(getattr(meter, "facts", None), ModelFacts):
             raise TypeError(f"`open` must give a meter with `facts`, not {type(meter).__name__}")
         complete(type(meter), Meter)
-    return WatchedMeter(backend, meter, [batch.n_samples for batch in batches])
+    return CheckedMeter(backend, meter, [batch.n_samples for batch in batches])
 
 
-class WatchedMeter(Meter):
+class CheckedMeter(Meter):
     """Hands everything on to a meter, and looks at what comes back."""
 
     def __init__(self, backend: Backend, meter: Meter, samples: Sequence[int]) -> None:
