@@ -25,6 +25,18 @@ from prunekit.cli.printable import printable
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quiet_libraries, show_remarks
 
+__all__ = [
+    "DryRun",
+    "Quiet",
+    "Verbose",
+    "Workdir",
+    "counter",
+    "err",
+    "listen",
+    "out",
+    "styled",
+]
+
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only the result: no progress, remarks or advice.")
 ]

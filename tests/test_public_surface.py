@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import prunekit
+import prunekit.cli
 import prunekit.core
 import prunekit.hf
 import prunekit.plugins
@@ -21,13 +23,14 @@ def shared():
     """What modules of built-in plugins, and of what they stand on, name in `__all__`."""
     modules = [
         importlib.import_module(m.name)
-        for package in (prunekit.hf, prunekit.plugins)
+        for package in (prunekit.hf, prunekit.cli, prunekit.plugins)
         for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
     return {m.__name__: sorted(m.__all__) for m in modules if hasattr(m, "__all__")}
 
 
 PUBLIC = {
+    "prunekit": prunekit.__all__,
     "prunekit.core": prunekit.core.__all__,
     "prunekit.hf": prunekit.hf.__all__,
     "prunekit.testing": prunekit.testing.__all__,
