@@ -75,7 +75,9 @@ def test_searchers_know_nothing_of_torch():
 
 
 def test_no_module_imports_torch_before_it_is_needed():
-    heavy = {"torch", "transformers", "datasets", "lm_eval", "matplotlib", "jinja2", "ray"}
+    heavy = {"torch", "transformers", "datasets", "lm_eval", "matplotlib", "jinja2", "ray"} | {
+        "pandas"
+    }
     for folder in ("core", "hf", "engine", "plugins", "testing", "cli"):
         for path in (ROOT / folder).rglob("*.py"):
             assert not heavy & {m.split(".")[0] for m in imports(path, only_at_import=True)}, path
