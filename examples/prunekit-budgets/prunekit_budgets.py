@@ -18,8 +18,7 @@ from prunekit.core import Command, ConfigError, hookimpl
 class Budgets(Command):
     """Search with budgets from 1 block up, and print how the loss grows.
 
-    All searches share one journal: what one of them measures, no other measures again. After a
-    stop, the same command goes on where it was.
+    Nothing is measured twice. After a stop, the same command goes on where it was.
     """
 
     name: ClassVar[str] = "budgets"
