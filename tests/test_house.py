@@ -56,7 +56,8 @@ def test_docstring_examples_are_true(module):
 
 
 def test_every_plugin_file_is_an_entry_point():
-    points = {p.value for p in importlib.metadata.entry_points(group="prunekit")}
+    groups = ("prunekit", "prunekit.commands")
+    points = {p.value for g in groups for p in importlib.metadata.entry_points(group=g)}
     for module in modules(prunekit.plugins):
         if any(name.startswith("prunekit_") for name in vars(module)):
             assert module.__name__ in points

@@ -170,17 +170,16 @@ def test_a_dry_run_refuses_an_evaluation_of_what_is_not_there(prunekit, file, wr
 
 
 def test_several_processes_are_said_before_anything_else(prunekit, file, monkeypatch):
-    import prunekit.plugins.commands.study.command as command
     from prunekit.plugins.commands.study import run
 
-    taken = []
+    taken, run_study = [], run.run_study
 
     def here(study, jobs, watch):
         taken.append(jobs)
-        return run.run_study(study, 1, watch)
+        return run_study(study, 1, watch)
 
     monkeypatch.setattr(run, "sensible_jobs", len)
-    monkeypatch.setattr(command, "run_study", here)
+    monkeypatch.setattr(run, "run_study", here)
     file.write_text(file.read_text() + "draws: [0, 1]\n")
     assert "processes at once: 2 (--jobs)" in prunekit("study", file, "--dry-run")[1]
     assert prunekit("study", file, "--jobs", 1, "--workdir", "one")[2] == ""

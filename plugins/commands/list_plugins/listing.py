@@ -14,7 +14,7 @@ from prunekit.core.driver import needs_of
 from prunekit.core.errors import ConfigError, PluginError, blaming
 from prunekit.core.interfaces import Searcher
 from prunekit.core.options import Option, build, flag_name, options_of
-from prunekit.core.registry import Entry, Registry, load
+from prunekit.core.registry import OWN, Entry, Registry, load
 
 SCHEMA = 1
 SLOW = 0.1
@@ -155,8 +155,9 @@ def _twins(registry: Registry) -> Iterator[tuple[str, str]]:
 
 
 def _slow(registry: Registry) -> Iterator[tuple[str, str]]:
+    """Find other distributions' entry points that are slow, and all with heavy imports."""
     for label, cost in registry.loads.items():
-        if cost.heavy or cost.seconds > SLOW:
+        if cost.heavy or (cost.seconds > SLOW and not label.startswith(f"{OWN} ")):
             heavy = f" and imports {', '.join(cost.heavy)}" if cost.heavy else ""
             yield label, f"takes {cost.seconds:.2f} s at every start{heavy}"
 
