@@ -134,7 +134,12 @@ def test_signals_are_computed_once_and_named(study, monkeypatch):
 
     asked = []
     signal = PrefixMeter.signal
-    monkeypatch.setattr(PrefixMeter, "signal", lambda self, n: asked.append(n) or signal(self, n))
+
+    def noted(self, wanted):
+        asked.append(wanted.name)
+        return signal(self, wanted)
+
+    monkeypatch.setattr(PrefixMeter, "signal", noted)
     outcome = study()
     assert asked == ["gate_gradients"] * 2  # one objective, one other
     assert {r.signals for r in outcome.results if r.cell.searcher == "fisher"} == {
