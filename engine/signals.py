@@ -38,8 +38,8 @@ def check_mixable(signal: Signal) -> None:
     """Raise ConfigError if the signal cannot be measured under a mix of objectives."""
     if signal.derivative and "samples" in (signal.rows, signal.columns):
         raise ConfigError(
-            f"a mix of objectives has no {signal.name} for each sample; choose one objective, or a "
-            "searcher or option that does not need them (for cbo: --cbo.hessian pairwise)"
+            f"a mix of objectives has no gradients for each sample ({signal.name}); choose one "
+            "objective, or a searcher that does not need them (for cbo: --cbo.hessian pairwise)"
         )
 
 

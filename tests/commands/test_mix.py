@@ -14,6 +14,7 @@ from prunekit.engine.estimate import estimate
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import resolve
 from prunekit.plugins.objectives.mix import Mix
+from prunekit.plugins.searchers.signals import BLOCK_SIMILARITY, GATE_GRADIENTS, GATE_HESSIAN
 
 SUBSETS = [frozenset({1}), frozenset({2, 5}), frozenset({3, 4, 6}), DENSE]
 
@@ -145,10 +146,10 @@ def test_one_part_orders_subsets_as_that_part_does(quick, tmp_path):
 
 def test_derivatives_of_a_mix(quick, tmp_path):
     with open_session(plan_of({**quick, "objective": "mix"}), tmp_path) as session:
-        assert len(session.signal("gate_hessian")) == 8
-        assert len(session.signal("block_similarity")) == 9
+        assert len(session.signal(GATE_HESSIAN)) == 8
+        assert len(session.signal(BLOCK_SIMILARITY)) == 9
         with pytest.raises(ConfigError, match="no gradients for each sample"):
-            session.signal("gate_gradients")
+            session.signal(GATE_GRADIENTS)
 
 
 @pytest.mark.parametrize(

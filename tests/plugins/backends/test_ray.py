@@ -24,6 +24,7 @@ from prunekit.plugins.backends.local import Local
 from prunekit.plugins.backends.ray_backend import OnRay
 from prunekit.plugins.objectives.divergence import Divergence
 from prunekit.plugins.objectives.perplexity import Perplexity
+from prunekit.plugins.searchers.signals import BLOCK_SIMILARITY, GATE_GRADIENTS
 
 ray = ray_cluster._import_ray(ray_cluster.LOCAL)  # with its settings: nothing leaves this machine
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test
@@ -159,8 +160,8 @@ def test_objectives_that_look_at_the_dense_model_and_signals_are_the_same(spec, 
     there = OnRay(replicas=2).open(spec, objective, batches)
     replicas = {seat.replica for seat in meter._fleet.seats}
     assert by_hand(there, batches) == by_hand(here, batches)
-    for name in ("gate_gradients", "block_similarity"):
-        assert there.signal(name) == here.signal(name)
+    for signal in (GATE_GRADIENTS, BLOCK_SIMILARITY):
+        assert list(map(list, there.signal(signal))) == list(map(list, here.signal(signal)))
     there.close()
     assert {seat.replica for seat in meter._fleet.seats} == replicas
 
