@@ -62,7 +62,7 @@ def test_the_choice_is_blamed_where_the_dense_model_is_right(
     failing(once_pruned, act)
     with pytest.raises(CheckpointError, match="without blocks 1 cannot be .*" + reason) as caught:
         prunekit.export(str(tiny_model()), remove=[1], to=tmp_path / "out")
-    assert "Other blocks may do" in str(caught.value)
+    assert "Other blocks may work" in str(caught.value)
 
 
 def test_a_family_whose_cache_is_wrong_in_this_transformers_is_blamed_itself(

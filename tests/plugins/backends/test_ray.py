@@ -160,8 +160,8 @@ def test_objectives_that_look_at_the_dense_model_and_signals_are_the_same(spec, 
     there = OnRay(replicas=2).open(spec, objective, batches)
     replicas = {seat.replica for seat in meter._fleet.seats}
     assert by_hand(there, batches) == by_hand(here, batches)
-    for signal in (GATE_GRADIENTS, BLOCK_SIMILARITY):
-        assert list(map(list, there.signal(signal))) == list(map(list, here.signal(signal)))
+    for wanted in (GATE_GRADIENTS, BLOCK_SIMILARITY):
+        assert list(map(list, there.signal(wanted))) == list(map(list, here.signal(wanted)))
     there.close()
     assert {seat.replica for seat in meter._fleet.seats} == replicas
 
