@@ -61,7 +61,8 @@ def test_examples_and_new_plugins_of_every_kind_pass_their_own_tests_and_run(
     tests = [f"sources/{folder.name}/tests" for folder in folders]
     clean_environment.run("-m", "pytest", "-q", *tests)
     mistral = tiny_model("llama3", model_type="mistral")
-    chosen = [f"--{k}=my-{k}" for k in KINDS if k != "model"] + ["--adapter=my-model"]
+    flags = [f"--{kind}=my-{kind}" for kind in ("searcher", "objective", "backend")]
+    chosen = [*flags, "--adapter=my-model"]
     options = [word.replace("ppl", "my-objective") for word in QUICK]
     done = clean_environment.run(
         "-m", "prunekit", "search", "--model", mistral, *chosen, *options, "--json"
@@ -69,6 +70,8 @@ def test_examples_and_new_plugins_of_every_kind_pass_their_own_tests_and_run(
     result = json.loads(done.stdout)
     assert (result["searcher"], result["objective"]) == ("my-searcher", "my-objective")
     assert len(result["removed"]) == 2
+    shares = clean_environment.run("-m", "prunekit", "my-command", "--model", mistral).stdout
+    assert len(shares.splitlines()) == result["n_blocks"]
 
 
 def test_the_tutorial_is_true_from_its_first_line_to_its_last(clean_environment):
