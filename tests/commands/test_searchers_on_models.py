@@ -37,15 +37,15 @@ def test_it_searches_and_repeats_itself_without_measuring(quick, variant, object
 
 @pytest.mark.parametrize("name", ["gate_gradients", "gate_hessian", "block_similarity"])
 def test_a_signal_that_is_not_finite_is_refused_and_not_kept(quick, monkeypatch, name):
-    from prunekit.core import prefix
+    from prunekit.core.prefix import PrefixMeter
 
-    measure = prefix.measure_signal
+    measure = PrefixMeter.signal
 
-    def broken(*given):
-        first, *others = measure(*given)
-        return (first, *others[1:], (math.nan, *first[1:]))
+    def broken(meter, signal):
+        first, *others = measure(meter, signal)
+        return [first, *others[1:], [math.nan, *first[1:]]]
 
-    monkeypatch.setattr(prefix, "measure_signal", broken)
+    monkeypatch.setattr(PrefixMeter, "signal", broken)
     by = {
         "gate_gradients": "cbo by fisher",
         "gate_hessian": "cbo by exact",

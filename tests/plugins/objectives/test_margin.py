@@ -201,7 +201,9 @@ def test_an_item_that_cannot_be_scored_is_named(tmp_path, row, message):
 
 
 def test_too_few_items_say_how_many_there_are(tmp_path, demo_tokenizer):
-    with pytest.raises(ConfigError, match=r"has 2 usable .* were 128: lower --margin\.samples"):
+    with pytest.raises(
+        ConfigError, match=r"has 2 usable .* 128 were requested: lower --margin\.samples"
+    ):
         Margin(data=items_file(tmp_path, TWO_ITEMS)).calibration_set(demo_tokenizer)
     with pytest.raises(ConfigError, match="256 usable items, but 999 were requested"):
         load_items("demo", 0, 999, "margin")
