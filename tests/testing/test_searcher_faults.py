@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from prunekit.core import DENSE, option
+from prunekit.plugins.searchers.signals import GATE_GRADIENTS
 from prunekit.testing import ContractError, check_searcher
 
 KNOWN = {}
@@ -241,21 +242,21 @@ class Signals(Sound):
 
 
 class NoSuchSignal(Sound):
-    """Needs what there is not."""
+    """Names a signal instead of bringing it."""
 
     needs = ("gate_gradient",)
 
 
 class OneSignal(Sound):
-    """Forgets that a tuple of one name has a comma."""
+    """Forgets that a tuple of one signal has a comma."""
 
-    needs = "gate_gradients"
+    needs = GATE_GRADIENTS
 
 
 class ChangesSignals(Sound):
     """Sets a number in a signal."""
 
-    needs = ("gate_gradients",)
+    needs = (GATE_GRADIENTS,)
 
     def draws(self, problem):
         problem.signals["gate_gradients"][0][0] = 0.0
@@ -326,8 +327,8 @@ FAULTS = [
     (Unstoppable, "goes on when it is closed"),
     (EmptyRequest, "must yield a list of at least one subset"),
     (Signals, "reads the signal 'block_similarity', which its `needs` does not name"),
-    (NoSuchSignal, "Did you mean 'gate_gradients'"),
-    (OneSignal, r"`needs` is a tuple of names, \('gate_gradients',\), not 'gate_gradients'"),
+    (NoSuchSignal, "`needs` must be a tuple of Signal objects, not"),
+    (OneSignal, "`needs` must be a tuple of Signal objects, not"),
     (ChangesSignals, "changes the signals"),
     (Prints, "standard output, where prunekit prints results: 'halfway there'; use logging"),
     (Exits, "SystemExit"),
