@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from prunekit.cli.screen import Verbose, Workdir, listen, out
-from prunekit.cli.variant import Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 
 
@@ -17,14 +17,7 @@ class Export(Command):
     """Write a model without some of its blocks, and prove that it loads and is right."""
 
     name: ClassVar[str] = "export"
-    settings: ClassVar[Sequence[str]] = (
-        "model",
-        "adapter",
-        "revision",
-        "trust_remote_code",
-        "device",
-        "dtype",
-    )
+    settings: ClassVar[Sequence[str]] = MODEL_SETTINGS
 
     def run(
         self,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen
-from prunekit.cli.variant import Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.plugins.commands.latency.benchmark import Workload
 
@@ -19,14 +19,7 @@ class Latency(Command):
     """Time a model without some of its blocks against all of it, in turns."""
 
     name: ClassVar[str] = "latency"
-    settings: ClassVar[Sequence[str]] = (
-        "model",
-        "adapter",
-        "revision",
-        "trust_remote_code",
-        "device",
-        "dtype",
-    )
+    settings: ClassVar[Sequence[str]] = MODEL_SETTINGS
     options: ClassVar[type] = Workload
     panel: ClassVar[str] = "Model and workload"
 
