@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from prunekit.cli.command import command_of
 from prunekit.cli.screen import err, out
 from prunekit.core.errors import PrunekitError, debugging
-from prunekit.core.registry import Registry, load
+from prunekit.core.registry import Registry, load_commands
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
-        make_app(load(commands=True))()
+        make_app(load_commands())()
     except PrunekitError as error:
         if debugging():
             raise

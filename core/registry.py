@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.metadata
 import io
 import os
@@ -12,6 +13,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pluggy
@@ -143,23 +145,37 @@ class Registry:
         return {label: reason for label, reason in self.failures.items() if name in label}
 
 
-def load(commands: bool = False) -> Registry:
-    """Import every entry point of group `prunekit` and ask it for its classes.
+@cache
+def load() -> Registry:
+    """Import every entry point of group `prunekit` and ask it for its classes, once a process.
 
-    Those of group `prunekit.commands` are imported too if `commands` is set. An entry point that
-    fails is recorded in `failures` in one line. If PRUNEKIT_PLUGINS is set, only the distributions
-    and entry points that it names, separated by commas, are imported, beside prunekit's commands.
+    An entry point that fails is recorded in `failures` in one line. If PRUNEKIT_PLUGINS is set,
+    only the distributions and entry points that it names, separated by commas, are imported.
     """
-    registry = Registry()
+    return _add_plugins(Registry(), GROUP)
+
+
+@cache
+def load_commands() -> Registry:
+    """Return what `load` does, with the plugins of group `prunekit.commands`.
+
+    PRUNEKIT_PLUGINS never leaves out prunekit's own commands.
+    """
+    return _add_plugins(copy.deepcopy(load()), COMMANDS)
+
+
+def _add_plugins(registry: Registry, group: str) -> Registry:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     only = {word.strip() for word in os.environ.get(ONLY, "").split(",")} - {""}
     used: set[str] = set()
-    for source, version, point in _entry_points([GROUP, COMMANDS] if commands else [GROUP]):
+    for source, version, point in _entry_points():
         label = f"{source} {version}, entry point {point.name}"
         named = {word for word in only if word == point.name or _same(word, source)}
         used |= named
-        if only and not named and (source, point.group) != (OWN, COMMANDS):
+        if point.group != group:
+            continue
+        if only and not named and (source, group) != (OWN, COMMANDS):
             registry.left_out.append(label)
             continue
         with registry.noting_failure(label), _silenced():
@@ -170,16 +186,16 @@ def load(commands: bool = False) -> Registry:
     return registry
 
 
-def _entry_points(groups: list[str]) -> Iterator[tuple[str, str, Any]]:
-    """Yield each with the name and version of its distribution, which are slow to read."""
-    seen: set[tuple[str, str]] = set()  # an editable install can show a distribution twice
+@cache
+def _entry_points() -> list[tuple[str, str, Any]]:
+    """Return each with the name and version of its distribution, which are slow to read."""
+    found: dict[tuple[str, str], tuple[str, str, Any]] = {}
     for dist in importlib.metadata.distributions():
-        points = [p for p in dist.entry_points if p.group in groups]
-        points = [p for p in points if (p.name, p.value) not in seen]
-        seen |= {(p.name, p.value) for p in points}
-        if points:
-            source, version = dist.metadata["Name"], dist.version
-            yield from ((source, version, point) for point in points)
+        points = [point for point in dist.entry_points if point.group in (GROUP, COMMANDS)]
+        source, version = (dist.metadata["Name"], dist.version) if points else ("", "")
+        for point in points:  # an editable install can show a distribution twice
+            found.setdefault((point.name, point.value), (source, version, point))
+    return list(found.values())
 
 
 def _same(word: str, distribution: str) -> bool:

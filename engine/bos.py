@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
 from prunekit.core.measurement import mean_loss
+from prunekit.core.options import values_of
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
 from prunekit.hf.tokens import batches_of, negative_log_likelihood
@@ -40,7 +41,7 @@ def remark_on_bos(
     Nothing is tried with an objective that has no option `add_bos`.
     """
     bos = tokenizer.bos_token_id
-    if bos is None or not hasattr(objective, "add_bos"):
+    if bos is None or "add_bos" not in values_of(objective):
         return ""
     has = bool(begins_with(samples, tokenizer))
     with_it, without = (_loss(adapter, batch) for batch in _both(samples, bos, has))

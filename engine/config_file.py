@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prunekit.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import yaml
 
 Lines: TypeAlias = dict[tuple[str, ...], int]
 """The line of every key, by the keys that lead to it; items of lists count as keys 0, 1, ..."""
@@ -27,15 +30,20 @@ def read_yaml(path: Path, example: str) -> tuple[dict[str, Any], Lines]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read {path}: it is not UTF-8 text") from error
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
-        if problem.startswith("but "):
-            problem = f"{getattr(error, 'context', None)}, {problem}"
-        raise ConfigError(f"{where}: {problem}") from error
+        raise ConfigError(_described(path, error)) from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected keys and values such as `{example}`")
     return data, _lines(path, node, ())
+
+
+def _described(path: Path, error: yaml.YAMLError) -> str:
+    import yaml
+
+    if not isinstance(error, yaml.MarkedYAMLError) or not error.problem:
+        return f"{path}: {error}"
+    where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else str(path)
+    context = f"{error.context}, " if error.problem.startswith("but ") else ""
+    return f"{where}: {context}{error.problem}"
 
 
 def _lines(path: Path, node: Any, above: tuple[str, ...]) -> Lines:

@@ -149,8 +149,8 @@ def with_full_model_name(settings: Settings) -> Settings:
 def spec_of(settings: Settings) -> Spec:
     """What a worker needs to load the model."""
     settings = with_full_model_name(settings)
-    names = [f.name for f in dataclasses.fields(Spec)]
-    return Spec(**{name: getattr(settings, name) for name in names})
+    values = dataclasses.asdict(settings)
+    return Spec(**{field.name: values[field.name] for field in dataclasses.fields(Spec)})
 
 
 def _make(name: str, entry: Entry, config: SearchConfig, settings: Settings) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ def choose_variant(
     source = read_run(Path(run), Path(workdir))
     registry = load()
     settings = parse(given, registry).settings
-    spec = replace(source.spec, **{name: getattr(settings, name) for name in given})
+    values = asdict(settings)
+    spec = replace(source.spec, **{name: values[name] for name in given})
     if source.config.settings.trust_remote_code and not spec.trust_remote_code:
         raise ConfigError(f"{source.folder} was searched with {TRUST}: {NOT_BY_A_FILE}", (TRUST,))
     checkpoint = find(spec, registry)

@@ -19,7 +19,7 @@ COUNTS = ("decoder_layers", "num_decoder_layers", "num_layers", "num_hidden_laye
 def block_count(config: PretrainedConfig) -> int:
     """Return the number of blocks. Raises CheckpointError if the configuration does not say."""
     text, _ = text_config(config)
-    count = int(getattr(text, name := _count_name(text)))
+    name, count = _count(text)
     if not 1 <= count <= MOST_BLOCKS:
         raise CheckpointError(
             f"the configuration of model type {text.model_type!r} says {name} {count:,}; expected "
@@ -33,10 +33,10 @@ def count_names(config: PretrainedConfig) -> list[str]:
     return [config.attribute_map.get(name, name) for name in COUNTS]
 
 
-def _count_name(config: PretrainedConfig) -> str:
+def _count(config: PretrainedConfig) -> tuple[str, int]:
     for name in COUNTS:
-        if isinstance(getattr(config, name, None), int):
-            return name
+        if isinstance(count := getattr(config, name, None), int):
+            return name, count
     raise CheckpointError(
         f"the configuration of model type {config.model_type!r} does not say how many blocks "
         f"there are: none of {', '.join(COUNTS)} is a number"

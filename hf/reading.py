@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import OWN_DTYPE
 from prunekit.hf.checkpoint import Checkpoint, auto_class, readable
+from prunekit.hf.tensors import dtype_called
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +44,7 @@ def resolve_dtype(name: str, device: str, checkpoint: Checkpoint) -> torch.dtype
     import torch
 
     if name not in ("auto", OWN_DTYPE):
-        return getattr(torch, name)  # type: ignore[no-any-return]
+        return dtype_called(name)
     own = checkpoint.dtype()
     return own if name == OWN_DTYPE or _runs(own, device) else torch.float32
 

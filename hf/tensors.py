@@ -105,15 +105,20 @@ def _check_plain(folder: Path, tensors: Iterable[StoredTensor]) -> None:
 
 def prevailing_dtype(tensors: Mapping[str, StoredTensor]) -> torch.dtype | None:
     """The floating dtype of most bytes; None if no tensor has one."""
-    import torch
-
     sizes: Counter[str] = Counter()
     for tensor in tensors.values():
         if tensor.dtype in FLOATING:
             sizes[tensor.dtype] += tensor.size
     if not sizes:
         return None
-    dtype: torch.dtype = getattr(torch, FLOATING[sizes.most_common(1)[0][0]])
+    return dtype_called(FLOATING[sizes.most_common(1)[0][0]])
+
+
+def dtype_called(name: str) -> torch.dtype:
+    """Return the floating-point type of this name: `bfloat16`."""
+    import torch
+
+    dtype: torch.dtype = getattr(torch, name)
     return dtype
 
 

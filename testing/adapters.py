@@ -34,7 +34,7 @@ def check_adapter(adapter: type[ModelAdapter], checkpoint: str | Path | None = N
     """
     judge = Judge("model", adapter)
     judge.check_class()
-    place = checkpoint or getattr(adapter, "demo", None)
+    place = checkpoint or adapter.demo
     judge.require(place, "brings no demo; give check_adapter a folder with a tiny checkpoint")
     with silent(judge):
         _check_on_checkpoint(judge, adapter, Path(str(place)))

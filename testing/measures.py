@@ -229,8 +229,12 @@ def _kind(given: Any) -> str:
 
 
 def _copied(batch: Batch) -> dict[str, Any]:
-    tensors = {name: getattr(batch, name) for name in ("input_ids", "attention_mask", "targets")}
-    return {k: v.clone() for k, v in {**batch.extra, **tensors, "sample": batch.sample}.items()}
+    import torch
+
+    tensors = {
+        name: value for name, value in vars(batch).items() if isinstance(value, torch.Tensor)
+    }
+    return {name: value.clone() for name, value in {**batch.extra, **tensors}.items()}
 
 
 def _equal(before: dict[str, Any], after: dict[str, Any]) -> bool:

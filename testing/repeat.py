@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import operator
 import os
 import random
 import subprocess
@@ -104,10 +105,7 @@ def main() -> None:
 
 
 def _named(module: str, qualname: str) -> Any:
-    found: Any = importlib.import_module(module)
-    for word in qualname.split("."):
-        found = getattr(found, word)
-    return found
+    return operator.attrgetter(qualname)(importlib.import_module(module))
 
 
 CLOCKS = ("time", "monotonic", "perf_counter", "process_time")

@@ -27,7 +27,7 @@ def demo_spec() -> Spec:
     """Return the first family with a demo, on the CPU; CheckpointError if there is none."""
     registry = load()
     entries = [e for e in registry.entries if e.kind == "model"]
-    demos = sorted(registry.label(e) for e in entries if getattr(e.cls, "demo", None))
+    demos = sorted(registry.label(e) for e in entries if e.cls.demo)
     if not demos:
         raise CheckpointError("no model family with a demo checkpoint is installed to check on")
     return Spec(DEMO + demos[0], device="cpu", dtype="float32")

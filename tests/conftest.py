@@ -135,7 +135,9 @@ def llama_like(demo_tokenizer: Any) -> Any:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: Any) -> Callable[..., None]:
+def install(
+    tmp_path: Path, monkeypatch: Any, forget_plugins: Callable[[], None]
+) -> Callable[..., None]:
     """Put a module where pip would, with the metadata it would write: `install(name, source)`."""
     place = tmp_path / "site"
     place.mkdir()
@@ -149,8 +151,23 @@ def install(tmp_path: Path, monkeypatch: Any) -> Callable[..., None]:
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         (info / "entry_points.txt").write_text(f"[prunekit]\n{module} = {module}\n")
+        forget_plugins()
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def forget_plugins() -> Iterator[Callable[[], None]]:
+    """Read the installed plugins anew in each test, and wherever a test asks for it."""
+
+    def forget() -> None:
+        registry = prunekit.core.registry
+        for cached in (registry.load, registry.load_commands, registry._entry_points):
+            cached.cache_clear()
+
+    forget()
+    yield forget
+    forget()
 
 
 class CleanEnvironment:

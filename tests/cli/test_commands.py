@@ -45,7 +45,10 @@ def test_broken_and_equal_plugins_are_one_line_each(prunekit, install):
 
 
 def test_listing_does_not_import_torch():
-    code = "import sys, prunekit.cli.main as m; m.make_app(m.load()); print('torch' in sys.modules)"
+    code = (
+        "import sys, prunekit.cli.main as m; m.make_app(m.load_commands()); "
+        "print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n"
 

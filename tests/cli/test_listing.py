@@ -139,7 +139,7 @@ def test_with_twenty_plugins_nothing_heavy_is_imported_at_the_start(start, insta
     for number in range(20):
         install(f"prunekit-plugin-{number}", PLAIN.format(name=f"plugin-{number}"))
     code = (
-        "import sys, prunekit.cli.main as m; r = m.load(); m.make_app(r)\n"
+        "import sys, prunekit.cli.main as m; r = m.load_commands(); m.make_app(r)\n"
         "from prunekit.core.registry import HEAVY\n"
         "print(len(r.entries), [n for n in (*HEAVY, 'numpy', 'pandas') if n in sys.modules])"
     )

@@ -28,6 +28,7 @@ from prunekit.hf.model_config import config_json
 from prunekit.hf.patterns import broken_pattern
 from prunekit.hf.roundtrip import Expectation, check_checkpoint, check_dtype, check_model, sharing
 from prunekit.hf.side_files import copy_side_files
+from prunekit.hf.tensors import dtype_called
 from prunekit.hf.weights import write_weights
 from prunekit.plugins.commands.evaluate.store import read_record
 from prunekit.plugins.commands.export.model_card import FILE as CARD
@@ -86,8 +87,6 @@ def export_checkpoint(
     `result`, `config` and `evaluation` are those of the search that chose the blocks. They go into
     `prunekit.json` and the model card, and the model must still have the weights of the search.
     """
-    import torch
-
     check_target(to)
     spec, registry = replace(spec, dtype=dtype or OWN_DTYPE), load()
     checkpoint = find(spec, registry)
@@ -108,8 +107,9 @@ def export_checkpoint(
         settings = config_json(checkpoint, removed, dtype)
     with rename_into_place(to) as folder:
         with writing(to):
-            torch_dtype = getattr(torch, dtype) if dtype else None
-            write_weights(pruned, checkpoint, removed, folder, torch_dtype)
+            write_weights(
+                pruned, checkpoint, removed, folder, dtype_called(dtype) if dtype else None
+            )
             (folder / CONFIG).write_text(settings, encoding="utf-8")
             copy_side_files(checkpoint, folder)
             (folder / FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

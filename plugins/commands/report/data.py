@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -186,7 +186,7 @@ def _study(
     task_columns = {task: f"{task} (%)" for task in tasks}
     protocol_columns = {name: f"perplexity: {name}" for name in protocols}
     scores = {k: _scores(e, task_columns, protocol_columns) for k, e in evaluated.items()}
-    order = [_distinct(getattr(cell, name) for cell in cells) for name in CELL]
+    order = [_distinct(vars(cell)[name] for cell in cells) for name in CELL]
     models, objectives, searchers, budgets, seeds, draws = order
     rows = [_row(found, scores) for found in outcomes if isinstance(found, CellResult)]
     averages = ((task_columns, "accuracy"), (protocol_columns, "perplexity"))
@@ -216,7 +216,7 @@ def _study(
 
 def _row(found: CellResult, scores: Mapping[Variant, Mapping[str, float]]) -> dict[str, Any]:
     removed = frozenset(found.removed)
-    losses = {n: math.inf if (x := getattr(found, n)) is None else x for n in LOSSES}
+    losses = {n: math.inf if (x := vars(found)[n]) is None else x for n in LOSSES}
     known = scores.get((found.cell.model, removed), {})
     return {**vars(found.cell), **vars(found), **losses, "removed": removed, **known}
 
@@ -248,7 +248,7 @@ def _in_lines(found: Any) -> Any:
     if isinstance(found, Mapping):
         return {_in_lines(key): _in_lines(value) for key, value in found.items()}
     if is_dataclass(found) and not isinstance(found, type):
-        return replace(found, **{f.name: _in_lines(getattr(found, f.name)) for f in fields(found)})
+        return replace(found, **{name: _in_lines(value) for name, value in vars(found).items()})
     return found
 
 

@@ -55,8 +55,7 @@ class Components:
     @property
     def parts(self) -> dict[str, float]:
         """The known ones, by name."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
     @property
     def total(self) -> float:
@@ -150,7 +149,7 @@ def pooled(parts: Sequence[Components]) -> Components | None:
     best = [part for part in parts if len(part.parts) == most]
 
     def total(name: str) -> float | None:
-        values = [getattr(part, name) for part in best]
+        values = [vars(part)[name] for part in best]
         return None if None in values else math.fsum(values)
 
     return Components(**{f.name: total(f.name) for f in fields(Components)})  # type: ignore[arg-type]
