@@ -54,7 +54,7 @@ def test_examples_and_new_plugins_of_every_kind_pass_their_own_tests_and_run(
     clean_environment, tmp_path, tiny_model
 ):
     folders = [new_plugin(f"my-{kind}", kind, tmp_path / f"prunekit-my-{kind}") for kind in KINDS]
-    folders += [EXAMPLES / "prunekit-optuna", EXAMPLES / "prunekit-accuracy"]
+    folders += sorted(EXAMPLES.glob("prunekit-*"))
     clean_environment.install(*folders)
     found = names(clean_environment)
     assert {found[f"my-{kind}"] for kind in KINDS} == {(k, f"prunekit-my-{k}") for k in KINDS}

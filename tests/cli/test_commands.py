@@ -14,7 +14,7 @@ QUICK = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24"]
 def test_list_plugins_shows_every_kind(prunekit):
     status, out, err = prunekit("list-plugins")
     assert (status, err) == (0, "")
-    assert all(name in out for name in ("genetic", "ppl", "llama31", "local", "prunekit 0.1.0"))
+    assert all(name in out for name in ("genetic", "ppl", "llama31", "local", "prunekit 0.2.0"))
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -181,7 +181,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_search(prunekit, t
 
 
 def test_version(prunekit):
-    assert prunekit("--version") == (0, "prunekit 0.1.0\n", "")
+    assert prunekit("--version") == (0, "prunekit 0.2.0\n", "")
 
 
 @pytest.mark.parametrize(("own", "wanted"), [(None, 10_000), ("77", 77)])

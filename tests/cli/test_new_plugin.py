@@ -55,7 +55,7 @@ def test_imports_are_sorted_with_the_own_module_last(prunekit, tmp_path, kind):
 
 def test_it_needs_this_release_or_one_that_keeps_its_promises(prunekit, tmp_path):
     prunekit("new-plugin", "mine", "--kind", "searcher")
-    assert '"prunekit>=0.1,<0.2"' in (tmp_path / "prunekit-mine" / "pyproject.toml").read_text()
+    assert '"prunekit>=0.2,<0.3"' in (tmp_path / "prunekit-mine" / "pyproject.toml").read_text()
 
 
 def test_the_prefix_of_distributions_may_be_typed_too(prunekit, tmp_path):
@@ -80,10 +80,10 @@ def test_a_name_that_cannot_be_one_is_refused(prunekit, tmp_path, name):
 def test_a_name_that_is_taken_is_refused(prunekit):
     status, _, err = prunekit("new-plugin", "genetic", "--kind", "objective")
     assert status == 1
-    assert "a searcher called 'genetic' is installed already, from prunekit 0.1.0" in err
+    assert "a searcher called 'genetic' is installed already, from prunekit 0.2.0" in err
     status, _, err = prunekit("new-plugin", "ppl", "--kind", "searcher")
     assert status == 1
-    assert "an objective called 'ppl' is installed already, from prunekit 0.1.0" in err
+    assert "an objective called 'ppl' is installed already, from prunekit 0.2.0" in err
     assert err.endswith("; choose another name\n")
 
 

@@ -68,7 +68,7 @@ def test_a_run_that_is_not_over(prunekit, run):
 def test_an_exported_checkpoint(prunekit, run):
     prunekit("export", "--run", run, "--to", "pruned")
     out = printed(prunekit, "pruned")
-    assert "pruned by prunekit 0.1.0" in out
+    assert "pruned by prunekit 0.2.0" in out
     assert "llama, 6 blocks" in out
     assert "one-shot on ppl, seed 0" in out
     assert [words.split("--")[0] for words in commands(out)] == ["evaluate ", "latency "]

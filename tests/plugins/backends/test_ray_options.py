@@ -65,7 +65,7 @@ def test_an_address_that_cannot_be_used_is_refused_at_once(address, reason, monk
 
 
 def test_nodes_that_would_measure_something_else_are_refused():
-    expected = {"prunekit": "0.1.0", "dtype": "float32", "torch": "2.13.0"}
+    expected = {"prunekit": "0.2.0", "dtype": "float32", "torch": "2.13.0"}
     ray_fleet._check_alike(expected, dict(expected))
     with pytest.raises(ConfigError, match=r"nodes .* differ \(torch: 2.13.0 and 2.12.0\)"):
         ray_fleet._check_alike(expected, {**expected, "torch": "2.12.0"})
