@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -15,12 +15,14 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.options import build, option, options_of, suggest
 from prunekit.core.registry import Entry, Registry
 from prunekit.engine.config_file import read_yaml
+from prunekit.hf.checkpoint import DEMO
 
 TRUST = "trust_remote_code"
 NOT_BY_A_FILE = (
     "no file can say so; read the code of the model, then add --trust-remote-code to the command"
 )
 PLUGIN_KINDS = ("searcher", "objective", "backend")
+DEFAULT_DEMO = "qwen3"
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -47,6 +49,10 @@ class Settings:
         8192, "tokens at once; changes speed and memory, in 16 bits also roundings", low=1
     )
 
+    def plugins(self) -> dict[str, str]:
+        """Return the name of the plugin of each kind that can be chosen."""
+        return {"searcher": self.searcher, "objective": self.objective, "backend": self.backend}
+
 
 @dataclass(frozen=True)
 class SearchConfig:
@@ -54,6 +60,8 @@ class SearchConfig:
 
     settings: Settings
     options: Mapping[str, Mapping[str, Any]]
+    plugins: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """searcher, objective and backend by the same names, and the parts of a mix of objectives"""
 
     def as_dict(self) -> dict[str, Any]:
         """The words of a configuration file."""
@@ -68,14 +76,25 @@ class SearchConfig:
 
 
 def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
-    """Check every key and value; ConfigError names the one that is wrong."""
+    """Check every key and value, and make the plugins. Raises ConfigError with the wrong key."""
     known = {o.name for o in options_of(Settings)}
     settings = _canonical(build(Settings, {k: v for k, v in given.items() if k in known}), registry)
     options = _canonical_keys({k: v for k, v in given.items() if k not in known}, registry)
-    chosen = chosen_plugins(settings, options, registry)
     for name, value in options.items():
-        _check_options(name, value, chosen, known, registry)
-    return SearchConfig(settings, options)
+        if registry.named(name) and not isinstance(value, Mapping):
+            said = f"{name}: expected options such as {{seed: 1}}, got {value!r}"
+            raise ConfigError(said, (name,))
+    plugins = _make_plugins(settings, options, registry)
+    for name in options:
+        if name not in plugins and registry.named(name):
+            raise ConfigError(
+                f"options of {name!r} were given, but this search runs {', '.join(plugins)}; "
+                f"choose {name!r} or leave its options out",
+                (name,),
+            )
+        if name not in plugins:
+            raise ConfigError(f"{name}: no such key.{suggest(name, known | set(plugins))}", (name,))
+    return SearchConfig(settings, options, plugins)
 
 
 def read_config(path: Path | None, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:
@@ -122,8 +141,8 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def _canonical(settings: Settings, registry: Registry) -> Settings:
     """Plugins by the shortest names that mean them alone."""
     labels: dict[str, Any] = {
-        kind: registry.label(_named(registry, kind, getattr(settings, kind)))
-        for kind in PLUGIN_KINDS
+        kind: registry.label(_named(registry, kind, name, kind))
+        for kind, name in settings.plugins().items()
     }
     return dataclasses.replace(settings, **labels)
 
@@ -139,47 +158,42 @@ def _canonical_keys(options: Mapping[str, Any], registry: Registry) -> dict[str,
     return canonical
 
 
-def chosen_plugins(
+def _make_plugins(
     settings: Settings, options: Mapping[str, Any], registry: Registry
-) -> dict[str, Entry]:
-    """The plugins of a search, by the names that the configuration gives them.
+) -> dict[str, Any]:
+    """Make the chosen plugins; an objective that is made of others brings them along."""
+    demo = (with_full_model_name(settings).model or "").startswith(DEMO)
 
-    An objective that is made of others brings them along.
-    """
-    chosen = {
-        name: _named(registry, kind, name)
-        for kind, name in ((kind, getattr(settings, kind)) for kind in PLUGIN_KINDS)
-    }
-    objective = chosen[settings.objective].cls
+    def make(kind: str, name: str, *key: str) -> Any:
+        cls = _named(registry, kind, name, *key).cls
+        defaults = cls.demo_options if demo and kind == "objective" else {}
+        return build(cls, merge(defaults, options.get(name, {})), name)
+
+    made = {name: make(kind, name, kind) for kind, name in settings.plugins().items()}
+    objective = made[settings.objective]
     if is_mix(objective):
-        mix = build(objective, options.get(settings.objective, {}), settings.objective)
-        for name in mix.parts_by_name():
-            try:
-                chosen[name] = registry.get("objective", name)
-            except ConfigError as error:
-                raise ConfigError(str(error), (settings.objective, "parts")) from error
-    return chosen
+        for name in objective.parts_by_name():
+            made[name] = make("objective", name, settings.objective, "parts")
+    return made
 
 
-def _named(registry: Registry, kind: str, name: str) -> Entry:
+def _named(registry: Registry, kind: str, name: str, *key: str) -> Entry:
     try:
         return registry.get(kind, name)
     except ConfigError as error:
-        raise ConfigError(str(error), (kind,)) from error
+        raise ConfigError(str(error), key) from error
 
 
-def _check_options(
-    name: str, value: Any, chosen: Mapping[str, Entry], known: set[str], registry: Registry
-) -> None:
-    if registry.named(name) and not isinstance(value, Mapping):
-        raise ConfigError(f"{name}: expected options such as {{seed: 1}}, got {value!r}", (name,))
-    if name in chosen:
-        build(chosen[name].cls, value, name)
-    elif registry.named(name):
-        raise ConfigError(
-            f"options of {name!r} were given, but this search runs {', '.join(chosen)}; "
-            f"choose {name!r} or leave its options out",
-            (name,),
-        )
-    else:
-        raise ConfigError(f"{name}: no such key.{suggest(name, known | set(chosen))}", (name,))
+def with_full_model_name(settings: Settings) -> Settings:
+    """`demo` is one of the embedded models, and a folder the same one from everywhere.
+
+    ConfigError for an empty name, as a variable of a shell gives it that was never set.
+    """
+    model = "demo" if settings.model is None else settings.model
+    if not model.strip():
+        raise ConfigError(f"--model {model!r}: expected a folder, OWNER/NAME, or demo")
+    if model == "demo":
+        model = DEMO + DEFAULT_DEMO
+    elif (folder := Path(model).expanduser()).is_dir():
+        model = str(folder.resolve())
+    return dataclasses.replace(settings, model=model)

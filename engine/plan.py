@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.contracts import is_mix
 from prunekit.core.driver import check_problem, needs_of
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
-from prunekit.core.options import build, values_of
+from prunekit.core.options import values_of
 from prunekit.core.problem import Problem, Subset, blocks_in, single_removals
 from prunekit.core.registry import Entry, Registry
-from prunekit.engine.config import SearchConfig, Settings, chosen_plugins, merge
+from prunekit.engine.config import SearchConfig, Settings, with_full_model_name
 from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.signals import check_measurable
 from prunekit.hf.blocks import block_count
-from prunekit.hf.checkpoint import DEMO, Checkpoint, context_length, find
+from prunekit.hf.checkpoint import Checkpoint, context_length, find
 from prunekit.hf.loading import choose_adapter
 from prunekit.hf.patterns import Pattern, kinds_of_blocks, pattern_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
-
-DEFAULT_DEMO = "qwen3"
 
 
 @dataclass(frozen=True)
@@ -82,27 +79,26 @@ def resolve(
     `model_config` is the model's configuration, where it was read before.
     """
     settings = with_full_model_name(config.settings)
-    chosen = chosen_plugins(settings, config.options, registry)
-    made = {name: _make(name, entry, config, settings) for name, entry in chosen.items()}
     spec = spec_of(settings)
     checkpoint = find(spec, registry)
     model_config = model_config or checkpoint.config()
     pattern = pattern_of(model_config)
     period = _period(pattern, model_config) if settings.keep_pattern else 1
     problem = _problem(settings, block_count(model_config), period)
-    searcher = made[settings.searcher]
-    options = {name: values_of(plugin) for name, plugin in made.items()}
+    searcher = config.plugins[settings.searcher]
+    options = {name: values_of(plugin) for name, plugin in config.plugins.items()}
     return Plan(
         config=SearchConfig(
             dataclasses.replace(settings, budget=problem.budget),
             {name: values for name, values in options.items() if values},
+            config.plugins,
         ),
         spec=spec,
         checkpoint=checkpoint,
         searcher=PeriodSearch(searcher, period) if period > 1 else searcher,
-        objective=made[settings.objective],
-        parts=_parts(made[settings.objective], made),
-        backend=made[settings.backend],
+        objective=config.plugins[settings.objective],
+        parts=_parts(config),
+        backend=config.plugins[settings.backend],
         problem=problem,
         family=choose_adapter(model_config, settings.adapter, registry),
         model_config=model_config,
@@ -131,21 +127,6 @@ def check_searcher(plan: Plan) -> None:
     check_measurable(needs_of(plan.searcher), plan.objective, parts)
 
 
-def with_full_model_name(settings: Settings) -> Settings:
-    """`demo` is one of the embedded models, and a folder the same one from everywhere.
-
-    ConfigError for an empty name, as a variable of a shell gives it that was never set.
-    """
-    model = "demo" if settings.model is None else settings.model
-    if not model.strip():
-        raise ConfigError(f"--model {model!r}: expected a folder, OWNER/NAME, or demo")
-    if model == "demo":
-        model = DEMO + DEFAULT_DEMO
-    elif (folder := Path(model).expanduser()).is_dir():
-        model = str(folder.resolve())
-    return dataclasses.replace(settings, model=model)
-
-
 def spec_of(settings: Settings) -> Spec:
     """What a worker needs to load the model."""
     settings = with_full_model_name(settings)
@@ -153,16 +134,12 @@ def spec_of(settings: Settings) -> Spec:
     return Spec(**{field.name: values[field.name] for field in dataclasses.fields(Spec)})
 
 
-def _make(name: str, entry: Entry, config: SearchConfig, settings: Settings) -> Any:
-    demo = (settings.model or DEMO).startswith(DEMO)
-    defaults = entry.cls.demo_options if demo and entry.kind == "objective" else {}
-    return build(entry.cls, merge(defaults, config.options.get(name, {})), name)
-
-
-def _parts(objective: Any, made: dict[str, Any]) -> tuple[tuple[Objective, float], ...]:
+def _parts(config: SearchConfig) -> tuple[tuple[Objective, float], ...]:
+    objective = config.plugins[config.settings.objective]
     if not is_mix(objective):
         return ((objective, 1.0),)
-    return tuple((made[name], weight) for name, weight in objective.parts_by_name().items())
+    weights = objective.parts_by_name()
+    return tuple((config.plugins[name], weight) for name, weight in weights.items())
 
 
 def _problem(settings: Settings, n_blocks: int, period: int) -> Problem:

@@ -73,7 +73,8 @@ def name_of(place: str) -> str:
 def portable(config: SearchConfig) -> SearchConfig:
     """The same search, told without the places where this machine has model and data."""
     settings = without_paths(dataclasses.asdict(config.settings))
-    return SearchConfig(Settings(**settings), without_paths(config.options))
+    options = without_paths(config.options)
+    return dataclasses.replace(config, settings=Settings(**settings), options=options)
 
 
 def without_paths(value: Any) -> Any:

@@ -141,7 +141,7 @@ def test_front_matter_that_cannot_be_read_is_kept_as_text(tiny_model, tmp_path, 
 
 
 def test_a_model_from_the_hub_is_the_base_model_at_its_commit(tmp_path):
-    text = model_card(RECORD, None, load(), tmp_path)
+    text = model_card(RECORD, None, tmp_path)
     assert ModelCard(text).data.base_model == "owner/name"
     assert "--model owner/name --remove 2,5 --revision 0123abc --to pruned" in text
 
@@ -149,7 +149,7 @@ def test_a_model_from_the_hub_is_the_base_model_at_its_commit(tmp_path):
 @pytest.mark.parametrize("model", ["/a/folder", "demo:qwen3"])
 def test_what_is_not_on_the_hub_is_no_base_model(tmp_path, model):
     """The hub refuses a card whose `base_model` is no name of a model."""
-    text = model_card({**RECORD, "model": model, "weights": "0123abc"}, None, load(), tmp_path)
+    text = model_card({**RECORD, "model": model, "weights": "0123abc"}, None, tmp_path)
     assert ModelCard(text).data.base_model is None
     assert "/a/" not in text
 
@@ -214,7 +214,7 @@ def test_words_of_plugins_and_files_stay_within_their_cells(tmp_path, words):
     evaluation = {"perplexities": {"x": [row]}, "tasks": {}}
     record = {**RECORD, "search": search, "evaluation": evaluation, "versions": {words: words}}
     config = parse({"model": "demo", "ppl": {"data": f"{words}.txt"}}, load())
-    text = model_card(record, config, load(), tmp_path)
+    text = model_card(record, config, tmp_path)
     comments, (command,), rows, _ = shown(text)
     assert (comments, rows) == ([BEGIN, END], 4 + 2)
     assert command.startswith("prunekit search --model owner/name")

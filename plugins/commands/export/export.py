@@ -98,7 +98,7 @@ def export_checkpoint(
     record["remark"] = broken_pattern(checkpoint.config(), removed)
     if record["remark"]:  # a warning, which users can turn into an error
         warnings.warn(f"{to}: {record['remark']}", Remark, stacklevel=2)
-    card = model_card(record, config and portable(config), registry, checkpoint.folder())
+    card = model_card(record, config and portable(config), checkpoint.folder())
     with adapter.bypassing(DENSE) as dense:
         pass  # with no block bypassed this is the model itself, also outside of the context
     with _refusing(spec.model, removed):

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.options import flag_name, no_flag_name, options_of
 from prunekit.core.problem import words
-from prunekit.core.registry import Registry
-from prunekit.engine.config import SearchConfig, Settings, chosen_plugins
+from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.provenance import FILE as RECORD
 from prunekit.engine.provenance import name_of, pinned
@@ -81,9 +80,7 @@ What follows was written for the model before its blocks were removed.
 """
 
 
-def model_card(
-    record: Mapping[str, Any], config: SearchConfig | None, registry: Registry, source: Path
-) -> str:
+def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: Path) -> str:
     """Describe the checkpoint of this `prunekit.json`, made from the one in the folder `source`.
 
     The source's own card is kept, except for its evaluation results, which are those of another
@@ -94,7 +91,7 @@ def model_card(
     model = name_of(record["model"])
     searched = config if record["search"] else None
     if searched:
-        command = f"{_search_command(searched, registry, model)}{revision} --save pruned"
+        command = f"{_search_command(searched, model)}{revision} --save pruned"
     else:
         line = ["prunekit", "export", "--model", model, "--remove", words(record["removed"])]
         command = f"{shell_line(line)}{revision} --to pruned"
@@ -159,13 +156,12 @@ def _set_metadata(card: ModelCard, model: str | None) -> None:
     data["tags"] = list(dict.fromkeys([*(data.get("tags") or []), *TAGS]))
 
 
-def _search_command(config: SearchConfig, registry: Registry, model: str) -> str:
+def _search_command(config: SearchConfig, model: str) -> str:
     """Write the `prunekit search` of this configuration, defaults left out, for `model`."""
     settings = dataclasses.replace(config.settings, model=model, revision=None)
     line = ["prunekit", "search", *_flags((), dataclasses.asdict(settings), Settings)]
-    chosen = chosen_plugins(config.settings, config.options, registry)
     for name, values in config.options.items():
-        line += _flags((name,), values, chosen[name].cls)
+        line += _flags((name,), values, type(config.plugins[name]))
     return shell_line(line)
 
 

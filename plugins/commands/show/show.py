@@ -13,9 +13,9 @@ from typing import Any, ClassVar, TypeAlias
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Spec
 from prunekit.core.registry import load
+from prunekit.engine.config import DEFAULT_DEMO
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.journal import Journal
-from prunekit.engine.plan import DEFAULT_DEMO
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.quiet import quietly
 from prunekit.engine.result import SearchResult, read_result, result_of

@@ -14,7 +14,7 @@ from prunekit.core.errors import CheckpointError, ConfigError, blaming
 from prunekit.core.interfaces import Searcher, Spec
 from prunekit.core.options import build, nearest, options_of, suggest, values_of
 from prunekit.core.registry import Entry, Registry
-from prunekit.engine.config import SearchConfig, chosen_plugins, merge, parse
+from prunekit.engine.config import SearchConfig, merge, parse
 from prunekit.engine.plan import spec_of
 from prunekit.hf.checkpoint import DEMO, find
 from prunekit.plugins.commands.study.files import slug
@@ -107,14 +107,17 @@ def model_definition(
 def objective_definition(label: str, said: Any, where: Key, registry: Registry) -> Definition:
     """An objective: its name, or a mapping of its options, and of its parts' options by name."""
     config = _parse_plugin("objective", label, said, where, registry)
-    chosen = chosen_plugins(config.settings, config.options, registry)
-    entries = {name: entry for name, entry in chosen.items() if entry.kind == "objective"}
-    own = config.settings.objective
+    own, others = config.settings.objective, (config.settings.searcher, config.settings.backend)
+    objectives = {name: made for name, made in config.plugins.items() if name not in others}
     with located(where, own=own):
-        for name, entry in entries.items():
-            _check_objective(name, entry, config.options.get(name, {}))
-    drawn = [n for n, e in entries.items() if any(o.name == "seed" for o in options_of(e.cls))]
-    values = {name: _resolved(name, entry, config) for name, entry in entries.items()}
+        for name, objective in objectives.items():
+            _check_objective(name, objective, config.options.get(name, {}))
+    values = {name: values_of(objective) for name, objective in objectives.items()}
+    drawn = [name for name, options in values.items() if "seed" in options]
+    for name, objective in objectives.items():
+        for option in ("seed", *objective.demo_options):
+            if option not in config.options.get(name, {}):
+                values[name].pop(option, None)  # the draw, and what a demo model changes
     resolved = {"objective": own, **values.pop(own), **values}
     given = {"objective": own, **config.options}
     return Definition(label, where, given, resolved, drawn=tuple(drawn))
@@ -124,8 +127,7 @@ def searcher_definition(label: str, said: Any, where: Key, registry: Registry) -
     """A searcher: its name, or a mapping of its options."""
     config = _parse_plugin("searcher", label, said, where, registry)
     own = config.settings.searcher
-    entry = registry.get("searcher", own)
-    resolved = {"searcher": own, **_resolved(own, entry, config)}
+    resolved = {"searcher": own, **values_of(config.plugins[own])}
     return Definition(label, where, {"searcher": own, **config.options}, resolved)
 
 
@@ -180,13 +182,12 @@ def _check_nested(entry: Entry, name: str, options: Mapping[str, Any], registry:
             raise ConfigError(f"{name}.{key}: no such option.{suggest(key, known)}", (name, key))
 
 
-def _check_objective(name: str, entry: Entry, given: Mapping[str, Any]) -> None:
+def _check_objective(name: str, objective: Any, given: Mapping[str, Any]) -> None:
     """That it leaves the draw to the study, and that its data can be there."""
     if "seed" in given:
         raise ConfigError(
             f"{name}.seed: in a study the draws say this; write `draws: [...]`", (name, "seed")
         )
-    objective = build(entry.cls, given, name)
     if not is_mix(objective):
         with blaming("objective", objective):
             objective.check_data()
@@ -211,16 +212,6 @@ def _as_mapping(said: Any, kind: str, where: Key) -> dict[str, Any]:
     raise ConfigError(
         f"{'.'.join(where)}: expected options such as {{seed: 1}}, got {said!r}", where
     )
-
-
-def _resolved(name: str, entry: Entry, config: SearchConfig) -> dict[str, Any]:
-    """All option values, but for those that a demo model changes, and the draw."""
-    given = config.options.get(name, {})
-    left_out: set[str] = set()
-    if entry.kind == "objective":
-        left_out = {"seed", *(o for o in entry.cls.demo_options if o not in given)}
-    values = values_of(build(entry.cls, given, name))
-    return {option: value for option, value in values.items() if option not in left_out}
 
 
 def demo_advice(model: str, registry: Registry) -> str:
