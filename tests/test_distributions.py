@@ -1,9 +1,12 @@
 """Distributions of others, installed by pip into a clean environment."""
 
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,16 +53,31 @@ def test_the_example_objective_runs_end_to_end(clean_environment):
     assert dense["loss"] * 16 == pytest.approx(round(dense["loss"] * 16))
 
 
-def test_examples_and_new_plugins_of_every_kind_pass_their_own_tests_and_run(
-    clean_environment, tmp_path, tiny_model
-):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_plugin_passes_its_own_tests(kind, tmp_path):
+    folder = new_plugin(f"my-{kind}", kind, tmp_path / f"prunekit-my-{kind}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_example_passes_its_own_tests(clean_environment):
+    folders = sorted(EXAMPLES.glob("prunekit-*"))
+    clean_environment.install(*folders)
+    tests = [f"sources/{folder.name}/tests" for folder in folders]
+    clean_environment.run("-m", "pytest", "-q", *tests)
+
+
+def test_new_plugins_of_every_kind_run_side_by_side(clean_environment, tmp_path, tiny_model):
     folders = [new_plugin(f"my-{kind}", kind, tmp_path / f"prunekit-my-{kind}") for kind in KINDS]
-    folders += sorted(EXAMPLES.glob("prunekit-*"))
     clean_environment.install(*folders)
     found = names(clean_environment)
     assert {found[f"my-{kind}"] for kind in KINDS} == {(k, f"prunekit-my-{k}") for k in KINDS}
-    tests = [f"sources/{folder.name}/tests" for folder in folders]
-    clean_environment.run("-m", "pytest", "-q", *tests)
     mistral = tiny_model("llama3", model_type="mistral")
     flags = [f"--{kind}=my-{kind}" for kind in ("searcher", "objective", "backend")]
     chosen = [*flags, "--adapter=my-model"]

@@ -107,7 +107,7 @@ def commands(text):
 def measured(tmp_path_factory):
     """What one document's commands measured, the next need not measure again."""
     folder = tmp_path_factory.mktemp("measured")
-    for name in ("journals", "evaluations"):
+    for name in ("journals", "evaluations", "studies"):
         (folder / name).mkdir()
     return folder
 
