@@ -6,6 +6,19 @@ from prunekit.core import ConfigError
 from prunekit.engine.config_file import read_yaml
 
 
+LAUGHS = b"a0: &a0 [1, 2]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (i, i, b",".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 12)
+)
+
+
+def test_an_alias_that_repeats_a_part_is_read(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("one: &one {seed: 1}\ntwo: *one\n")
+    data, lines = read_yaml(path, "searcher: greedy")
+    assert data == {"one": {"seed": 1}, "two": {"seed": 1}}
+    assert lines["two", "seed"] == 1
+
+
 def test_keys_know_their_lines(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("# a comment\nsearcher: genetic\n\ngenetic:\n  population: 8\n")
@@ -33,7 +46,7 @@ def test_items_of_lists_know_their_lines(tmp_path):
     ("content", "message"),
     [
         (b"a: [1\nb: 2\n", r"a\.yaml:2: "),
-        (b"a: 1\nb: 2\na: 3\n", r"a\.yaml:3: 'a' stands on line 1 too"),
+        (b"a: 1\nb: 2\na: 3\n", r"a\.yaml:3: 'a' is on line 1 too"),
         (b"a:\n  1: 2\n", r"a\.yaml:2: expected a word as key, got '1'"),
         (b"a: 1\n---\nb: 2\n", r"a\.yaml:2: expected a single document in the stream, but found"),
         (b"- one\n", "expected keys and values"),
@@ -43,6 +56,21 @@ def test_items_of_lists_know_their_lines(tmp_path):
             b"a: !!python/object/apply:os.system [ls]\n",
             r"a\.yaml:1: could not determine a constructor",
         ),
+        (b"a: 1\nb: 2001-99-99\n", r"a\.yaml:2: '2001-99-99' cannot be read .* quote it"),
+        (b"a: !!int abc\n", r"a\.yaml:1: 'abc' cannot be read"),
+        (b"a: !!float abc\n", r"a\.yaml:1: 'abc' cannot be read"),
+        (b"a: !!bool abc\n", r"a\.yaml:1: 'abc' cannot be read"),
+        (b"a: !!timestamp abc\n", r"a\.yaml:1: 'abc' cannot be read"),
+        (b"a: " + b"7" * 5000, r"a\.yaml:1: '7{40}' cannot be read"),
+        (b"a: [2, !!int x]\n", r"a\.yaml:1: 'x' cannot be read"),
+        (b"a: " + b"[" * 3000, r"a\.yaml: expected at most 10,000 values in 20 levels"),
+        (b"a: " + b"[" * 50 + b"]" * 50, r"a\.yaml: expected at most 10,000 values in 20 levels"),
+        (b"a: &a [*a]\n", r"a\.yaml: expected at most 10,000 values in 20 levels"),
+        (b"a: &a {b: *a}\n", r"a\.yaml: expected at most 10,000 values in 20 levels"),
+        (LAUGHS, r"a\.yaml: expected at most 10,000 values in 20 levels"),
+        (b"? [a]\n: b\n", r"a\.yaml:1: expected a word as key"),
+        (b"<<: 3\n", r"a\.yaml:1: expected a"),
+        (b"a: !!binary x\n", r"a\.yaml:1: "),
     ],
 )
 def test_a_file_that_is_no_mapping_is_named(tmp_path, content, message):
