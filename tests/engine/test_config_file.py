@@ -5,7 +5,6 @@ import pytest
 from prunekit.core import ConfigError
 from prunekit.engine.config_file import read_yaml
 
-
 LAUGHS = b"a0: &a0 [1, 2]\n" + b"".join(
     b"a%d: &a%d [%s]\n" % (i, i, b",".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 12)
 )
