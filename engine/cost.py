@@ -18,13 +18,13 @@ from prunekit.core.trie import block_runs, block_runs_alone
 from prunekit.engine.signals import synthetic_signals
 
 
-class Tally:
+class CostCounter:
     """Counts requests as they are made one after the other.
 
-    >>> tally = Tally(n_blocks=3)
-    >>> tally.add([frozenset({2}), frozenset({1})])
-    >>> tally.add([frozenset({2}), frozenset({2, 1})])
-    >>> tally.asked, len(tally.seen), tally.block_runs, tally.block_runs_alone
+    >>> counter = CostCounter(n_blocks=3)
+    >>> counter.add([frozenset({2}), frozenset({1})])
+    >>> counter.add([frozenset({2}), frozenset({2, 1})])
+    >>> counter.asked, len(counter.seen), counter.block_runs, counter.block_runs_alone
     (4, 3, 4, 7)
     """
 
@@ -93,20 +93,20 @@ def rehearse(
     end = time.monotonic() + seconds
     signals = synthetic_signals(searcher, problem.n_blocks)
     driver = Driver(copy.deepcopy(searcher), replace(problem, signals=signals))
-    tally = Tally(problem.n_blocks)
-    tally.measure([DENSE])
-    tally.measure(also)
+    counter = CostCounter(problem.n_blocks)
+    counter.measure([DENSE])
+    counter.measure(also)
 
     def evaluate(request: Sequence[Subset]) -> list[float]:
-        tally.add(request)
+        counter.add(request)
         return [made_up_loss(s, problem.n_blocks) for s in request]
 
     driver.run(evaluate, lambda: driver.asked >= MOST_SUBSETS or time.monotonic() >= end)
     return Cost(
         asked=driver.asked,
-        measured=len(tally.seen),
-        block_runs=tally.block_runs,
-        block_runs_alone=tally.block_runs_alone,
+        measured=len(counter.seen),
+        block_runs=counter.block_runs,
+        block_runs_alone=counter.block_runs_alone,
         complete=driver.request is None,
     )
 

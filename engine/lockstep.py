@@ -9,17 +9,17 @@ from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem, Subset, single_removals
-from prunekit.engine.cost import Tally
+from prunekit.engine.cost import CostCounter
 
 K = TypeVar("K", bound=Hashable)
 
 
-def importance_tally(n_blocks: int) -> Tally:
+def importance_cost(n_blocks: int) -> CostCounter:
     """What is measured of every group, whatever is asked for: dense, and every single removal."""
-    tally = Tally(n_blocks)
-    tally.measure([DENSE])
-    tally.measure(single_removals(n_blocks))
-    return tally
+    counter = CostCounter(n_blocks)
+    counter.measure([DENSE])
+    counter.measure(single_removals(n_blocks))
+    return counter
 
 
 class LockStep(Generic[K]):
@@ -38,11 +38,11 @@ class LockStep(Generic[K]):
         self.removed: dict[K, Subset] = {}
         """the choices of those that ended"""
         self.failed: dict[K, str] = {}
-        self.tallies: dict[K, Tally] = {}
+        self.costs: dict[K, CostCounter] = {}
         """what each would cost alone"""
         for key, (searcher, problem) in searches.items():
-            self.tallies[key] = Tally(problem.n_blocks)
-            self.tallies[key].measure(also)
+            self.costs[key] = CostCounter(problem.n_blocks)
+            self.costs[key].measure(also)
             try:
                 self.running[key] = Driver(searcher, problem)
             except PrunekitError as error:
@@ -71,7 +71,7 @@ class LockStep(Generic[K]):
     def _answer(self, losses: Mapping[Subset, float]) -> None:
         for key, driver in list(self.running.items()):
             request = driver.request or ()
-            self.tallies[key].add(request)
+            self.costs[key].add(request)
             try:
                 driver.answer([losses[subset] for subset in request])
             except PrunekitError as error:
@@ -82,9 +82,9 @@ class LockStep(Generic[K]):
         """What all that ended would take one by one, each with its choice measured."""
         runs = 0
         for key, removed in self.removed.items():
-            tally = self.tallies[key]
-            chosen_unseen = 0 if removed in tally.seen else tally.n_blocks - len(removed)
-            runs += tally.block_runs + chosen_unseen
+            counter = self.costs[key]
+            chosen_unseen = 0 if removed in counter.seen else counter.n_blocks - len(removed)
+            runs += counter.block_runs + chosen_unseen
         return runs
 
     def _settle(self) -> None:

@@ -27,8 +27,8 @@ from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.options import values_of
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.engine.bos import begins_with, remark_on_bos
+from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal
-from prunekit.engine.ledger import Ledger
 from prunekit.engine.plan import Plan
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.engine.session import MixedSession, Session, SingleSession
@@ -48,9 +48,9 @@ def open_session(
 ) -> Iterator[Session]:
     """Load the model and everything measured of it before; close it at the end.
 
-    `on_measured` and `on_written` are told of progress as a Ledger tells it. Warns with a Remark,
-    once for each journal, where much depends on how the calibration samples begin.
-    ConfigError where a calibration sample is longer than the model's context.
+    `on_measured` and `on_written` are those of a MeasurementCache. Warns with a Remark, once for
+    each journal, if much depends on how the calibration samples begin. Raises ConfigError if a
+    calibration sample is longer than the model's context.
     """
     with ExitStack() as stack:
         sessions = [
@@ -79,8 +79,8 @@ def _open_part(
         describes = _describe(objective, meter, samples, batches)
         folder = workdir / "journals" / _digest(describes)
         journal = Journal(folder, describes, meter.facts.n_blocks, len(samples))
-        ledger = Ledger(meter, batches, journal, on_measured, on_written)
-        session = SingleSession(objective, meter, ledger, begins_with(samples, tokenizer))
+        cache = MeasurementCache(meter, batches, journal, on_measured, on_written)
+        session = SingleSession(objective, meter, cache, begins_with(samples, tokenizer))
         if remark := _remark(session, samples, tokenizer):
             warnings.warn(remark, Remark, stacklevel=2)
         yield session
@@ -92,7 +92,7 @@ def _remark(
     session: SingleSession, samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase
 ) -> str:
     """What a user should know, where nothing was measured yet and the model is in this process."""
-    is_known = session.ledger.journal.recall(DENSE, len(samples)) is not None
+    is_known = session.cache.journal.recall(DENSE, len(samples)) is not None
     if is_known or session.adapter is None:
         return ""
     return remark_on_bos(session.adapter, session.objective, samples, tokenizer)

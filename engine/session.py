@@ -16,9 +16,9 @@ from prunekit.core.errors import ConfigError, blaming
 from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective, Signal, Table
 from prunekit.core.measurement import loss_of, mean_loss
 from prunekit.core.problem import Subset, single_removals
+from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.cost import Speed, measure_speed
 from prunekit.engine.files import write_text
-from prunekit.engine.ledger import Ledger
 from prunekit.engine.result import Difference, Reading
 from prunekit.engine.signals import check_finite, check_mixable, check_table
 from prunekit.engine.statistics import differences_without_each, jackknife
@@ -76,25 +76,25 @@ class SingleSession:
     """A session of one objective."""
 
     def __init__(
-        self, objective: Objective, meter: Meter, ledger: Ledger, begins_with: str = ""
+        self, objective: Objective, meter: Meter, cache: MeasurementCache, begins_with: str = ""
     ) -> None:
         self.objective: Any = objective
         self.meter = meter
-        self.ledger = ledger
+        self.cache = cache
         self.facts = meter.facts
         self.begins_with = begins_with
         self.reduce = self._reduce if overrides(objective, Objective.reduce) else mean_loss
 
     @property
     def block_runs(self) -> int:
-        return self.ledger.block_runs
+        return self.cache.block_runs
 
     @property
     def measured(self) -> int:
-        return self.ledger.measured
+        return self.cache.measured
 
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
-        return [loss_of(m, self.reduce) for m in self.ledger.measure(subsets)]
+        return [loss_of(m, self.reduce) for m in self.cache.measure(subsets)]
 
     def works(self, subset: Subset) -> bool:
         return math.isfinite(self.losses([subset])[0])
@@ -109,7 +109,7 @@ class SingleSession:
 
     def differences_without_each(self, a: Subset, b: Subset) -> list[float] | None:
         """The same without each of the samples in turn; None where no error can be told."""
-        of_a, of_b = self.ledger.measure([a, b])
+        of_a, of_b = self.cache.measure([a, b])
         return differences_without_each(of_a, of_b, self.reduce)
 
     def reading(self, subset: Subset) -> Reading:
@@ -125,10 +125,10 @@ class SingleSession:
     @property
     def calibration(self) -> Any:
         """The same for all sessions that measure on the same samples."""
-        return self.ledger.journal.describes["calibration"]
+        return self.cache.journal.describes["calibration"]
 
     def signal(self, signal: Signal) -> Table:
-        path = self.ledger.journal.folder / f"{signal.name}.json"
+        path = self.cache.journal.folder / f"{signal.name}.json"
         if path.is_file():
             return self._stored_signal(signal, path)
         table = self.meter.signal(signal)
@@ -140,7 +140,7 @@ class SingleSession:
         again = "remove it and search again"
         table: Table = read_json(path, again)
         try:
-            check_table(signal, table, self.facts.n_blocks, self.ledger.n_samples)
+            check_table(signal, table, self.facts.n_blocks, self.cache.n_samples)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}; {again}") from error
         if not all(math.isfinite(x) for row in table for x in row):
@@ -148,7 +148,7 @@ class SingleSession:
         return table
 
     def speed(self) -> Speed:
-        batches = len(self.ledger.spans)
+        batches = len(self.cache.spans)
         return measure_speed(self.meter, batches, of=batches)
 
     @property

@@ -36,7 +36,7 @@ def test_a_record_that_cannot_be_written_loses_no_search_and_no_count(
     quick, monkeypatch, fails, first, times
 ):
     whole = prunekit.search(**{**quick, "workdir": quick["workdir"] / "whole"}, searcher="greedy")
-    monkeypatch.setattr("prunekit.engine.ledger.SECONDS_BETWEEN_WRITES", 0.0)
+    monkeypatch.setattr("prunekit.engine.cache.SECONDS_BETWEEN_WRITES", 0.0)
     fails(first, times)
     result = prunekit.search(**quick, searcher="greedy")
     assert result.removed == whole.removed

@@ -12,7 +12,7 @@ from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset
 from prunekit.engine.cost import MOST_SUBSETS, made_up_loss
-from prunekit.engine.lockstep import LockStep, importance_tally
+from prunekit.engine.lockstep import LockStep, importance_cost
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.signals import synthetic_signals
 from prunekit.plugins.commands.study.files import CellFailure
@@ -87,26 +87,26 @@ class Rehearsals:
         refused = {i: why for i, plan in enumerate(plans) if (why := _refusal(plan))}
         searches = {i: _copied(plan) for i, plan in enumerate(plans) if i not in refused}
         lockstep = LockStep(searches, plans[0].measured_first)
-        merged = importance_tally(n)
+        merged = importance_cost(n)
 
         def evaluate(wanted: Sequence[Subset]) -> dict[Subset, float]:
             merged.measure([*wanted, *lockstep.removed.values()])
             return {subset: made_up_loss(subset, n) for subset in wanted}
 
         lockstep.run(evaluate, lambda: self._is_too_long(lockstep))
-        tallies = lockstep.tallies.values()
+        costs = lockstep.costs.values()
         cost = GroupCost(
-            asked=sum(tally.asked for tally in tallies),
+            asked=sum(counter.asked for counter in costs),
             measured=len(merged.seen),
             block_runs=merged.block_runs,
-            block_runs_alone=sum(tally.block_runs for tally in tallies),
-            block_runs_unshared=sum(tally.block_runs_alone for tally in tallies),
+            block_runs_alone=sum(counter.block_runs for counter in costs),
+            block_runs_unshared=sum(counter.block_runs_alone for counter in costs),
             complete=not lockstep.running,
         )
         return Rehearsed(cost, {**refused, **lockstep.failed})
 
     def _is_too_long(self, lockstep: LockStep[int]) -> bool:
-        asked = sum(tally.asked for tally in lockstep.tallies.values())
+        asked = sum(counter.asked for counter in lockstep.costs.values())
         return asked >= MOST_SUBSETS or time.monotonic() >= self._end
 
 

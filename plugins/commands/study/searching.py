@@ -11,8 +11,8 @@ from prunekit.core.driver import needs_of
 from prunekit.core.errors import CheckpointError, ConfigError, PluginError, StorageError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, Problem, Subset, single_removals
-from prunekit.engine.cost import Speed, Tally
-from prunekit.engine.lockstep import LockStep, importance_tally
+from prunekit.engine.cost import CostCounter, Speed
+from prunekit.engine.lockstep import LockStep, importance_cost
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan
 from prunekit.engine.session import Session
@@ -119,11 +119,11 @@ class _GroupSearch:
             choices = self._choices(lockstep)
             losses = self._losses(session, list(dict.fromkeys([*wanted, *choices.values()])))
             for cell, removed in choices.items():
-                self._write(self._outcome(cell, removed, lockstep.tallies[cell], session, speed))
+                self._write(self._outcome(cell, removed, lockstep.costs[cell], session, speed))
             return losses
 
         lockstep.run(evaluate)
-        searched = importance_tally(session.facts.n_blocks).block_runs + lockstep.block_runs_alone()
+        searched = importance_cost(session.facts.n_blocks).block_runs + lockstep.block_runs_alone()
         self.alone = searched * len(self._first_plan.parts)
         for cell, error in lockstep.failed.items():
             self._write(CellFailure(cell, error))
@@ -174,16 +174,16 @@ class _GroupSearch:
         self.tell(len(self.known) + now)
 
     def _outcome(
-        self, cell: Cell, removed: Subset, tally: Tally, session: Session, speed: Speed
+        self, cell: Cell, removed: Subset, counter: CostCounter, session: Session, speed: Speed
     ) -> CellResult | CellFailure:
         try:
             check_choice(session, cell.searcher, removed, self._plan(cell).spec.model)
         except CheckpointError as error:
             return CellFailure(cell, str(error))
-        return self._result(cell, removed, tally, session, speed)
+        return self._result(cell, removed, counter, session, speed)
 
     def _result(
-        self, cell: Cell, removed: Subset, tally: Tally, session: Session, speed: Speed
+        self, cell: Cell, removed: Subset, counter: CostCounter, session: Session, speed: Speed
     ) -> CellResult:
         plan, facts = self._plan(cell), session.facts
         loss, dense_loss = session.losses([removed, DENSE])
@@ -197,10 +197,10 @@ class _GroupSearch:
             dense_loss=finite(dense_loss),
             difference=difference.value,
             standard_error=difference.standard_error,
-            asked=tally.asked,
-            block_runs=len(plan.parts) * tally.block_runs,
-            block_runs_unshared=len(plan.parts) * tally.block_runs_alone,
-            seconds=round(speed.seconds(tally.block_runs, len(tally.seen)), 3),
+            asked=counter.asked,
+            block_runs=len(plan.parts) * counter.block_runs,
+            block_runs_unshared=len(plan.parts) * counter.block_runs_alone,
+            seconds=round(speed.seconds(counter.block_runs, len(counter.seen)), 3),
             parameters=facts.parameters,
             parameters_removed=sum(facts.block_parameters[i] for i in removed),
             signals=tuple(s.name for s in needs_of(plan.searcher)),

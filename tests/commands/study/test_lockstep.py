@@ -44,7 +44,7 @@ def test_every_search_ends_as_it_does_alone(searches):
     for key, (searcher, problem) in searches.items():
         alone = Driver(searcher, problem).run(lambda subsets: [loss(s) for s in subsets])
         assert lockstep.removed[key] == alone.removed
-        assert lockstep.tallies[key].asked == alone.asked
+        assert lockstep.costs[key].asked == alone.asked
     assert all(len(wanted) == len(set(wanted)) for wanted in rounds)
 
 
@@ -52,9 +52,9 @@ def test_the_cost_of_each_is_that_of_its_own_requests(searches):
     lockstep = LockStep(searches)
     run(lockstep)
     for key, (searcher, problem) in searches.items():
-        cost, tally = rehearse(searcher, problem), lockstep.tallies[key]
-        assert (tally.asked, tally.block_runs_alone) == (cost.asked, cost.block_runs_alone)
-        assert tally.block_runs == cost.block_runs - N  # a rehearsal measures the dense model too
+        cost, counter = rehearse(searcher, problem), lockstep.costs[key]
+        assert (counter.asked, counter.block_runs_alone) == (cost.asked, cost.block_runs_alone)
+        assert counter.block_runs == cost.block_runs - N  # a rehearsal measures the dense model too
 
 
 def test_one_that_breaks_leaves_the_others_alone(registry):

@@ -16,7 +16,7 @@ from prunekit.engine.journal_line import Span, Values
 SECONDS_BETWEEN_WRITES = 2.0
 
 
-class Ledger:
+class MeasurementCache:
     """Everything measured of one model under one objective, and the meter that measures more."""
 
     def __init__(
