@@ -91,7 +91,7 @@ def _open_part(
 def _remark(
     session: SingleSession, samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase
 ) -> str:
-    """What a user should know, where nothing was measured yet and the model is in this process."""
+    """Return a remark on the samples, if nothing was measured yet and the model is loaded here."""
     is_known = session.cache.journal.recall(DENSE, len(samples)) is not None
     if is_known or session.adapter is None:
         return ""
@@ -99,7 +99,7 @@ def _remark(
 
 
 def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
-    """The samples of an objective; ConfigError where one does not fit into the model's context."""
+    """Return the samples of an objective. Raises ConfigError if one exceeds the context."""
     return _samples(plan, objective, plan.checkpoint.tokenizer())
 
 
@@ -116,7 +116,7 @@ def _samples(
 def _describe(
     objective: Objective, meter: Meter, samples: Sequence[Sample], batches: Sequence[Batch]
 ) -> dict[str, Any]:
-    """Everything that changes a loss; searcher, seed and budget do not."""
+    """Return everything that changes a loss; searcher, seed and budget do not."""
     return {
         **meter.facts.fingerprint,
         "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
@@ -128,15 +128,15 @@ def _describe(
 
 
 def _digest(describes: Mapping[str, Any]) -> str:
-    """A name for a journal's folder."""
+    """Return a name for a journal's folder."""
     text = repr(sorted(describes.items()))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _digest_code(cls: type) -> str:
-    """Of the modules that define a class and its bases: what was edited since measures anew.
+    """Digest the modules that define a class and its bases, so that edited code measures anew.
 
-    A class that was typed into an interpreter has no module to read, and is known by its name.
+    A class that was typed into an interpreter has no module to read, and only its name counts.
     """
     digest = hashlib.blake2b(digest_size=8)
     for name in [base.__module__ for base in cls.__mro__ if base is not object]:
@@ -181,7 +181,7 @@ def _check_length(longest: int, objective: Objective, context_length: int | None
 def open_meter(
     backend: Backend, spec: Spec, objective: Objective, batches: Sequence[Batch]
 ) -> Meter:
-    """The meter that a backend opens, watched; PluginError where it is none."""
+    """Open a meter whose pieces are checked. Raises PluginError if the backend returns none."""
     with blaming("backend", backend):
         meter = backend.open(spec, objective, batches)
         if not isinstance(getattr(meter, "facts", None), ModelFacts):
@@ -191,7 +191,7 @@ def open_meter(
 
 
 class CheckedMeter(Meter):
-    """Hands everything on to a meter, and looks at what comes back."""
+    """Passes requests on to a meter, and checks what it returns."""
 
     def __init__(self, backend: Backend, meter: Meter, samples: Sequence[int]) -> None:
         self._backend = backend
@@ -203,7 +203,7 @@ class CheckedMeter(Meter):
         self.replicas = meter.replicas
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
-        """One piece for each subset of each batch; PluginError where one is lost, or no piece."""
+        """Yield one piece for each subset of each batch. Raises PluginError if one is missing."""
         left = {(batch, subset) for batch, subsets in enumerate(wanted) for subset in subsets}
         with blaming("backend", self._backend):
             for piece in self._meter.measure(wanted):

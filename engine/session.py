@@ -1,4 +1,4 @@
-"""Losses of subsets under one objective, or under several that are weighed into one."""
+"""Losses of subsets under one objective, or under the weighted sum of several."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Session(Protocol):
 
     facts: ModelFacts
     begins_with: str
-    """the beginning-of-text token that every sample begins with; empty where it does not"""
+    """the beginning-of-text token that every sample begins with; empty if there is none"""
 
     @property
     def block_runs(self) -> int:
@@ -43,32 +43,32 @@ class Session(Protocol):
         ...
 
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
-        """The losses of subsets, in their order."""
+        """Return the losses of subsets, in their order."""
         ...
 
     def works(self, subset: Subset) -> bool:
-        """Whether a subset has a finite loss; no more is measured than this subset."""
+        """Return whether the loss of a subset is finite; only this subset is measured."""
         ...
 
     def difference(self, a: Subset, b: Subset) -> Difference:
-        """How much more a loses than b, with the standard error over samples."""
+        """Return the loss of a minus that of b, with the standard error over samples."""
         ...
 
     def reading(self, subset: Subset) -> Reading:
-        """The loss of one subset, and other numbers that say the same."""
+        """Return the loss of one subset, also in other units."""
         ...
 
     def signal(self, signal: Signal) -> Table:
-        """A signal of the dense model, computed once and kept beside the journal."""
+        """Return a signal of the dense model, computed once and kept beside the journal."""
         ...
 
     def speed(self) -> Speed:
-        """How long a block and a subset take, from a few forwards that are not kept."""
+        """Time a block and a subset with a few forwards that are not kept."""
         ...
 
     @property
     def adapter(self) -> ModelAdapter | None:
-        """The loaded model, where it is in this process."""
+        """The loaded model, if it is in this process."""
         ...
 
 
@@ -108,7 +108,7 @@ class SingleSession:
         )
 
     def differences_without_each(self, a: Subset, b: Subset) -> list[float] | None:
-        """The same without each of the samples in turn; None where no error can be told."""
+        """Return it without each of the samples in turn; None if the error cannot be estimated."""
         of_a, of_b = self.cache.measure([a, b])
         return differences_without_each(of_a, of_b, self.reduce)
 
@@ -158,14 +158,14 @@ class SingleSession:
 
 @dataclass(frozen=True)
 class Scale:
-    """Where the losses of single removals lie, and how far they spread."""
+    """Location and spread of the losses of single removals."""
 
     median: float
     deviation: float
 
     @classmethod
     def of(cls, losses: Sequence[float]) -> Scale:
-        """Median and median absolute deviation of the finite losses; 1 where there is no spread."""
+        """Return median and median absolute deviation of the finite losses; 1 without spread."""
         finite = [loss for loss in losses if math.isfinite(loss)]
         if not finite:
             return cls(0.0, 1.0)
@@ -212,7 +212,7 @@ class MixedSession:
         return Difference(gap if math.isfinite(gap) else None, self._difference_error(a, b))
 
     def _difference_error(self, a: Subset, b: Subset) -> float | None:
-        """Parts on the same samples err together, others independently."""
+        """Return the standard error; errors of parts on the same samples are correlated."""
         together: dict[Any, list[list[float]]] = {}
         for session, factor in zip(self.sessions, self._factors(), strict=True):
             without = session.differences_without_each(a, b)
@@ -224,12 +224,12 @@ class MixedSession:
         return math.hypot(*map(jackknife, sums))
 
     def reading(self, subset: Subset) -> Reading:
-        """With the loss of each part."""
+        """Return the loss with those of the parts."""
         parts = {s.objective.name: s.losses([subset])[0] for s in self.sessions}
         return Reading(self.losses([subset])[0], parts)
 
     def signal(self, signal: Signal) -> Table:
-        """Derivatives add up, unless they are of samples: the parts' samples differ."""
+        """Return the signal of the first part, or the weighted sum if it is a derivative."""
         if not signal.derivative:
             return self.sessions[0].signal(signal)
         check_mixable(signal)
@@ -243,7 +243,7 @@ class MixedSession:
         ]
 
     def speed(self) -> Speed:
-        """Every subset is measured under each part."""
+        """Return the sum of the parts, as every subset is measured under each."""
         first, *others = [session.speed() for session in self.sessions]
         return sum(others, start=first)
 

@@ -28,6 +28,8 @@ def preflight(config: EvalConfig) -> None:
     try:
         load_tasks(config)
     except ConfigError as error:
+        if error.key:
+            raise
         missing.append(str(error))
     if missing:
         raise ConfigError("; ".join(missing))

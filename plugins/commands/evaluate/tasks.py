@@ -77,7 +77,7 @@ def _load(
 def _manager(names: Sequence[str], include_path: Path | None) -> Any:
     """Read lm-eval's own tasks, thousands of files, only if one of them is requested."""
     if include_path is not None and not include_path.is_dir():
-        raise ConfigError(f"--include-path {include_path}: no such folder")
+        raise ConfigError(f"no such folder: {include_path}", ("include_path",))
     from lm_eval.tasks import TaskManager
 
     own = TaskManager(include_path=include_path, include_defaults=False)
@@ -107,19 +107,24 @@ def _each(names: Sequence[str], work: Callable[[str], T]) -> list[T]:
         named = "; ".join(missing)
         raise ConfigError(
             f"tasks that cannot be evaluated: {named}{' ' if named[-1] in '?.' else '. '}Leave "
-            "them out, or describe them on local files with --include-path (docs/evaluation.md)"
+            "them out, or describe them on local files (docs/evaluation.md)"
         )
     return made
 
 
 def try_each(names: Sequence[str], work: Callable[[str], T]) -> tuple[list[T], list[str]]:
-    """Apply `work` to every name; return the results, and the messages of its ConfigErrors."""
+    """Apply `work` to every name; return the results, and the messages of its ConfigErrors.
+
+    An error with the key of another setting is raised at once.
+    """
     made: list[T] = []
     missing: list[str] = []
     for name in names:
         try:
             made.append(work(name))
         except ConfigError as error:
+            if error.key:
+                raise
             missing.append(str(error))
     return made, missing
 

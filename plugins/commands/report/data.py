@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prunekit.core.problem import DENSE, Subset
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.escaping import one_line
+from prunekit.plugins.commands.study.eval_section import KEY as EVALUATE
+from prunekit.plugins.commands.study.eval_section import identity
 from prunekit.plugins.commands.study.files import (
     Cell,
     CellFailure,
@@ -22,8 +24,6 @@ from prunekit.plugins.commands.study.files import (
     StudyFolder,
     VariantEvaluation,
 )
-from prunekit.plugins.commands.study.wanted import KEY as EVALUATE
-from prunekit.plugins.commands.study.wanted import identity
 
 if TYPE_CHECKING:  # imported only when a report is made
     import pandas as pd

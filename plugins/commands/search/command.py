@@ -45,9 +45,9 @@ class Search(Command):
         from prunekit.plugins.commands.search.search import prepare, run_search, save_result
 
         listen(verbose, quiet)
-        told = read_config(config, given, registry)
-        say_if_demo(told.settings.model is not None, quiet)
-        plan = prepare(told, registry, save)
+        parsed = read_config(config, given, registry)
+        say_if_demo(parsed.settings.model is not None, quiet)
+        plan = prepare(parsed, registry, save)
         if dry_run:
             costs = estimate(plan)
             if json:

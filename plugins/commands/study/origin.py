@@ -33,7 +33,7 @@ class Origin:
 
 
 def check_origin(folder: Path, model: str, facts: ModelFacts, tokens_per_forward: int) -> None:
-    """Note which model this is; CheckpointError where the study began with another.
+    """Note which model this is. Raises CheckpointError if the study began with another.
 
     Newer libraries may go on with a study, other weights, dtypes and devices may not. Nor may in
     16 bits another `tokens_per_forward`, since batches change a loss there.
@@ -60,7 +60,7 @@ def check_origin(folder: Path, model: str, facts: ModelFacts, tokens_per_forward
 
 
 def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
-    """The speed of a group, measured when it is first asked for."""
+    """Return the speed of a group, measured once."""
     path = folder / "speeds" / f"{group}.json"
     if path.is_file():
         kept = read_stored(path, None, get_type_hints(Speed), AGAIN)
@@ -72,14 +72,13 @@ def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
 
 LABELS = "labels.json"
 HOW_ONLY = ("device", "tokens_per_forward", "trust_remote_code", "config")
-"""Changes how a number is come by, not the number; in 16 bits `check_origin` looks after
-`tokens_per_forward`."""
+"""Settings that change no number; in 16 bits `check_origin` checks `tokens_per_forward`."""
 
 
 def agree(folder: Path, config: StudyConfig) -> None:
     """Add the study's labels to those of its folder.
 
-    ConfigError where one of them, also of one that is planned no longer, stood for something else.
+    Raises ConfigError if one of them had another meaning, even if it is no longer planned.
     """
     path = folder / LABELS
     now = _meanings(config)
@@ -141,9 +140,9 @@ def note_threads(folder: Path, jobs: int) -> None:
 
 @contextmanager
 def threads_of_first_run(folder: Path) -> Iterator[Callable[[Mapping[str, str]], None]]:
-    """Compute with the threads that were kept, or with those of this process where none were.
+    """Compute with the threads that were kept, or with those of this process if none were.
 
-    Yields a function to call with the fingerprint of the loaded model: where threads change no
+    Yields a function to call with the fingerprint of the loaded model: if threads change no
     loss, it gives the process its own number back.
     """
     import torch

@@ -11,7 +11,7 @@ from prunekit.core.interfaces import Objective
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Registry
 from prunekit.engine.config import parse
-from prunekit.engine.cost import uses_chance
+from prunekit.engine.dry_run import uses_chance
 from prunekit.engine.plan import Plan, resolve, spec_of
 from prunekit.hf.checkpoint import Checkpoint, find
 from prunekit.hf.loading import choose_adapter
@@ -33,11 +33,11 @@ class Group:
     objective: str
     draw: int
     plans: Mapping[Cell, Plan | None]
-    """one for each cell; None where the model's configuration cannot be had"""
+    """one for each cell; None if the model's configuration is not available"""
     source: Checkpoint | None = None
-    """where that configuration is"""
+    """the place of that configuration"""
     reason: str = ""
-    """why it cannot be had"""
+    """why it is not available"""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -46,20 +46,20 @@ class Group:
 
     @property
     def plan(self) -> Plan | None:
-        """A plan that stands for all in what the group shares."""
+        """Any plan of the group, for what they all share."""
         return next(iter(self.plans.values()), None)
 
     def only(self, cells: Iterable[Cell]) -> Group:
-        """The same with some of its cells."""
+        """Return the group with some of its cells."""
         return replace(self, plans={cell: self.plans[cell] for cell in cells})
 
     def unfinished(self, folder: StudyFolder) -> Group:
-        """The same with the cells that have no result yet."""
+        """Return the group with the cells that have no result yet."""
         return self.only(c for c in self.cells if not isinstance(folder.cell(c), CellResult))
 
 
 def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:
-    """Every cell of the study; ConfigError where the budgets do not fit a model."""
+    """Plan every cell of the study. Raises ConfigError if the budgets do not fit a model."""
     with config.located():
         groups = [
             group for model in config.models for group in _Planner(config, model, registry).groups()
@@ -98,7 +98,7 @@ class _Planner:
         ]
 
     def _find_shape(self) -> tuple[Checkpoint, PretrainedConfig]:
-        """The model's configuration, which some family must handle, and where it was read."""
+        """Return the model's configuration, which some family must handle, and its checkpoint."""
         words = parse({**self.config.shared, **self.model.given}, self.registry)
         spec = spec_of(words.settings)
         folder = self.model.config
@@ -108,7 +108,7 @@ class _Planner:
         return source, shape
 
     def _checked_reason(self, error: CheckpointError) -> str:
-        """What is not here now may be fetched later, but not what is a demo's name misspelt."""
+        """Return why the model is not available now; raise ConfigError if it is a misspelt demo."""
         name = str(self.model.given["model"])
         advice = demo_advice(name, self.registry)
         if advice and "/" not in name:
@@ -116,7 +116,7 @@ class _Planner:
         return f"{error}{advice}"
 
     def _seeds(self, searcher: Definition, budget: int) -> tuple[int, ...]:
-        """All seeds where the searcher uses chance, else the first."""
+        """Return all seeds if the searcher uses chance, else the first."""
         seeds = self.config.seeds
         plan = self._plan(self.config.objectives[0], 0, searcher, budget, seeds[0])
         if plan:
@@ -160,13 +160,13 @@ class _Planner:
 
 
 def _check_draws(config: StudyConfig, groups: Sequence[Group]) -> None:
-    """Draws that share samples would make chance look smaller than it is."""
+    """Raise ConfigError if draws share samples, which would understate the variance."""
     if len(config.draws) < 2:
         return
     for group in groups:
         for objective, _ in group.plan.parts if group.plan else ():
             n = _disjoint_draws(objective)
-            if n and group.draw >= n:  # where there is not even one, its size is wrong
+            if n and group.draw >= n:  # 0 means that the number of samples is wrong
                 raise ConfigError(
                     f"draws: {group.draw}: the data of {objective.name!r} under "
                     f"{group.objective!r} have {_in_words(n)} that share no sample; choose from "
@@ -176,18 +176,18 @@ def _check_draws(config: StudyConfig, groups: Sequence[Group]) -> None:
 
 
 def _in_words(n: int) -> str:
-    """So many, in words."""
+    """Describe the number of draws."""
     return f"{n} draws, 0 to {n - 1}," if n > 1 else "one draw, 0,"
 
 
 def _disjoint_draws(objective: Objective) -> int | None:
-    """How many there are; None if the objective does not say."""
+    """Return the number of disjoint draws; None if the objective does not limit them."""
     with blaming("objective", objective):
         return objective.disjoint_draws()
 
 
 def _check_file_names(config: StudyConfig, groups: Sequence[Group]) -> None:
-    """Labels that differ may still give the same file names, and long ones give none."""
+    """Raise ConfigError if labels give the same file name, or one that is too long."""
     cells = [cell for group in groups for cell in group.cells]
     names: dict[str, Cell] = {}
     for cell in cells:

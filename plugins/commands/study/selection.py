@@ -15,7 +15,7 @@ COORDINATES = tuple(field.name for field in fields(Cell))
 
 
 def select(groups: Sequence[Group], pattern: str | None) -> list[Group]:
-    """The groups with those cells that match; ConfigError where none does.
+    """Return the groups with the cells that match. Raises ConfigError if none does.
 
     Every part of the pattern must match, and each may have the wildcards `*` and `?`.
     """
@@ -32,7 +32,7 @@ def select(groups: Sequence[Group], pattern: str | None) -> list[Group]:
 
 
 def coordinates(groups: Sequence[Group]) -> dict[str, list[str]]:
-    """What the cells of the groups vary in, and the values: `{"budget": ["3", "4"], ...}`."""
+    """Return the values of each coordinate: `{"budget": ["3", "4"], ...}`."""
     cells = [asdict(cell) for group in groups for cell in group.cells]
     return {key: list(dict.fromkeys(str(cell[key]) for cell in cells)) for key in COORDINATES}
 
