@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from prunekit.core.interfaces import Meter
-from prunekit.core.problem import DENSE, Subset
+from prunekit.core.problem import DENSE, Subset, single_removals
 from prunekit.core.trie import block_runs, block_runs_alone
 
 
@@ -28,7 +28,7 @@ class CostCounter:
         self.asked = 0
         """subsets, repeats included"""
         self.block_runs = 0
-        """blocks run where each subset is measured once and a request shares its prefixes"""
+        """blocks run if each subset is measured once and a request shares its prefixes"""
         self.block_runs_unshared = 0
         """the same with every subset asked measured by itself"""
 
@@ -43,6 +43,14 @@ class CostCounter:
         new = set(subsets) - self.seen
         self.seen |= new
         self.block_runs += block_runs(new, self.n_blocks)
+
+
+def importance_cost(n_blocks: int) -> CostCounter:
+    """Count what is measured of every group: the dense model, and every single removal."""
+    counter = CostCounter(n_blocks)
+    counter.measure([DENSE])
+    counter.measure(single_removals(n_blocks))
+    return counter
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,11 @@ from prunekit.plugins.commands.evaluate.config import (
     names_of,
     no_progress,
 )
-from prunekit.plugins.commands.evaluate.evaluator import Evaluator, preflight
+from prunekit.plugins.commands.evaluate.evaluator import Evaluator
 from prunekit.plugins.commands.evaluate.scores import Evaluation
 from prunekit.plugins.commands.evaluate.store import add_to_record, read_record
 from prunekit.plugins.commands.evaluate.target import EvalTarget, find_target
-from prunekit.plugins.commands.evaluate.tasks import load_tasks
+from prunekit.plugins.commands.evaluate.tasks import load_tasks, preflight
 
 
 @quietly()

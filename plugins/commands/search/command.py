@@ -66,7 +66,7 @@ class Search(Command):
             if save:
                 save_result(plan, result, save)
                 saved = True
-        finally:  # also where it cannot be saved: what was found is not lost
+        finally:  # even if it cannot be saved, what was found is not lost
             if saved and not quiet:
                 err.print(f"saved {save}", soft_wrap=True)
             if not (json or quiet):

@@ -42,7 +42,7 @@ def search(
     save: str | Path | None = None,
     **given: Any,
 ) -> SearchResult:
-    """Choose blocks of `model` to remove, and save a checkpoint without them where asked.
+    """Choose blocks of `model` to remove, and save a checkpoint without them if asked.
 
     Without a model, a demo is taken.
 
@@ -61,7 +61,7 @@ def search(
 
 
 def prepare(config: SearchConfig, registry: Registry, save: str | Path | None = None) -> Plan:
-    """Make the plan of a search, narrowed to what can be written where it is to be saved.
+    """Make the plan of a search, narrowed to what can be written if it is to be saved.
 
     Warns with a Remark if it had to be narrowed, and if other programs may take what is written for
     another model. Raises ConfigError, StorageError or CheckpointError if nothing could be written.

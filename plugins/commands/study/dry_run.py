@@ -7,20 +7,11 @@ import time
 from collections.abc import Hashable, Sequence
 
 from prunekit.core.errors import PrunekitError
-from prunekit.core.problem import DENSE, single_removals
-from prunekit.engine.cost import Cost, CostCounter
+from prunekit.engine.cost import Cost, importance_cost
 from prunekit.engine.dry_run import dry_run
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.plugins.commands.study.files import CellFailure
 from prunekit.plugins.commands.study.planning import Group
-
-
-def importance_cost(n_blocks: int) -> CostCounter:
-    """Count what is measured of every group: the dense model, and every single removal."""
-    counter = CostCounter(n_blocks)
-    counter.measure([DENSE])
-    counter.measure(single_removals(n_blocks))
-    return counter
 
 
 class DryRuns:

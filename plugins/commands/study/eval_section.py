@@ -11,8 +11,7 @@ from typing import Any
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
 from prunekit.plugins.commands.evaluate.config import EvalConfig, names_of
-from prunekit.plugins.commands.evaluate.evaluator import preflight
-from prunekit.plugins.commands.evaluate.tasks import check_names
+from prunekit.plugins.commands.evaluate.tasks import check_names, preflight
 from prunekit.plugins.commands.evaluate.texts import check_documents, protocols_of
 
 KEY = "evaluate"

@@ -128,7 +128,7 @@ class VariantEvaluation:
     perplexities: Mapping[str, float | None] = field(default_factory=dict)
     """by protocol, as `wikitext2`"""
     accuracies: Mapping[str, float | None] = field(default_factory=dict)
-    """by task, 0 to 1: normalised where the task has that, else plain"""
+    """by task, 0 to 1: normalised if the task has that, else plain"""
     standard_errors: Mapping[str, float | None] = field(default_factory=dict)
     """of accuracies, by task"""
     details: Mapping[str, Any] = field(default_factory=dict)

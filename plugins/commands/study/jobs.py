@@ -14,12 +14,13 @@ from prunekit.engine.plan import Plan
 from prunekit.hf.checkpoint import Checkpoint, first_line
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tensors import weight_names
-from prunekit.plugins.commands.study.planning import Group
-from prunekit.plugins.commands.study.searching import SearchTask
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
+
+    from prunekit.plugins.commands.study.planning import Group
+    from prunekit.plugins.commands.study.searching import SearchTask
 
 
 PROCESS_BYTES = 10**9

@@ -26,11 +26,18 @@ SECONDS_TO_STOP = 20.0
 
 
 def run_tasks(tasks: Sequence[Task], jobs: int, progress: Progress) -> Effort:
-    """Carry out all tasks, `jobs` at a time, each job a process of its own if there are several."""
-    joint = Joint(tasks, progress)
-    if min(jobs, len(tasks)) > 1:
-        return run_in_processes(tasks, min(jobs, len(tasks)), joint)
-    return _run_here(tasks, joint)
+    """Carry out all tasks, `jobs` at a time, each job a process of its own if there are several.
+
+    Raises the first error that stops the study.
+    """
+    joint, jobs = Joint(tasks, progress), min(jobs, len(tasks))
+    if jobs < 2:
+        return _run_here(tasks, joint)
+    pool = _Pool(tasks, jobs, joint)
+    try:
+        return pool.run()
+    finally:
+        pool.stop()
 
 
 def _run_here(tasks: Sequence[Task], joint: Joint) -> Effort:
@@ -39,15 +46,6 @@ def _run_here(tasks: Sequence[Task], joint: Joint) -> Effort:
         joint.started(number)
         effort += task.run(loaded, partial(joint.advance, number))
     return effort
-
-
-def run_in_processes(tasks: Sequence[Task], jobs: int, progress: Joint) -> Effort:
-    """Carry out the tasks in `jobs` processes. Raises the first error that stops the study."""
-    pool = _Pool(tasks, jobs, progress)
-    try:
-        return pool.run()
-    finally:
-        pool.stop()
 
 
 class _Pool:

@@ -112,7 +112,7 @@ def jobs_of(study: Study, jobs: int | None = None) -> int:
 
 
 def run_study(study: Study, jobs: int = 1, progress: Progress | None = None) -> StudyOutcome:
-    """Carry out a study from where it is."""
+    """Carry out what is left of a study."""
     progress = progress or Progress()
     folder = StudyFolder(study.folder)
     if is_anything(study.config.evaluate) and _is_unfinished(study, folder):

@@ -11,13 +11,12 @@ from prunekit.core.driver import needs_of
 from prunekit.core.errors import CheckpointError, ConfigError, StorageError
 from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import DENSE, single_removals
-from prunekit.engine.cost import Speed
+from prunekit.engine.cost import Speed, importance_cost
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan
 from prunekit.engine.run import Choice, Outcome, SearchRun, check_dense
 from prunekit.engine.session import Session
 from prunekit.engine.stored import finite
-from prunekit.plugins.commands.study.dry_run import importance_cost
 from prunekit.plugins.commands.study.files import (
     Cell,
     CellFailure,
@@ -30,22 +29,12 @@ from prunekit.plugins.commands.study.planning import Group
 from prunekit.plugins.commands.study.tasks import Effort, LoadedModel, OnProgress, reason
 
 
-def search_group(
-    group: Group, folder: StudyFolder, workdir: Path, loaded: LoadedModel, on_progress: OnProgress
-) -> Effort:
-    """Search the cells that have no result yet, and write what comes out of each.
+class _GroupSearch:
+    """The search of a group's cells.
 
     An error becomes the failure of the cells that it stops. Raises StorageError if nothing can be
     written.
     """
-    missing = group.unfinished(folder)
-    if not missing.cells:
-        return Effort()
-    return _GroupSearch(missing, folder, workdir, loaded, on_progress).search()
-
-
-class _GroupSearch:
-    """One group in progress, and its cells without a result."""
 
     def __init__(
         self,
@@ -197,8 +186,10 @@ class SearchTask:
             done[-1] = done_in_group
             on_progress(sum(done))
 
+        folder = StudyFolder(self.folder)
         for group in self.groups:
-            effort += search_group(group, StudyFolder(self.folder), self.workdir, loaded, advance)
+            if (missing := group.unfinished(folder)).cells:
+                effort += _GroupSearch(missing, folder, self.workdir, loaded, advance).search()
             done.append(0.0)
         return effort
 

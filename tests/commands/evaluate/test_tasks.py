@@ -13,8 +13,7 @@ import prunekit
 from prunekit.core import ConfigError
 from prunekit.core.problem import DENSE
 from prunekit.plugins.commands.evaluate.config import EvalConfig
-from prunekit.plugins.commands.evaluate.evaluator import preflight
-from prunekit.plugins.commands.evaluate.tasks import demo_task, load_tasks
+from prunekit.plugins.commands.evaluate.tasks import demo_task, load_tasks, preflight
 
 REMOVED = frozenset({2, 5})
 
