@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from prunekit.core.interfaces import Meter
 from prunekit.core.problem import DENSE, Subset, single_removals
@@ -79,14 +79,9 @@ class Cost:
         return replace(self, **{name: n_objectives * getattr(self, name) for name in names})
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.asked + other.asked,
-            self.measured + other.measured,
-            self.block_runs + other.block_runs,
-            self.block_runs_alone + other.block_runs_alone,
-            self.block_runs_unshared + other.block_runs_unshared,
-            self.complete and other.complete,
-        )
+        a, b = asdict(self), asdict(other)
+        sums = {name: a[name] + b[name] for name in a}
+        return Cost(**{**sums, "complete": self.complete and other.complete})
 
 
 TRIES = 3

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from prunekit.core.contracts import overrides
 from prunekit.core.errors import ConfigError, blaming
-from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective, Signal, Table
+from prunekit.core.interfaces import Meter, ModelAdapter, Objective, Signal, Table
 from prunekit.core.measurement import loss_of, mean_loss
 from prunekit.core.problem import Subset, single_removals
 from prunekit.engine.cache import MeasurementCache
@@ -25,55 +25,8 @@ from prunekit.engine.statistics import differences_without_each, jackknife
 from prunekit.engine.stored import read_json
 
 
-class Session(Protocol):
-    """Losses of subsets under one objective."""
-
-    facts: ModelFacts
-    begins_with: str
-    """the beginning-of-text token that every sample begins with; empty if there is none"""
-
-    @property
-    def block_runs(self) -> int:
-        """Blocks run so far, each over a whole calibration set."""
-        ...
-
-    @property
-    def measured(self) -> int:
-        """Subsets measured so far, not counting those in the journal."""
-        ...
-
-    def losses(self, subsets: Sequence[Subset]) -> list[float]:
-        """Return the losses of subsets, in their order."""
-        ...
-
-    def works(self, subset: Subset) -> bool:
-        """Return whether the loss of a subset is finite; only this subset is measured."""
-        ...
-
-    def difference(self, a: Subset, b: Subset) -> Difference:
-        """Return the loss of a minus that of b, with the standard error over samples."""
-        ...
-
-    def reading(self, subset: Subset) -> Reading:
-        """Return the loss of one subset, also in other units."""
-        ...
-
-    def signal(self, signal: Signal) -> Table:
-        """Return a signal of the dense model, computed once and kept beside the journal."""
-        ...
-
-    def speed(self) -> Speed:
-        """Time a block and a subset with a few forwards that are not kept."""
-        ...
-
-    @property
-    def adapter(self) -> ModelAdapter | None:
-        """The loaded model, if it is in this process."""
-        ...
-
-
 class SingleSession:
-    """A session of one objective."""
+    """Losses of subsets under one objective."""
 
     def __init__(
         self, objective: Objective, meter: Meter, cache: MeasurementCache, begins_with: str = ""
@@ -83,23 +36,29 @@ class SingleSession:
         self.cache = cache
         self.facts = meter.facts
         self.begins_with = begins_with
+        """the beginning-of-text token of every sample; empty if there is none"""
         self.reduce = self._reduce if overrides(objective, Objective.reduce) else mean_loss
 
     @property
     def block_runs(self) -> int:
+        """Blocks run so far, each over a whole calibration set."""
         return self.cache.block_runs
 
     @property
     def measured(self) -> int:
+        """Subsets measured so far, not counting those in the journal."""
         return self.cache.measured
 
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
+        """Return the losses of subsets, in their order."""
         return [loss_of(m, self.reduce) for m in self.cache.measure(subsets)]
 
     def works(self, subset: Subset) -> bool:
+        """Return whether the loss of a subset is finite; only this subset is measured."""
         return math.isfinite(self.losses([subset])[0])
 
     def difference(self, a: Subset, b: Subset) -> Difference:
+        """Return the loss of a minus that of b, with the standard error over samples."""
         loss_of_a, loss_of_b = self.losses([a, b])
         gap = loss_of_a - loss_of_b
         without = self.differences_without_each(a, b)
@@ -113,6 +72,7 @@ class SingleSession:
         return differences_without_each(of_a, of_b, self.reduce)
 
     def reading(self, subset: Subset) -> Reading:
+        """Return the loss of one subset, also in other units."""
         (loss,) = self.losses([subset])
         with blaming("objective", self.objective):
             others = self.objective.readings(loss)
@@ -128,6 +88,7 @@ class SingleSession:
         return self.cache.journal.describes["calibration"]
 
     def signal(self, signal: Signal) -> Table:
+        """Return a signal of the dense model, computed once and kept beside the journal."""
         path = self.cache.journal.folder / f"{signal.name}.json"
         if path.is_file():
             return self._stored_signal(signal, path)
@@ -148,11 +109,13 @@ class SingleSession:
         return table
 
     def speed(self) -> Speed:
+        """Time a block and a subset with a few forwards that are not kept."""
         batches = len(self.cache.spans)
         return measure_speed(self.meter, batches, of=batches)
 
     @property
     def adapter(self) -> ModelAdapter | None:
+        """The loaded model, if it is in this process."""
         return self.meter.adapter
 
 
@@ -174,7 +137,7 @@ class Scale:
 
 
 class MixedSession:
-    """The weighted sum of standardised losses."""
+    """The same of the weighted sum of standardised losses."""
 
     def __init__(self, sessions: Sequence[SingleSession], weights: Sequence[float]) -> None:
         """The first loss measures every single removal under each part, to know its scale."""
@@ -259,3 +222,6 @@ class MixedSession:
             return math.inf
         parts = zip(losses, self.scales, self._factors(), strict=True)
         return math.fsum(factor * (loss - scale.median) for loss, scale, factor in parts)
+
+
+Session: TypeAlias = SingleSession | MixedSession
