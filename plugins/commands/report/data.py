@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prunekit.core.problem import DENSE, Subset
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.escaping import one_line
-from prunekit.plugins.commands.study.eval_section import KEY as EVALUATE
-from prunekit.plugins.commands.study.eval_section import identity
 from prunekit.plugins.commands.study.files import (
+    EVALUATE,
     Cell,
     CellFailure,
     CellResult,
     Importance,
     StudyFolder,
     VariantEvaluation,
+    identity,
 )
 
 if TYPE_CHECKING:  # imported only when a report is made

@@ -23,9 +23,8 @@ from prunekit.plugins.commands.study.definitions import (
     objective_definition,
     searcher_definition,
 )
-from prunekit.plugins.commands.study.eval_section import KEY as EVALUATE
 from prunekit.plugins.commands.study.eval_section import parse_evaluation, words_of
-from prunekit.plugins.commands.study.files import LONGEST_NAME, slug
+from prunekit.plugins.commands.study.files import EVALUATE, LONGEST_NAME, slug
 
 KINDS = ("models", "objectives", "searchers")
 SHARED = (

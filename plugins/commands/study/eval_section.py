@@ -13,8 +13,8 @@ from prunekit.core.options import suggest
 from prunekit.plugins.commands.evaluate.config import EvalConfig, names_of
 from prunekit.plugins.commands.evaluate.tasks import check_names, preflight
 from prunekit.plugins.commands.evaluate.texts import check_documents, protocols_of
+from prunekit.plugins.commands.study.files import EVALUATE as KEY
 
-KEY = "evaluate"
 FIELDS = {"ppl" if f.name == "perplexities" else f.name: f.name for f in fields(EvalConfig)}
 """Keys of the file, and their names in `EvalConfig`."""
 
@@ -37,11 +37,6 @@ def words_of(wanted: EvalConfig) -> dict[str, Any]:
     """Return the section `evaluate` of a configuration."""
     values = {word: asdict(wanted)[name] for word, name in FIELDS.items()}
     return {word: _plain(value) for word, value in values.items()}
-
-
-def identity(words: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that identify an evaluation; the batch size changes speed only."""
-    return {word: value for word, value in words.items() if word != "batch_size"}
 
 
 def is_anything(wanted: EvalConfig) -> bool:

@@ -38,6 +38,8 @@ from prunekit.engine.stored import (
 SCHEMA = 1
 LONGEST_NAME = 200
 """of a file, without what is put to its ends"""
+EVALUATE = "evaluate"
+"""The key of what is evaluated, in study.yaml."""
 AGAIN = "remove it and run the study again"
 T = TypeVar("T")
 
@@ -150,6 +152,11 @@ def slug(words: str) -> str:
     ('demo-qwen3_ppl', '')
     """
     return re.sub(r"[^\w.]+", "-", words).strip("-.")
+
+
+def identity(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that identify an evaluation; the batch size changes speed only."""
+    return {word: value for word, value in words.items() if word != "batch_size"}
 
 
 class StudyFolder:
