@@ -24,9 +24,8 @@ from prunekit.plugins.commands.study.definitions import (
     searcher_definition,
 )
 from prunekit.plugins.commands.study.eval_section import parse_evaluation, words_of
-from prunekit.plugins.commands.study.files import EVALUATE, LONGEST_NAME, slug
+from prunekit.plugins.commands.study.files import EVALUATE, KINDS, LONGEST_NAME, slug
 
-KINDS = ("models", "objectives", "searchers")
 SHARED = (
     "protect_first",
     "protect_last",

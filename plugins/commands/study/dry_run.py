@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
 
 from prunekit.core.errors import PrunekitError
 from prunekit.engine.cost import Cost, importance_cost
 from prunekit.engine.dry_run import dry_run
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.plugins.commands.study.files import CellFailure
-from prunekit.plugins.commands.study.planning import Group
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.planning import Group
 
 
 class DryRuns:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import StorageError
 from prunekit.core.interfaces import ModelAdapter, Spec
@@ -24,7 +24,6 @@ from prunekit.plugins.commands.study.files import (
     identity,
 )
 from prunekit.plugins.commands.study.origin import check_origin, threads_of_first_run
-from prunekit.plugins.commands.study.planning import Group
 from prunekit.plugins.commands.study.tasks import (
     Effort,
     LoadedModel,
@@ -32,6 +31,9 @@ from prunekit.plugins.commands.study.tasks import (
     Unevaluated,
     reason,
 )
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.planning import Group
 
 AT_ONCE = 8
 """Variants that share the blocks of their perplexities, and that a kill can cost."""

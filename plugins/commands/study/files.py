@@ -38,6 +38,7 @@ from prunekit.engine.stored import (
 SCHEMA = 1
 LONGEST_NAME = 200
 """of a file, without what is put to its ends"""
+KINDS = ("models", "objectives", "searchers")
 EVALUATE = "evaluate"
 """The key of what is evaluated, in study.yaml."""
 AGAIN = "remove it and run the study again"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.interfaces import ModelFacts
@@ -16,8 +16,10 @@ from prunekit.engine.cost import Speed
 from prunekit.engine.files import write_text
 from prunekit.engine.rounding import depends_on_layout, depends_on_threads
 from prunekit.engine.stored import read_stored
-from prunekit.plugins.commands.study.config import KINDS, StudyConfig
-from prunekit.plugins.commands.study.files import AGAIN, slug
+from prunekit.plugins.commands.study.files import AGAIN, KINDS, slug
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.config import StudyConfig
 
 LIBRARIES = ("torch", "transformers")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Column, Table
@@ -11,10 +12,12 @@ from prunekit.cli.screen import err, out
 from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
 from prunekit.plugins.commands.search.printing import duration
-from prunekit.plugins.commands.study.estimate import StudyEstimate
 from prunekit.plugins.commands.study.files import Cell, CellFailure
-from prunekit.plugins.commands.study.run import Study, StudyOutcome
 from prunekit.plugins.commands.study.selection import coordinates
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.estimate import StudyEstimate
+    from prunekit.plugins.commands.study.run import Study, StudyOutcome
 
 
 def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:

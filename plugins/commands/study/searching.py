@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prunekit.core.driver import needs_of
 from prunekit.core.errors import CheckpointError, ConfigError, StorageError
@@ -25,8 +26,10 @@ from prunekit.plugins.commands.study.files import (
     StudyFolder,
 )
 from prunekit.plugins.commands.study.origin import check_origin, speed_of, threads_of_first_run
-from prunekit.plugins.commands.study.planning import Group
 from prunekit.plugins.commands.study.tasks import Effort, LoadedModel, OnProgress, reason
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.planning import Group
 
 
 class _GroupSearch:

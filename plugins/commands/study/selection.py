@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
 from prunekit.plugins.commands.study.files import Cell
-from prunekit.plugins.commands.study.planning import Group
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.planning import Group
 
 COORDINATES = tuple(field.name for field in fields(Cell))
 
