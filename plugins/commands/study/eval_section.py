@@ -77,7 +77,7 @@ def _check_each(wanted: EvalConfig, word: str, check: Callable[[EvalConfig], obj
 
 def _value(word: str, value: Any) -> Any:
     if word in ("ppl", "tasks"):
-        return names_of(value) if isinstance(value, (str, list)) else _refused(word, value)
+        return _names(word, value)
     return _folder(value) if word == "include_path" and value is not None else value
 
 
@@ -88,8 +88,10 @@ def _folder(value: Any) -> Path:
     return folder
 
 
-def _refused(word: str, value: Any) -> Any:
-    raise ConfigError(f"expected a list of names, got {value!r}", (word,))
+def _names(word: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (str, list)):
+        raise ConfigError(f"expected a list of names, got {value!r}", (word,))
+    return names_of(value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,13 +1,18 @@
-"""From a study's configuration to its cells, in groups that share what is measured."""
+"""From a study's configuration to its cells, in groups that share what is measured.
+
+`select` chooses cells: `objective=ppl,searcher=cbo*`, or a part of their name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from prunekit.core.errors import CheckpointError, ConfigError, blaming
 from prunekit.core.interfaces import Objective
+from prunekit.core.options import suggest
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Registry
 from prunekit.engine.config import parse
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 BLOCKS_OF_A_MODEL_UNSEEN = 32
+COORDINATES = tuple(field.name for field in fields(Cell))
 
 
 @dataclass(frozen=True)
@@ -219,3 +225,44 @@ def _what_differs(config: StudyConfig, cell: Cell, other: Cell) -> Definition:
 
 def _labels(cell: Cell) -> tuple[str, str, str]:
     return cell.model, cell.objective, cell.searcher
+
+
+def select(groups: Sequence[Group], pattern: str | None) -> list[Group]:
+    """Return the groups with the cells that match. Raises ConfigError if none does.
+
+    Every part of the pattern must match, and each may have the wildcards `*` and `?`.
+    """
+    if pattern is None:
+        return list(groups)
+    parts = pattern.split(",")
+    for part in parts:
+        _check_pattern(part)
+    chosen = [g.only(c for c in g.cells if all(_matches(c, p) for p in parts)) for g in groups]
+    if not any(group.cells for group in chosen):
+        listed = "; ".join(f"{key}: {', '.join(v)}" for key, v in coordinates(groups).items())
+        raise ConfigError(f"--only {pattern!r} matches no cell of this study. It has {listed}")
+    return [group for group in chosen if group.cells]
+
+
+def coordinates(groups: Sequence[Group]) -> dict[str, list[str]]:
+    """Return the values of each coordinate: `{"budget": ["3", "4"], ...}`."""
+    cells = [asdict(cell) for group in groups for cell in group.cells]
+    return {key: list(dict.fromkeys(str(cell[key]) for cell in cells)) for key in COORDINATES}
+
+
+def _check_pattern(part: str) -> None:
+    key, equals, value = part.partition("=")
+    if equals and key not in COORDINATES:
+        raise ConfigError(f"--only {part!r}: no such coordinate.{suggest(key, COORDINATES)}")
+    if not part or (equals and not value):
+        raise ConfigError(
+            "--only: expected COORDINATE=VALUE or a part of a cell's name, joined by commas, as "
+            "objective=ppl,budget=3"
+        )
+
+
+def _matches(cell: Cell, part: str) -> bool:
+    key, equals, value = part.partition("=")
+    if equals:
+        return fnmatchcase(str(asdict(cell)[key]), value)
+    return fnmatchcase(cell.id, f"*{part}*")

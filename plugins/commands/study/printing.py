@@ -13,7 +13,7 @@ from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
 from prunekit.plugins.commands.search.printing import duration
 from prunekit.plugins.commands.study.files import Cell, CellFailure
-from prunekit.plugins.commands.study.selection import coordinates
+from prunekit.plugins.commands.study.planning import coordinates
 
 if TYPE_CHECKING:
     from prunekit.plugins.commands.study.estimate import StudyEstimate

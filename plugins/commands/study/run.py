@@ -22,10 +22,9 @@ from prunekit.plugins.commands.study.evaluating import EvaluationTask, evaluatio
 from prunekit.plugins.commands.study.files import CellFailure, CellResult, StudyFolder, slug
 from prunekit.plugins.commands.study.jobs import sensible_jobs
 from prunekit.plugins.commands.study.origin import agree, note_threads
-from prunekit.plugins.commands.study.planning import Group, plan_study
+from prunekit.plugins.commands.study.planning import Group, plan_study, select
 from prunekit.plugins.commands.study.pool import run_tasks
 from prunekit.plugins.commands.study.searching import SearchTask, search_tasks
-from prunekit.plugins.commands.study.selection import select
 from prunekit.plugins.commands.study.tasks import Effort
 
 DRY_RUN_SECONDS = 20.0

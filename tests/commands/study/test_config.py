@@ -8,8 +8,7 @@ import yaml
 
 from prunekit.core import ConfigError
 from prunekit.plugins.commands.study.config import parse_study, read_study
-from prunekit.plugins.commands.study.planning import plan_study
-from prunekit.plugins.commands.study.selection import select
+from prunekit.plugins.commands.study.planning import plan_study, select
 
 GOOD = """\
 name: mine
