@@ -27,7 +27,7 @@ from prunekit.core.driver import Driver, needs_of
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.registry import Registry, load
 from prunekit.engine.config import parse
-from prunekit.engine.cost import Tally
+from prunekit.engine.cost import CostCounter
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import resolve
 from prunekit.engine.quiet import quiet_libraries
@@ -90,7 +90,7 @@ def cells(
         for name, seed, begin in searches(registry, session, budget):
             started = time.perf_counter()
             driver = begin()
-            tally = finish(driver, session)
+            counter = finish(driver, session)
             own = time.perf_counter() - started  # every loss is known: what is left is its own work
             assert driver.removed is not None
             yield Outcome(
@@ -104,8 +104,8 @@ def cells(
                 rank=ranked.index(driver.removed) + 1,
                 of=len(ranked),
                 asked=driver.asked,
-                block_runs=tally.block_runs,
-                seconds=own + speed.seconds(tally.block_runs, len(tally.seen)),
+                block_runs=counter.block_runs,
+                seconds=own + speed.seconds(counter.block_runs, len(counter.seen)),
                 one_shot_gap=losses[one_shot] - best,
             )
 
@@ -121,13 +121,13 @@ def searches(
         yield name, 0, partial(start, registry, session, plugin, options, Problem(16, budget))
 
 
-def finish(driver: Driver, session: Session) -> Tally:
+def finish(driver: Driver, session: Session) -> CostCounter:
     """Run a search to its end, and count what it would cost with an empty journal."""
-    tally = Tally(driver.problem.n_blocks)
+    counter = CostCounter(driver.problem.n_blocks)
     while driver.request is not None:
-        tally.add(driver.request)
+        counter.add(driver.request)
         driver.answer(session.losses(driver.request))
-    return tally
+    return counter
 
 
 def start(

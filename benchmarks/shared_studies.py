@@ -132,7 +132,7 @@ def uncached(group: Group, session: Session) -> Way:
 
 
 def one(session: SingleSession, subset: Subset) -> float:
-    pieces = list(session.meter.measure([[subset]] * len(session.ledger.spans)))
+    pieces = list(session.meter.measure([[subset]] * len(session.cache.spans)))
     return session.reduce(
         [x for piece in pieces for x in piece.sums], [x for piece in pieces for x in piece.weights]
     )

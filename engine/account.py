@@ -1,9 +1,9 @@
-"""What a run cost, over all the sessions that worked at it.
+"""Count what a run cost, over all the sessions that worked at it.
 
 A session is a process that searches; it ends, is stopped or is killed. Each keeps a record of its
 own in the run's folder, `work/ID.json`, written anew whenever the journal is, so that a kill loses
 nothing of what was spent and two sessions at once do not undo each other's. Each counts what it
-measured itself, also where another measures the same at that time.
+measured itself, even if another measures the same at that time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Spent:
-    """What was measured anew, and how long that took."""
+    """The number of new measurements, and the time they took."""
 
     measured: int = 0
     block_runs: int = 0
@@ -40,7 +40,7 @@ class Spent:
         return self._with(other, operator.add)
 
     def __or__(self, other: Spent) -> Spent:
-        """The larger of each number, where both count the same work."""
+        """Return the larger of each number, as both count the same work."""
         return self._with(other, max)
 
     def _with(self, other: Spent, choose: Callable[[Any, Any], Any]) -> Spent:
@@ -54,15 +54,15 @@ class Account:
         self._session = session
         self._folder = run / "work"
         self._own = self._folder / f"{uuid.uuid4().hex}.json"
-        self._told = _told(run)
+        self._reported = _reported(run)
         self._before = Spent(session.measured, session.block_runs)
         self._start = time.perf_counter()
 
     def keep(self) -> None:
         """Write down what this session spent so far.
 
-        Only to look again at what a search found is no part of its cost. Where it cannot be
-        written, the search goes on: the next call makes up for it, and `total` counts it anyway.
+        Looking again at what a search found is no part of its cost. If it cannot be written, the
+        search goes on: the next call makes up for it, and `total` counts it anyway.
         """
         spent = self._spent()
         if spent != Spent():
@@ -71,17 +71,18 @@ class Account:
                 write_text(self._own, json.dumps(row) + "\n")
 
     def total(self) -> Spent:
-        """What all sessions spent, no less than was told before; ConfigError for a broken record.
+        """Return what all sessions spent, no less than the run's result says.
 
-        What was told before says more where a session could not write its record.
+        The result says more if a session could not write its record. Raises ConfigError for a
+        broken record.
         """
         others = sorted(set(self._folder.glob("*.json")) - {self._own})
-        return sum(map(_read, others), start=self._spent()) | self._told
+        return sum(map(_read, others), start=self._spent()) | self._reported
 
     def _spent(self) -> Spent:
         measured = self._session.measured - self._before.measured
         block_runs = self._session.block_runs - self._before.block_runs
-        if self._told != Spent() and not (measured or block_runs):
+        if self._reported != Spent() and not (measured or block_runs):
             return Spent()
         return Spent(measured, block_runs, round(time.perf_counter() - self._start, 3))
 
@@ -98,8 +99,8 @@ def _check_positive(row: Mapping[str, Any]) -> None:
         raise ValueError("what was spent cannot be negative")
 
 
-def _told(run: Path) -> Spent:
-    """What an earlier result of the run says that it cost; nothing where there is none to read."""
+def _reported(run: Path) -> Spent:
+    """Return the cost that an earlier result of the run gives; nothing if none can be read."""
     try:
         work = read_result(run)["work"]
     except ConfigError:

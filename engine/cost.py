@@ -1,30 +1,23 @@
-"""Count what a search costs: its requests, a dry run on made-up losses, and seconds."""
+"""The cost of searches: counted in subsets and block forwards, and in seconds."""
 
 from __future__ import annotations
 
-import copy
-import math
-import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import asdict, dataclass, replace
 
-from prunekit.core.driver import Driver
-from prunekit.core.errors import PrunekitError
-from prunekit.core.interfaces import Meter, Searcher
-from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.interfaces import Meter
+from prunekit.core.problem import DENSE, Subset, single_removals
 from prunekit.core.trie import block_runs, block_runs_alone
-from prunekit.engine.signals import synthetic_signals
 
 
-class Tally:
+class CostCounter:
     """Counts requests as they are made one after the other.
 
-    >>> tally = Tally(n_blocks=3)
-    >>> tally.add([frozenset({2}), frozenset({1})])
-    >>> tally.add([frozenset({2}), frozenset({2, 1})])
-    >>> tally.asked, len(tally.seen), tally.block_runs, tally.block_runs_alone
+    >>> counter = CostCounter(n_blocks=3)
+    >>> counter.add([frozenset({2}), frozenset({1})])
+    >>> counter.add([frozenset({2}), frozenset({2, 1})])
+    >>> counter.asked, len(counter.seen), counter.block_runs, counter.block_runs_unshared
     (4, 3, 4, 7)
     """
 
@@ -35,128 +28,60 @@ class Tally:
         self.asked = 0
         """subsets, repeats included"""
         self.block_runs = 0
-        """blocks run where each subset is measured once and a request shares its prefixes"""
-        self.block_runs_alone = 0
+        """blocks run if each subset is measured once and a request shares its prefixes"""
+        self.block_runs_unshared = 0
         """the same with every subset asked measured by itself"""
 
     def add(self, request: Sequence[Subset]) -> None:
         """Count one request."""
         self.measure(request)
         self.asked += len(request)
-        self.block_runs_alone += block_runs_alone(request, self.n_blocks)
+        self.block_runs_unshared += block_runs_alone(request, self.n_blocks)
 
     def measure(self, subsets: Sequence[Subset]) -> None:
-        """Count subsets that are measured though nobody asked for them."""
+        """Count subsets that are measured although no searcher asked for them."""
         new = set(subsets) - self.seen
         self.seen |= new
         self.block_runs += block_runs(new, self.n_blocks)
 
 
-MOST_SUBSETS = 100_000
+def importance_cost(n_blocks: int) -> CostCounter:
+    """Count what is measured of every group: the dense model, and every single removal."""
+    counter = CostCounter(n_blocks)
+    counter.measure([DENSE])
+    counter.measure(single_removals(n_blocks))
+    return counter
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a search asks for. Searchers that depend on losses may differ a little in earnest."""
+    """The requests of one search, or of several that share what they measure.
 
-    asked: int
+    Counts of a dry run may differ a little from those of a search whose requests depend on losses.
+    """
+
+    asked: int = 0
     """subsets, repeats included"""
-    measured: int
-    """different subsets; the dense model is one of them"""
-    block_runs: int
-    """blocks run, each over the whole calibration set"""
-    block_runs_alone: int
+    measured: int = 0
+    """different subsets, with the dense model and what else is measured anyway"""
+    block_runs: int = 0
+    """blocks run for all that is measured, each over the whole calibration set"""
+    block_runs_alone: int = 0
+    """blocks run if each search runs alone and shares its own prefixes"""
+    block_runs_unshared: int = 0
     """the same with every subset asked measured by itself"""
-    complete: bool
-    """False where the rehearsal was cut off"""
+    complete: bool = True
+    """False if the dry run was cut off"""
 
     def under(self, n_objectives: int) -> Cost:
-        """The same where every subset is measured under several objectives."""
-        return replace(
-            self,
-            block_runs=n_objectives * self.block_runs,
-            block_runs_alone=n_objectives * self.block_runs_alone,
-        )
+        """Return the cost if every subset is measured under several objectives."""
+        names = ("block_runs", "block_runs_alone", "block_runs_unshared")
+        return replace(self, **{name: n_objectives * getattr(self, name) for name in names})
 
-
-def rehearse(
-    searcher: Searcher,
-    problem: Problem,
-    seconds: float = math.inf,
-    also: Sequence[Subset] = (),
-) -> Cost:
-    """Run the searcher against losses that look like those of a model, and count.
-
-    `also` is measured whatever the searcher asks for. Cut off after about that many seconds, and
-    after MOST_SUBSETS subsets.
-    """
-    end = time.monotonic() + seconds
-    signals = synthetic_signals(searcher, problem.n_blocks)
-    driver = Driver(copy.deepcopy(searcher), replace(problem, signals=signals))
-    tally = Tally(problem.n_blocks)
-    tally.measure([DENSE])
-    tally.measure(also)
-
-    def evaluate(request: Sequence[Subset]) -> list[float]:
-        tally.add(request)
-        return [made_up_loss(s, problem.n_blocks) for s in request]
-
-    driver.run(evaluate, lambda: driver.asked >= MOST_SUBSETS or time.monotonic() >= end)
-    return Cost(
-        asked=driver.asked,
-        measured=len(tally.seen),
-        block_runs=tally.block_runs,
-        block_runs_alone=tally.block_runs_alone,
-        complete=driver.request is None,
-    )
-
-
-def made_up_loss(removed: Subset, n_blocks: int) -> float:
-    """Like a language model's: early and last blocks are dear, neighbours dearer together."""
-    prices = _prices(n_blocks)
-    pairs = sum(0.3 * (prices[i] + prices[i + 1]) for i in removed if i + 1 in removed)
-    return 2.0 + sum(prices[i] for i in sorted(removed)) + pairs
-
-
-@cache
-def _prices(n_blocks: int) -> list[float]:
-    depth = max(1, n_blocks - 1)
-    noise = random.Random(n_blocks)
-    prices = [0.05 + 0.1 * noise.random() + 2 * math.exp(-8 * i / depth) for i in range(n_blocks)]
-    prices[-1] += 0.5
-    return prices
-
-
-def uses_chance(searcher: Searcher, problem: Problem, seeds: Sequence[int]) -> bool:
-    """Whether the searcher asks for other subsets, or chooses others, when the seed is another.
-
-    It is rehearsed on made-up losses with every seed, and only if nothing differs from beginning to
-    end it uses no chance. What cannot be rehearsed that far counts as chance, and so does what
-    fails, which the study then reports for each seed.
-    """
-    if len(seeds) < 2:
-        return False
-    try:
-        signals = synthetic_signals(searcher, problem.n_blocks)
-        drivers = [
-            Driver(copy.deepcopy(searcher), replace(problem, seed=seed, signals=signals))
-            for seed in seeds
-        ]
-        return not _agree(drivers, problem.n_blocks)
-    except PrunekitError:
-        return True
-
-
-def _agree(drivers: Sequence[Driver], n_blocks: int) -> bool:
-    first = drivers[0]
-    while first.request is not None and first.asked < MOST_SUBSETS:
-        requests = [list(driver.request or ()) for driver in drivers]
-        if any(request != requests[0] for request in requests):
-            return False
-        losses = [made_up_loss(subset, n_blocks) for subset in requests[0]]
-        for driver in drivers:
-            driver.answer(losses)
-    return all(driver.request is None and driver.removed == first.removed for driver in drivers)
+    def __add__(self, other: Cost) -> Cost:
+        a, b = asdict(self), asdict(other)
+        sums = {name: a[name] + b[name] for name in a}
+        return Cost(**{**sums, "complete": self.complete and other.complete})
 
 
 TRIES = 3
@@ -172,7 +97,7 @@ class Speed:
     """of what each subset takes besides: to enter the model, and its head"""
 
     def seconds(self, block_runs: int, subsets: int) -> float:
-        """What so many block forwards for so many different subsets take."""
+        """Return the time of that many block forwards for that many different subsets."""
         return block_runs * self.block + subsets * self.subset
 
     def __add__(self, other: Speed) -> Speed:

@@ -1,4 +1,4 @@
-"""What a search will cost, before it is paid."""
+"""Estimate what a search will cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
-from prunekit.engine.cost import Cost, measure_speed, rehearse
+from prunekit.engine.cost import Cost, measure_speed
+from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.exportable import outlook
 from prunekit.engine.opening import calibration_samples, open_meter
 from prunekit.engine.plan import Plan, check_searcher
@@ -20,7 +21,7 @@ from prunekit.hf.tokens import batches_of
 
 @dataclass(frozen=True)
 class Estimate:
-    """Counts from a rehearsal; seconds where one batch could be timed, else why it could not."""
+    """Counts of a dry run; seconds if one batch could be timed, else why it could not."""
 
     cost: Cost
     seconds: float | None
@@ -29,15 +30,17 @@ class Estimate:
     """which removals cannot be written as a checkpoint, and why; empty if all can"""
 
     def to_json(self) -> str:
-        """JSON text."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """Return JSON text."""
+        row = dataclasses.asdict(self)
+        row["cost"]["block_runs_alone"] = row["cost"].pop("block_runs_unshared")  # as in results
+        return json.dumps(row, indent=2) + "\n"
 
 
 def estimate(plan: Plan) -> Estimate:
-    """Rehearse the search, and time two variants on one batch where the weights are at hand."""
+    """Run the search on made-up losses, and time two variants on one batch if weights are local."""
     resolve_device(plan.spec.device)
     check_searcher(plan)
-    cost = rehearse(plan.searcher, plan.problem, also=plan.measured_first)
+    cost = dry_run_cost(plan.searcher, plan.problem, also=plan.measured_first)
     whole = cost.under(len(plan.parts))
     remark = outlook(plan).remark
     if not plan.checkpoint.is_folder:

@@ -8,18 +8,10 @@ from typing import Generic, TypeVar
 from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import DENSE, Problem, Subset, single_removals
-from prunekit.engine.cost import Tally
+from prunekit.core.problem import Problem, Subset
+from prunekit.engine.cost import CostCounter
 
 K = TypeVar("K", bound=Hashable)
-
-
-def importance_tally(n_blocks: int) -> Tally:
-    """What is measured of every group, whatever is asked for: dense, and every single removal."""
-    tally = Tally(n_blocks)
-    tally.measure([DENSE])
-    tally.measure(single_removals(n_blocks))
-    return tally
 
 
 class LockStep(Generic[K]):
@@ -34,23 +26,31 @@ class LockStep(Generic[K]):
         self, searches: Mapping[K, tuple[Searcher, Problem]], also: Sequence[Subset] = ()
     ) -> None:
         """`also` is what each would measure alone before anything else."""
-        self.running: dict[K, Driver] = {}
-        self.removed: dict[K, Subset] = {}
-        """the choices of those that ended"""
-        self.failed: dict[K, str] = {}
-        self.tallies: dict[K, Tally] = {}
-        """what each would cost alone"""
+        self.drivers: dict[K, Driver] = {}
+        self.failed: dict[K, PrunekitError] = {}
+        self.costs: dict[K, CostCounter] = {}
+        """of each search alone"""
         for key, (searcher, problem) in searches.items():
-            self.tallies[key] = Tally(problem.n_blocks)
-            self.tallies[key].measure(also)
+            self.costs[key] = CostCounter(problem.n_blocks)
+            self.costs[key].measure(also)
             try:
-                self.running[key] = Driver(searcher, problem)
+                self.drivers[key] = Driver(searcher, problem)
             except PrunekitError as error:
-                self.failed[key] = str(error)
-        self._settle()
+                self.failed[key] = error
+
+    @property
+    def running(self) -> dict[K, Driver]:
+        """The searches that have neither ended nor failed."""
+        going_on = {k: d for k, d in self.drivers.items() if d.request is not None}
+        return {key: driver for key, driver in going_on.items() if key not in self.failed}
+
+    @property
+    def removed(self) -> dict[K, Subset]:
+        """The choices of the searches that ended."""
+        return {k: d.removed for k, d in self.drivers.items() if d.removed is not None}
 
     def wanted(self) -> list[Subset]:
-        """What is to be measured now, each subset once; nothing where all have ended."""
+        """Return the subsets to measure now, each once; none if all have ended."""
         requests = [driver.request or () for driver in self.running.values()]
         return list(dict.fromkeys(subset for request in requests for subset in request))
 
@@ -69,28 +69,19 @@ class LockStep(Generic[K]):
             evaluate([])
 
     def _answer(self, losses: Mapping[Subset, float]) -> None:
-        for key, driver in list(self.running.items()):
+        for key, driver in self.running.items():
             request = driver.request or ()
-            self.tallies[key].add(request)
+            self.costs[key].add(request)
             try:
                 driver.answer([losses[subset] for subset in request])
             except PrunekitError as error:
-                self.failed[key] = str(error)
-        self._settle()
+                self.failed[key] = error
 
     def block_runs_alone(self) -> int:
-        """What all that ended would take one by one, each with its choice measured."""
+        """Return the cost of all that ended one by one, each with its choice measured."""
         runs = 0
         for key, removed in self.removed.items():
-            tally = self.tallies[key]
-            chosen_unseen = 0 if removed in tally.seen else tally.n_blocks - len(removed)
-            runs += tally.block_runs + chosen_unseen
+            cost = self.costs[key]
+            chosen_unseen = 0 if removed in cost.seen else cost.n_blocks - len(removed)
+            runs += cost.block_runs + chosen_unseen
         return runs
-
-    def _settle(self) -> None:
-        """Take those that ended or failed out of the running ones."""
-        ended = [k for k, d in self.running.items() if d.request is None or k in self.failed]
-        for key in ended:
-            driver = self.running.pop(key)
-            if key not in self.failed and driver.removed is not None:
-                self.removed[key] = driver.removed

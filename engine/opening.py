@@ -27,8 +27,8 @@ from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.options import values_of
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.engine.bos import begins_with, remark_on_bos
+from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal
-from prunekit.engine.ledger import Ledger
 from prunekit.engine.plan import Plan
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.engine.session import MixedSession, Session, SingleSession
@@ -48,9 +48,9 @@ def open_session(
 ) -> Iterator[Session]:
     """Load the model and everything measured of it before; close it at the end.
 
-    `on_measured` and `on_written` are told of progress as a Ledger tells it. Warns with a Remark,
-    once for each journal, where much depends on how the calibration samples begin.
-    ConfigError where a calibration sample is longer than the model's context.
+    `on_measured` and `on_written` are those of a MeasurementCache. Warns with a Remark, once for
+    each journal, if much depends on how the calibration samples begin. Raises ConfigError if a
+    calibration sample is longer than the model's context.
     """
     with ExitStack() as stack:
         sessions = [
@@ -79,8 +79,8 @@ def _open_part(
         describes = _describe(objective, meter, samples, batches)
         folder = workdir / "journals" / _digest(describes)
         journal = Journal(folder, describes, meter.facts.n_blocks, len(samples))
-        ledger = Ledger(meter, batches, journal, on_measured, on_written)
-        session = SingleSession(objective, meter, ledger, begins_with(samples, tokenizer))
+        cache = MeasurementCache(meter, batches, journal, on_measured, on_written)
+        session = SingleSession(objective, meter, cache, begins_with(samples, tokenizer))
         if remark := _remark(session, samples, tokenizer):
             warnings.warn(remark, Remark, stacklevel=2)
         yield session
@@ -91,15 +91,15 @@ def _open_part(
 def _remark(
     session: SingleSession, samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase
 ) -> str:
-    """What a user should know, where nothing was measured yet and the model is in this process."""
-    is_known = session.ledger.journal.recall(DENSE, len(samples)) is not None
+    """Return a remark on the samples, if nothing was measured yet and the model is loaded here."""
+    is_known = session.cache.journal.recall(DENSE, len(samples)) is not None
     if is_known or session.adapter is None:
         return ""
     return remark_on_bos(session.adapter, session.objective, samples, tokenizer)
 
 
 def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
-    """The samples of an objective; ConfigError where one does not fit into the model's context."""
+    """Return the samples of an objective. Raises ConfigError if one exceeds the context."""
     return _samples(plan, objective, plan.checkpoint.tokenizer())
 
 
@@ -116,7 +116,7 @@ def _samples(
 def _describe(
     objective: Objective, meter: Meter, samples: Sequence[Sample], batches: Sequence[Batch]
 ) -> dict[str, Any]:
-    """Everything that changes a loss; searcher, seed and budget do not."""
+    """Return everything that changes a loss; searcher, seed and budget do not."""
     return {
         **meter.facts.fingerprint,
         "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
@@ -128,15 +128,15 @@ def _describe(
 
 
 def _digest(describes: Mapping[str, Any]) -> str:
-    """A name for a journal's folder."""
+    """Return a name for a journal's folder."""
     text = repr(sorted(describes.items()))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _digest_code(cls: type) -> str:
-    """Of the modules that define a class and its bases: what was edited since measures anew.
+    """Digest the modules that define a class and its bases, so that edited code measures anew.
 
-    A class that was typed into an interpreter has no module to read, and is known by its name.
+    A class that was typed into an interpreter has no module to read, and only its name counts.
     """
     digest = hashlib.blake2b(digest_size=8)
     for name in [base.__module__ for base in cls.__mro__ if base is not object]:
@@ -181,7 +181,7 @@ def _check_length(longest: int, objective: Objective, context_length: int | None
 def open_meter(
     backend: Backend, spec: Spec, objective: Objective, batches: Sequence[Batch]
 ) -> Meter:
-    """The meter that a backend opens, watched; PluginError where it is none."""
+    """Open a meter whose pieces are checked. Raises PluginError if the backend returns none."""
     with blaming("backend", backend):
         meter = backend.open(spec, objective, batches)
         if not isinstance(getattr(meter, "facts", None), ModelFacts):
@@ -191,7 +191,7 @@ def open_meter(
 
 
 class CheckedMeter(Meter):
-    """Hands everything on to a meter, and looks at what comes back."""
+    """Passes requests on to a meter, and checks what it returns."""
 
     def __init__(self, backend: Backend, meter: Meter, samples: Sequence[int]) -> None:
         self._backend = backend
@@ -203,7 +203,7 @@ class CheckedMeter(Meter):
         self.replicas = meter.replicas
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
-        """One piece for each subset of each batch; PluginError where one is lost, or no piece."""
+        """Yield one piece for each subset of each batch. Raises PluginError if one is missing."""
         left = {(batch, subset) for batch, subsets in enumerate(wanted) for subset in subsets}
         with blaming("backend", self._backend):
             for piece in self._meter.measure(wanted):

@@ -1,4 +1,4 @@
-"""How long work takes."""
+"""Report the progress of work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Progress:
-    """Hears how far work is; this one shows nothing."""
+    """Receives the progress of work; this class shows nothing."""
 
     def begin(
         self, what: str, unit: str = "", expect: Callable[[], float | None] = lambda: None
@@ -17,7 +17,7 @@ class Progress:
         """
 
     def rename(self, what: str) -> None:
-        """Name what is being done now; the count goes on."""
+        """Name the current step; the count goes on."""
 
     def advance(self, done: float, note: str = "") -> None:
         """Set how much of the part is done, and a short note such as the best loss."""

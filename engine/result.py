@@ -1,4 +1,4 @@
-"""What came out of a search: the result, as it is printed and as it is stored."""
+"""The result of a search, as it is printed and as it is stored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AGAIN = "run the search again"
 
 @dataclass(frozen=True)
 class Reading:
-    """A loss, and other numbers that say the same."""
+    """A loss, also in other units."""
 
     loss: float
     readings: Mapping[str, float]
@@ -35,7 +35,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of losses on the same samples; None where it cannot be told."""
+    """A difference of losses on the same samples; None if it is unknown."""
 
     value: float | None
     standard_error: float | None
@@ -51,9 +51,9 @@ class RunnerUp:
 
 @dataclass(frozen=True)
 class Work:
-    """What the search cost, all its sessions together, if it was stopped or given again.
+    """The cost of a search, all its sessions together if it was stopped or repeated.
 
-    What other searches measured before makes it cheaper, but for what is asked.
+    Measurements of earlier searches make it cheaper, except for `asked`.
     """
 
     asked: int
@@ -66,7 +66,7 @@ class Work:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Which blocks go, and what that costs. Blocks are counted from 0, losses in `unit`."""
+    """The removed blocks, and their cost. Blocks are counted from 0, losses are in `unit`."""
 
     model: str
     weights: str
@@ -89,24 +89,24 @@ class SearchResult:
     versions: Mapping[str, str]
     run: str
     begins_with: str = ""
-    """the beginning-of-text token, where every calibration sample began with it"""
+    """the beginning-of-text token, if every calibration sample began with it"""
     tokenizer: str = ""
     """a digest of its files; empty for a model from the hub, and in results of earlier versions"""
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data; a number that is not finite is None."""
+        """Return plain data; a number that is not finite is None."""
         row: dict[str, Any] = finite(dataclasses.asdict(self))
         return row
 
     def to_json(self) -> str:
-        """JSON text."""
+        """Return JSON text."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)
 class _StoredReading:
-    """A reading in a file, where what is not finite is None."""
+    """A reading in a file; numbers that are not finite are None."""
 
     loss: float | None
     readings: Mapping[str, float | None]
@@ -117,7 +117,7 @@ NEEDED = [f.name for f in dataclasses.fields(SearchResult) if f.default is datac
 
 
 def read_result(run: Path) -> dict[str, Any]:
-    """The stored result of a run's folder; ConfigError where there is none, or it cannot be one."""
+    """Return the result stored in a run's folder. Raises ConfigError if it is missing or bad."""
     path = run / "result.json"
     if not path.is_file():
         raise ConfigError(
@@ -127,7 +127,7 @@ def read_result(run: Path) -> dict[str, Any]:
 
 
 def check_result(row: Any) -> None:
-    """ValueError unless plain data is a result: its values, and the blocks that they name."""
+    """Raise ValueError unless plain data is a result: its values, and the blocks that they name."""
     check_fields(row, {name: STORED[name] for name in NEEDED})
     check_fields(row, {name: hint for name, hint in STORED.items() if name in row})
     check_counts(row, "budget", "parameters_removed", "seed")
@@ -142,7 +142,7 @@ def check_result(row: Any) -> None:
 
 
 def result_of(row: Mapping[str, Any]) -> SearchResult:
-    """A stored result as it was; numbers that were not finite are infinite."""
+    """Return a stored result as it was; numbers that were not finite are infinite."""
     runner_up = row["runner_up"]
     return _known(
         SearchResult,
@@ -161,7 +161,7 @@ def result_of(row: Mapping[str, Any]) -> SearchResult:
 
 
 def _known(cls: type[T], row: Mapping[str, Any]) -> T:
-    """The record with the values that this version knows; a later one may have written more."""
+    """Return the record with the values that this version knows; a later one may write more."""
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     return cls(**{name: row[name] for name in names if name in row})
 

@@ -1,4 +1,4 @@
-"""Losses of subsets under one objective, or under several that are weighed into one."""
+"""Losses of subsets under one objective, or under the weighted sum of several."""
 
 from __future__ import annotations
 
@@ -9,97 +9,56 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from prunekit.core.contracts import overrides
 from prunekit.core.errors import ConfigError, blaming
-from prunekit.core.interfaces import Meter, ModelAdapter, ModelFacts, Objective, Signal, Table
+from prunekit.core.interfaces import Meter, ModelAdapter, Objective, Signal, Table
 from prunekit.core.measurement import loss_of, mean_loss
 from prunekit.core.problem import Subset, single_removals
+from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.cost import Speed, measure_speed
 from prunekit.engine.files import write_text
-from prunekit.engine.ledger import Ledger
 from prunekit.engine.result import Difference, Reading
 from prunekit.engine.signals import check_finite, check_mixable, check_table
 from prunekit.engine.statistics import differences_without_each, jackknife
 from prunekit.engine.stored import read_json
 
 
-class Session(Protocol):
+class SingleSession:
     """Losses of subsets under one objective."""
 
-    facts: ModelFacts
-    begins_with: str
-    """the beginning-of-text token that every sample begins with; empty where it does not"""
-
-    @property
-    def block_runs(self) -> int:
-        """Blocks run so far, each over a whole calibration set."""
-        ...
-
-    @property
-    def measured(self) -> int:
-        """Subsets measured so far, not counting those in the journal."""
-        ...
-
-    def losses(self, subsets: Sequence[Subset]) -> list[float]:
-        """The losses of subsets, in their order."""
-        ...
-
-    def works(self, subset: Subset) -> bool:
-        """Whether a subset has a finite loss; no more is measured than this subset."""
-        ...
-
-    def difference(self, a: Subset, b: Subset) -> Difference:
-        """How much more a loses than b, with the standard error over samples."""
-        ...
-
-    def reading(self, subset: Subset) -> Reading:
-        """The loss of one subset, and other numbers that say the same."""
-        ...
-
-    def signal(self, signal: Signal) -> Table:
-        """A signal of the dense model, computed once and kept beside the journal."""
-        ...
-
-    def speed(self) -> Speed:
-        """How long a block and a subset take, from a few forwards that are not kept."""
-        ...
-
-    @property
-    def adapter(self) -> ModelAdapter | None:
-        """The loaded model, where it is in this process."""
-        ...
-
-
-class SingleSession:
-    """A session of one objective."""
-
     def __init__(
-        self, objective: Objective, meter: Meter, ledger: Ledger, begins_with: str = ""
+        self, objective: Objective, meter: Meter, cache: MeasurementCache, begins_with: str = ""
     ) -> None:
         self.objective: Any = objective
         self.meter = meter
-        self.ledger = ledger
+        self.cache = cache
         self.facts = meter.facts
         self.begins_with = begins_with
+        """the beginning-of-text token of every sample; empty if there is none"""
         self.reduce = self._reduce if overrides(objective, Objective.reduce) else mean_loss
 
     @property
     def block_runs(self) -> int:
-        return self.ledger.block_runs
+        """Blocks run so far, each over a whole calibration set."""
+        return self.cache.block_runs
 
     @property
     def measured(self) -> int:
-        return self.ledger.measured
+        """Subsets measured so far, not counting those in the journal."""
+        return self.cache.measured
 
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
-        return [loss_of(m, self.reduce) for m in self.ledger.measure(subsets)]
+        """Return the losses of subsets, in their order."""
+        return [loss_of(m, self.reduce) for m in self.cache.measure(subsets)]
 
     def works(self, subset: Subset) -> bool:
+        """Return whether the loss of a subset is finite; only this subset is measured."""
         return math.isfinite(self.losses([subset])[0])
 
     def difference(self, a: Subset, b: Subset) -> Difference:
+        """Return the loss of a minus that of b, with the standard error over samples."""
         loss_of_a, loss_of_b = self.losses([a, b])
         gap = loss_of_a - loss_of_b
         without = self.differences_without_each(a, b)
@@ -108,11 +67,12 @@ class SingleSession:
         )
 
     def differences_without_each(self, a: Subset, b: Subset) -> list[float] | None:
-        """The same without each of the samples in turn; None where no error can be told."""
-        of_a, of_b = self.ledger.measure([a, b])
+        """Return it without each of the samples in turn; None if the error cannot be estimated."""
+        of_a, of_b = self.cache.measure([a, b])
         return differences_without_each(of_a, of_b, self.reduce)
 
     def reading(self, subset: Subset) -> Reading:
+        """Return the loss of one subset, also in other units."""
         (loss,) = self.losses([subset])
         with blaming("objective", self.objective):
             others = self.objective.readings(loss)
@@ -125,10 +85,11 @@ class SingleSession:
     @property
     def calibration(self) -> Any:
         """The same for all sessions that measure on the same samples."""
-        return self.ledger.journal.describes["calibration"]
+        return self.cache.journal.describes["calibration"]
 
     def signal(self, signal: Signal) -> Table:
-        path = self.ledger.journal.folder / f"{signal.name}.json"
+        """Return a signal of the dense model, computed once and kept beside the journal."""
+        path = self.cache.journal.folder / f"{signal.name}.json"
         if path.is_file():
             return self._stored_signal(signal, path)
         table = self.meter.signal(signal)
@@ -140,7 +101,7 @@ class SingleSession:
         again = "remove it and search again"
         table: Table = read_json(path, again)
         try:
-            check_table(signal, table, self.facts.n_blocks, self.ledger.n_samples)
+            check_table(signal, table, self.facts.n_blocks, self.cache.n_samples)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}; {again}") from error
         if not all(math.isfinite(x) for row in table for x in row):
@@ -148,24 +109,26 @@ class SingleSession:
         return table
 
     def speed(self) -> Speed:
-        batches = len(self.ledger.spans)
+        """Time a block and a subset with a few forwards that are not kept."""
+        batches = len(self.cache.spans)
         return measure_speed(self.meter, batches, of=batches)
 
     @property
     def adapter(self) -> ModelAdapter | None:
+        """The loaded model, if it is in this process."""
         return self.meter.adapter
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Where the losses of single removals lie, and how far they spread."""
+    """Location and spread of the losses of single removals."""
 
     median: float
     deviation: float
 
     @classmethod
     def of(cls, losses: Sequence[float]) -> Scale:
-        """Median and median absolute deviation of the finite losses; 1 where there is no spread."""
+        """Return median and median absolute deviation of the finite losses; 1 without spread."""
         finite = [loss for loss in losses if math.isfinite(loss)]
         if not finite:
             return cls(0.0, 1.0)
@@ -174,7 +137,7 @@ class Scale:
 
 
 class MixedSession:
-    """The weighted sum of standardised losses."""
+    """The same of the weighted sum of standardised losses."""
 
     def __init__(self, sessions: Sequence[SingleSession], weights: Sequence[float]) -> None:
         """The first loss measures every single removal under each part, to know its scale."""
@@ -212,7 +175,7 @@ class MixedSession:
         return Difference(gap if math.isfinite(gap) else None, self._difference_error(a, b))
 
     def _difference_error(self, a: Subset, b: Subset) -> float | None:
-        """Parts on the same samples err together, others independently."""
+        """Return the standard error; errors of parts on the same samples are correlated."""
         together: dict[Any, list[list[float]]] = {}
         for session, factor in zip(self.sessions, self._factors(), strict=True):
             without = session.differences_without_each(a, b)
@@ -224,12 +187,12 @@ class MixedSession:
         return math.hypot(*map(jackknife, sums))
 
     def reading(self, subset: Subset) -> Reading:
-        """With the loss of each part."""
+        """Return the loss with those of the parts."""
         parts = {s.objective.name: s.losses([subset])[0] for s in self.sessions}
         return Reading(self.losses([subset])[0], parts)
 
     def signal(self, signal: Signal) -> Table:
-        """Derivatives add up, unless they are of samples: the parts' samples differ."""
+        """Return the signal of the first part, or the weighted sum if it is a derivative."""
         if not signal.derivative:
             return self.sessions[0].signal(signal)
         check_mixable(signal)
@@ -243,7 +206,7 @@ class MixedSession:
         ]
 
     def speed(self) -> Speed:
-        """Every subset is measured under each part."""
+        """Return the sum of the parts, as every subset is measured under each."""
         first, *others = [session.speed() for session in self.sessions]
         return sum(others, start=first)
 
@@ -259,3 +222,6 @@ class MixedSession:
             return math.inf
         parts = zip(losses, self.scales, self._factors(), strict=True)
         return math.fsum(factor * (loss - scale.median) for loss, scale, factor in parts)
+
+
+Session: TypeAlias = SingleSession | MixedSession

@@ -144,7 +144,7 @@ def test_a_dry_run_foretells_signals_that_cannot_be_had(prunekit, file):
 
 
 def test_a_dry_run_says_where_it_was_cut_off(prunekit, file, monkeypatch):
-    monkeypatch.setattr("prunekit.plugins.commands.study.rehearsal.MOST_SUBSETS", 3)
+    monkeypatch.setattr("prunekit.engine.dry_run.MOST_SUBSETS", 3)
     out = prunekit("study", file, "--dry-run")[1]
     assert re.search(r"tiny +\d+ +>\d+ +>\d+ +>\d+ +>\d+ +>\d+", out)
 

@@ -36,7 +36,7 @@ def test_a_record_that_cannot_be_written_loses_no_search_and_no_count(
     quick, monkeypatch, fails, first, times
 ):
     whole = prunekit.search(**{**quick, "workdir": quick["workdir"] / "whole"}, searcher="greedy")
-    monkeypatch.setattr("prunekit.engine.ledger.SECONDS_BETWEEN_WRITES", 0.0)
+    monkeypatch.setattr("prunekit.engine.cache.SECONDS_BETWEEN_WRITES", 0.0)
     fails(first, times)
     result = prunekit.search(**quick, searcher="greedy")
     assert result.removed == whole.removed
@@ -48,16 +48,16 @@ def test_a_record_that_cannot_be_written_loses_no_search_and_no_count(
 
 def test_a_process_that_shares_a_run_measures_only_what_the_other_did_not(quick, monkeypatch):
     """The other runs the same search to its end before this one's first request."""
-    from prunekit.plugins.commands.search.search import _Search
+    from prunekit.engine.run import SearchRun
 
-    start, results = _Search._start, []
+    start, results = SearchRun.start, []
 
-    def overtaken(self, session):
-        monkeypatch.setattr(_Search, "_start", start)
+    def overtaken(self, *given):
+        monkeypatch.setattr(SearchRun, "start", start)
         results.append(prunekit.search(**quick, searcher="greedy"))
-        return start(self, session)
+        return start(self, *given)
 
-    monkeypatch.setattr(_Search, "_start", overtaken)
+    monkeypatch.setattr(SearchRun, "start", overtaken)
     last = prunekit.search(**quick, searcher="greedy")
     (first,) = results
     assert last.work.measured == first.work.measured > 0

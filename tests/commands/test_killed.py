@@ -18,10 +18,10 @@ RUNS["cbo"] = {"cbo": {"hessian": "exact", "first_order": 1.0}}
 KILLED = """
 import os, signal
 import prunekit
-from prunekit.engine import ledger
+from prunekit.engine import cache
 from prunekit.hf.decoder import DecoderAdapter
 
-ledger.SECONDS_BETWEEN_WRITES = 0
+cache.SECONDS_BETWEEN_WRITES = 0
 block = DecoderAdapter.block
 
 def or_die(self, index, state):

@@ -87,7 +87,7 @@ def test_what_the_scales_cost_is_work(quick, tmp_path):
     foretold = estimate(plan_of(given)).cost
     assert foretold.measured == 1 + 8
     assert foretold.block_runs == 2 * 8 + result.work.block_runs
-    assert foretold.block_runs_alone == result.work.block_runs_alone
+    assert foretold.block_runs_unshared == result.work.block_runs_alone
     protected = estimate(plan_of({**given, "protect_first": 2})).cost
     assert (protected.asked, protected.measured) == (6, 1 + 8)
 

@@ -206,9 +206,9 @@ def test_a_workdir_that_cannot_be_written_is_one_line(quick, tmp_path):
 
 def test_a_disk_that_fills_up_loses_nothing(quick):
     code = (
-        "import sys, json, resource, signal, prunekit, prunekit.engine.ledger as ledger\n"
+        "import sys, json, resource, signal, prunekit, prunekit.engine.cache as cache\n"
         "from prunekit.core import PrunekitError\n"
-        "ledger.SECONDS_BETWEEN_WRITES = 0\n"
+        "cache.SECONDS_BETWEEN_WRITES = 0\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         "try:\n    prunekit.search(searcher='genetic', **json.loads(sys.argv[1]))\n"

@@ -7,7 +7,7 @@ import pytest
 
 from prunekit.core.problem import DENSE, Problem
 from prunekit.core.trie import block_runs, block_runs_alone, walk
-from prunekit.engine.cost import made_up_loss, rehearse
+from prunekit.engine.dry_run import dry_run_cost, made_up_loss
 from prunekit.plugins.searchers.greedy import Greedy
 
 
@@ -21,8 +21,8 @@ def test_cost_of_all_single_removals(n, shared, alone):
 
 
 def test_cost_of_greedy_to_seven():
-    cost = rehearse(Greedy(), Problem(32, 7))
-    assert (cost.asked, cost.block_runs - 32, cost.block_runs_alone) == (203, 3052, 5712)
+    cost = dry_run_cost(Greedy(), Problem(32, 7))
+    assert (cost.asked, cost.block_runs - 32, cost.block_runs_unshared) == (203, 3052, 5712)
 
 
 def test_every_subset_comes_out_once_with_the_blocks_it_keeps():

@@ -6,7 +6,7 @@ import pytest
 
 from prunekit.core import ConfigError, Problem
 from prunekit.core.driver import Driver, check_problem
-from prunekit.engine.cost import made_up_loss
+from prunekit.engine.dry_run import made_up_loss
 from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.signals import synthetic_signals
 from prunekit.plugins.searchers.signals import BLOCK_SIMILARITY, GATE_GRADIENTS, GATE_HESSIAN

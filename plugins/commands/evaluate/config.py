@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from prunekit.core.errors import ConfigError
-from prunekit.core.options import flag_name
 from prunekit.hf.tokens import Beginning
 
 Bos: TypeAlias = Beginning | Literal["tokenizer"]
@@ -42,7 +41,7 @@ def no_progress(what: str, done: int, total: int | None, unit: str) -> None:
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """The settings of an evaluation. Raises ConfigError if a number is out of range."""
+    """The settings of an evaluation. Raises ConfigError with a key if one is out of range."""
 
     perplexities: tuple[str, ...] = ()
     """protocols: `wikitext2`, `c4`, `lambada`, `demo`, a file, or `wikitext2=FILE`"""
@@ -68,9 +67,9 @@ class EvalConfig:
         for name, low in LOWEST.items():
             value = vars(self)[name]
             if value is not None and (not isinstance(value, int) or value < low):
-                raise ConfigError(f"{flag_name(name)}: expected a number from {low}, got {value!r}")
+                raise ConfigError(f"expected a number from {low}, got {value!r}", (name,))
         if self.ppl_bos not in BOS:
-            raise ConfigError(f"--ppl-bos: expected {', '.join(BOS)}, got {self.ppl_bos!r}")
+            raise ConfigError(f"expected {', '.join(BOS)}, got {self.ppl_bos!r}", ("ppl_bos",))
 
     @property
     def task_names(self) -> tuple[str, ...]:

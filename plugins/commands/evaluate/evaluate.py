@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.errors import Interrupted
+from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.interfaces import Spec
+from prunekit.core.options import flag_name
 from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
 from prunekit.engine.quiet import quietly
@@ -29,11 +31,11 @@ from prunekit.plugins.commands.evaluate.config import (
     names_of,
     no_progress,
 )
-from prunekit.plugins.commands.evaluate.evaluator import Evaluator, preflight
+from prunekit.plugins.commands.evaluate.evaluator import Evaluator
 from prunekit.plugins.commands.evaluate.scores import Evaluation
 from prunekit.plugins.commands.evaluate.store import add_to_record, read_record
 from prunekit.plugins.commands.evaluate.target import EvalTarget, find_target
-from prunekit.plugins.commands.evaluate.tasks import load_tasks
+from prunekit.plugins.commands.evaluate.tasks import load_tasks, preflight
 
 
 @quietly()
@@ -64,8 +66,9 @@ def evaluate(
     fields = {f.name for f in dataclasses.fields(EvalConfig)} - {"perplexities", "tasks"}
     how = {name: given.pop(name) for name in list(given) if name in fields}
     target = find_target(model, run, remove, workdir, given)
-    config = config_of(target, ppl, tasks, how)
-    _check(target, config, gate)
+    with named_by_flags():
+        config = config_of(target, ppl, tasks, how)
+        _check(target, config, gate)
     work = _Evaluation(target, config, Path(workdir) / "evaluations", progress)
     try:
         work.run()
@@ -76,6 +79,17 @@ def evaluate(
     result = work.result()
     gate.check(result)
     return result
+
+
+@contextmanager
+def named_by_flags() -> Iterator[None]:
+    """Put the flag of a setting before an error about it."""
+    try:
+        yield
+    except ConfigError as error:
+        if not error.key:
+            raise
+        raise ConfigError(f"{flag_name(*error.key)}: {error}", error.key) from error
 
 
 def config_of(

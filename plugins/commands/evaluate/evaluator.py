@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset, words
 from prunekit.engine.rounding import arrangement, shapes
@@ -18,24 +15,8 @@ from prunekit.plugins.commands.evaluate.harness import run_task
 from prunekit.plugins.commands.evaluate.perplexity import Windows, cut, measure_perplexities
 from prunekit.plugins.commands.evaluate.scores import Evaluation
 from prunekit.plugins.commands.evaluate.store import ScoreStore
-from prunekit.plugins.commands.evaluate.tasks import LoadedTask, load_tasks, try_each
-from prunekit.plugins.commands.evaluate.texts import check_documents, protocols_of
-
-
-def preflight(config: EvalConfig) -> None:
-    """Raise ConfigError with all texts and tasks that cannot be read, before any work is done."""
-    _, missing = try_each(config.perplexities, partial(_check_text, config))
-    try:
-        load_tasks(config)
-    except ConfigError as error:
-        missing.append(str(error))
-    if missing:
-        raise ConfigError("; ".join(missing))
-
-
-def _check_text(config: EvalConfig, name: str) -> None:
-    (protocol,) = protocols_of(replace(config, perplexities=(name,)))
-    check_documents(protocol)
+from prunekit.plugins.commands.evaluate.tasks import LoadedTask, load_tasks
+from prunekit.plugins.commands.evaluate.texts import protocols_of
 
 
 class Evaluator:

@@ -1,4 +1,4 @@
-"""Tasks of lm-eval: find them and their data before any model is loaded."""
+"""Tasks of lm-eval: find them and their data, and the texts, before any model is loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,7 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
 from prunekit.hf.checkpoint import first_line
 from prunekit.plugins.commands.evaluate.config import COMMONSENSE, DEMO, EvalConfig
-from prunekit.plugins.commands.evaluate.texts import DEMO_DATA
+from prunekit.plugins.commands.evaluate.texts import DEMO_DATA, check_documents, protocols_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -52,6 +52,24 @@ def load_tasks(config: EvalConfig) -> list[LoadedTask]:
     return _load(config.task_names, config.include_path, config.num_fewshot)
 
 
+def preflight(config: EvalConfig) -> None:
+    """Raise ConfigError with all texts and tasks that cannot be read, before any work is done."""
+    _, missing = _try_each(config.perplexities, functools.partial(_check_text, config))
+    try:
+        load_tasks(config)
+    except ConfigError as error:
+        if error.key:
+            raise
+        missing.append(str(error))
+    if missing:
+        raise ConfigError("; ".join(missing))
+
+
+def _check_text(config: EvalConfig, name: str) -> None:
+    (protocol,) = protocols_of(replace(config, perplexities=(name,)))
+    check_documents(protocol)
+
+
 def check_names(config: EvalConfig) -> None:
     """Raise ConfigError naming all that are not tasks, without looking for their data."""
     if names := [name for name in config.task_names if name not in (DEMO, *COMMONSENSE)]:
@@ -77,7 +95,7 @@ def _load(
 def _manager(names: Sequence[str], include_path: Path | None) -> Any:
     """Read lm-eval's own tasks, thousands of files, only if one of them is requested."""
     if include_path is not None and not include_path.is_dir():
-        raise ConfigError(f"--include-path {include_path}: no such folder")
+        raise ConfigError(f"no such folder: {include_path}", ("include_path",))
     from lm_eval.tasks import TaskManager
 
     own = TaskManager(include_path=include_path, include_defaults=False)
@@ -102,24 +120,29 @@ def _check_name(name: str, manager: Any) -> None:
 
 def _each(names: Sequence[str], work: Callable[[str], T]) -> list[T]:
     """Apply `work` to every name. Raises ConfigError naming all for which it fails."""
-    made, missing = try_each(names, work)
+    made, missing = _try_each(names, work)
     if missing:
         named = "; ".join(missing)
         raise ConfigError(
             f"tasks that cannot be evaluated: {named}{' ' if named[-1] in '?.' else '. '}Leave "
-            "them out, or describe them on local files with --include-path (docs/evaluation.md)"
+            "them out, or describe them on local files (docs/evaluation.md)"
         )
     return made
 
 
-def try_each(names: Sequence[str], work: Callable[[str], T]) -> tuple[list[T], list[str]]:
-    """Apply `work` to every name; return the results, and the messages of its ConfigErrors."""
+def _try_each(names: Sequence[str], work: Callable[[str], T]) -> tuple[list[T], list[str]]:
+    """Apply `work` to every name; return the results, and the messages of its ConfigErrors.
+
+    An error with the key of another setting is raised at once.
+    """
     made: list[T] = []
     missing: list[str] = []
     for name in names:
         try:
             made.append(work(name))
         except ConfigError as error:
+            if error.key:
+                raise
             missing.append(str(error))
     return made, missing
 

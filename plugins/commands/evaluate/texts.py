@@ -73,13 +73,13 @@ def _named(text: str) -> PerplexityProtocol:
     name, _, file = text.partition("=")
     if name in PROTOCOLS and file:
         if name == DEMO:
-            raise ConfigError(f"--ppl {text}: demo has its own text; give the file alone")
+            raise ConfigError(f"{text}: demo has its own text; give the file alone")
         return replace(PROTOCOLS[name], name=text, source=file, subset=None, split=None)
     if text in PROTOCOLS:
         return PROTOCOLS[text]
     if not Path(text).expanduser().is_file():
         raise ConfigError(
-            f"--ppl {text}: no such protocol and no such file; a file ends in "
+            f"{text}: no such protocol and no such file; a file ends in "
             f"{', '.join(READERS)}.{suggest(text, PROTOCOLS)}"
         )
     return PerplexityProtocol(text, text)
@@ -89,13 +89,15 @@ def _adapted(protocol: PerplexityProtocol, config: EvalConfig) -> PerplexityProt
     stride, length = config.ppl_stride, config.ppl_length or protocol.length
     if stride is not None and protocol.packing != "joined":
         raise ConfigError(
-            f"--ppl-stride is for joined text, but {protocol.name} is read as "
-            f"{protocol.packing}; leave out one of the two"
+            f"for joined text only, but {protocol.name} is read as {protocol.packing}; leave out "
+            "one of the two",
+            ("ppl_stride",),
         )
     if stride is not None and stride > length:
         raise ConfigError(
-            f"--ppl-stride {stride}: longer than a window of {length} tokens, so that text would "
-            "be passed over; choose a shorter one"
+            f"{stride} is longer than a window of {length} tokens, so that text would be passed "
+            "over; choose a shorter one",
+            ("ppl_stride",),
         )
     return replace(
         protocol,

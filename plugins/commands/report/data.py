@@ -15,15 +15,15 @@ from prunekit.core.problem import DENSE, Subset
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.escaping import one_line
 from prunekit.plugins.commands.study.files import (
+    EVALUATE,
     Cell,
     CellFailure,
     CellResult,
     Importance,
     StudyFolder,
     VariantEvaluation,
+    identity,
 )
-from prunekit.plugins.commands.study.wanted import KEY as EVALUATE
-from prunekit.plugins.commands.study.wanted import identity
 
 if TYPE_CHECKING:  # imported only when a report is made
     import pandas as pd

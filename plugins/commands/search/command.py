@@ -45,9 +45,9 @@ class Search(Command):
         from prunekit.plugins.commands.search.search import prepare, run_search, save_result
 
         listen(verbose, quiet)
-        told = read_config(config, given, registry)
-        say_if_demo(told.settings.model is not None, quiet)
-        plan = prepare(told, registry, save)
+        parsed = read_config(config, given, registry)
+        say_if_demo(parsed.settings.model is not None, quiet)
+        plan = prepare(parsed, registry, save)
         if dry_run:
             costs = estimate(plan)
             if json:
@@ -66,7 +66,7 @@ class Search(Command):
             if save:
                 save_result(plan, result, save)
                 saved = True
-        finally:  # also where it cannot be saved: what was found is not lost
+        finally:  # even if it cannot be saved, what was found is not lost
             if saved and not quiet:
                 err.print(f"saved {save}", soft_wrap=True)
             if not (json or quiet):

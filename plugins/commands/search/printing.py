@@ -1,4 +1,4 @@
-"""How results look in a terminal."""
+"""Print results and estimates of searches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_RUNS = Path("prunekit-runs", "runs")
 
 
 def show_result(result: SearchResult) -> None:
-    """The picture of the blocks, the losses, and what they cost."""
+    """Print a picture of the blocks, the losses, and the cost."""
     title = f"{result.model}: {result.searcher} on {result.objective}, seed {result.seed}"
     out.print(title, style="bold", soft_wrap=True)
     show_blocks(result.removed, result.n_blocks)
@@ -38,7 +38,7 @@ def show_result(result: SearchResult) -> None:
 
 
 def show_blocks(removed: Collection[int], n_blocks: int) -> None:
-    """The picture of kept and removed blocks, and their numbers."""
+    """Print a picture of kept and removed blocks, and their numbers."""
     out.print()
     for line in _picture(removed, n_blocks):
         out.print(line)
@@ -46,7 +46,7 @@ def show_blocks(removed: Collection[int], n_blocks: int) -> None:
 
 
 def show_next(run: str, saved: bool = False) -> None:
-    """The commands that go on from a finished run."""
+    """Print the commands that go on from a finished run."""
     folder = Path(run)
     name = folder.name if folder.parent == DEFAULT_RUNS else run
     commands = {
@@ -60,10 +60,10 @@ def show_next(run: str, saved: bool = False) -> None:
 
 
 def show_estimate(plan: Plan, estimate: Estimate) -> None:
-    """What a search will take, before any of it is spent."""
+    """Print the estimated cost of a search."""
     cost, problem = estimate.cost, plan.problem
     about = "" if cost.complete else "at least "
-    saved = cost.block_runs_alone - cost.block_runs
+    saved = cost.block_runs_unshared - cost.block_runs
     out.print(f"{plan.config.settings.model}: {problem.budget} of {problem.n_blocks} blocks go")
     different = cost.measured - 1
     out.print(f"asks for {about}{cost.asked:,} subsets, {different:,} of them different")
@@ -77,14 +77,14 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """Format a time in a suitable unit."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _spared(work: Work) -> str:
-    """What sharing saved, or that processes at one run cost more than it saved."""
+    """Say what sharing saved, or that several processes at one run cost more than it saved."""
     saved = work.block_runs_alone - work.block_runs
     if saved < 0:
         return f"{-saved:,} more than one by one: several processes measured the same"
@@ -119,7 +119,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def signed(difference: Difference) -> str:
-    """A difference of losses with its standard error."""
+    """Format a difference of losses with its standard error."""
     if difference.value is None:
         return "not finite"
     if difference.standard_error is None:

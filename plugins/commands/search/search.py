@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.driver import Driver, needs_of
-from prunekit.core.errors import CheckpointError, Interrupted, Remark, StorageError
-from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import DENSE, Problem, Subset, words
+from prunekit.core.errors import Interrupted, PrunekitError, Remark, StorageError
+from prunekit.core.problem import DENSE, words
 from prunekit.core.registry import Registry, load
-from prunekit.core.trie import block_runs_alone
-from prunekit.engine.account import Account
+from prunekit.engine.account import Account, Spent
 from prunekit.engine.config import SearchConfig, parse
-from prunekit.engine.cost import rehearse
+from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
@@ -27,13 +24,14 @@ from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.engine.result import RunnerUp, SearchResult, Work
+from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
 from prunekit.engine.versions import versions
 from prunekit.hf.roundtrip import check_dense as check_dense_model
 from prunekit.hf.side_files import tokenizer_digest
 from prunekit.plugins.commands.export.export import check_target, export_checkpoint
 
-REHEARSAL_SECONDS = 3.0
+DRY_RUN_SECONDS = 3.0
 
 
 @quietly()
@@ -44,7 +42,7 @@ def search(
     save: str | Path | None = None,
     **given: Any,
 ) -> SearchResult:
-    """Choose blocks of `model` to remove, and save a checkpoint without them where asked.
+    """Choose blocks of `model` to remove, and save a checkpoint without them if asked.
 
     Without a model, a demo is taken.
 
@@ -63,7 +61,7 @@ def search(
 
 
 def prepare(config: SearchConfig, registry: Registry, save: str | Path | None = None) -> Plan:
-    """Make the plan of a search, narrowed to what can be written where it is to be saved.
+    """Make the plan of a search, narrowed to what can be written if it is to be saved.
 
     Warns with a Remark if it had to be narrowed, and if other programs may take what is written for
     another model. Raises ConfigError, StorageError or CheckpointError if nothing could be written.
@@ -95,7 +93,7 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
     check_searcher(plan)
     check_writable(workdir)
     folder = workdir / "runs" / plan.name
-    result = _Search(plan, folder, progress or Progress()).run(workdir)
+    result = _Search(plan, folder, progress or Progress()).result(workdir)
     write_text(folder / "result.json", result.to_json())
     return result
 
@@ -113,29 +111,10 @@ def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
         ) from error
 
 
-def check_dense(session: Session, model: str) -> None:
-    """CheckpointError where a model is broken before any block is gone."""
-    if not session.works(DENSE):
-        raise CheckpointError(
-            f"{model}: the loss of the dense model is not finite; try another --dtype, or look at "
-            "the calibration data"
-        )
-
-
-def check_choice(session: Session, searcher: str, removed: Subset, model: str) -> None:
-    """CheckpointError where the model that a search chose has no finite loss."""
-    if not session.works(removed):
-        raise CheckpointError(
-            f"{model}: without blocks {words(removed)}, the choice of {searcher}, the loss is not "
-            "finite, so nothing can be recommended; try a smaller --budget, another --dtype or "
-            "another searcher (what was measured is kept)"
-        )
-
-
 def check_generates(session: Session) -> None:
-    """CheckpointError where no checkpoint of the model could be proven, as the dense one is broken.
+    """Raise CheckpointError if the dense model does not generate, so that none could be proven.
 
-    A model that is in other processes is not asked; its checkpoint is refused when it is written.
+    A model in other processes is not checked; its checkpoint is refused when it is written.
     """
     if session.adapter is not None:
         with session.adapter.bypassing(DENSE) as dense:
@@ -147,16 +126,16 @@ class _Search:
 
     def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
         self.plan = plan
+        self.name = plan.config.settings.searcher
         self.folder = folder
         self.progress = progress
-        self.driver: Driver | None = None
         self.account: Account | None = None
-        self.measured = 0.0
-        self.measured_before_request = 0.0
+        self.spent = Spent()
+        self.run = SearchRun[str](partial(_advance, progress))
 
-    def run(self, workdir: Path) -> SearchResult:
+    def result(self, workdir: Path) -> SearchResult:
         self.progress.begin("loading the model")
-        opened = open_session(self.plan, workdir, self._on_measured, self._on_written)
+        opened = open_session(self.plan, workdir, self.run.on_measured, self._on_written)
         try:
             with opened as session:
                 return self._search(session)
@@ -169,62 +148,38 @@ class _Search:
         self.progress.begin("measuring the dense model")
         check_dense(session, self.plan.spec.model)
         write_text(self.folder / "config.yaml", _config_text(self.plan))
-        account = self.account = Account(self.folder, session)
-        driver = self.driver = self._start(session)
-        driver.run(partial(self._losses, session))
-        self._begin_request()
-        account.keep()
-        self.account = None  # what describes the choice is no part of its cost
-        spent = account.total()
-        assert driver.removed is not None
-        searcher = self.plan.config.settings.searcher
-        check_choice(session, searcher, driver.removed, self.plan.spec.model)
-        work = Work(
-            asked=driver.asked,
-            measured=spent.measured,
-            block_runs=spent.block_runs,
-            block_runs_alone=len(self.plan.parts)
-            * block_runs_alone(driver.requests, driver.problem.n_blocks),
-            seconds=round(spent.seconds, 3),
-        )
-        return _result(self.plan, session, driver, work, str(self.folder))
+        self.account = Account(self.folder, session)
+        self._start(session)
+        outcomes = self.run.finish(session, {self.name: self.plan}, on_end=self._close_account)
+        if isinstance(choice := outcomes[self.name], PrunekitError):
+            raise choice
+        return _result(self.plan, session, choice, self.spent, str(self.folder))
 
-    def _start(self, session: Session) -> Driver:
+    def _start(self, session: Session) -> None:
         """Measure the signals that the searcher needs, and let it begin."""
-        searcher, problem = self.plan.searcher, self.plan.problem
-        if needs := needs_of(searcher):
+        if needs := needs_of(self.plan.searcher):
             self.progress.begin(f"measuring {', '.join(s.name for s in needs)}")
-            problem = replace(problem, signals={s.name: session.signal(s) for s in needs})
-        self.progress.begin("searching", "subsets", lambda: _expected(searcher, problem))
-        return Driver(searcher, problem)
+        self.run.start(session, {self.name: self.plan})
+        self.progress.begin("searching", "subsets", partial(_expected, self.plan))
 
-    def _losses(self, session: Session, request: Sequence[Subset]) -> list[float]:
-        self._begin_request()
-        return session.losses(request)
+    def _close_account(self, name: str) -> None:
+        """Add up the cost of the search; what describes its choice is no part of that."""
+        account, self.account = self.account, None
+        assert account is not None
+        account.keep()
+        self.spent = account.total()
 
-    def _begin_request(self) -> None:
-        """Count from what is answered so far."""
-        self.measured_before_request = self.measured
-        self._advance()
-
-    def _on_measured(self, subsets: float) -> None:
-        self.measured = subsets
-        self._advance()
+    @property
+    def driver(self) -> Driver | None:
+        return self.run.lockstep.drivers.get(self.name)
 
     def _on_written(self) -> None:
         if self.account:
             self.account.keep()
 
-    def _advance(self) -> None:
-        if self.driver:
-            ranked = self.driver.ranked()
-            best = f"best {self.driver.losses[ranked[0]]:.4f}" if ranked else ""
-            subsets = self.driver.asked + self.measured - self.measured_before_request
-            self.progress.advance(subsets, best)
-
     def _farewell(self, workdir: Path) -> str:
         ranked = self.driver.ranked() if self.driver else []
-        if not self.measured and not ranked:
+        if not self.run.measured and not ranked:
             return "stopped before anything new was measured; run the same command again"
         best = "No subset of the wanted size was measured yet"
         if self.driver and ranked:
@@ -233,19 +188,27 @@ class _Search:
             if not math.isfinite(loss):
                 best = "No subset of the wanted size has a finite loss so far"
         return (
-            f"stopped. {best}. What was measured, {self.measured:.0f} subsets' worth, is saved in "
-            f"{workdir / 'journals'}; run the same command again to go on"
+            f"stopped. {best}. What was measured, {self.run.measured:.0f} subsets' worth, is saved "
+            f"in {workdir / 'journals'}; run the same command again to go on"
         )
 
 
-def _expected(searcher: Searcher, problem: Problem) -> float | None:
-    cost = rehearse(searcher, problem, REHEARSAL_SECONDS)
+def _advance(progress: Progress, run: SearchRun[str]) -> None:
+    for driver in run.lockstep.drivers.values():
+        ranked = driver.ranked()
+        best = f"best {driver.losses[ranked[0]]:.4f}" if ranked else ""
+        progress.advance(driver.asked + run.measured_now, best)
+
+
+def _expected(plan: Plan) -> float | None:
+    cost = dry_run_cost(plan.searcher, plan.problem, DRY_RUN_SECONDS)
     return cost.asked if cost.complete else None
 
 
-def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: str) -> SearchResult:
-    settings, facts, removed = plan.config.settings, session.facts, driver.removed
-    assert removed is not None
+def _result(
+    plan: Plan, session: Session, choice: Choice, spent: Spent, folder: str
+) -> SearchResult:
+    settings, facts, removed = plan.config.settings, session.facts, choice.removed
     return SearchResult(
         model=plan.spec.model,
         weights=facts.fingerprint["weights"],
@@ -259,11 +222,17 @@ def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: st
         kept=tuple(i for i in range(facts.n_blocks) if i not in removed),
         dense=session.reading(DENSE),
         pruned=session.reading(removed),
-        difference=session.difference(removed, DENSE),
-        runner_up=_runner_up(session, driver, removed),
+        difference=choice.difference,
+        runner_up=_runner_up(session, choice),
         parameters=facts.parameters,
-        parameters_removed=sum(facts.block_parameters[i] for i in removed),
-        work=work,
+        parameters_removed=choice.parameters_removed,
+        work=Work(
+            asked=choice.cost.asked,
+            measured=spent.measured,
+            block_runs=spent.block_runs,
+            block_runs_alone=len(plan.parts) * choice.cost.block_runs_unshared,
+            seconds=round(spent.seconds, 3),
+        ),
         versions=versions(),
         run=folder,
         begins_with=session.begins_with,
@@ -271,11 +240,11 @@ def _result(plan: Plan, session: Session, driver: Driver, work: Work, folder: st
     )
 
 
-def _runner_up(session: Session, driver: Driver, removed: Subset) -> RunnerUp | None:
-    others = [s for s in driver.ranked() if s != removed]
-    if not others:
+def _runner_up(session: Session, choice: Choice) -> RunnerUp | None:
+    subset = choice.runner_up
+    if subset is None:
         return None
-    return RunnerUp(tuple(sorted(others[0])), session.difference(others[0], removed))
+    return RunnerUp(tuple(sorted(subset)), session.difference(subset, choice.removed))
 
 
 def _config_text(plan: Plan) -> str:

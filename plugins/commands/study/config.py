@@ -1,4 +1,4 @@
-"""What a study is told: models, objectives and searchers by label, budgets, seeds and draws."""
+"""The file of a study: models, objectives and searchers by label, budgets, seeds and draws."""
 
 from __future__ import annotations
 
@@ -23,11 +23,9 @@ from prunekit.plugins.commands.study.definitions import (
     objective_definition,
     searcher_definition,
 )
-from prunekit.plugins.commands.study.files import LONGEST_NAME, slug
-from prunekit.plugins.commands.study.wanted import KEY as EVALUATE
-from prunekit.plugins.commands.study.wanted import parse_wanted, words_of
+from prunekit.plugins.commands.study.eval_section import parse_evaluation, words_of
+from prunekit.plugins.commands.study.files import EVALUATE, KINDS, LONGEST_NAME, slug
 
-KINDS = ("models", "objectives", "searchers")
 SHARED = (
     "protect_first",
     "protect_last",
@@ -52,14 +50,14 @@ class Numbers:
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A YAML file whose mistakes are told with their lines."""
+    """A YAML file; errors about it name the line."""
 
     path: Path
     lines: Lines
 
     @contextmanager
     def locating(self) -> Iterator[None]:
-        """Put file and line before what is wrong in it."""
+        """Put file and line before the message of a ConfigError."""
         try:
             yield
         except ConfigError as error:
@@ -83,13 +81,13 @@ class StudyConfig:
     budgets: tuple[int, ...]
     seeds: tuple[int, ...]
     draws: tuple[int, ...]
-    wanted: EvalConfig = EvalConfig()
+    evaluate: EvalConfig = EvalConfig()
     """what is evaluated"""
     file: StudyFile | None = None
     """where it was read"""
 
     def definitions(self, model: str, objective: str, searcher: str) -> tuple[Definition, ...]:
-        """Those that have these labels."""
+        """Return the definitions of these labels."""
         labels = zip(KINDS, (model, objective, searcher), strict=True)
         return tuple(
             next(found for found in getattr(self, kind) if found.label == label)
@@ -97,11 +95,11 @@ class StudyConfig:
         )
 
     def located(self) -> AbstractContextManager[None]:
-        """In which mistakes of the study are told with the lines of its file, if it has one."""
+        """Return a context in which errors name the line of the study's file, if it has one."""
         return self.file.locating() if self.file else nullcontext()
 
     def overruled(self, settings: Mapping[str, Any]) -> StudyConfig:
-        """The same with settings that win over those of the file, for all models."""
+        """Return the study with settings that override those of the file, for all models."""
         models = [
             replace(model, given={k: v for k, v in model.given.items() if k not in settings})
             for model in self.models
@@ -109,13 +107,13 @@ class StudyConfig:
         return replace(self, shared={**self.shared, **settings}, models=tuple(models))
 
     def as_dict(self) -> dict[str, Any]:
-        """The words of a study's file, with every option filled in."""
+        """Return the content of a study's file, with every option filled in."""
         return {
             "name": self.name,
             **{kind: {d.label: dict(d.resolved) for d in getattr(self, kind)} for kind in KINDS},
             **{numbers: list(getattr(self, numbers)) for numbers in asdict(Numbers())},
             **self.shared,
-            EVALUATE: words_of(self.wanted),
+            EVALUATE: words_of(self.evaluate),
         }
 
 
@@ -124,7 +122,7 @@ def read_study(
 ) -> StudyConfig:
     """Read and check a study's file, over which `settings` win.
 
-    ConfigError names the line of what is wrong. A file cannot trust a model's code.
+    A ConfigError names the line. A file cannot trust a model's code.
     """
     data, lines = read_yaml(path, "searchers: [greedy]")
     file = StudyFile(path, lines)
@@ -142,9 +140,9 @@ def _check_trust(config: StudyConfig) -> None:
 
 
 def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> StudyConfig:
-    """Check every word of a study; ConfigError has the key of the one that is wrong.
+    """Check every key of a study; a ConfigError has the key of the one that is wrong.
 
-    Folders named by `config` are looked for from `base`.
+    Folders named by `config` are relative to `base`.
     """
     backend = str(given.get("backend", "local"))
     known = ("name", *KINDS, *asdict(Numbers()), *SHARED, EVALUATE, backend)
@@ -166,7 +164,7 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
         budgets=_numbers(given["budgets"], "budgets"),
         seeds=_numbers(given.get("seeds", 0), "seeds"),
         draws=_numbers(given.get("draws", 0), "draws"),
-        wanted=parse_wanted(given.get(EVALUATE) or {}),
+        evaluate=parse_evaluation(given.get(EVALUATE) or {}),
     )
 
 
@@ -189,7 +187,7 @@ def _numbers(value: Any, key: str) -> tuple[int, ...]:
         here: Key = (key, str(index)) if isinstance(value, list) else (key,)
         number = convert(kind, item, here)
         if number in numbers:
-            raise ConfigError(f"{key}: {number} stands there twice", here)
+            raise ConfigError(f"{key}: {number} is given twice", here)
         numbers.append(number)
     return tuple(numbers)
 

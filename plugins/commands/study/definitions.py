@@ -27,11 +27,11 @@ MODEL_KEYS = (*(field.name for field in fields(Spec)), *OF_BLOCKS, "config")
 
 @dataclass(frozen=True)
 class Definition:
-    """What a label stands for."""
+    """A labelled model, objective or searcher."""
 
     label: str
     where: Key
-    """where it stands in the study's file"""
+    """its key in the study's file"""
     given: Mapping[str, Any]
     """in the words of a search"""
     resolved: Mapping[str, Any]
@@ -39,10 +39,10 @@ class Definition:
     drawn: tuple[str, ...] = ()
     """plugins of an objective whose option `seed` is the calibration draw"""
     config: Path | None = None
-    """of a model: a folder whose config.json tells its shape without the hub"""
+    """of a model: a folder whose config.json gives its shape without the hub"""
 
     def made(self, registry: Registry) -> Searcher:
-        """A searcher itself."""
+        """Make the searcher."""
         name = self.given["searcher"]
         searcher: Searcher = build(
             registry.get("searcher", name).cls, self.given.get(name, {}), name
@@ -50,12 +50,12 @@ class Definition:
         return searcher
 
     def with_draw(self, draw: int) -> dict[str, Any]:
-        """An objective's words for one calibration draw."""
+        """Return the settings of an objective for one calibration draw."""
         return merge(self.given, {name: {"seed": draw} for name in self.drawn})
 
 
 def labelled(value: Any, kind: str) -> Iterator[tuple[str, Any, Key]]:
-    """Label, what it is said to be, and where: of a name, a list of names, or a mapping."""
+    """Yield label, definition and key of a name, a list of names, or a mapping."""
     for label, said, where in _listed(value, kind):
         if not slug(label):
             raise ConfigError(f"{kind}: expected a label with letters, got {label!r}", where)
@@ -74,7 +74,7 @@ def _listed(value: Any, kind: str) -> Iterator[tuple[str, Any, Key]]:
                     (kind, str(index)),
                 )
             if name in value[:index]:
-                raise ConfigError(f"{kind}: {name!r} stands there twice", (kind, str(index)))
+                raise ConfigError(f"{kind}: {name!r} is given twice", (kind, str(index)))
             yield name, None, (kind, str(index))
     elif isinstance(value, Mapping) and value:
         for label, said in value.items():
@@ -86,7 +86,7 @@ def _listed(value: Any, kind: str) -> Iterator[tuple[str, Any, Key]]:
 def model_definition(
     label: str, said: Any, where: Key, registry: Registry, base: Path
 ) -> Definition:
-    """A model: its name, or a mapping of the settings that load it. No weight is read."""
+    """Check a model: its name, or a mapping of the settings that load it. No weight is read."""
     given = {"model": label, **_as_mapping(said, "model", where)}
     for name in given:
         if name not in MODEL_KEYS:
@@ -105,7 +105,7 @@ def model_definition(
 
 
 def objective_definition(label: str, said: Any, where: Key, registry: Registry) -> Definition:
-    """An objective: its name, or a mapping of its options, and of its parts' options by name."""
+    """Check an objective: its name, or a mapping of its options and those of its parts by name."""
     config = _parse_plugin("objective", label, said, where, registry)
     own, others = config.settings.objective, (config.settings.searcher, config.settings.backend)
     objectives = {name: made for name, made in config.plugins.items() if name not in others}
@@ -124,7 +124,7 @@ def objective_definition(label: str, said: Any, where: Key, registry: Registry) 
 
 
 def searcher_definition(label: str, said: Any, where: Key, registry: Registry) -> Definition:
-    """A searcher: its name, or a mapping of its options."""
+    """Check a searcher: its name, or a mapping of its options."""
     config = _parse_plugin("searcher", label, said, where, registry)
     own = config.settings.searcher
     resolved = {"searcher": own, **values_of(config.plugins[own])}
@@ -132,7 +132,7 @@ def searcher_definition(label: str, said: Any, where: Key, registry: Registry) -
 
 
 def check_device(name: str) -> None:
-    """ConfigError for what is no device anywhere; whether it is here is seen when a model loads."""
+    """Raise ConfigError unless it names a device, which need not exist on this machine."""
     if name not in DEVICES and not re.fullmatch(r"cuda:\d+", name):
         raise ConfigError(
             f"device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}."
@@ -143,7 +143,7 @@ def check_device(name: str) -> None:
 
 @contextmanager
 def located(where: Key, own: str = "") -> Iterator[None]:
-    """Tell where in the study's file an error is; the options of `own` stand at `where` itself."""
+    """Add the place in the study's file to errors; the options of `own` are at `where` itself."""
     try:
         yield
     except ConfigError as error:
@@ -169,7 +169,7 @@ def _parse_plugin(kind: str, label: str, said: Any, where: Key, registry: Regist
 
 
 def _check_nested(entry: Entry, name: str, options: Mapping[str, Any], registry: Registry) -> None:
-    """Options within options are those of the parts of a mix."""
+    """Raise ConfigError if nested options are not those of the parts of a mix."""
     nested = [key for key, value in options.items() if isinstance(value, Mapping)]
     parts: list[str] = []
     if nested and is_mix(entry.cls):
@@ -183,7 +183,7 @@ def _check_nested(entry: Entry, name: str, options: Mapping[str, Any], registry:
 
 
 def _check_objective(name: str, objective: Any, given: Mapping[str, Any]) -> None:
-    """That it leaves the draw to the study, and that its data can be there."""
+    """Raise ConfigError if an objective sets its draw, or its data cannot exist."""
     if "seed" in given:
         raise ConfigError(
             f"{name}.seed: in a study the draws say this; write `draws: [...]`", (name, "seed")
@@ -194,7 +194,7 @@ def _check_objective(name: str, objective: Any, given: Mapping[str, Any]) -> Non
 
 
 def _check_label(kind: str, label: str, options: Mapping[str, Any], where: Key) -> None:
-    """A label that is no plugin may lack its plugin because that key is misspelt."""
+    """Raise ConfigError if a label is no plugin because the key of its plugin is misspelt."""
     for key in options:
         if nearest(key, [kind]):
             raise ConfigError(
@@ -215,14 +215,14 @@ def _as_mapping(said: Any, kind: str, where: Key) -> dict[str, Any]:
 
 
 def demo_advice(model: str, registry: Registry) -> str:
-    """A name that is nobody's may be an embedded model's, misspelt."""
+    """Suggest an embedded model, if the name is similar to one."""
     demos = [f"{DEMO}{e.name}" for e in registry.entries if e.kind == "model" and e.cls.demo]
     near = nearest(model, demos)
     return f". Did you mean {near!r}?" if near else ""
 
 
 def _check_model(spec: Spec, registry: Registry) -> None:
-    """That the names can be right; whether the model can be had is seen when it is loaded."""
+    """Raise ConfigError if a model or adapter of this name cannot exist."""
     try:
         find(spec, registry)
     except CheckpointError as error:

@@ -1,4 +1,4 @@
-"""What a study will cost, before it is paid."""
+"""Estimate what a study will cost."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TypeVar
 
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Sample
-from prunekit.engine.cost import Speed, measure_speed
+from prunekit.engine.cost import Cost, Speed, measure_speed
 from prunekit.engine.estimate import first_batch
 from prunekit.engine.opening import calibration_samples
 from prunekit.engine.plan import Plan
+from prunekit.plugins.commands.study.dry_run import DryRuns
+from prunekit.plugins.commands.study.eval_section import check_at_hand
 from prunekit.plugins.commands.study.files import CellFailure
 from prunekit.plugins.commands.study.jobs import bytes_of, memory_of
 from prunekit.plugins.commands.study.planning import Group
-from prunekit.plugins.commands.study.rehearsal import GroupCost, Rehearsals, sum_of
 from prunekit.plugins.commands.study.run import Study, jobs_of
 from prunekit.plugins.commands.study.tasks import LoadedModel
-from prunekit.plugins.commands.study.wanted import check_at_hand
 
 T = TypeVar("T")
 TO_FETCH = "the time, since the weights would have to be fetched"
@@ -28,19 +28,19 @@ TO_FETCH = "the time, since the weights would have to be fetched"
 
 @dataclass(frozen=True)
 class ModelEstimate:
-    """The searches of one model. Counts are None where its configuration cannot be had."""
+    """The searches of one model. Counts are None if its configuration is not available."""
 
     model: str
     searches: int
     n_blocks: int | None = None
-    cost: GroupCost | None = None
+    cost: Cost | None = None
     """of all groups together"""
     weights_bytes: int | None = None
     states_bytes: int | None = None
     calibration_bytes: int | None = None
-    """None where the data or the tokenizer are not at hand"""
+    """None if the data or the tokenizer are not local"""
     seconds: float | None = None
-    """of one process, where nothing was measured before"""
+    """of one process, if nothing was measured before"""
     unknown_because: tuple[str, ...] = ()
     """why something is None"""
     failures: tuple[CellFailure, ...] = ()
@@ -64,21 +64,21 @@ class StudyEstimate:
         return tuple(failure for model in self.models for failure in model.failures)
 
     def to_json(self) -> str:
-        """JSON text."""
+        """Return JSON text."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
 
 def estimate_study(study: Study, jobs: int | None = None) -> StudyEstimate:
-    """Rehearse all groups, and time one batch of every objective where the weights are at hand.
+    """Run all groups on made-up losses, and time one batch of each objective if weights are local.
 
-    ConfigError where a file or a task that is to be evaluated is none.
+    Raises ConfigError if a file or a task to evaluate does not exist.
     """
     with study.config.located():
-        check_at_hand(study.config.wanted)
-    rehearsals, loaded = Rehearsals(), LoadedModel()
+        check_at_hand(study.config.evaluate)
+    dry_runs, loaded = DryRuns(), LoadedModel()
     models = dict.fromkeys(group.model for group in study.chosen)
     estimates = [
-        _estimate_model([g for g in study.chosen if g.model == model], rehearsals, loaded)
+        _estimate_model([g for g in study.chosen if g.model == model], dry_runs, loaded)
         for model in models
     ]
     cells = tuple(cell.id for group in study.chosen for cell in group.cells)
@@ -86,7 +86,7 @@ def estimate_study(study: Study, jobs: int | None = None) -> StudyEstimate:
 
 
 def _estimate_model(
-    groups: Sequence[Group], rehearsals: Rehearsals, loaded: LoadedModel
+    groups: Sequence[Group], dry_runs: DryRuns, loaded: LoadedModel
 ) -> ModelEstimate:
     searches = sum(len(group.cells) for group in groups)
     plan, source = groups[0].plan, groups[0].source
@@ -94,7 +94,7 @@ def _estimate_model(
         failed = tuple(CellFailure(cell, g.reason) for g in groups for cell in g.cells)
         return ModelEstimate(groups[0].model, searches, failures=failed)
     memory, no_memory = _tried(lambda: memory_of(source, plan.spec, _most_removed(groups)))
-    trial = _Trial(rehearsals, loaded)
+    trial = _Trial(dry_runs, loaded)
     if plan.checkpoint.is_folder:
         for group in groups:
             trial.time(group)
@@ -103,12 +103,8 @@ def _estimate_model(
         model=groups[0].model,
         searches=searches,
         n_blocks=plan.problem.n_blocks,
-        cost=sum_of(
-            [
-                cost.under(len(group.plan.parts))
-                for group in groups
-                if group.plan and (cost := rehearsals.cost(group))
-            ]
+        cost=sum(
+            (dry_runs.cost(g).under(len(g.plan.parts)) for g in groups if g.plan), start=Cost()
         ),
         weights_bytes=memory.weights if memory else None,
         states_bytes=memory.states if memory else None,
@@ -123,7 +119,7 @@ def _estimate_model(
 
 
 def _tried(work: Callable[[], T]) -> tuple[T | None, str]:
-    """What the work gives, or why it cannot be done."""
+    """Return the result of the work, or the message of its error."""
     try:
         return work(), ""
     except PrunekitError as error:
@@ -137,8 +133,8 @@ def _most_removed(groups: Sequence[Group]) -> int:
 class _Trial:
     """Opens what the groups of one model will open, and times it."""
 
-    def __init__(self, rehearsals: Rehearsals, loaded: LoadedModel) -> None:
-        self.rehearsals = rehearsals
+    def __init__(self, dry_runs: DryRuns, loaded: LoadedModel) -> None:
+        self.dry_runs = dry_runs
         self.loaded = loaded
         self.speeds: dict[str, Speed] = {}
         self.sizes: dict[str, int] = {}
@@ -149,9 +145,8 @@ class _Trial:
 
     def time(self, group: Group) -> None:
         """Read its data, and time the first draw of its objective; the others are as large."""
-        cost = self.rehearsals.cost(group)
-        assert group.plan is not None  # nobody times a model that cannot be seen
-        assert cost is not None
+        assert group.plan is not None  # only models with a configuration are timed
+        cost = self.dry_runs.cost(group)
         try:
             samples = [calibration_samples(group.plan, o) for o, _ in group.plan.parts]
             if group.objective not in self.speeds:
@@ -163,10 +158,10 @@ class _Trial:
         self.seconds += speed.seconds(cost.block_runs, cost.measured)
 
     def failures(self, group: Group) -> list[CellFailure]:
-        """The searches of a group that cannot run."""
+        """Return the searches of a group that cannot run."""
         if why := self.stopped.get((group.objective, group.draw)):
             return [CellFailure(cell, why) for cell in group.cells]
-        return self.rehearsals.failures(group)
+        return self.dry_runs.failures(group)
 
     def _measure(self, name: str, plan: Plan, samples: Sequence[Sequence[Sample]]) -> None:
         speed, size = Speed(0.0, 0.0), 0

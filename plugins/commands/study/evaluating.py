@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import StorageError
 from prunekit.core.interfaces import ModelAdapter, Spec
@@ -16,11 +16,24 @@ from prunekit.hf.checkpoint import Checkpoint
 from prunekit.plugins.commands.evaluate.config import EvalConfig
 from prunekit.plugins.commands.evaluate.evaluator import Evaluator
 from prunekit.plugins.commands.evaluate.scores import Evaluation
-from prunekit.plugins.commands.study.files import CellResult, StudyFolder, VariantEvaluation
+from prunekit.plugins.commands.study.eval_section import words_of
+from prunekit.plugins.commands.study.files import (
+    CellResult,
+    StudyFolder,
+    VariantEvaluation,
+    identity,
+)
 from prunekit.plugins.commands.study.origin import check_origin, threads_of_first_run
-from prunekit.plugins.commands.study.planning import Group
-from prunekit.plugins.commands.study.tasks import Effort, LoadedModel, Tell, Unevaluated, reason
-from prunekit.plugins.commands.study.wanted import identity, words_of
+from prunekit.plugins.commands.study.tasks import (
+    Effort,
+    LoadedModel,
+    OnProgress,
+    Unevaluated,
+    reason,
+)
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.planning import Group
 
 AT_ONCE = 8
 """Variants that share the blocks of their perplexities, and that a kill can cost."""
@@ -43,28 +56,28 @@ class EvaluationTask:
         """The model."""
         return f"evaluating {self.model}"
 
-    def run(self, loaded: LoadedModel, tell: Tell) -> Effort:
-        """Evaluate them, a few at a time; what goes wrong is told and stops this model alone."""
+    def run(self, loaded: LoadedModel, on_progress: OnProgress) -> Effort:
+        """Evaluate them, a few at a time; an error is reported and stops this model alone."""
         try:
             with threads_of_first_run(self.folder) as settle:
                 adapter = loaded.load(self.spec, load())
                 settle(adapter.facts.fingerprint)
-                self._evaluate(self._evaluator(adapter), tell)
+                self._evaluate(self._evaluator(adapter), on_progress)
         except StorageError:
             raise
         except Exception as error:
             return self.abandon(reason(error))
         return Effort()
 
-    def _evaluate(self, evaluator: Evaluator, tell: Tell) -> None:
+    def _evaluate(self, evaluator: Evaluator, on_progress: OnProgress) -> None:
         for start in range(0, len(self.variants), AT_ONCE):
             some = self.variants[start : start + AT_ONCE]
             for evaluation in evaluator.evaluate_all(some):
                 self._keep(evaluation)
-            tell(float(start + len(some)))
+            on_progress(float(start + len(some)))
 
     def abandon(self, reason: str) -> Effort:
-        """Tell which were not evaluated."""
+        """Return which were not evaluated."""
         missing = unevaluated(StudyFolder(self.folder), self.model, self.variants, self.wanted)
         return Effort(
             unevaluated=tuple(Unevaluated(self.model, tuple(sorted(s)), reason) for s in missing)
@@ -97,7 +110,7 @@ class EvaluationTask:
 def evaluation_tasks(
     groups: Sequence[Group], wanted: EvalConfig, folder: Path, workdir: Path, jobs: int
 ) -> list[EvaluationTask]:
-    """For each model the dense one and every distinct choice, divided among the jobs."""
+    """Divide the dense model and every distinct choice of each model among the jobs."""
     tasks = []
     for model in dict.fromkeys(group.model for group in groups):
         of_model = [group for group in groups if group.model == model]
@@ -125,14 +138,14 @@ def evaluation_tasks(
 def unevaluated(
     folder: StudyFolder, model: str, variants: Sequence[Subset], wanted: EvalConfig
 ) -> list[Subset]:
-    """Those that were not evaluated like this."""
+    """Return the variants that were not evaluated with these settings."""
     evaluations = {subset: folder.evaluation(model, subset) for subset in variants}
     asked = identity(words_of(wanted))
     return [s for s, e in evaluations.items() if e is None or e.details.get("wanted") != asked]
 
 
 def _choices(groups: Sequence[Group], folder: StudyFolder) -> list[Subset]:
-    """Nothing removed, and what the searches chose, in an order in which neighbours are alike."""
+    """Return the dense model and the choices, ordered so that neighbours share blocks."""
     outcomes = [folder.cell(cell) for group in groups for cell in group.cells]
     chosen = {frozenset(o.removed) for o in outcomes if isinstance(o, CellResult)}
     return sorted(chosen | {DENSE}, key=sorted) if chosen else []

@@ -38,13 +38,16 @@ from prunekit.engine.stored import (
 SCHEMA = 1
 LONGEST_NAME = 200
 """of a file, without what is put to its ends"""
+KINDS = ("models", "objectives", "searchers")
+EVALUATE = "evaluate"
+"""The key of what is evaluated, in study.yaml."""
 AGAIN = "remove it and run the study again"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One search of a study: where it stands in the grid."""
+    """One search of a study, by its coordinates in the grid."""
 
     model: str
     objective: str
@@ -58,14 +61,14 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """A file name that tells this cell from the others."""
+        """A file name, different for each cell."""
         words = f"{self.model}_{self.objective}_{self.searcher}"
         return f"{slug(words)}_k{self.budget}_s{self.seed}_d{self.draw}"
 
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell's search found. Losses are in `unit`; not finite is None."""
+    """The result of a cell. Losses are in `unit`; None if not finite."""
 
     cell: Cell
     removed: tuple[int, ...]
@@ -88,7 +91,7 @@ class CellResult:
     parameters: int
     parameters_removed: int
     signals: tuple[str, ...] = ()
-    """what the searcher was told besides losses, whose cost is in none of the above"""
+    """what the searcher received besides losses, whose cost is in none of the above"""
     schema: int = SCHEMA
 
 
@@ -128,7 +131,7 @@ class VariantEvaluation:
     perplexities: Mapping[str, float | None] = field(default_factory=dict)
     """by protocol, as `wikitext2`"""
     accuracies: Mapping[str, float | None] = field(default_factory=dict)
-    """by task, 0 to 1: normalised where the task has that, else plain"""
+    """by task, 0 to 1: normalised if the task has that, else plain"""
     standard_errors: Mapping[str, float | None] = field(default_factory=dict)
     """of accuracies, by task"""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -140,18 +143,21 @@ COUNTS = (
     *("standard_error", "asked", "block_runs", "block_runs_unshared", "seconds"),
     *("parameters", "parameters_removed"),
 )
-"""What is 0 or more in a cell's result."""
+"""Numbers of a cell's result that are 0 or more."""
 
 
 def slug(words: str) -> str:
-    """A part of a file name.
-
-    It is empty where there is neither a letter nor a digit.
+    """Return a part of a file name, empty if there is neither a letter nor a digit.
 
     >>> slug("demo:qwen3_ppl"), slug("..")
     ('demo-qwen3_ppl', '')
     """
     return re.sub(r"[^\w.]+", "-", words).strip("-.")
+
+
+def identity(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that identify an evaluation; the batch size changes speed only."""
+    return {word: value for word, value in words.items() if word != "batch_size"}
 
 
 class StudyFolder:
@@ -161,12 +167,12 @@ class StudyFolder:
         self.path = path
 
     def write_cells(self, cells: Sequence[Cell]) -> None:
-        """Say which cells are planned."""
+        """Write the list of planned cells."""
         rows = {"schema": SCHEMA, "cells": [dataclasses.asdict(cell) for cell in cells]}
         write_text(self.path / "cells.json", json.dumps(rows, indent=1) + "\n")
 
     def cells(self) -> list[Cell]:
-        """The planned cells; ConfigError where this is no study."""
+        """Return the planned cells. Raises ConfigError if this is not the folder of a study."""
         path = self.path / "cells.json"
         if not path.is_file():
             raise ConfigError(
@@ -181,11 +187,11 @@ class StudyFolder:
             return cells
 
     def write_cell(self, outcome: CellResult | CellFailure) -> None:
-        """Keep what came out of a cell."""
+        """Write the outcome of a cell."""
         self._write(self.path / "cells" / f"{outcome.cell.id}.json", outcome)
 
     def cell(self, cell: Cell) -> CellResult | CellFailure | None:
-        """What came out of a cell, None where it did not run yet."""
+        """Return the outcome of a cell, None if it has not run yet."""
         path = self.path / "cells" / f"{cell.id}.json"
         if not path.is_file():
             return None
@@ -199,20 +205,20 @@ class StudyFolder:
         return outcome
 
     def write_importance(self, importance: Importance) -> None:
-        """Keep the losses of single removals."""
+        """Write the losses of single removals."""
         self._write(self.path / "importance" / f"{importance.id}.json", importance)
 
     def importances(self) -> list[Importance]:
-        """Those measured so far."""
+        """Return those measured so far."""
         return list(self._all("importance", Importance))
 
     def write_evaluation(self, evaluation: VariantEvaluation) -> None:
-        """Keep an evaluated variant."""
+        """Write the evaluation of a variant."""
         name = f"{subset_name(evaluation.removed)}.json"
         self._write(self.path / "evaluations" / slug(evaluation.model) / name, evaluation)
 
     def evaluation(self, model: str, removed: Subset) -> VariantEvaluation | None:
-        """A variant's evaluation, None where there is none yet."""
+        """Return a variant's evaluation, None if there is none yet."""
         path = self.path / "evaluations" / slug(model) / f"{subset_name(removed)}.json"
         if not path.is_file():
             return None
@@ -239,7 +245,7 @@ def _read(cls: type[T], path: Path) -> T:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Name the file whose content is wrong."""
+    """Name the file in errors about its content."""
     try:
         yield
     except (TypeError, ValueError) as error:

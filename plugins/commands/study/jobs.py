@@ -14,12 +14,13 @@ from prunekit.engine.plan import Plan
 from prunekit.hf.checkpoint import Checkpoint, first_line
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tensors import weight_names
-from prunekit.plugins.commands.study.planning import Group
-from prunekit.plugins.commands.study.searching import SearchTask
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
+
+    from prunekit.plugins.commands.study.planning import Group
+    from prunekit.plugins.commands.study.searching import SearchTask
 
 
 PROCESS_BYTES = 10**9
@@ -32,10 +33,10 @@ CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def sensible_jobs(tasks: Sequence[SearchTask]) -> int:
-    """As many as there are tasks, cores, and models that fit into the memory that is free.
+    """Return as many as there are tasks, cores, and models that fit into free memory.
 
-    One where any model runs on a GPU or through another backend than `local`, which have ways of
-    their own to use the machine, and where the size of a model is not known.
+    One if any model runs on a GPU or through another backend than `local`, which use the machine in
+    their own way, or if the size of a model is not known.
     """
     groups = [group for task in tasks for group in task.groups]
     plans = [group.plan for group in groups if group.plan is not None]
@@ -49,14 +50,14 @@ def sensible_jobs(tasks: Sequence[SearchTask]) -> int:
 
 
 def cores() -> int:
-    """Those that this process may use, by affinity and by the limits of a container."""
+    """Return how many this process may use, by affinity and by the limits of a container."""
     from joblib import cpu_count
 
     return int(cpu_count())
 
 
 def free_bytes() -> int:
-    """Of memory, by what the machine has left and by the limit of a container."""
+    """Return the free memory of the machine, or the limit of a container if that is lower."""
     import psutil
 
     free = int(psutil.virtual_memory().available)
@@ -86,7 +87,7 @@ def _bytes_needed(group: Group) -> int:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on the device, but for what a library takes for itself and for logits."""
+    """Bytes on the device, without logits and what libraries take for themselves."""
 
     weights: int
     states: int
@@ -94,9 +95,9 @@ class Memory:
 
 
 def memory_of(source: Checkpoint, spec: Spec, most_removed: int) -> Memory:
-    """Of a model whose variants lose up to `most_removed` blocks.
+    """Return the memory of a model whose variants lose up to `most_removed` blocks.
 
-    The dtype `auto` counts as the one the weights are stored in. CheckpointError where the model
+    The dtype `auto` counts as that of the stored weights. Raises CheckpointError if the model
     cannot be built.
     """
     config = source.config()
@@ -110,7 +111,7 @@ def memory_of(source: Checkpoint, spec: Spec, most_removed: int) -> Memory:
 
 
 def bytes_of(batches: Sequence[Batch]) -> int:
-    """What a calibration set takes in main memory."""
+    """Return the size of a calibration set in main memory."""
     tensors = [
         tensor
         for batch in batches
@@ -120,7 +121,7 @@ def bytes_of(batches: Sequence[Batch]) -> int:
 
 
 def _parameters(config: PretrainedConfig, spec: Spec) -> int:
-    """Counted on a model without weights."""
+    """Count the parameters of a model made without weights."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -136,7 +137,7 @@ def _parameters(config: PretrainedConfig, spec: Spec) -> int:
 
 
 def _dtype(source: Checkpoint, config: PretrainedConfig, spec: Spec) -> torch.dtype:
-    """Where no weights are here yet, the configuration is believed."""
+    """Return the dtype of the weights, or that of the configuration if they are not local."""
     import torch
 
     named: Any = spec.dtype

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.interfaces import ModelFacts
@@ -16,8 +16,10 @@ from prunekit.engine.cost import Speed
 from prunekit.engine.files import write_text
 from prunekit.engine.rounding import depends_on_layout, depends_on_threads
 from prunekit.engine.stored import read_stored
-from prunekit.plugins.commands.study.config import KINDS, StudyConfig
-from prunekit.plugins.commands.study.files import AGAIN, slug
+from prunekit.plugins.commands.study.files import AGAIN, KINDS, slug
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.config import StudyConfig
 
 LIBRARIES = ("torch", "transformers")
 
@@ -33,7 +35,7 @@ class Origin:
 
 
 def check_origin(folder: Path, model: str, facts: ModelFacts, tokens_per_forward: int) -> None:
-    """Note which model this is; CheckpointError where the study began with another.
+    """Note which model this is. Raises CheckpointError if the study began with another.
 
     Newer libraries may go on with a study, other weights, dtypes and devices may not. Nor may in
     16 bits another `tokens_per_forward`, since batches change a loss there.
@@ -60,7 +62,7 @@ def check_origin(folder: Path, model: str, facts: ModelFacts, tokens_per_forward
 
 
 def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
-    """The speed of a group, measured when it is first asked for."""
+    """Return the speed of a group, measured once."""
     path = folder / "speeds" / f"{group}.json"
     if path.is_file():
         kept = read_stored(path, None, get_type_hints(Speed), AGAIN)
@@ -72,14 +74,13 @@ def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
 
 LABELS = "labels.json"
 HOW_ONLY = ("device", "tokens_per_forward", "trust_remote_code", "config")
-"""Changes how a number is come by, not the number; in 16 bits `check_origin` looks after
-`tokens_per_forward`."""
+"""Settings that change no number; in 16 bits `check_origin` checks `tokens_per_forward`."""
 
 
 def agree(folder: Path, config: StudyConfig) -> None:
     """Add the study's labels to those of its folder.
 
-    ConfigError where one of them, also of one that is planned no longer, stood for something else.
+    Raises ConfigError if one of them had another meaning, even if it is no longer planned.
     """
     path = folder / LABELS
     now = _meanings(config)
@@ -141,9 +142,9 @@ def note_threads(folder: Path, jobs: int) -> None:
 
 @contextmanager
 def threads_of_first_run(folder: Path) -> Iterator[Callable[[Mapping[str, str]], None]]:
-    """Compute with the threads that were kept, or with those of this process where none were.
+    """Compute with the threads that were kept, or with those of this process if none were.
 
-    Yields a function to call with the fingerprint of the loaded model: where threads change no
+    Yields a function to call with the fingerprint of the loaded model: if threads change no
     loss, it gives the process its own number back.
     """
     import torch

@@ -1,17 +1,22 @@
-"""From a study's configuration to its cells, in groups that share what is measured."""
+"""From a study's configuration to its cells, in groups that share what is measured.
+
+`select` chooses cells: `objective=ppl,searcher=cbo*`, or a part of their name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from prunekit.core.errors import CheckpointError, ConfigError, blaming
 from prunekit.core.interfaces import Objective
+from prunekit.core.options import suggest
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Registry
 from prunekit.engine.config import parse
-from prunekit.engine.cost import uses_chance
+from prunekit.engine.dry_run import uses_chance
 from prunekit.engine.plan import Plan, resolve, spec_of
 from prunekit.hf.checkpoint import Checkpoint, find
 from prunekit.hf.loading import choose_adapter
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 BLOCKS_OF_A_MODEL_UNSEEN = 32
+COORDINATES = tuple(field.name for field in fields(Cell))
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,11 @@ class Group:
     objective: str
     draw: int
     plans: Mapping[Cell, Plan | None]
-    """one for each cell; None where the model's configuration cannot be had"""
+    """one for each cell; None if the model's configuration is not available"""
     source: Checkpoint | None = None
-    """where that configuration is"""
+    """the place of that configuration"""
     reason: str = ""
-    """why it cannot be had"""
+    """why it is not available"""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -46,20 +52,20 @@ class Group:
 
     @property
     def plan(self) -> Plan | None:
-        """A plan that stands for all in what the group shares."""
+        """Any plan of the group, for what they all share."""
         return next(iter(self.plans.values()), None)
 
     def only(self, cells: Iterable[Cell]) -> Group:
-        """The same with some of its cells."""
+        """Return the group with some of its cells."""
         return replace(self, plans={cell: self.plans[cell] for cell in cells})
 
     def unfinished(self, folder: StudyFolder) -> Group:
-        """The same with the cells that have no result yet."""
+        """Return the group with the cells that have no result yet."""
         return self.only(c for c in self.cells if not isinstance(folder.cell(c), CellResult))
 
 
 def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:
-    """Every cell of the study; ConfigError where the budgets do not fit a model."""
+    """Plan every cell of the study. Raises ConfigError if the budgets do not fit a model."""
     with config.located():
         groups = [
             group for model in config.models for group in _Planner(config, model, registry).groups()
@@ -98,7 +104,7 @@ class _Planner:
         ]
 
     def _find_shape(self) -> tuple[Checkpoint, PretrainedConfig]:
-        """The model's configuration, which some family must handle, and where it was read."""
+        """Return the model's configuration, which some family must handle, and its checkpoint."""
         words = parse({**self.config.shared, **self.model.given}, self.registry)
         spec = spec_of(words.settings)
         folder = self.model.config
@@ -108,7 +114,7 @@ class _Planner:
         return source, shape
 
     def _checked_reason(self, error: CheckpointError) -> str:
-        """What is not here now may be fetched later, but not what is a demo's name misspelt."""
+        """Return why the model is not available now; raise ConfigError if it is a misspelt demo."""
         name = str(self.model.given["model"])
         advice = demo_advice(name, self.registry)
         if advice and "/" not in name:
@@ -116,7 +122,7 @@ class _Planner:
         return f"{error}{advice}"
 
     def _seeds(self, searcher: Definition, budget: int) -> tuple[int, ...]:
-        """All seeds where the searcher uses chance, else the first."""
+        """Return all seeds if the searcher uses chance, else the first."""
         seeds = self.config.seeds
         plan = self._plan(self.config.objectives[0], 0, searcher, budget, seeds[0])
         if plan:
@@ -160,13 +166,13 @@ class _Planner:
 
 
 def _check_draws(config: StudyConfig, groups: Sequence[Group]) -> None:
-    """Draws that share samples would make chance look smaller than it is."""
+    """Raise ConfigError if draws share samples, which would understate the variance."""
     if len(config.draws) < 2:
         return
     for group in groups:
         for objective, _ in group.plan.parts if group.plan else ():
             n = _disjoint_draws(objective)
-            if n and group.draw >= n:  # where there is not even one, its size is wrong
+            if n and group.draw >= n:  # 0 means that the number of samples is wrong
                 raise ConfigError(
                     f"draws: {group.draw}: the data of {objective.name!r} under "
                     f"{group.objective!r} have {_in_words(n)} that share no sample; choose from "
@@ -176,18 +182,18 @@ def _check_draws(config: StudyConfig, groups: Sequence[Group]) -> None:
 
 
 def _in_words(n: int) -> str:
-    """So many, in words."""
+    """Describe the number of draws."""
     return f"{n} draws, 0 to {n - 1}," if n > 1 else "one draw, 0,"
 
 
 def _disjoint_draws(objective: Objective) -> int | None:
-    """How many there are; None if the objective does not say."""
+    """Return the number of disjoint draws; None if the objective does not limit them."""
     with blaming("objective", objective):
         return objective.disjoint_draws()
 
 
 def _check_file_names(config: StudyConfig, groups: Sequence[Group]) -> None:
-    """Labels that differ may still give the same file names, and long ones give none."""
+    """Raise ConfigError if labels give the same file name, or one that is too long."""
     cells = [cell for group in groups for cell in group.cells]
     names: dict[str, Cell] = {}
     for cell in cells:
@@ -219,3 +225,44 @@ def _what_differs(config: StudyConfig, cell: Cell, other: Cell) -> Definition:
 
 def _labels(cell: Cell) -> tuple[str, str, str]:
     return cell.model, cell.objective, cell.searcher
+
+
+def select(groups: Sequence[Group], pattern: str | None) -> list[Group]:
+    """Return the groups with the cells that match. Raises ConfigError if none does.
+
+    Every part of the pattern must match, and each may have the wildcards `*` and `?`.
+    """
+    if pattern is None:
+        return list(groups)
+    parts = pattern.split(",")
+    for part in parts:
+        _check_pattern(part)
+    chosen = [g.only(c for c in g.cells if all(_matches(c, p) for p in parts)) for g in groups]
+    if not any(group.cells for group in chosen):
+        listed = "; ".join(f"{key}: {', '.join(v)}" for key, v in coordinates(groups).items())
+        raise ConfigError(f"--only {pattern!r} matches no cell of this study. It has {listed}")
+    return [group for group in chosen if group.cells]
+
+
+def coordinates(groups: Sequence[Group]) -> dict[str, list[str]]:
+    """Return the values of each coordinate: `{"budget": ["3", "4"], ...}`."""
+    cells = [asdict(cell) for group in groups for cell in group.cells]
+    return {key: list(dict.fromkeys(str(cell[key]) for cell in cells)) for key in COORDINATES}
+
+
+def _check_pattern(part: str) -> None:
+    key, equals, value = part.partition("=")
+    if equals and key not in COORDINATES:
+        raise ConfigError(f"--only {part!r}: no such coordinate.{suggest(key, COORDINATES)}")
+    if not part or (equals and not value):
+        raise ConfigError(
+            "--only: expected COORDINATE=VALUE or a part of a cell's name, joined by commas, as "
+            "objective=ppl,budget=3"
+        )
+
+
+def _matches(cell: Cell, part: str) -> bool:
+    key, equals, value = part.partition("=")
+    if equals:
+        return fnmatchcase(str(asdict(cell)[key]), value)
+    return fnmatchcase(cell.id, f"*{part}*")

@@ -1,7 +1,7 @@
 """Processes that carry out tasks, each with its own share of the machine.
 
-The parent holds the list of tasks and hands them out one by one through pipes, through which it
-hears how far they are. A process that dies, by a lack of memory say, costs the task that it was at.
+The parent hands out tasks one by one through pipes, and receives their progress. A process that
+dies, for lack of memory say, costs the task that it was at.
 """
 
 from __future__ import annotations
@@ -26,11 +26,18 @@ SECONDS_TO_STOP = 20.0
 
 
 def run_tasks(tasks: Sequence[Task], jobs: int, progress: Progress) -> Effort:
-    """Carry out all tasks, `jobs` at a time, each job a process of its own if there are several."""
-    joint = Joint(tasks, progress)
-    if min(jobs, len(tasks)) > 1:
-        return run_in_processes(tasks, min(jobs, len(tasks)), joint)
-    return _run_here(tasks, joint)
+    """Carry out all tasks, `jobs` at a time, each job a process of its own if there are several.
+
+    Raises the first error that stops the study.
+    """
+    joint, jobs = Joint(tasks, progress), min(jobs, len(tasks))
+    if jobs < 2:
+        return _run_here(tasks, joint)
+    pool = _Pool(tasks, jobs, joint)
+    try:
+        return pool.run()
+    finally:
+        pool.stop()
 
 
 def _run_here(tasks: Sequence[Task], joint: Joint) -> Effort:
@@ -39,15 +46,6 @@ def _run_here(tasks: Sequence[Task], joint: Joint) -> Effort:
         joint.started(number)
         effort += task.run(loaded, partial(joint.advance, number))
     return effort
-
-
-def run_in_processes(tasks: Sequence[Task], jobs: int, progress: Joint) -> Effort:
-    """Carry out the tasks in `jobs` processes; the first error that stops the study is raised."""
-    pool = _Pool(tasks, jobs, progress)
-    try:
-        return pool.run()
-    finally:
-        pool.stop()
 
 
 class _Pool:
@@ -69,7 +67,7 @@ class _Pool:
         return self.effort
 
     def stop(self) -> None:
-        """End what still runs; it writes down what it measured, then goes."""
+        """End the processes, which first write down what they measured."""
         for worker in self.workers.values():
             worker.process.terminate()
         for worker in self.workers.values():
@@ -128,16 +126,16 @@ class _Worker:
         other_end.close()  # so that the process's death ends the pipe
 
     def dismiss(self) -> None:
-        """Tell it that there is nothing more to do."""
+        """Let the process end, as there is nothing more to do."""
         self.pipe.send(None)
         self.process.join()
         self.pipe.close()
 
 
 def share_of(number: int, jobs: int) -> dict[str, str]:
-    """The environment of one of so many processes: its part of the threads, and a GPU of its own.
+    """Return the environment of one of `jobs` processes: its part of the threads, and a GPU.
 
-    Where there are fewer GPUs than processes, some share one.
+    If there are fewer GPUs than processes, some share one.
     """
     import torch
 
@@ -150,10 +148,10 @@ def share_of(number: int, jobs: int) -> dict[str, str]:
 
 
 def _work(pipe: Connection, share: Mapping[str, str]) -> None:
-    """What a process does: one task after the other, until there is none or the parent is gone."""
+    """Carry out one task after the other, until there is none or the parent is gone."""
     os.environ.update(share)  # before any library reads it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when to stop
-    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):  # nobody is left to be told
+    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):  # the parent is gone
         signal.signal(signal.SIGTERM, _stop)
         quiet_libraries()
         show_remarks(None if os.environ.get(NO_REMARKS) else _note)
@@ -169,12 +167,12 @@ def _note(remark: str) -> None:
 
 def _outcome(task: Task, loaded: LoadedModel, pipe: Connection) -> Any:
     try:
-        return task.run(loaded, lambda done: _tell(pipe, done))
+        return task.run(loaded, lambda done: _report(pipe, done))
     except PrunekitError as error:
         return error
 
 
-def _tell(pipe: Connection, done: float) -> None:
+def _report(pipe: Connection, done: float) -> None:
     try:
         pipe.send(float(done))
     except OSError:  # the parent was killed; what was measured is written on the way out
@@ -187,5 +185,5 @@ def _stop(*_: Any) -> None:
 
 
 def _leave_in_peace() -> None:
-    """Whoever stops a group of processes tells it twice, and those that are done as well."""
+    """Ignore SIGTERM, which a group of processes receives twice, even those that are done."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,8 +1,9 @@
-"""How studies look in a terminal."""
+"""Print estimates and outcomes of studies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Column, Table
@@ -11,14 +12,16 @@ from prunekit.cli.screen import err, out
 from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
 from prunekit.plugins.commands.search.printing import duration
-from prunekit.plugins.commands.study.estimate import StudyEstimate
 from prunekit.plugins.commands.study.files import Cell, CellFailure
-from prunekit.plugins.commands.study.run import Study, StudyOutcome
-from prunekit.plugins.commands.study.selection import coordinates
+from prunekit.plugins.commands.study.planning import coordinates
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.estimate import StudyEstimate
+    from prunekit.plugins.commands.study.run import Study, StudyOutcome
 
 
 def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
-    """What a study will take, before any of it is spent."""
+    """Print the estimated cost of a study."""
     searches = len(estimate.cells)
     out.print(f"{estimate.name}: {searches} searches in {len(study.chosen)} groups", style="bold")
     for key, values in coordinates(study.chosen).items():
@@ -36,7 +39,7 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
     )
     for why, models in _by_reason_unknown(estimate).items():
         out.print(f"not known of {', '.join(models)}: {why}")
-    wanted = study.config.wanted
+    wanted = study.config.evaluate
     if what := [*wanted.perplexities, *wanted.tasks]:
         names = ", ".join(dict.fromkeys(what))
         out.print(f"then every distinct choice and the dense models are evaluated on {names}")
@@ -44,13 +47,13 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
 
 
 def show_jobs(jobs: int) -> None:
-    """How many processes work at once, where these are several."""
+    """Print how many processes work at once, if there are several."""
     if jobs > 1:
         err.print(f"up to {jobs} processes at once; --jobs says how many", soft_wrap=True)
 
 
 def show_outcome(outcome: StudyOutcome, quiet: bool = False) -> None:
-    """What was done, what failed, and what comes next."""
+    """Print what was done, what failed, and what comes next."""
     done, failed = len(outcome.results), len(outcome.failures)
     asked = sum(result.asked for result in outcome.results)
     out.print(f"{done} of {done + failed} searches are done; they asked for {asked:,} subsets")
@@ -69,7 +72,7 @@ def show_outcome(outcome: StudyOutcome, quiet: bool = False) -> None:
 
 
 def _counts(estimate: StudyEstimate) -> Table:
-    """Subsets and block forwards."""
+    """Make the table of subsets and block forwards."""
     heads = ("searches", "asked", "different", "together", "alone", "unshared")
     numbers = [Column(head, justify="right") for head in heads]
     table = Table(Column("", overflow="fold"), *numbers, box=box.SIMPLE_HEAD, pad_edge=False)
@@ -84,7 +87,7 @@ def _counts(estimate: StudyEstimate) -> Table:
 
 
 def _needs(estimate: StudyEstimate) -> Table:
-    """Memory and time."""
+    """Make the table of memory and time."""
     heads = ("weights", "states", "calibration data", "about")
     columns = [Column(head, justify="right") for head in heads]
     table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE_HEAD, pad_edge=False)
@@ -105,7 +108,7 @@ def _size(count: int | None) -> str:
 
 
 def _by_reason_unknown(estimate: StudyEstimate) -> dict[str, list[str]]:
-    """Models of which something is not known for one reason take one line."""
+    """Group models by the reason why something is not known of them."""
     reasons: dict[str, list[str]] = {}
     for model in estimate.models:
         for why in model.unknown_because:
@@ -120,7 +123,7 @@ def _show_failures(failures: Sequence[CellFailure], word: str) -> None:
 
 
 def _by_reason(failures: Sequence[CellFailure]) -> dict[str, list[Cell]]:
-    """Failures of one cause take one line."""
+    """Group failed cells by the reason."""
     reasons: dict[str, list[Cell]] = {}
     for failure in failures:
         reasons.setdefault(failure.error, []).append(failure.cell)

@@ -1,4 +1,4 @@
-"""Carry out a study: plan, search, evaluate, say what came out."""
+"""Carry out a study: plan, search, evaluate, return the outcome."""
 
 from __future__ import annotations
 
@@ -16,33 +16,32 @@ from prunekit.engine.files import write_text
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.plugins.commands.study.config import StudyConfig, parse_study, read_study
+from prunekit.plugins.commands.study.dry_run import expected_subsets
+from prunekit.plugins.commands.study.eval_section import check_data, is_anything
 from prunekit.plugins.commands.study.evaluating import EvaluationTask, evaluation_tasks
 from prunekit.plugins.commands.study.files import CellFailure, CellResult, StudyFolder, slug
 from prunekit.plugins.commands.study.jobs import sensible_jobs
 from prunekit.plugins.commands.study.origin import agree, note_threads
-from prunekit.plugins.commands.study.planning import Group, plan_study
+from prunekit.plugins.commands.study.planning import Group, plan_study, select
 from prunekit.plugins.commands.study.pool import run_tasks
-from prunekit.plugins.commands.study.rehearsal import expected_subsets
 from prunekit.plugins.commands.study.searching import SearchTask, search_tasks
-from prunekit.plugins.commands.study.selection import select
 from prunekit.plugins.commands.study.tasks import Effort
-from prunekit.plugins.commands.study.wanted import check_data, is_anything
 
-REHEARSAL_SECONDS = 20.0
+DRY_RUN_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class StudyOutcome:
-    """What came out of the cells that were to be run."""
+    """The outcome of the cells that were chosen to run."""
 
     folder: str
     results: tuple[CellResult, ...]
     failures: tuple[CellFailure, ...]
     effort: Effort
-    """what was done now; less than all where the study goes on from an earlier run"""
+    """what was done now; less than all if the study continues an earlier run"""
 
     def to_json(self) -> str:
-        """JSON text."""
+        """Return JSON text."""
         return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n"
 
 
@@ -81,7 +80,7 @@ def study(
     is kept under `workdir`, so that a call repeated after a stop goes on where it was; cells that
     failed are tried again.
 
-    Raises PrunekitError where the study as a whole is wrong. A cell that fails does not stop the
+    Raises PrunekitError if the study as a whole is wrong. A cell that fails does not stop the
     others: look at `failures`.
     """
     registry = load()
@@ -95,30 +94,30 @@ def study(
 
 
 def plan(config: StudyConfig, workdir: Path, only: str | None = None) -> Study:
-    """The cells of a study; ConfigError where something does not fit. No weight is read."""
+    """Plan a study without reading weights. Raises ConfigError if something does not fit."""
     groups = plan_study(config, load())
     return Study(config, groups, select(groups, only), workdir)
 
 
 def jobs_of(study: Study, jobs: int | None = None) -> int:
-    """How many processes work at once: `jobs`, or what suits the machine, where there is work."""
+    """Return how many processes work at once: `jobs`, or what suits the machine and the work."""
     folder = StudyFolder(study.folder)
     if not _is_unfinished(study, folder):
         return 1
     jobs = jobs or sensible_jobs(search_tasks(study.chosen, study.folder, study.workdir))
-    if is_anything(study.config.wanted):  # the variants of a model are shared among all
+    if is_anything(study.config.evaluate):  # the variants of a model are shared among all
         return jobs
     return min(jobs, len(_search_tasks(study, folder)))
 
 
 def run_study(study: Study, jobs: int = 1, progress: Progress | None = None) -> StudyOutcome:
-    """Carry out a study from where it is."""
+    """Carry out what is left of a study."""
     progress = progress or Progress()
     folder = StudyFolder(study.folder)
-    if is_anything(study.config.wanted) and _is_unfinished(study, folder):
+    if is_anything(study.config.evaluate) and _is_unfinished(study, folder):
         progress.rename("reading evaluation data")
         with study.config.located():
-            check_data(study.config.wanted)
+            check_data(study.config.evaluate)
     agree(study.folder, study.config)
     write_text(study.folder / "study.yaml", _yaml(study.config))
     note_threads(study.folder, jobs)
@@ -139,7 +138,7 @@ def run_study(study: Study, jobs: int = 1, progress: Progress | None = None) -> 
 def _search(study: Study, folder: StudyFolder, jobs: int, progress: Progress) -> Effort:
     tasks = _search_tasks(study, folder)
     groups = [group for task in tasks for group in task.groups]
-    progress.begin("searching", "subsets", partial(expected_subsets, groups, REHEARSAL_SECONDS))
+    progress.begin("searching", "subsets", partial(expected_subsets, groups, DRY_RUN_SECONDS))
     return run_tasks(tasks, jobs, progress)
 
 
@@ -153,7 +152,7 @@ def _is_unfinished(study: Study, folder: StudyFolder) -> bool:
 
 
 def _evaluation_tasks(study: Study, jobs: int) -> list[EvaluationTask]:
-    wanted = study.config.wanted
+    wanted = study.config.evaluate
     if not is_anything(wanted):
         return []
     return evaluation_tasks(study.chosen, wanted, study.folder, study.workdir, jobs)

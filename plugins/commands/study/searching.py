@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prunekit.core.driver import needs_of
-from prunekit.core.errors import CheckpointError, ConfigError, PluginError, StorageError
-from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import DENSE, Problem, Subset, single_removals
-from prunekit.engine.cost import Speed, Tally
-from prunekit.engine.lockstep import LockStep, importance_tally
+from prunekit.core.errors import CheckpointError, ConfigError, StorageError
+from prunekit.core.interfaces import ModelFacts
+from prunekit.core.problem import DENSE, single_removals
+from prunekit.engine.cost import Speed, importance_cost
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan
+from prunekit.engine.run import Choice, Outcome, SearchRun, check_dense
 from prunekit.engine.session import Session
 from prunekit.engine.stored import finite
-from prunekit.plugins.commands.search.search import check_choice, check_dense
 from prunekit.plugins.commands.study.files import (
     Cell,
     CellFailure,
@@ -26,43 +26,39 @@ from prunekit.plugins.commands.study.files import (
     StudyFolder,
 )
 from prunekit.plugins.commands.study.origin import check_origin, speed_of, threads_of_first_run
-from prunekit.plugins.commands.study.planning import Group
-from prunekit.plugins.commands.study.tasks import Effort, LoadedModel, Tell, reason
+from prunekit.plugins.commands.study.tasks import Effort, LoadedModel, OnProgress, reason
 
-
-def search_group(
-    group: Group, folder: StudyFolder, workdir: Path, loaded: LoadedModel, tell: Tell
-) -> Effort:
-    """Search the cells that have no result yet, and write what comes out of each.
-
-    What goes wrong becomes the failure of the cells that it stops. Raises StorageError where
-    nothing can be written.
-    """
-    missing = group.unfinished(folder)
-    if not missing.cells:
-        return Effort()
-    return _GroupSearch(missing, folder, workdir, loaded, tell).run()
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.study.planning import Group
 
 
 class _GroupSearch:
-    """One group in progress."""
+    """The search of a group's cells.
+
+    An error becomes the failure of the cells that it stops. Raises StorageError if nothing can be
+    written.
+    """
 
     def __init__(
-        self, group: Group, folder: StudyFolder, workdir: Path, loaded: LoadedModel, tell: Tell
+        self,
+        group: Group,
+        folder: StudyFolder,
+        workdir: Path,
+        loaded: LoadedModel,
+        on_progress: OnProgress,
     ) -> None:
         self.group = group
         self.folder = folder
         self.workdir = workdir
         self.loaded = loaded
-        self.tell = tell
         self.unwritten = list(group.cells)
         self.effort = Effort()
         self.alone = 0
-        self.known: set[Subset] = set()
-        self.new_in_round = 0
-        self.measured = self.measured_before_round = 0.0
+        self.run = SearchRun[Cell](
+            lambda run: on_progress(len(run.known) + run.measured_now), lambda cell: cell.searcher
+        )
 
-    def run(self) -> Effort:
+    def search(self) -> Effort:
         try:
             with self._opened() as session:
                 self._search(session)
@@ -82,7 +78,7 @@ class _GroupSearch:
         with ExitStack() as stack:
             settle = stack.enter_context(threads_of_first_run(self.folder.path))
             try:
-                opened = open_session(plan, self.workdir, self._on_measured)
+                opened = open_session(plan, self.workdir, self.run.on_measured)
                 session = stack.enter_context(opened)
             except CheckpointError as error:
                 self.loaded.refused[plan.spec] = str(error)
@@ -98,7 +94,7 @@ class _GroupSearch:
                 self.effort = Effort(session.measured, session.block_runs, self.alone)
 
     def _check(self, session: Session, plan: Plan) -> None:
-        """That the model is the one that was planned and begun with, and works."""
+        """Raise an error unless the model is as planned and as when the study began, and works."""
         found, planned = session.facts.n_blocks, plan.problem.n_blocks
         if found != planned:
             raise ConfigError(
@@ -112,32 +108,24 @@ class _GroupSearch:
     def _search(self, session: Session) -> None:
         importance = self._importance(session)
         self.folder.write_importance(importance)
-        speed = self._speed(session, importance.id)
-        lockstep = LockStep(self._searches(session), self._first_plan.measured_first)
+        speed = speed_of(self.folder.path, importance.id, session.speed)
+        plans = {cell: self._plan(cell) for cell in self.group.cells}
 
-        def evaluate(wanted: Sequence[Subset]) -> dict[Subset, float]:
-            choices = self._choices(lockstep)
-            losses = self._losses(session, list(dict.fromkeys([*wanted, *choices.values()])))
-            for cell, removed in choices.items():
-                self._write(self._outcome(cell, removed, lockstep.tallies[cell], session, speed))
-            return losses
+        def write(cell: Cell, outcome: Outcome) -> None:
+            if isinstance(outcome, Choice):
+                self._write(_result(cell, plans[cell], outcome, session.facts, speed))
+            else:
+                self._write(CellFailure(cell, str(outcome)))
 
-        lockstep.run(evaluate)
-        searched = importance_tally(session.facts.n_blocks).block_runs + lockstep.block_runs_alone()
-        self.alone = searched * len(self._first_plan.parts)
-        for cell, error in lockstep.failed.items():
-            self._write(CellFailure(cell, error))
-
-    def _speed(self, session: Session, group: str) -> Speed:
-        return speed_of(self.folder.path, group, session.speed)
-
-    def _choices(self, lockstep: LockStep[Cell]) -> dict[Cell, Subset]:
-        """Those not written yet; a searcher may choose what it never measured."""
-        return {c: s for c, s in lockstep.removed.items() if c in self.unwritten}
+        self.run.start(session, plans)
+        self.run.finish(session, plans, on_outcome=write)
+        searched = importance_cost(session.facts.n_blocks).block_runs
+        searched += self.run.lockstep.block_runs_alone()
+        self.alone = searched * len(plans[self.group.cells[0]].parts)
 
     def _importance(self, session: Session) -> Importance:
         singles = single_removals(session.facts.n_blocks)
-        losses = self._losses(session, [DENSE, *singles])
+        losses = self.run.losses(session, [DENSE, *singles])
         return Importance(
             model=self.group.model,
             objective=self.group.objective,
@@ -147,70 +135,6 @@ class _GroupSearch:
             singles=tuple(finite(losses[single]) for single in singles),
         )
 
-    def _searches(self, session: Session) -> dict[Cell, tuple[Searcher, Problem]]:
-        """The searches that have the signals they need; the others fail."""
-        searches = {}
-        for cell in list(self.unwritten):
-            plan = self._plan(cell)
-            try:
-                signals = {s.name: session.signal(s) for s in needs_of(plan.searcher)}
-            except (ConfigError, PluginError) as error:
-                self._write(CellFailure(cell, str(error)))
-                continue
-            searches[cell] = plan.searcher, replace(plan.problem, signals=signals)
-        return searches
-
-    def _losses(self, session: Session, subsets: Sequence[Subset]) -> dict[Subset, float]:
-        self.new_in_round = len(set(subsets) - self.known)
-        self.measured_before_round = self.measured
-        losses = dict(zip(subsets, session.losses(subsets), strict=True))
-        self.known |= losses.keys()
-        self.tell(len(self.known))
-        return losses
-
-    def _on_measured(self, subsets: float) -> None:
-        self.measured = subsets
-        now = min(max(0.0, subsets - self.measured_before_round), self.new_in_round)
-        self.tell(len(self.known) + now)
-
-    def _outcome(
-        self, cell: Cell, removed: Subset, tally: Tally, session: Session, speed: Speed
-    ) -> CellResult | CellFailure:
-        try:
-            check_choice(session, cell.searcher, removed, self._plan(cell).spec.model)
-        except CheckpointError as error:
-            return CellFailure(cell, str(error))
-        return self._result(cell, removed, tally, session, speed)
-
-    def _result(
-        self, cell: Cell, removed: Subset, tally: Tally, session: Session, speed: Speed
-    ) -> CellResult:
-        plan, facts = self._plan(cell), session.facts
-        loss, dense_loss = session.losses([removed, DENSE])
-        difference = session.difference(removed, DENSE)
-        return CellResult(
-            cell=cell,
-            removed=tuple(sorted(removed)),
-            n_blocks=facts.n_blocks,
-            unit=plan.objective.unit,
-            loss=finite(loss),
-            dense_loss=finite(dense_loss),
-            difference=difference.value,
-            standard_error=difference.standard_error,
-            asked=tally.asked,
-            block_runs=len(plan.parts) * tally.block_runs,
-            block_runs_unshared=len(plan.parts) * tally.block_runs_alone,
-            seconds=round(speed.seconds(tally.block_runs, len(tally.seen)), 3),
-            parameters=facts.parameters,
-            parameters_removed=sum(facts.block_parameters[i] for i in removed),
-            signals=tuple(s.name for s in needs_of(plan.searcher)),
-        )
-
-    @property
-    def _first_plan(self) -> Plan:
-        """One that stands for all in what the group shares."""
-        return self._plan(self.group.cells[0])
-
     def _plan(self, cell: Cell) -> Plan:
         plan = self.group.plans[cell]
         assert plan is not None  # no session is opened without one
@@ -219,6 +143,27 @@ class _GroupSearch:
     def _write(self, outcome: CellResult | CellFailure) -> None:
         self.folder.write_cell(outcome)
         self.unwritten.remove(outcome.cell)
+
+
+def _result(cell: Cell, plan: Plan, choice: Choice, facts: ModelFacts, speed: Speed) -> CellResult:
+    cost, n_objectives = choice.cost, len(plan.parts)
+    return CellResult(
+        cell=cell,
+        removed=tuple(sorted(choice.removed)),
+        n_blocks=facts.n_blocks,
+        unit=plan.objective.unit,
+        loss=finite(choice.loss),
+        dense_loss=finite(choice.dense_loss),
+        difference=choice.difference.value,
+        standard_error=choice.difference.standard_error,
+        asked=cost.asked,
+        block_runs=n_objectives * cost.block_runs,
+        block_runs_unshared=n_objectives * cost.block_runs_unshared,
+        seconds=round(speed.seconds(cost.block_runs, len(cost.seen)), 3),
+        parameters=facts.parameters,
+        parameters_removed=choice.parameters_removed,
+        signals=tuple(s.name for s in needs_of(plan.searcher)),
+    )
 
 
 @dataclass(frozen=True)
@@ -236,16 +181,23 @@ class SearchTask:
         objectives = ", ".join(group.objective for group in self.groups)
         return f"{first.model}, {objectives}, draw {first.draw}"
 
-    def run(self, loaded: LoadedModel, tell: Tell) -> Effort:
+    def run(self, loaded: LoadedModel, on_progress: OnProgress) -> Effort:
         """Search all cells that have no result yet."""
-        effort, steps = Effort(), _Steps(tell)
+        effort, done = Effort(), [0.0]
+
+        def advance(done_in_group: float) -> None:
+            done[-1] = done_in_group
+            on_progress(sum(done))
+
+        folder = StudyFolder(self.folder)
         for group in self.groups:
-            effort += search_group(group, StudyFolder(self.folder), self.workdir, loaded, steps)
-            steps.go_on()
+            if (missing := group.unfinished(folder)).cells:
+                effort += _GroupSearch(missing, folder, self.workdir, loaded, advance).search()
+            done.append(0.0)
         return effort
 
     def abandon(self, reason: str) -> Effort:
-        """The cells that have no result failed."""
+        """Let the cells without a result fail."""
         folder = StudyFolder(self.folder)
         for group in self.groups:
             for cell in group.unfinished(folder).cells:
@@ -254,10 +206,10 @@ class SearchTask:
 
 
 def search_tasks(groups: Sequence[Group], folder: Path, workdir: Path) -> list[SearchTask]:
-    """One task for each group, but for groups that measure the same under some part.
+    """Make one task of each group, but of groups that share measurements only one together.
 
-    Those follow each other, since side by side they would measure the same at once: a mix of
-    objectives and its parts, or two labels for one thing.
+    Side by side they would measure the same at once: a mix of objectives and its parts, or two
+    labels for one thing.
     """
     bundles: list[tuple[set[Hashable], list[Group]]] = []
     for group in groups:
@@ -270,22 +222,6 @@ def search_tasks(groups: Sequence[Group], folder: Path, workdir: Path) -> list[S
 
 
 def _journals(group: Group) -> set[Hashable]:
-    """What tells the journals of a group from others."""
+    """Return what identifies the journals of a group."""
     plan = group.plan
     return {(plan.spec, repr(objective)) for objective, _ in plan.parts} if plan else set()
-
-
-class _Steps:
-    """Adds what a group says of itself to what the groups before it did."""
-
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self._before = self._last = 0.0
-
-    def __call__(self, done: float) -> None:
-        self._last = done
-        self._tell(self._before + done)
-
-    def go_on(self) -> None:
-        """The next group begins."""
-        self._before, self._last = self._before + self._last, 0.0

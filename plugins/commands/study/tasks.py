@@ -1,4 +1,4 @@
-"""Describe the parts of a study that processes carry out: tasks, their progress, what they did."""
+"""The parts of a study that processes carry out: tasks, their progress and their outcome."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from prunekit.engine.progress import Progress
 from prunekit.hf.checkpoint import first_line
 from prunekit.hf.loading import load_adapter
 
-Tell: TypeAlias = Callable[[float], None]
-"""Is told how much of a task is done."""
+OnProgress: TypeAlias = Callable[[float], None]
+"""Called with how much of a task is done."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Unevaluated:
 
 @dataclass(frozen=True)
 class Effort:
-    """What was done now; what earlier runs did is not in it."""
+    """The work done now, without that of earlier runs."""
 
     measured: int = 0
     block_runs: int = 0
@@ -47,15 +47,15 @@ class Effort:
 
 
 class Task(Protocol):
-    """A part of a study: plain, picklable data. What comes out of it are files."""
+    """A part of a study: plain, picklable data. Its outcome is written to files."""
 
     @property
     def title(self) -> str:
-        """What a user reads while it goes on."""
+        """The line shown while it runs."""
         ...
 
-    def run(self, loaded: LoadedModel, tell: Tell) -> Effort:
-        """Do it, passing over what was done before; StorageError where nothing can be written."""
+    def run(self, loaded: LoadedModel, on_progress: OnProgress) -> Effort:
+        """Do what was not done before. Raises StorageError if nothing can be written."""
         ...
 
     def abandon(self, reason: str) -> Effort:
@@ -96,11 +96,11 @@ class LoadedModel:
             self._spec = self._adapter = None
 
     def keep(self, spec: Spec, adapter: ModelAdapter | None) -> None:
-        """Hold a model that somebody else loaded; None where it is in another process."""
+        """Hold a model that was loaded elsewhere; None if it is in another process."""
         self._spec, self._adapter = spec, adapter
 
     def load(self, spec: Spec, registry: Registry) -> ModelAdapter:
-        """The model of `spec`, from here if it is kept; CheckpointError where it cannot be had."""
+        """Return the model of `spec`, loaded at most once. Raises CheckpointError if that fails."""
         self.make_room_for(spec)
         adapter = self._adapter or load_adapter(spec, registry)
         self.keep(spec, adapter)
@@ -108,7 +108,7 @@ class LoadedModel:
 
 
 def reason(error: Exception) -> str:
-    """What an error says; with PRUNEKIT_DEBUG set, one that is no user's mistake is raised."""
+    """Return the message of an error; with PRUNEKIT_DEBUG, raise it unless it is a user's."""
     if isinstance(error, PrunekitError):
         return str(error)
     if os.environ.get("PRUNEKIT_DEBUG"):

@@ -164,7 +164,7 @@ def test_the_digest_tells_ways_of_cutting_apart(windows, story):
         ("STORY", {"ppl_length": 2000}, "the model's context holds 1024"),
         ("STORY", {"ppl_length": 600}, "gives no window of 600 tokens; lower --ppl-length"),
         ("STORY", {"ppl_length": 20, "ppl_stride": 21}, "text would be passed over"),
-        ("demo", {"ppl_stride": 10}, "--ppl-stride is for joined text"),
+        ("demo", {"ppl_stride": 10}, "for joined text only"),
         ("demo=a.txt", {}, "demo has its own text"),
         ("wikitext", {}, "no such protocol and no such file; .* Did you mean 'wikitext2'"),
         ("wikitext2=gone.txt", {}, "'gone.txt': no such file"),
@@ -172,7 +172,7 @@ def test_the_digest_tells_ways_of_cutting_apart(windows, story):
         ("c4", {}, "give a file: c4=FILE"),
         ("lambada", {}, "give a file: lambada=FILE"),
         ("STORY", {"ppl_bos": "always"}, "expected auto, every, none, tokenizer"),
-        ("STORY", {"ppl_samples": 0}, "ppl-samples: expected a number from 1"),
+        ("STORY", {"ppl_samples": 0}, "expected a number from 1, got 0"),
     ],
 )
 def test_what_cannot_be_cut_is_refused(windows, story, name, how, message):

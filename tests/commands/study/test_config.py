@@ -8,8 +8,7 @@ import yaml
 
 from prunekit.core import ConfigError
 from prunekit.plugins.commands.study.config import parse_study, read_study
-from prunekit.plugins.commands.study.planning import plan_study
-from prunekit.plugins.commands.study.selection import select
+from prunekit.plugins.commands.study.planning import plan_study, select
 
 GOOD = """\
 name: mine
@@ -136,7 +135,7 @@ def test_an_objective_without_draws_has_one_group(groups, install):
         ("hessian: fisher", "hessian: fishr", 13, "got 'fishr'. Did you mean 'fisher'?"),
         ("  one-shot:", "  one-shot: 3", 12, "expected options such as"),
         ("budgets: [2, 3]", "budgets: [2, x]", 15, "budgets.1: expected int, got 'x'"),
-        ("budgets: [2, 3]", "budgets: [2, 2]", 15, "budgets: 2 stands there twice"),
+        ("budgets: [2, 3]", "budgets: [2, 2]", 15, "budgets: 2 is given twice"),
         ("budgets: [2, 3]", "budgets: []", 15, "budgets: expected at least one number"),
         ("draws: [0, 1]", "draws: [0, 64]", 17, "draws: 64: the data of 'ppl' under 'ppl' have"),
         ("samples: 4}", "samples: 200}", 17, "'margin' under 'both' have one draw, 0, that share"),

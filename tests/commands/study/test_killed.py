@@ -21,10 +21,10 @@ def run(given, workdir):
     """In a process that shares what is imported here, but has one thread only."""
     import torch
 
-    from prunekit.engine import ledger
+    from prunekit.engine import cache
 
     torch.set_num_threads(1)
-    ledger.SECONDS_BETWEEN_WRITES = 0
+    cache.SECONDS_BETWEEN_WRITES = 0
     os._exit(len(prunekit.study(given, workdir=workdir).failures))
 
 

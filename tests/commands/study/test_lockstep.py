@@ -4,7 +4,7 @@ import pytest
 
 from prunekit.core import Problem
 from prunekit.core.driver import Driver
-from prunekit.engine.cost import made_up_loss, rehearse, uses_chance
+from prunekit.engine.dry_run import dry_run_cost, made_up_loss, uses_chance
 from prunekit.engine.lockstep import LockStep
 from prunekit.engine.signals import synthetic_signals
 
@@ -44,7 +44,7 @@ def test_every_search_ends_as_it_does_alone(searches):
     for key, (searcher, problem) in searches.items():
         alone = Driver(searcher, problem).run(lambda subsets: [loss(s) for s in subsets])
         assert lockstep.removed[key] == alone.removed
-        assert lockstep.tallies[key].asked == alone.asked
+        assert lockstep.costs[key].asked == alone.asked
     assert all(len(wanted) == len(set(wanted)) for wanted in rounds)
 
 
@@ -52,9 +52,13 @@ def test_the_cost_of_each_is_that_of_its_own_requests(searches):
     lockstep = LockStep(searches)
     run(lockstep)
     for key, (searcher, problem) in searches.items():
-        cost, tally = rehearse(searcher, problem), lockstep.tallies[key]
-        assert (tally.asked, tally.block_runs_alone) == (cost.asked, cost.block_runs_alone)
-        assert tally.block_runs == cost.block_runs - N  # a rehearsal measures the dense model too
+        cost, counter = dry_run_cost(searcher, problem), lockstep.costs[key]
+        assert (counter.asked, counter.block_runs_unshared) == (
+            cost.asked,
+            cost.block_runs_unshared,
+        )
+        assert counter.block_runs == cost.block_runs - N  # a dry run measures the dense model too
+        assert counter.block_runs == cost.block_runs_alone
 
 
 def test_one_that_breaks_leaves_the_others_alone(registry):
@@ -75,7 +79,7 @@ def test_one_that_breaks_leaves_the_others_alone(registry):
     run(lockstep)
     assert set(lockstep.removed) == {2}
     assert set(lockstep.failed) == {0, 1}
-    assert all("on purpose" in reason for reason in lockstep.failed.values())
+    assert all("on purpose" in str(reason) for reason in lockstep.failed.values())
 
 
 @pytest.mark.parametrize(
@@ -116,5 +120,5 @@ def test_what_never_ends_counts_as_chance(monkeypatch):
             while True:
                 yield [frozenset({0})]
 
-    monkeypatch.setattr("prunekit.engine.cost.MOST_SUBSETS", 20)
+    monkeypatch.setattr("prunekit.engine.dry_run.MOST_SUBSETS", 20)
     assert uses_chance(Endless(), Problem(N, 3), [0, 1])

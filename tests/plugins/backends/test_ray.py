@@ -16,8 +16,8 @@ import pytest
 
 import prunekit
 from prunekit.core import CheckpointError, ConfigError, PluginError, PrunekitError, Spec
+from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal
-from prunekit.engine.ledger import Ledger
 from prunekit.hf.tokens import batches_of
 from prunekit.plugins.backends import ray_cluster, ray_fleet
 from prunekit.plugins.backends.local import Local
@@ -209,9 +209,9 @@ def test_where_every_replica_dies_one_line_says_so_and_nothing_is_lost(
     monkeypatch.setattr(ray_fleet, "MOST_LOSSES", 1)
     deadly = Deadly(**TEXT, hated=int(batches[2].input_ids.sum()))
     alone = OnRay(replicas=1).open(spec, deadly, batches)
-    ledger = Ledger(alone, batches, Journal(tmp_path, {}))
+    cache = MeasurementCache(alone, batches, Journal(tmp_path, {}))
     with pytest.raises(PrunekitError, match="die again and again.*what was measured is kept"):
-        ledger.measure(SINGLES)
+        cache.measure(SINGLES)
     alone.close()
     assert len(Journal(tmp_path, {}).known) == len(SINGLES)
 

@@ -96,8 +96,8 @@ def test_block_forwards_of_one_shot_are_counted(
     n_blocks, tiny_model, registry, demo_tokenizer, tmp_path, monkeypatch
 ):
     from prunekit.core.problem import Problem
+    from prunekit.engine.cache import MeasurementCache
     from prunekit.engine.journal import Journal
-    from prunekit.engine.ledger import Ledger
 
     folder = tiny_model("llama3", n_blocks=n_blocks, hidden_size=8, intermediate_size=8)
     objective = Perplexity(data="demo", samples=3, length=8)
@@ -106,10 +106,12 @@ def test_block_forwards_of_one_shot_are_counted(
     adapter, calls = adapter_of(folder, registry), []
     block = adapter.block
     monkeypatch.setattr(adapter, "block", lambda *given: (calls.append(given), block(*given))[1])
-    ledger = Ledger(PrefixMeter(adapter, objective, batches), batches, Journal(tmp_path, {}))
+    cache = MeasurementCache(
+        PrefixMeter(adapter, objective, batches), batches, Journal(tmp_path, {})
+    )
     request = next(OneShot().search(Problem(n_blocks, 7)))
-    ledger.measure(request)
-    assert ledger.block_runs == len(calls) / len(batches) == {32: 527, 36: 665}[n_blocks]
+    cache.measure(request)
+    assert cache.block_runs == len(calls) / len(batches) == {32: 527, 36: 665}[n_blocks]
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,30 @@
 """The cost of a search, known before it is paid."""
 
 from prunekit.core.problem import Problem, single_removals
-from prunekit.engine.cost import rehearse
+from prunekit.engine.dry_run import dry_run_cost
 from prunekit.plugins.searchers.genetic import Genetic
 from prunekit.plugins.searchers.one_shot import OneShot
 
 
 def test_one_shot():
-    cost = rehearse(OneShot(), Problem(32, 7))
+    cost = dry_run_cost(OneShot(), Problem(32, 7))
     assert (cost.asked, cost.measured, cost.complete) == (32, 33, True)
-    assert (cost.block_runs, cost.block_runs_alone) == (32 + 527, 992)
+    assert (cost.block_runs, cost.block_runs_unshared) == (32 + 527, 992)
 
 
 def test_genetic_counts_repeats_as_asked_but_not_as_measured():
-    cost = rehearse(Genetic(), Problem(32, 7))
+    cost = dry_run_cost(Genetic(), Problem(32, 7))
     assert cost.asked == 208
     assert cost.measured <= 1 + 178
 
 
 def test_what_is_measured_anyway_counts_once():
     singles = single_removals(32)
-    assert rehearse(OneShot(), Problem(32, 7), also=singles) == rehearse(OneShot(), Problem(32, 7))
+    assert dry_run_cost(OneShot(), Problem(32, 7), also=singles) == dry_run_cost(
+        OneShot(), Problem(32, 7)
+    )
     protected = Problem(32, 7, protected=frozenset({0, 31}))
-    cost = rehearse(OneShot(), protected, also=singles)
+    cost = dry_run_cost(OneShot(), protected, also=singles)
     assert (cost.asked, cost.measured, cost.block_runs) == (30, 33, 32 + 527)
 
 
@@ -34,4 +36,4 @@ def test_a_searcher_without_end_is_cut_off():
             while True:
                 yield [frozenset({0})]
 
-    assert not rehearse(Endless(), Problem(4, 1), seconds=0.05).complete
+    assert not dry_run_cost(Endless(), Problem(4, 1), seconds=0.05).complete

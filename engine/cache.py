@@ -1,4 +1,4 @@
-"""Answer from the journal, measure the rest, and write it down as it comes."""
+"""Return what the journal knows, measure the rest, and write it down as it comes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prunekit.engine.journal_line import Span, Values
 SECONDS_BETWEEN_WRITES = 2.0
 
 
-class Ledger:
+class MeasurementCache:
     """Everything measured of one model under one objective, and the meter that measures more."""
 
     def __init__(
@@ -27,7 +27,7 @@ class Ledger:
         on_measured: Callable[[float], None] = lambda subsets: None,
         on_written: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_measured` is told after each piece how many subsets it makes in all.
+        """`on_measured` is called after each piece with the number of subsets measured so far.
 
         A subset is measured batch by batch, so that is a sum of parts. `on_written` is called
         whenever the journal has grown.
@@ -46,7 +46,7 @@ class Ledger:
 
     @property
     def n_samples(self) -> int:
-        """How many samples the calibration set has."""
+        """The size of the calibration set."""
         return self.spans[-1][1]
 
     @property
@@ -54,15 +54,15 @@ class Ledger:
         """Blocks run so far, each over the whole calibration set.
 
         Counted for each piece that came, with the prefixes that a request has in common run once,
-        so that it is the same wherever the meter measures. Who splits a request among several
-        places runs a little more.
+        so that it does not depend on the meter. A meter that splits a request among several
+        workers runs a little more.
         """
         return round(self._block_runs / len(self.spans))
 
     def measure(self, subsets: Sequence[Subset]) -> list[Measurement]:
-        """A measurement for each subset, in the order asked; none is made twice.
+        """Return a measurement for each subset, in their order; none is made twice.
 
-        What other processes have measured meanwhile is read first.
+        The journal is read again first, as other processes may have measured meanwhile.
         """
         if any(s not in self._complete for s in subsets):
             self.journal.refresh()
@@ -72,7 +72,7 @@ class Ledger:
         return [self._complete[s] for s in subsets]
 
     def _recall(self, subset: Subset) -> bool:
-        """Whether the subset is complete, in memory or in the journal."""
+        """Return whether the subset is complete, in memory or in the journal."""
         if subset not in self._complete:
             parts = self.journal.recall(subset, self.n_samples)
             if parts is None:

@@ -1,4 +1,4 @@
-"""What a study wants of every variant: the key `evaluate` of its file."""
+"""The key `evaluate` of a study's file: the evaluation of its dense models and choices."""
 
 from __future__ import annotations
 
@@ -9,22 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError
-from prunekit.core.options import flag_name, suggest
+from prunekit.core.options import suggest
 from prunekit.plugins.commands.evaluate.config import EvalConfig, names_of
-from prunekit.plugins.commands.evaluate.evaluator import preflight
-from prunekit.plugins.commands.evaluate.tasks import check_names
+from prunekit.plugins.commands.evaluate.tasks import check_names, preflight
 from prunekit.plugins.commands.evaluate.texts import check_documents, protocols_of
+from prunekit.plugins.commands.study.files import EVALUATE as KEY
 
-KEY = "evaluate"
 FIELDS = {"ppl" if f.name == "perplexities" else f.name: f.name for f in fields(EvalConfig)}
-"""Words of the file, and what they are called in `EvalConfig`."""
+"""Keys of the file, and their names in `EvalConfig`."""
 
 
-def parse_wanted(given: Any) -> EvalConfig:
-    """The evaluation that a file asks for, of nothing where it does not say.
-
-    Tasks are looked for when the study begins.
-    """
+def parse_evaluation(given: Any) -> EvalConfig:
+    """Check the section `evaluate`, which may be empty; tasks are found when the study begins."""
     if not isinstance(given, Mapping):
         raise ConfigError(f"{KEY}: expected keys such as {{ppl: [demo]}}, got {given!r}", (KEY,))
     wanted = EvalConfig()
@@ -38,29 +34,24 @@ def parse_wanted(given: Any) -> EvalConfig:
 
 
 def words_of(wanted: EvalConfig) -> dict[str, Any]:
-    """The same in the words of a file."""
+    """Return the section `evaluate` of a configuration."""
     values = {word: asdict(wanted)[name] for word, name in FIELDS.items()}
     return {word: _plain(value) for word, value in values.items()}
 
 
-def identity(words: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells an evaluation from others, of its words; the batch size changes speed only."""
-    return {word: value for word, value in words.items() if word != "batch_size"}
-
-
 def is_anything(wanted: EvalConfig) -> bool:
-    """Whether there is something to evaluate."""
+    """Return whether there is something to evaluate."""
     return bool(wanted.perplexities or wanted.tasks)
 
 
 def check_data(wanted: EvalConfig) -> None:
-    """ConfigError naming the texts and tasks that cannot be had, before any time is spent."""
+    """Raise ConfigError naming the texts and tasks that cannot be read."""
     _check_each(replace(wanted, tasks=()), "ppl", preflight)
     _check_each(replace(wanted, perplexities=()), "tasks", preflight)
 
 
 def check_at_hand(wanted: EvalConfig) -> None:
-    """The same of local files and of the names of tasks only: nothing is asked of a network."""
+    """Check local files and the names of tasks only, without using a network."""
     _check_each(replace(wanted, tasks=()), "ppl", _check_files)
     _check_each(replace(wanted, perplexities=()), "tasks", check_names)
 
@@ -72,7 +63,7 @@ def _check_files(wanted: EvalConfig) -> None:
 
 
 def _check_each(wanted: EvalConfig, word: str, check: Callable[[EvalConfig], object]) -> None:
-    """Check all names of a list at once and, where that fails, find the first that is wrong."""
+    """Check all names of a list at once and, if that fails, find the first that is wrong."""
     with _at(word):
         try:
             check(wanted)
@@ -86,19 +77,21 @@ def _check_each(wanted: EvalConfig, word: str, check: Callable[[EvalConfig], obj
 
 def _value(word: str, value: Any) -> Any:
     if word in ("ppl", "tasks"):
-        return names_of(value) if isinstance(value, (str, list)) else _refused(word, value)
+        return _names(word, value)
     return _folder(value) if word == "include_path" and value is not None else value
 
 
 def _folder(value: Any) -> Path:
     folder = Path(str(value)).expanduser()
     if not folder.is_dir():
-        raise ConfigError(f"{KEY}.include_path: no folder {value}; name one with task files")
+        raise ConfigError(f"no folder {value}; name one with task files", ("include_path",))
     return folder
 
 
-def _refused(word: str, value: Any) -> Any:
-    raise ConfigError(f"{KEY}.{word}: expected a list of names, got {value!r}")
+def _names(word: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (str, list)):
+        raise ConfigError(f"expected a list of names, got {value!r}", (word,))
+    return names_of(value)
 
 
 def _plain(value: Any) -> Any:
@@ -108,12 +101,13 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def _at(*words: str) -> Iterator[None]:
-    """Tell where in the file an error is, and in its words what the message says in flags."""
+def _at(*keys: str) -> Iterator[None]:
+    """Name the setting that an error is about, and add its place in the file."""
     try:
         yield
     except ConfigError as error:
-        said = str(error)
-        for word in sorted(FIELDS, key=len, reverse=True):  # `ppl_stride` before `ppl`
-            said = said.replace(flag_name(word), word)
-        raise ConfigError(said, error.key or (KEY, *words)) from error
+        if error.key[:1] == (KEY,):
+            raise
+        where = (KEY, *(error.key or keys))
+        named = f"{'.'.join(where)}: {error}" if error.key else str(error)
+        raise ConfigError(named, where) from error
