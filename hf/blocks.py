@@ -1,4 +1,4 @@
-"""Find the blocks of a model: their number in its configuration, their list in its modules."""
+"""Find the blocks of a model: their number in the configuration, their list in the modules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def block_count(config: PretrainedConfig) -> int:
 
 
 def count_names(config: PretrainedConfig) -> list[str]:
-    """The names under which a family may give the number of its blocks."""
+    """Return the fields in which a family may store its number of blocks."""
     return [config.attribute_map.get(name, name) for name in COUNTS]
 
 
@@ -44,7 +44,7 @@ def _count_name(config: PretrainedConfig) -> str:
 
 
 def text_config(config: PretrainedConfig) -> tuple[PretrainedConfig, tuple[str, ...]]:
-    """The part that describes the blocks, and its path in the whole configuration."""
+    """Return the part that describes the blocks, and its path in the whole configuration."""
     text = config.get_text_config(decoder=True)
     path = _path(config, text)
     # Of encoder-decoder models of old, what is returned is a copy with other names.
@@ -63,10 +63,10 @@ def _path(config: PretrainedConfig, wanted: PretrainedConfig) -> tuple[str, ...]
 
 
 def block_path(model: Any) -> str:
-    """Where in the model its blocks are: `model.layers`, `transformer.h`, ...
+    """Return the path of the blocks in the model: `model.layers`, `transformer.h`, ...
 
-    That is the outermost ModuleList with as many members as the configuration names blocks, in the
-    text decoder where the model has one apart. Raises CheckpointError if there is none.
+    That is the outermost ModuleList with as many members as the configuration has blocks, inside
+    the text decoder if the model has a separate one. Raises CheckpointError if it is missing.
     """
     import torch
 
