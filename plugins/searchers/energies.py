@@ -1,6 +1,6 @@
 """Energies of subsets: the sum of Q[i, j] over i and j in S, for a symmetric Q.
 
-Fields are on the diagonal of Q, half of each coupling on either side of it.
+The diagonal of Q holds the fields; each coupling is split over both sides of it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ STEP = 2.0**-36
 
 
 def energy(q: Matrix, subset: Subset) -> float:
-    """The energy of one subset."""
     chosen = sorted(subset)
     return float(q[chosen][:, chosen].sum())
 
 
 def step_of(q: Matrix) -> float:
-    """Energies that round to the same multiple of this step count as equal.
+    """Return the step such that energies rounding to the same multiple count as equal.
 
-    It is far above what the order of additions changes, and far below any loss that matters.
+    It is far above the effect of summation order and far below any difference that matters.
     """
     import numpy as np
 

@@ -1,8 +1,7 @@
-"""Find the subsets of least energy by trying all of one size.
+"""Find the subsets of lowest energy by enumerating all of one size.
 
 The blocks are split into halves: E = E_left + E_right + 2 x_left Q x_right, so that the energies of
-all pairs of halves are one product of matrices. Of the half with more subsets only a part is in
-memory at a time.
+all pairs of halves are one matrix product. The half with more subsets is processed in parts.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ CELLS_AT_ONCE = 4_000_000
 
 
 def enumerate_lowest(q: Matrix, size: int, count: int) -> set[Subset]:
-    """The `count` subsets of that size with the least energy, or all where there are fewer.
+    """Return the `count` subsets of that size with the lowest energy, or all if there are fewer.
 
-    Of equal energies the first in the order of their blocks are taken.
+    Ties are broken by the order of the blocks.
     """
     best = _Lowest(count, step_of(q))
     half = len(q) // 2
@@ -42,7 +41,7 @@ def enumerate_lowest(q: Matrix, size: int, count: int) -> set[Subset]:
 
 @dataclass(frozen=True)
 class _Half:
-    """All subsets of `size` of some blocks."""
+    """All subsets of `size` out of `blocks`."""
 
     blocks: range
     size: int
@@ -52,7 +51,7 @@ class _Half:
         return math.comb(len(self.blocks), self.size)
 
     def parts(self, n_blocks: int, rows_at_once: int) -> Iterator[Matrix]:
-        """Rows of 0 and 1, one a subset."""
+        """Yield rows of 0 and 1, one per subset."""
         import numpy as np
 
         subsets = itertools.combinations(self.blocks, self.size)
@@ -64,7 +63,7 @@ class _Half:
 
 
 class _Lowest:
-    """The lowest states found so far, as energy in steps and blocks; the best first."""
+    """The lowest states found so far, as energy in steps and blocks, best first."""
 
     def __init__(self, count: int, step: float) -> None:
         self.count = count
@@ -72,7 +71,7 @@ class _Lowest:
         self.states: list[tuple[float, list[int]]] = []
 
     def add(self, energies: Matrix, left: Matrix, right: Matrix) -> None:
-        """Look through the energies `[left, right]` of pairs of halves, in the order of blocks."""
+        """Add the lowest of the energies `[left, right]` of pairs of halves."""
         import numpy as np
 
         flat = energies.ravel()
@@ -83,7 +82,7 @@ class _Lowest:
         self.states = sorted(self.states)[: self.count]
 
     def _promising(self, flat: Matrix) -> NDArray[np.intp]:
-        """Cells not above the worst that is kept, no more than are to be kept."""
+        """Return the cells that could be among the lowest, at most `count`."""
         import numpy as np
 
         is_full = len(self.states) == self.count
@@ -97,7 +96,7 @@ class _Lowest:
 
 
 def _try_all(q: Matrix, left: _Half, right: _Half, best: _Lowest) -> None:
-    """All pairs of a left and a right half."""
+    """Evaluate all pairs of a left and a right half."""
     few, many = sorted((left, right), key=lambda side: side.count)
     (few_rows,) = few.parts(len(q), few.count)
     few_energies = _energies(q, few_rows)

@@ -17,10 +17,10 @@ MOST_STATES = 10**10
 
 
 def lowest(q: Matrix, size: int, count: int, seed: int) -> list[Subset]:
-    """The `count` subsets of that size with the least energy, the best first.
+    """Return the `count` subsets of that size with the lowest energy, best first.
 
-    Exact up to 10^10 subsets, by enumeration; above that the best that tabu search finds. Those of
-    equal energy, but for rounding, come in the order of their blocks, and are cut in that order.
+    Exact up to 10^10 subsets, by enumeration; above that the best that tabu search finds. Ties, up
+    to rounding, are broken by the order of the blocks.
     """
     step = step_of(q)
     if math.comb(len(q), size) <= MOST_STATES:

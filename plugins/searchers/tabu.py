@@ -1,4 +1,4 @@
-"""Look for subsets of little energy by tabu search."""
+"""Search for subsets of low energy by tabu search."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ READS = 64
 
 
 def tabu_lowest(q: Matrix, size: int, seed: int) -> set[Subset]:
-    """What tabu search finds, and all swaps of one block from there.
+    """Return the subsets that tabu search finds, and all that differ from them by one swap.
 
-    It runs without a constraint on the size, whose place a penalty takes.
+    A penalty takes the place of the constraint on the size.
     """
     from dwave.samplers import TabuSampler
 
@@ -28,7 +28,7 @@ def tabu_lowest(q: Matrix, size: int, seed: int) -> set[Subset]:
         | {(i, j): 2 * full[i, j] for i, j in itertools.combinations(blocks, 2)},
         num_reads=READS,
         num_restarts=0,
-        timeout=None,  # a clock would make the outcome depend on the machine
+        timeout=None,  # a time limit would make the result depend on the machine
         seed=seed,
     )
     found = {frozenset(i for i, x in sample.items() if x) for sample in result.samples()}
@@ -38,7 +38,7 @@ def tabu_lowest(q: Matrix, size: int, seed: int) -> set[Subset]:
 
 
 def penalised(q: Matrix, size: int) -> Matrix:
-    """Energies with lambda (|S| - size)^2 - lambda size^2 added.
+    """Add lambda (|S| - size)^2 - lambda size^2 to the energies.
 
     With lambda above twice the largest row sum of magnitudes, every subset of another size has a
     higher energy than the best one of this size.
