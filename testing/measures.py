@@ -1,4 +1,4 @@
-"""The sum and weight that an objective measures for each sample, whatever surrounds it."""
+"""Check that sums and weights of a sample do not depend on the rest of its batch."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Repeat a plugin's work where chance, the clock, or the order of sets differ.
+"""Repeat a plugin's work with other random states, another clock and another order of sets.
 
-A stopped search continues in another process, and so do workers. There the hashes of strings
-differ, and nothing that a module remembered is left. A fresh process also shows what importing the
-plugin costs, which every prunekit command pays.
+A stopped search continues in another process, and workers run in others. There the hashes of
+strings differ, and the state of modules is lost. A fresh process also shows the cost of importing
+the plugin, which every prunekit command pays.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ HOURS_A_LOOK = 1.0
 
 @contextlib.contextmanager
 def no_outside_chance(judge: Judge, source: str) -> Iterator[None]:
-    """Report drawing from or seeding the global generators of random, NumPy and torch."""
+    """Report use of the global generators of random, NumPy and torch."""
     import numpy as np  # noqa: F401  (so that its generator is watched)
 
     restore = _reseed(29)  # a state that no seed of a plugin's leads to

@@ -1,4 +1,4 @@
-"""Run a searcher on problems with made-up losses, where whatever goes wrong is its fault."""
+"""Run a searcher on problems with made-up losses, and report any error as its fault."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class Record:
 
     @property
     def losses(self) -> dict[Subset, float]:
-        """The loss of each subset requested."""
+        """Return the loss of each subset requested."""
         return {frozenset(blocks): loss for request in self.answered for blocks, loss in request}
 
     def as_plain(self) -> dict[str, Any]:
-        """Lists and numbers, as another process can write them."""
+        """Return lists and numbers, as another process can write them."""
         requests = [[blocks for blocks, _ in request] for request in self.answered]
         return {"requests": requests, "choice": sorted(self.removed)}
 
 
 def run(judge: Judge, searcher: Searcher, case: Case) -> Record:
-    """Drive the searcher to its end; whatever goes wrong on the way is its fault."""
+    """Run the searcher to its end, and report any error as its fault."""
     signals = _Signals(judge, synthetic_signals(searcher, case.problem.n_blocks))
     before = copy.deepcopy(dict(signals))
     answered: Answered = []
@@ -85,13 +85,13 @@ def _fault(error: PluginError, case: Case) -> ContractError:
 
 
 def shown(problem: Problem) -> str:
-    """A problem in a few words."""
+    """Describe a problem briefly."""
     protected = f", protected {words(problem.protected)}" if problem.protected else ""
     return f"{problem.n_blocks} blocks, budget {problem.budget}{protected}"
 
 
 class _Signals(dict[str, Sequence[Sequence[float]]]):
-    """The signals that were asked for; any other is a fault that says so."""
+    """The signals requested; access to any other is a fault."""
 
     def __init__(self, judge: Judge, tables: Mapping[str, Sequence[Sequence[float]]]) -> None:
         super().__init__({name: [list(row) for row in table] for name, table in tables.items()})

@@ -39,17 +39,17 @@ class EvalTarget:
 
     @property
     def is_pruned(self) -> bool:
-        """Blocks are missing."""
+        """Return True if blocks are missing."""
         return bool(self.removed or self.gone)
 
     @property
     def is_compared(self) -> bool:
-        """A pruned model is compared with a dense one."""
+        """Return True if a pruned model is compared with a dense one."""
         return bool(self.removed or (self.gone and self.origin))
 
     @property
     def is_demo(self) -> bool:
-        """The model comes with prunekit, or was made of one that does."""
+        """Return True if the model comes with prunekit, or was made from one that does."""
         return (self.origin or self.spec).model.startswith(DEMO)
 
     def check(self, facts: ModelFacts) -> None:

@@ -14,7 +14,7 @@ from prunekit.core import Command, hookimpl
 
 
 class Export(Command):
-    """Write a model without some of its blocks, and prove that it loads and is right."""
+    """Export a model without some of its blocks, and verify the checkpoint."""
 
     name: ClassVar[str] = "export"
     settings: ClassVar[Sequence[str]] = MODEL_SETTINGS

@@ -16,7 +16,7 @@ from prunekit.plugins.commands.latency.benchmark import Workload
 
 
 class Latency(Command):
-    """Time a model without some of its blocks against all of it, in turns."""
+    """Compare the speed and memory of a pruned model with those of the dense one."""
 
     name: ClassVar[str] = "latency"
     settings: ClassVar[Sequence[str]] = MODEL_SETTINGS

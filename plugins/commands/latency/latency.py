@@ -106,7 +106,7 @@ def latency(
 
 
 def read_latency(run: Path) -> dict[str, Any] | None:
-    """Read the timing kept in a run's folder; None if there is none.
+    """Read the timing in a run's folder; None if it was not timed.
 
     Raises ConfigError if it is damaged.
     """

@@ -12,7 +12,7 @@ from prunekit.plugins.commands.latency.latency import LatencyResult
 
 
 def show_latency(result: LatencyResult) -> None:
-    """Dense, pruned and their ratio: speeds with quartiles, memory, parameters."""
+    """Print dense, pruned and ratio: speeds with quartiles, memory, parameters."""
     work = result.workload
     out.print(f"{result.model} without blocks {words(result.removed)}", soft_wrap=True)
     threads = f", threads: {result.threads}" if result.device.startswith("cpu") else ""

@@ -30,7 +30,6 @@ class ListPlugins(Command):
             bool, typer.Option("--verbose", "-v", help="Also name plugins that slow the start.")
         ] = False,
     ) -> None:
-        """Run it."""
         found = listed(name, registry)
         if json:
             sys.stdout.write(found.to_json())
@@ -55,7 +54,7 @@ def _table(found: Listing) -> Table:
 
 
 def _show_start(found: Listing) -> None:
-    """What the plugins cost whenever prunekit starts."""
+    """Print how much plugins add to the start-up time."""
     for label, reason in found.slow.items():
         out.print(
             f"slow: {label}: {reason}; its author can import that where it is used", soft_wrap=True
@@ -92,7 +91,7 @@ def _facts(card: PluginCard) -> list[tuple[str, str]]:
 
 
 def _options(card: PluginCard) -> Table:
-    """Flags whole, so that they can be copied, and what they mean in what is left of the line."""
+    """Return a table of flags in full, so that they can be copied, and their help."""
     table = Table(Column("option", no_wrap=True), "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
     for option in card.options:
         table.add_row(option.flag, styled(f"{option.help}\n") + styled(_values(option)))
@@ -100,7 +99,7 @@ def _options(card: PluginCard) -> Table:
 
 
 def _values(option: OptionCard) -> str:
-    """What may be given: `int, 2.., by default 16`."""
+    """Return the accepted values: `int, 2.., by default 16`."""
     default = "" if option.default is None else f"by default {option.default}"
     return ", ".join(word for word in (option.type, option.range, default) if word)
 

@@ -12,7 +12,7 @@ from prunekit.core import Command, hookimpl
 
 
 class NewPlugin(Command):
-    """Begin a plugin: a small distribution that installs, runs and passes its own tests."""
+    """Create a plugin: a small distribution that installs, runs and passes its own tests."""
 
     name: ClassVar[str] = "new-plugin"
 

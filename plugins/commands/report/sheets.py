@@ -48,7 +48,7 @@ class Sheet:
 
     @property
     def files(self) -> dict[str, str]:
-        """Its text by file extension; empty if there is nothing to show."""
+        """Return the texts by file extension; empty if there is nothing to show."""
         if self.frame.empty:
             return {}
         written = {"csv": csv_text(self.frame)}

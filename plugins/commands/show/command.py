@@ -34,19 +34,18 @@ from prunekit.plugins.commands.show.show import show as read
 
 
 class Show(Command):
-    """Say in words what a folder holds: a run, a checkpoint or a journal."""
+    """Describe a run, a checkpoint or a journal."""
 
     name: ClassVar[str] = "show"
 
     def run(
         self,
         path: Annotated[
-            str | None, typer.Argument(help="A run, a checkpoint or a journal; else all runs.")
+            str | None, typer.Argument(help="A run, a checkpoint or a journal; default: all runs.")
         ] = None,
         workdir: Workdir = Path("prunekit-runs"),
         json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     ) -> None:
-        """Run it."""
         shown = read(workdir if path is None else path, workdir=workdir)
         if json:
             sys.stdout.write(to_json(shown))
@@ -55,7 +54,7 @@ class Show(Command):
 
 
 def print_shown(shown: Shown) -> None:
-    """In words."""
+    """Print a description."""
     if isinstance(shown, ShownRun):
         _run(shown)
     elif isinstance(shown, ShownUnfinishedRun):
@@ -83,7 +82,7 @@ def _runs(shown: ShownWorkdir) -> None:
 
 
 def short_name(model: str) -> str:
-    """A folder by its last part."""
+    """Return the last component of a folder; other names unchanged."""
     return Path(model).name if Path(model).is_absolute() else model
 
 
