@@ -47,7 +47,7 @@ def text_config(config: PretrainedConfig) -> tuple[PretrainedConfig, tuple[str, 
     """Return the part that describes the blocks, and its path in the whole configuration."""
     text = config.get_text_config(decoder=True)
     path = _path(config, text)
-    # Of encoder-decoder models of old, what is returned is a copy with other names.
+    # For old encoder-decoder models, this returns a copy with other names.
     return (config, ()) if path is None else (text, path)
 
 

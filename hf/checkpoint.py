@@ -88,7 +88,7 @@ class Checkpoint:
         """
         folder = self.folder()
         if not self.is_folder:
-            return f"{self.source}@{folder.name}"  # the cache calls it like the commit
+            return f"{self.source}@{folder.name}"  # named after the commit in the cache
         code = sorted(folder.rglob("*.py")) if self.trust_remote_code else []
         return digest_of([*self.weight_files(), folder / CONFIG, *code])
 

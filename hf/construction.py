@@ -36,7 +36,7 @@ def rebuild(model: PreTrainedModel, removed: Subset) -> PreTrainedModel:
     config = Construction(type(model), model.config).shortened(removed)
     shorter = _loaded(model, config, dict(_renamed(model, kept)))
     shorter.generation_config = copy.deepcopy(model.generation_config)
-    # How the layout in the checkpoint differs from that in memory: `save_pretrained` reads it.
+    # `save_pretrained` reads how the layout on disk differs from that in memory.
     shorter._weight_conversions = getattr(model, "_weight_conversions", None)
     made: PreTrainedModel = shorter.eval()
     return made
@@ -122,7 +122,7 @@ def removal_check(
         with torch.device("meta"):
             cls = type(auto_class(config).from_config(config, trust_remote_code=trust_remote_code))
         made = Construction(cls, config)
-    except Exception:  # whatever a model's own code raises: loading it says what is wrong
+    except Exception:  # any error of the model's own code; loading reports it
         return None
 
     def check(removed: Subset) -> None:

@@ -73,7 +73,7 @@ class DecoderAdapter(ModelAdapter):
         try:
             return cls(model, checkpoint.identity())
         except UnfitModel:
-            check_finite(model)  # which would be the reason
+            check_finite(model)  # gives the reason if so
             raise
 
     @classmethod

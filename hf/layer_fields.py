@@ -172,7 +172,7 @@ def _inexpressible(name: str, reason: str) -> UnfitModel:
 
 
 FIELDS: Mapping[str, Rewrite] = {
-    # lists with an entry for each block
+    # lists with one entry per block
     "activation_sparsity_pattern": entry_each,
     "attention_layers": entry_each,
     "attn_layers": entry_each,
@@ -203,15 +203,15 @@ FIELDS: Mapping[str, Rewrite] = {
     "num_dense_layers": first,
     "num_kv_shared_layers": last,
     "num_nextn_predict_layers": none_left,
-    # cadences; those that are not here (`sliding_window_pattern`, `no_rope_layer_interval`,
-    # `interleave_moe_layer_step`, ...) only fill in a list above where that is not given
+    # cadences; those not listed here (`sliding_window_pattern`, `no_rope_layer_interval`,
+    # `interleave_moe_layer_step`, ...) only fill in a list above if it is missing
     "attention_types": repeated_runs,
     "attn_layer_period": every("attn_layer_offset"),
     "block_types": repeated,
     "decoder_sparse_step": every_but("mlp_only_layers"),
     "expert_layer_period": every("expert_layer_offset"),
     "moe_layer_interval": every_within("moe_layer_start_index", "moe_layer_end_index"),
-    # what a block computes from numbers
+    # used in the forward pass of a block
     "scale_attn_by_inverse_layer_idx": by_position,
     "scale_depth": over_root_of_count,
 }

@@ -96,12 +96,12 @@ def _change(
     parts = nested(fields, path)
     own = parts[-1]
     known = before.to_dict()
-    changed = rewritten({**known, **own}, before, removed)  # a cadence may need what is left out
+    changed = rewritten({**known, **own}, before, removed)  # a cadence may need omitted fields
     own.update((name, changed[name]) for name in changed if name in own)
     for part in parts:
         for name in part.keys() - (known.keys() - changed.keys()):
             was, becomes = getattr(before, name, None), getattr(after, name, None)
-            if was == part[name] != becomes:  # an alias, or what follows from other fields
+            if was == part[name] != becomes:  # an alias, or derived from other fields
                 part[name] = becomes
     return own
 

@@ -84,7 +84,7 @@ def _computed(config: PretrainedConfig, n_blocks: int) -> dict[str, list[str]]:
     try:
         made = type(text).from_dict({**fields, **dict.fromkeys(spelled, n_blocks)})
         return listed_of_blocks(made)
-    except Exception:  # classes of configurations refuse what they cannot fill in as they like
+    except Exception:  # configurations raise errors of any kind
         return {}
 
 

@@ -33,8 +33,7 @@ def prove(adapter: ModelAdapter) -> None:
         _check_causal(adapter)
         for batch in (probe(7), probe(24, 11)):
             states = list(walk(subsets, n, adapter.enter(batch), adapter.block))
-            # In another order than they were walked: what a block left behind for a later one
-            # would else be the same for both.
+            # In another order than the walk, so that state passed between blocks differs.
             for state, subset in reversed(states):
                 _compare(adapter, batch, subset, state)
 

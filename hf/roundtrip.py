@@ -188,7 +188,7 @@ def dense_and_pruned(
     adapter's model with the blocks bypassed.
     """
     with adapter.bypassing(DENSE) as model:
-        pass  # with nothing bypassed it is the model itself, and stays so
+        pass  # with nothing bypassed it is the model itself
     return _made_anew(adapter, model, DENSE), _made_anew(adapter, model, removed)
 
 

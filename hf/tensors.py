@@ -138,7 +138,7 @@ def _read_head(path: Path) -> list[StoredTensor]:
 
     check_fetched(path)
     try:
-        with safe_open(path, framework="numpy"):  # it checks all that the head promises
+        with safe_open(path, framework="numpy"):  # checks the header
             pass
     except SafetensorError as error:
         raise CheckpointError(f"{path}: broken or cut short ({error}); fetch it again") from error

@@ -247,7 +247,7 @@ def _children() -> set[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = stat.read_text().rpartition(")")[2].split()[:2]
-        except OSError:  # it has just ended
+        except OSError:  # it just ended
             continue
         if state != "Z":
             parents[int(stat.parent.name)] = int(parent)

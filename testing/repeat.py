@@ -78,7 +78,9 @@ def _process(order: dict[str, Any]) -> subprocess.CompletedProcess[str]:
 
 
 def _require_light(judge: Judge, module: str, heavy: list[str]) -> None:
-    in_a_test = module.rpartition(".")[2].startswith("test_")  # never listed, so may import all
+    in_a_test = module.rpartition(".")[2].startswith(
+        "test_"
+    )  # never listed, so it may import anything
     judge.require(
         in_a_test or not heavy,
         f"costs every command the seconds to import {', '.join(heavy)}, which happens when the "
@@ -119,7 +121,7 @@ def no_outside_chance(judge: Judge, source: str) -> Iterator[None]:
     """Report use of the global generators of random, NumPy and torch."""
     import numpy as np  # noqa: F401  (so that its generator is watched)
 
-    restore = _reseed(29)  # a state that no seed of a plugin's leads to
+    restore = _reseed(29)  # a state that no plugin sets by accident
     try:
         before = _states()
         yield

@@ -74,7 +74,7 @@ def _choices(held: Mapping[str, Any], data: str, where: str) -> list[Any]:
 
 
 def _prompt(passage: str | None, question: str | None) -> str:
-    """As lm-eval's tasks put a question about a passage; a passage alone is continued."""
+    """Put a question about a passage as lm-eval does; a passage alone is continued."""
     asked = f"Question: {question}\nAnswer:" if question else None
     return "\n".join(part for part in (passage, asked) if part)
 

@@ -101,7 +101,7 @@ class Evaluate(Command):
 
 
 def parse_bounds(texts: list[str]) -> dict[str, str]:
-    """`0.6` and `piqa=0.7` by the name of the task; a number alone is the mean's."""
+    """Parse `0.6` and `piqa=0.7` into bounds by task; a number alone bounds the mean."""
     from prunekit.plugins.commands.evaluate.comparison import MEAN
 
     pairs = (text.rpartition("=") for text in texts)

@@ -74,7 +74,7 @@ class EvalConfig:
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        """The tasks without duplicates, with `commonsense` expanded."""
+        """Return the tasks without duplicates, with `commonsense` expanded."""
         expanded: list[str] = []
         for name in self.tasks:
             expanded += COMMONSENSE if name == "commonsense" else (name,)
