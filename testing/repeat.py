@@ -21,27 +21,27 @@ from typing import Any
 
 from prunekit.core.options import build, values_of
 from prunekit.core.registry import HEAVY
-from prunekit.testing.contract import Judge, require_silence
+from prunekit.testing.contract import Checker, require_silence
 
 CODE = "from prunekit.testing.repeat import main; main()"
 NOT_HERE = 3
 """Exit status of a process that cannot import the plugin."""
 
 
-def elsewhere(judge: Judge, work: Callable[..., Any], *more: Any) -> Any:
+def elsewhere(checker: Checker, work: Callable[..., Any], *more: Any) -> Any:
     """Return the result of `work(plugin, *more)` in another process; None if that is impossible.
 
     It is impossible for a class defined inside a function, in a notebook or in a test. Writing to
     standard output there, or importing something heavy with the plugin's module, is a fault.
     """
-    cls = judge.cls
+    cls = checker.cls
     if "<" in cls.__qualname__ or cls.__module__ == "__main__":
         return None
     done = _process(
         {
             "work": [work.__module__, work.__qualname__],
             "plugin": [cls.__module__, cls.__qualname__],
-            "options": None if judge.plugin is cls else values_of(judge.plugin),
+            "options": None if checker.plugin is cls else values_of(checker.plugin),
             "more": more,
             "path": sys.path,
         }
@@ -51,15 +51,15 @@ def elsewhere(judge: Judge, work: Callable[..., Any], *more: Any) -> Any:
     if done.returncode:
         raise RuntimeError(f"another process failed: {done.stderr.strip().splitlines()[-1]}")
     *said, answer = done.stdout.splitlines()
-    require_silence(judge, "\n".join(said))
+    require_silence(checker, "\n".join(said))
     found = json.loads(answer)
-    _require_light(judge, cls.__module__, found["heavy"])
+    _require_light(checker, cls.__module__, found["heavy"])
     return found["given"]
 
 
-def check_import(judge: Judge) -> None:
+def check_import(checker: Checker) -> None:
     """Raise ContractError if importing the plugin prints, or imports something heavy."""
-    elsewhere(judge, nothing)
+    elsewhere(checker, nothing)
 
 
 def nothing(plugin: object) -> None:
@@ -77,11 +77,11 @@ def _process(order: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _require_light(judge: Judge, module: str, heavy: list[str]) -> None:
+def _require_light(checker: Checker, module: str, heavy: list[str]) -> None:
     in_a_test = module.rpartition(".")[2].startswith(
         "test_"
     )  # never listed, so it may import anything
-    judge.require(
+    checker.require(
         in_a_test or not heavy,
         f"costs every command the seconds to import {', '.join(heavy)}, which happens when the "
         f"module {module} is imported; import it inside the methods that use it",
@@ -117,7 +117,7 @@ HOURS_A_LOOK = 1.0
 
 
 @contextlib.contextmanager
-def no_outside_chance(judge: Judge, source: str) -> Iterator[None]:
+def no_outside_chance(checker: Checker, source: str) -> Iterator[None]:
     """Report use of the global generators of random, NumPy and torch."""
     import numpy as np  # noqa: F401  (so that its generator is watched)
 
@@ -129,7 +129,7 @@ def no_outside_chance(judge: Judge, source: str) -> Iterator[None]:
     finally:
         restore()
     moved = [name for name, state in before.items() if after[name] != state]
-    judge.require(
+    checker.require(
         not moved,
         f"draws from the global generator of {' and '.join(moved)}, or seeds it: chance must come "
         f"from {source}",
