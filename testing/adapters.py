@@ -13,7 +13,7 @@ from prunekit.core.errors import CheckpointError, one_line
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.testing.blocks import check_blocks, check_export
-from prunekit.testing.contract import ContractError, Checker, silent
+from prunekit.testing.contract import Checker, ContractError, silent
 from prunekit.testing.repeat import check_import
 
 if TYPE_CHECKING:

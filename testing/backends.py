@@ -16,7 +16,7 @@ from prunekit.core.measurement import Piece
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.hf.tokens import batches_of
-from prunekit.testing.contract import ContractError, Checker, silent
+from prunekit.testing.contract import Checker, ContractError, silent
 from prunekit.testing.repeat import check_import
 from prunekit.testing.signals import SIGNALS
 from prunekit.testing.toys import demo_adapter, demo_spec

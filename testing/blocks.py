@@ -12,7 +12,7 @@ from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, State
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.hf.proof import close, gap, probe, prove
 from prunekit.hf.roundtrip import Expectation, check_checkpoint
-from prunekit.testing.contract import ContractError, Checker
+from prunekit.testing.contract import Checker, ContractError
 
 if TYPE_CHECKING:
     from torch import Tensor

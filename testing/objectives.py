@@ -15,7 +15,7 @@ from prunekit.core.options import build, values_of
 from prunekit.core.registry import load
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import load_adapter
-from prunekit.testing.contract import ContractError, Checker, silent
+from prunekit.testing.contract import Checker, ContractError, silent
 from prunekit.testing.measures import check_measure
 from prunekit.testing.repeat import check_import, elsewhere, no_outside_chance, other_circumstances
 from prunekit.testing.toys import demo_adapter, demo_spec

@@ -12,7 +12,7 @@ from prunekit.core.driver import needs_of
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset, words
 from prunekit.engine.signals import synthetic_signals
-from prunekit.testing.contract import ContractError, Checker, silent
+from prunekit.testing.contract import Checker, ContractError, silent
 from prunekit.testing.repeat import elsewhere, no_outside_chance, other_circumstances
 from prunekit.testing.toys import toy_loss
 from prunekit.testing.trials import Case, Plain, Record, run

@@ -12,7 +12,7 @@ from prunekit.core.errors import WHERE, PluginError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset, words
 from prunekit.engine.signals import synthetic_signals
-from prunekit.testing.contract import ContractError, Checker
+from prunekit.testing.contract import Checker, ContractError
 
 Loss: TypeAlias = Callable[[Subset], float]
 Answered: TypeAlias = list[list[tuple[list[int], float]]]
