@@ -174,7 +174,7 @@ def _check_alike(before: Any, after: Any, kept: list[int]) -> None:
             if (was, would_be) not in ((old, new), counts):
                 place = "" if new == old else f"become block {new} and "
                 raise UnfitModel(
-                    f"block {old} would {place}be built otherwise: its `{name}` is {was!r}, "
+                    f"block {old} would {place}be built differently: its `{name}` is {was!r}, "
                     f"and would be {would_be!r}"
                 )
     for name, weight in before.named_parameters():

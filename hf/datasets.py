@@ -69,7 +69,7 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
     if len(rows) == 1 and isinstance(rows[0], list):
         (rows,) = rows
     if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("there is more in it than objects")
+        raise ValueError("it contains more than objects")
     return rows
 
 

@@ -72,7 +72,7 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is no JSON ({error}); fetch it again") from error
+        raise CheckpointError(f"{path} is not valid JSON ({error}); fetch it again") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{path}: expected a JSON object, {{...}}; fetch it again")
     return found

@@ -49,7 +49,7 @@ def _as_this_family(name: str, checkpoint: Checkpoint, chosen: bool) -> Iterator
 def _unfit(name: str, checkpoint: Checkpoint, chosen: bool, reason: str) -> CheckpointError:
     import transformers
 
-    advice = "; leave out --adapter, and prunekit chooses the family itself" if chosen else ""
+    advice = "; drop --adapter to let prunekit choose the family" if chosen else ""
     return CheckpointError(
         f"the adapter {name!r} cannot run {checkpoint.source}, a model of type "
         f"{checkpoint.config().model_type!r}, block by block with transformers "
@@ -95,5 +95,7 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         return known[0].partition(":")[0]
     if name not in known and not (name == "cuda" and known[0] == "cuda:0"):
-        raise CheckpointError(f"--device {name}: not there; this machine has: {', '.join(known)}")
+        raise CheckpointError(
+            f"--device {name}: not available; this machine has: {', '.join(known)}"
+        )
     return name

@@ -49,7 +49,7 @@ def _check_causal(adapter: ModelAdapter) -> None:
     )
     if not close(one, other):
         raise UnfitModel(
-            "what it predicts depends on the tokens that come later, so it is no causal language "
+            "its predictions depend on later tokens, so it is not a causal language "
             "model; in an encoder's configuration, is `is_decoder` true?"
         )
 

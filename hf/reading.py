@@ -31,8 +31,8 @@ def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedMod
     if wrong:
         what = "; ".join(f"{k.replace('_', ' ')}: {', '.join(v[:3])}" for k, v in wrong.items())
         raise CheckpointError(
-            f"{checkpoint.source} does not load whole: the weights do not fit the configuration "
-            f"({what}); the checkpoint is damaged or belongs to another model"
+            f"{checkpoint.source} does not load completely: the weights do not fit the "
+            f"configuration ({what}); the checkpoint is damaged or belongs to another model"
         )
     whole: PreTrainedModel = model.to(device)
     return whole

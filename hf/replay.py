@@ -130,7 +130,7 @@ def inspect_blocks(blocks: Blocks, run: Callable[[], Any], rows: int, length: in
             raise UnfitModel(f"its forward changes the hidden state before block {index}")
         for name, value in real[index].items():
             if not same(value, bare[index].get(name)):
-                raise UnfitModel(f"block {index} takes `{name}`, which an earlier block makes")
+                raise UnfitModel(f"block {index} takes `{name}`, which an earlier block computes")
 
 
 def _watch(blocks: Blocks, run: Callable[[], Any]) -> tuple[list[int], dict[int, dict[str, Any]]]:

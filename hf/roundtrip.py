@@ -78,7 +78,7 @@ def check_dense(model: Any) -> None:
     except UnfitModel as error:
         raise CheckpointError(
             f"{model.name_or_path} itself, with all its blocks, does not generate as it should "
-            f"with transformers {transformers.__version__}, so nothing made of it can be proven: "
+            f"with transformers {transformers.__version__}, so no export of it can be verified: "
             f"{error}. Try another release of transformers"
         ) from error
 
@@ -201,7 +201,7 @@ def _made_anew(adapter: ModelAdapter, model: PreTrainedModel, removed: Subset) -
         logits = made(expected.batch.input_ids.to(made.device), use_cache=False).logits
     if not close(logits, expected.logits):
         raise CheckpointError(
-            f"made anew without blocks {words(removed)}, this model predicts something else than "
+            f"rebuilt without blocks {words(removed)}, this model predicts something else than "
             f"with them bypassed: logits differ by {gap(logits, expected.logits):.2g}"
         )
     whole: PreTrainedModel = made

@@ -73,7 +73,7 @@ def weight_files(folder: Path) -> list[Path]:
         raise CheckpointError(_nothing_to_read(folder))
     for name in names:
         if not (folder / name).is_file():
-            raise CheckpointError(f"{folder}: {INDEX} names {name}, which is not there; fetch it")
+            raise CheckpointError(f"{folder}: {INDEX} names {name}, which is missing; fetch it")
     return [folder / name for name in names]
 
 

@@ -29,7 +29,7 @@ def first_tokens(tokenizer: PreTrainedTokenizerBase, how: Beginning, flag: str) 
         return _own_first_tokens(tokenizer)
     if tokenizer.bos_token_id is None:
         raise ConfigError(
-            f"{flag} every: this tokenizer has no beginning-of-text token; leave {flag} out"
+            f"{flag} every: this tokenizer has no beginning-of-text token; drop {flag}"
         )
     return [tokenizer.bos_token_id]
 

@@ -117,8 +117,8 @@ def right_choice(answer: Any, choices: Sequence[Any], where: str) -> int:
         found.add(answer)
     if not found:
         raise ConfigError(
-            f"{where}: the answer {answer!r} is none of its {len(choices)} choices; give the text "
-            "of the right one, or its index from 0"
+            f"{where}: the answer {answer!r} is not one of its {len(choices)} choices; give the "
+            "text of the right one, or its index from 0"
         )
     if len(found) > 1:
         texts = " or ".join(

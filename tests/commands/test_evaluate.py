@@ -210,7 +210,7 @@ def test_a_missed_gate_says_by_how_much_and_what_was_found(tiny_model, tmp_path)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"tasks": "piqua"}, "piqua is no task of lm-eval"),
+        ({"tasks": "piqua"}, "piqua is not a task of lm-eval"),
         ({"tasks": "commonsense"}, "hellaswag.*boolq"),
         ({"ppl": "wikitext3"}, "wikitext3"),
         ({"ppl": "nowhere.txt"}, "nowhere.txt"),

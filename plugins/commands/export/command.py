@@ -22,7 +22,7 @@ class Export(Command):
     def run(
         self,
         given: dict[str, Any],
-        to: Annotated[Path, typer.Option(help="What to write; nothing may be there.")],
+        to: Annotated[Path, typer.Option(help="Folder or file to write; must not exist.")],
         run: Run = None,
         remove: Remove = None,
         format: Annotated[

@@ -17,17 +17,17 @@ from prunekit.plugins.commands.list_plugins.listing import list_plugins as liste
 
 
 class ListPlugins(Command):
-    """Show every plugin that is installed, or all about one."""
+    """List installed plugins, or show the details of one."""
 
     name: ClassVar[str] = "list-plugins"
 
     def run(
         self,
         registry: Registry,
-        name: Annotated[str | None, typer.Argument(help="Show all about this plugin.")] = None,
+        name: Annotated[str | None, typer.Argument(help="Show details of this plugin.")] = None,
         json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
         verbose: Annotated[
-            bool, typer.Option("--verbose", "-v", help="Also name plugins that slow the start.")
+            bool, typer.Option("--verbose", "-v", help="Also list plugins that slow down start-up.")
         ] = False,
     ) -> None:
         found = listed(name, registry)
@@ -57,11 +57,12 @@ def _show_start(found: Listing) -> None:
     """Print how much plugins add to the start-up time."""
     for label, reason in found.slow.items():
         out.print(
-            f"slow: {label}: {reason}; its author can import that where it is used", soft_wrap=True
+            f"slow: {label}: {reason}; its author should import that where it is used",
+            soft_wrap=True,
         )
-    out.print(f"all plugins were imported in {found.seconds:.2f} s", soft_wrap=True)
+    out.print(f"imported all plugins in {found.seconds:.2f} s", soft_wrap=True)
     if found.left_out:
-        out.print(f"left out by PRUNEKIT_PLUGINS: {'; '.join(found.left_out)}", soft_wrap=True)
+        out.print(f"disabled by PRUNEKIT_PLUGINS: {'; '.join(found.left_out)}", soft_wrap=True)
 
 
 def _show(card: PluginCard) -> None:

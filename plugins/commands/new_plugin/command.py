@@ -18,7 +18,7 @@ class NewPlugin(Command):
 
     def run(
         self,
-        name: Annotated[str, typer.Argument(help="What users will type, as random-swaps.")],
+        name: Annotated[str, typer.Argument(help="Name that users type, such as random-swaps.")],
         kind: Annotated[str, typer.Option(help="searcher, objective, model, backend or command.")],
         to: Annotated[
             Path | None, typer.Option(help="Folder to write; by default prunekit-NAME.")

@@ -19,7 +19,9 @@ class WriteReport(Command):
     def run(
         self,
         study: Annotated[Path, typer.Argument(help="Folder that `prunekit study` wrote.")],
-        to: Annotated[Path | None, typer.Option(help="Folder to write, else STUDY/report.")] = None,
+        to: Annotated[
+            Path | None, typer.Option(help="Folder to write; default: STUDY/report.")
+        ] = None,
         quiet: Quiet = False,
     ) -> None:
         from prunekit.plugins.commands.report.printing import show_report

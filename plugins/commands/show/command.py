@@ -58,7 +58,7 @@ def print_shown(shown: Shown) -> None:
     if isinstance(shown, ShownRun):
         _run(shown)
     elif isinstance(shown, ShownUnfinishedRun):
-        out.print(f"{shown.folder}: a run without a result: stopped, or not yet over\n")
+        out.print(f"{shown.folder}: an unfinished run: interrupted, or still running\n")
         _next("go on", f"search --config {shell_word(shown.config)}")
     elif isinstance(shown, ShownJournal):
         _journal(shown)
@@ -70,7 +70,7 @@ def print_shown(shown: Shown) -> None:
 
 def _runs(shown: ShownWorkdir) -> None:
     columns = [Column(name, overflow="fold") for name in ("run", "model", "removed")]
-    table = Table(*columns, "change of loss", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(*columns, "loss difference", box=box.SIMPLE_HEAD, pad_edge=False)
     for result in shown.results:
         name, change = Path(result.run).name, signed(result.difference)
         table.add_row(name, short_name(result.model), words(result.removed), change)
@@ -117,19 +117,19 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
 
 
 def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
-    out.print(f"made of {record['model']}", soft_wrap=True)
+    out.print(f"made from {record['model']}", soft_wrap=True)
     out.print(f"weights {record['weights']}", soft_wrap=True)
     if remark := record.get("remark"):
         out.print(f"note: {remark}", style="yellow", soft_wrap=True)
     if shown.n_blocks != len(record["kept"]):
         out.print(
             f"its config.json has {shown.n_blocks} blocks, prunekit.json {len(record['kept'])}: "
-            "it was changed after prunekit wrote it",
+            "it was modified after the export",
             style="yellow",
         )
     if record["search"] is None:
         show_blocks(record["removed"], record["blocks"])
-        out.print("the blocks were named by hand")
+        out.print("the blocks were chosen manually")
     else:
         out.print()
         show_result(result_of(record["search"]))
