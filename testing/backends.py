@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from prunekit.core.errors import ConfigError, one_line
-from prunekit.core.interfaces import IGNORE, Backend, Batch, Meter, Objective, Output, Sample, Spec
+from prunekit.core.interfaces import (
+    IGNORE,
+    Backend,
+    Batch,
+    Meter,
+    ModelAdapter,
+    Objective,
+    Output,
+    Sample,
+    Signal,
+    Spec,
+    Table,
+)
 from prunekit.core.measurement import Piece
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.hf.tokens import batches_of
 from prunekit.testing.contract import Checker, ContractError, silent
 from prunekit.testing.repeat import check_import
-from prunekit.testing.signals import SIGNALS
 from prunekit.testing.toys import demo_adapter, demo_spec
 
 if TYPE_CHECKING:
@@ -67,6 +78,30 @@ class Refusing(RiseOverDense):
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
         """Raise an error that looks like a mistake of the user."""
         raise ConfigError("this objective refuses to measure")
+
+
+def sample_losses(adapter: ModelAdapter, objective: Objective, batches: Iterable[Batch]) -> Table:
+    """Return the dense model's loss on each sample, `[samples][1]`."""
+    import torch
+
+    rows: list[list[float]] = []
+    with torch.no_grad():
+        for batch in batches:
+            state = adapter.enter(batch)
+            for index in range(adapter.facts.n_blocks):
+                state = adapter.block(index, state)
+            sums, weights = objective.measure(adapter.output(state), batch)
+            rows += [[value] for value in (sums / weights).tolist()]
+    return rows
+
+
+def synthetic_losses(n_blocks: int) -> Table:
+    """Return one loss."""
+    return [[1.0 + n_blocks]]
+
+
+SIGNALS = (Signal("sample_losses", sample_losses, synthetic_losses, rows="samples", columns="one"),)
+"""Their tables show whether a backend measures every batch, in order."""
 
 
 def check_backend(backend: Backend) -> None:

@@ -32,7 +32,7 @@ from prunekit.plugins.searchers.signals import GATE_GRADIENTS, GATE_HESSIAN
 from prunekit.plugins.searchers.singles import cheapest_first
 
 if TYPE_CHECKING:
-    from prunekit.plugins.searchers.energies import Matrix
+    from prunekit.plugins.searchers.quadratic import Matrix
 
 FATAL_DEVIATIONS = 5.0
 

@@ -101,7 +101,7 @@ def test_a_shard_that_was_not_fetched_is_named(cached):
 
 
 def test_a_recipe_needs_no_weights_and_leaves_their_dtype_to_them(cached, tmp_path):
-    """The configuration may be wrong about it, and mergekit casts nothing if told nothing."""
+    """The configuration may be wrong about it, and mergekit casts only on request."""
     (cached / "model.safetensors").unlink()
     given = {"remove": [1], "to": tmp_path / "a.yaml", "format": "mergekit"}
     recipe = yaml.safe_load(prunekit.export("some/model", **given).read_text())

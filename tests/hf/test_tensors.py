@@ -49,7 +49,7 @@ def weight_map(folder):
 
 
 def refusal(folder):
-    """What a search is told: one line, the same in the dry run if the heads are not needed."""
+    """Return the error of a search: one line, the same in the dry run."""
     with pytest.raises(CheckpointError) as caught:
         load_adapter(Spec(str(folder), device="cpu"))
     assert "\n" not in str(caught.value)

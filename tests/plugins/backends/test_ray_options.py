@@ -1,4 +1,4 @@
-"""What the options of the Ray backend ask of a cluster, told without one."""
+"""Options of the Ray backend, checked without a cluster."""
 
 import pytest
 

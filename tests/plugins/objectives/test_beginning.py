@@ -1,4 +1,4 @@
-"""What stands at the beginning of windows and items."""
+"""The beginning of windows and items."""
 
 import copy
 import json

@@ -35,7 +35,7 @@ TWO_ITEMS = [
 
 
 class GivenLogprobs:
-    """Predicts what it is told, row by row, at every target."""
+    """Predicts given log-likelihoods, row by row, at every target."""
 
     def __init__(self, rows):
         self.rows = rows
