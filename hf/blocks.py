@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 MOST_BLOCKS = 10_000
-"""More are taken for a mistake, as making the configuration of a shorter model would not end."""
+"""Higher counts are treated as damage: building a configuration that long would not end."""
 
 COUNTS = ("decoder_layers", "num_decoder_layers", "num_layers", "num_hidden_layers", "num_blocks")
-"""The spellings of the number of blocks. The first one present counts; some write it twice."""
+"""Names of the number of blocks. The first one present counts; some configurations have two."""
 
 
 def block_count(config: PretrainedConfig) -> int:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DEMO = "demo:"
 LONGEST_REASON = 200
-"""Characters quoted from an error of transformers or of a model's own code."""
+"""Maximum length of a quoted error of transformers or of a model's own code."""
 UNREACHABLE = {
     *("LocalEntryNotFoundError", "IncompleteSnapshotError", "OfflineModeIsEnabled"),
     *("ConnectError", "ConnectTimeout"),

@@ -82,7 +82,7 @@ def _renamed(model: PreTrainedModel, kept: list[int]) -> Iterator[tuple[str, Any
 
 
 PLACES = ("layer_idx", "layer_id", "layer_index", "layer_number", "block_idx")
-"""Attributes that say where in the cache a sub-layer writes; some blocks have several places."""
+"""Attributes with the cache slot of a sub-layer; some blocks have several."""
 
 
 class Construction:

@@ -23,7 +23,7 @@ from typing import Any
 from prunekit.core.errors import CheckpointError
 
 SMALL = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.spm", "*.bpe", "*.py", "*.md")
-"""All that a checkpoint is made of but its weights."""
+"""All files of a checkpoint except the weights."""
 
 
 @functools.cache
@@ -38,9 +38,9 @@ def fetch(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
 
 
 READ = ("*.safetensors", *SMALL)
-"""All files that a checkpoint is made of; others may lie beside them and be links."""
+"""All files of a checkpoint; others beside them may be links."""
 BELOW = "additional_chat_templates/*"
-"""Files that tokenizers read from a folder within."""
+"""Files that tokenizers read from a subfolder."""
 
 
 def check_links(folder: Path) -> None:
@@ -106,7 +106,7 @@ def _digest(path: Path, stamp: tuple[int, ...]) -> bytes:
 
 ADAPTER, CONFIG, TOKENIZER = "adapter_config.json", "config.json", "tokenizer_config.json"
 ELSEWHERE = ("configuration_files", "transformers_weights")
-"""Keys that make transformers read other files than the usual ones."""
+"""Keys that redirect transformers to other files."""
 KERNELS = ("attn_implementation", "experts_implementation")
 QUANTISED = ("quantization_config", "compression_config")
 OWN_CODE = re.compile(r"\w+\.\w+")

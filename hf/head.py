@@ -15,7 +15,7 @@ LOGITS_AT_ONCE = 2**22
 """Logits alive at a time. With 128k words, those of 2,048 positions would take 1 GB in float32; and
 memory of more than 32 MB is handed back to the system and faulted in again at every call."""
 LEAST_POSITIONS = 512
-"""Fewer positions at a time would leave the product with a large head waiting for memory."""
+"""With fewer positions at a time, the product with a large head is bound by memory."""
 
 
 class Predictions:
@@ -51,7 +51,7 @@ class Predictions:
 
 
 WORDS_AT_ONCE = 2048
-"""Products of this many words and 512 positions stay in the cache."""
+"""Products of this many words and 512 positions fit into the CPU's cache."""
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Fields: TypeAlias = Mapping[str, Any]
 Rewrite: TypeAlias = "Callable[[str, Fields, Kept], Fields]"
-"""From a field's name, all fields as they were and the kept blocks, to the fields that change."""
+"""Maps a field's name, all old fields and the kept blocks to the changed fields."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def _say_dtype(fields: dict[str, Any], config: PretrainedConfig, dtype: str) -> 
 
 
 OF_THE_PLACE = "_name_or_path"
-"""The key that records where a configuration was read from."""
+"""The key with the path from which a configuration was read."""
 
 
 def pruned_fields(

@@ -27,7 +27,7 @@ ELSEWHERE = (
 
 
 LONG = 60
-"""Blocks of a model that is long enough to show a family's pattern, whatever its own length."""
+"""Number of blocks that is enough to show the pattern of any family."""
 
 
 @dataclass(frozen=True)

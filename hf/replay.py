@@ -49,9 +49,9 @@ class Blocks:
         self.parameters = [list(inspect.signature(m.forward).parameters) for m in self.modules]
         """the names of each block's own parameters"""
         self.extras: list[int | None] = [None] * len(self.modules)
-        """how many more things each block returns in a tuple; None where it returns no tuple"""
+        """number of further values in the tuple that each block returns; None without a tuple"""
         self.rows_axis = 0
-        """the axis of hidden states that counts rows; the next one counts positions"""
+        """the axis of rows in hidden states; the next one is that of positions"""
 
     def __len__(self) -> int:
         return len(self.modules)
@@ -195,7 +195,7 @@ def _rows_axis(hidden: Tensor, rows: int, length: int) -> int:
 
 
 DEPTH = 6
-"""Containers within containers that are looked into; deeper ones are compared by identity."""
+"""Maximum nesting of containers; deeper ones are compared by identity."""
 
 
 def snapshot(value: Any, depth: int = DEPTH) -> Any:

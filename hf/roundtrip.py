@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CACHE_ROUNDING_UNITS = 256
-"""Allowed difference of cached decoding: it adds up in another order than a forward in one go."""
+"""Tolerance of cached decoding, which sums in another order than a single forward pass."""
 PROBE, PROMPT = 24, 16
 
 

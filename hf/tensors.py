@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PLAIN_NAME = re.compile(r"\w[\w.+=-]*\.safetensors")
-"""A file beside the index that names it: no folder, nothing above it, no pickle."""
+"""A file beside the index: no path, no pickle."""
 VARIANT = re.compile(r"model\.([A-Za-z]\w*)(-\d+-of-\d+)?\.safetensors")
 SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 FLOATING = {
@@ -32,7 +32,7 @@ FLOATING = {
 
 
 WHOLE = ("I4", "U4", "I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64")
-"""Whole numbers: of a weight, they are not the numbers to multiply by."""
+"""Integer dtypes, which quantised weights are stored in."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARD_BYTES = 5 * 10**9
-"""The most that a file holds, and that is in memory at a time."""
+"""Maximum size of a file, and of the tensors in memory at a time."""
 FILES = "model{suffix}.safetensors"
 NUMBERED = re.compile(r"(.*?)\.(\d+)\.")
 

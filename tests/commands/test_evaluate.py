@@ -120,7 +120,7 @@ def test_the_dense_model_is_evaluated_in_the_dtype_of_the_pruned_one(beside, tmp
     ("record", "remark"),
     [
         ({"model": "gone"}, "no folder gone is beside it or here"),
-        ({"weights": "other"}, "has other weights than it was made of"),
+        ({"weights": "other"}, "has other weights than it was made from"),
         ({"model": "demo:gone"}, "it is gone: no model is called 'gone'"),
     ],
 )

@@ -17,7 +17,7 @@ whole joined text or before each document."""
 BOS = ("auto", "every", "none", "tokenizer")
 
 COMMONSENSE = ("hellaswag", "winogrande", "arc_easy", "arc_challenge", "piqa", "boolq")
-"""The six tasks of the study (arXiv 2604.24938, section 3)."""
+"""The six tasks of the paper (arXiv 2604.24938, section 3)."""
 
 DEMO = "demo"
 """As a protocol or a task: the evaluation set that comes with prunekit."""
@@ -47,7 +47,7 @@ class EvalConfig:
     perplexities: tuple[str, ...] = ()
     """protocols: `wikitext2`, `c4`, `lambada`, `demo`, a file, or `wikitext2=FILE`"""
     tasks: tuple[str, ...] = ()
-    """names of lm-eval, `demo`, or `commonsense` for the study's six"""
+    """names of lm-eval, `demo`, or `commonsense` for the paper's six"""
     limit: int | None = None
     """maximum number of items of each task"""
     include_path: Path | None = None

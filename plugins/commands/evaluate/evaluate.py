@@ -1,4 +1,4 @@
-"""Evaluate a pruned model beside the dense one it was made of."""
+"""Evaluate a pruned model beside the dense one it was made from."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class _Evaluation:
             add_to_record(result, self.target.run.folder)
 
     def farewell(self) -> str:
-        """List what was evaluated before the user stopped it, and say how to go on."""
+        """List the scores measured before an interruption, and explain how to resume."""
         result = self.result()
         rows = [*result.perplexities.values(), *result.tasks.values()]
         done = [f"{row.name} {row.metric} ({', '.join(row.of)})" for row in rows]

@@ -81,7 +81,7 @@ def latency(
     watch: Progress = lambda stage, done, total: None,
     **given: Any,
 ) -> LatencyResult:
-    """Time the whole `model` and the same without the blocks `remove`, or those a `run` chose.
+    """Time the dense `model` and the same without the blocks `remove`, or those a `run` chose.
 
     The models generate by turns and share their weights, so memory holds them once. With
     `remove=[]` the dense model is timed against itself, and the ratio is 1.0 apart from noise.

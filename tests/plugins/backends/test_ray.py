@@ -94,7 +94,7 @@ def pid_of(worker):
 
 @dataclasses.dataclass(frozen=True)
 class Refusing(Perplexity):
-    """Says that it was told something wrong."""
+    """Raises an error that names one of its options."""
 
     def measure(self, output, batch):
         raise ConfigError("refusing.level: too low", ("refusing", "level"))
