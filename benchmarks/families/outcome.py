@@ -92,7 +92,7 @@ def _reason(error: Exception, folder: Path) -> str:
     import transformers
 
     said = str(error).rpartition(f"with transformers {transformers.__version__}")[2]
-    said = said.removeprefix(", so nothing made of it can be proven").removeprefix(": ")
+    said = said.removeprefix(", so no export of it can be verified").removeprefix(": ")
     said = said.removesuffix(". Try another release of transformers")
     said = re.sub(r"differ by [\d.e+-]+\d", "differ", said)
     return _short(said.replace(str(folder), "the model"))

@@ -299,5 +299,5 @@ def test_another_familys_adapter_is_refused(prunekit, tiny_model, family, messag
     model = tiny_model(family)
     assert f"the adapter 'llama3' cannot run {model}, a model of type {family!r}" in err
     assert message in err
-    assert "leave out --adapter" in err
+    assert "drop --adapter" in err
     assert len(err.strip().splitlines()) == 1

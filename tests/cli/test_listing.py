@@ -83,7 +83,7 @@ def test_json_holds_everything(prunekit, install):
         "type": "int",
         "default": 16,
         "range": "2..",
-        "help": "subsets a generation",
+        "help": "subsets per generation",
     }
     assert list(found["failures"]) == ["prunekit-broken 1.0, entry point prunekit_broken"]
     assert found["twins"] == {"searcher 'genetic'": "write genetic or prunekit-twin:genetic"}
