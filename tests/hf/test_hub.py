@@ -96,7 +96,7 @@ def test_a_shard_that_was_not_fetched_is_named(cached):
     names = dict.fromkeys(tensors, "model-00001-of-00002.safetensors")
     told = {"metadata": {}, "weight_map": {**names, "z": "model-00002-of-00002.safetensors"}}
     (cached / INDEX).write_text(json.dumps(told))
-    with pytest.raises(CheckpointError, match="names model-00002-of-00002.safetensors, which is miss"):
+    with pytest.raises(CheckpointError, match="model-00002-of-00002.safetensors, which is missing"):
         Checkpoint("some/model").tensors()
 
 
