@@ -1,10 +1,10 @@
-"""How much memory an export takes beside the model: `python benchmarks/export_memory.py`.
+"""Measure the memory that an export takes beside the model: `python benchmarks/export_memory.py`.
 
 Two checkpoints of 440 MB in files of 50 MB, made of random numbers: a plain one, and a mixture of
 experts, whose weights transformers stores in another layout than it runs. Each is written without a
 quarter of its blocks, by prunekit out of the checkpoint's files and by `save_pretrained` of the
-pruned model. Told is the most anonymous memory of the process while it writes, above what it held
-with the model read: weights that are mapped from files do not count.
+pruned model. The result is the peak of anonymous memory while writing, above that after
+reading the model; weights that are mapped from files do not count.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ MODELS = {
 
 
 def anonymous(process: int) -> float:
-    """Megabytes of a process that no file backs; 0 once it has ended."""
+    """Return the anonymous memory of a process in megabytes; 0 once it has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
@@ -79,7 +79,7 @@ def write(how: str, folder: str, to: str) -> None:
 
 
 def watch(command: list[str]) -> None:
-    """Start a writer, and look from outside at what it holds: writing blocks its own threads."""
+    """Start a writer and measure it from outside, since writing blocks its own threads."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as writer:
         assert writer.stdin is not None

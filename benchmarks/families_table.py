@@ -1,11 +1,11 @@
-"""Make the table of docs/families.md anew: every model type that transformers builds small.
+"""Rebuild the table of docs/families.md, with every model type of transformers.
 
-    python benchmarks/families_table.py                  # all of them, some minutes
+    python benchmarks/families_table.py                  # all, takes some minutes
     python benchmarks/families_table.py llama qwen3      # these rows
-    python benchmarks/families_table.py --check          # writes nothing, fails where a row differs
+    python benchmarks/families_table.py --check          # writes nothing, fails if a row differs
 
-Each model runs in a process of its own, so a crash ends no more than its row. A fault, which is
-neither an exact model nor a refusal, is printed, gets no row and ends in status 1.
+Each model runs in its own process, so a crash affects its row only. A fault, which is neither an
+exact model nor a refusal, is printed, gets no row and ends in status 1.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def import_all() -> None:
-    """Import here, by way of one model, what every child would have to import."""
+    """Import everything in the parent, by trying one model, so that children need not."""
     import torch
     import transformers
 
@@ -78,7 +78,7 @@ def import_all() -> None:
 
 
 def in_a_process(name: str) -> tuple[str, object]:
-    """What becomes of a model, or what went wrong."""
+    """Return the outcome of a model, or the error."""
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(name, there))
@@ -107,7 +107,7 @@ def _child(name: str, answer: Connection) -> None:
 
 
 def row_of(name: str) -> Outcome:
-    """Build a model, with the tokenizer of the demo models, and try it."""
+    """Build a model with the tokenizer of the demo models, and try it."""
     from transformers import AutoTokenizer
 
     from prunekit.plugins.models.qwen3 import Qwen3
@@ -124,7 +124,7 @@ def row_of(name: str) -> Outcome:
 
 
 def read_page() -> tuple[dict[str, Outcome], dict[str, str]]:
-    """The rows of docs/families.md, and what could not be built."""
+    """Read the rows of docs/families.md, and the models that could not be built."""
     text = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
     rows = {
         name: Outcome(_blocks(removed), *(cell.replace(r"\|", "|") for cell in cells))
@@ -138,13 +138,13 @@ def _blocks(text: str) -> tuple[int, ...]:
 
 
 def counts(rows: dict[str, Outcome]) -> tuple[int, int, int]:
-    """Models, those that are searched, and those of which a checkpoint was written."""
+    """Count the models, those that can be searched, and those that can be exported."""
     searched = sum(row.search == YES for row in rows.values())
     return len(rows), searched, sum(bool(row.removed) for row in rows.values())
 
 
 def write(rows: dict[str, Outcome], not_built: dict[str, str]) -> None:
-    """Put the table into the page, and the counts into README.md."""
+    """Write the table into the page, and the counts into README.md."""
     text = "Of {} models, {} are searched and {} exported.\n\n".format(*counts(rows)) + HEAD
     text += "".join(f"{line(name, row)}\n" for name, row in sorted(rows.items()))
     text += "\nNo tiny model of these types could be built:\n\n"
@@ -152,14 +152,14 @@ def write(rows: dict[str, Outcome], not_built: dict[str, str]) -> None:
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
     PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
-    told = "of {} models tried, {} can be searched\nand {} exported".format(*counts(rows))
+    counted = "of {} models tried, {} can be searched\nand {} exported".format(*counts(rows))
     readme = README.read_text(encoding="utf-8")
     pattern = r"of \d+ models tried, \d+ can be searched\s+and \d+ exported"
-    README.write_text(re.sub(pattern, told, readme), encoding="utf-8")
+    README.write_text(re.sub(pattern, counted, readme), encoding="utf-8")
 
 
 def line(name: str, row: Outcome) -> str:
-    """A row of the table."""
+    """Format a row of the table."""
     cells = (", ".join(map(str, row.removed)), row.search, row.checkpoint)
     return f"| `{name}` | " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 

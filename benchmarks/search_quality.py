@@ -1,4 +1,4 @@
-"""How far from the true optimum every searcher ends, on models small enough to try all subsets.
+"""Compare every searcher with the true optimum, on models small enough to try all subsets.
 
     python benchmarks/search_quality.py WORKDIR --page docs/search-quality.md
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def all_losses(session: Session, n_blocks: int) -> dict[Subset, float]:
-    """Every subset of the budgets, and the single removals."""
+    """Measure every subset of the budgets, and the single removals."""
     sizes = (1, *BUDGETS)
     subsets = [frozenset(c) for k in sizes for c in itertools.combinations(range(n_blocks), k)]
     subsets.append(DENSE)

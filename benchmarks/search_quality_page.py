@@ -1,4 +1,4 @@
-"""What search_quality.py found, as a page and as a table of every run."""
+"""Write the results of search_quality.py as a page, and as a table of every run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEVEN = ("one-shot", "greedy", "beam", "genetic", "bayesian", "cbo", "fast-block
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one searcher found in one cell, beside the optimum of that cell."""
+    """The result of one searcher in one cell, beside the optimum of that cell."""
 
     model: str
     objective: str

@@ -1,4 +1,4 @@
-"""What sharing prefixes saves: the same subsets measured together and one by one, in one run.
+"""Measure the saving of shared prefixes: the same subsets together and one by one.
 
     python benchmarks/shared_prefixes.py [MODEL] [SEARCHER]
 

@@ -1,4 +1,4 @@
-"""What a study saves: the same searches in lock-step, one by one, and without any sharing.
+"""Measure the saving of a study: searches in lock-step, one by one, and without sharing.
 
     python benchmarks/shared_studies.py [MODEL] [--objective ppl] [--samples 8] [--seeds 1]
 
@@ -9,8 +9,8 @@ Three ways in one run, with the same code otherwise, on one model and one calibr
   uncached   a loop that measures every subset that is asked for by itself, repeats included
 
 Counted are block forwards over the whole calibration set, and timed is the measuring only: what a
-searcher itself computes is the same in all three. The model is loaded once and not timed. Beside
-the clock stands the processor's own time, which other work on the machine changes less.
+searcher itself computes is the same in all three. The model is loaded once and not timed. Processor
+time is reported beside wall time, since other work on the machine affects it less.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BUDGETS = [3, 4]
 
 @dataclass
 class Seconds:
-    """By the clock, and of the processor."""
+    """Wall time and processor time."""
 
     clock: float = 0.0
     processor: float = 0.0
@@ -52,7 +52,7 @@ class Seconds:
 
 @dataclass
 class Way:
-    """What one way of doing it cost, and what each search chose."""
+    """The cost of one way, and the choices of its searches."""
 
     block_runs: int
     seconds: Seconds
@@ -116,7 +116,7 @@ def alone(group: Group, place: Path) -> Way:
 
 
 def uncached(group: Group, session: Session) -> Way:
-    """Everything goes past the journal, straight to the meter, one subset at a time."""
+    """Bypass the journal and measure one subset at a time."""
     assert isinstance(session, SingleSession)
     clock, runs, chosen = Clock(), 0, {}
     for cell, plan in plans(group).items():
@@ -163,7 +163,7 @@ class Clock:
         self.seconds = Seconds()
 
     def timed(self, work: Callable[[], T]) -> T:
-        """What the work gives, its time added."""
+        """Return the result of `work`, and add its time."""
         clock, processor = time.perf_counter(), time.process_time()
         result = work()
         self.seconds.clock += time.perf_counter() - clock

@@ -1,4 +1,4 @@
-"""What prunekit takes to start: alone, with 20 plugins more, and with one that imports torch.
+"""Time the start of prunekit: alone, with 20 more plugins, and with one that imports torch.
 
     python benchmarks/start_up.py
 
@@ -82,7 +82,7 @@ def install(place: Path, name: str, first: str = "") -> None:
 
 
 def start(place: Path) -> tuple[float, float]:
-    """Seconds on the clock, and of processor time."""
+    """Return seconds of wall time and of processor time."""
     before, clock = os.times(), time.perf_counter()
     run(place)
     clock, after = time.perf_counter() - clock, os.times()
@@ -91,7 +91,7 @@ def start(place: Path) -> tuple[float, float]:
 
 
 def run(place: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """`prunekit list-plugins` where these plugins are installed too."""
+    """Run `prunekit list-plugins` with these plugins installed too."""
     return subprocess.run(
         [sys.executable, "-m", "prunekit", "list-plugins", *more],
         env={**os.environ, "PYTHONPATH": str(place), "COLUMNS": "200"},

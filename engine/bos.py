@@ -1,4 +1,4 @@
-"""Whether calibration samples begin with a beginning-of-text token, and how much that matters."""
+"""Check for a beginning-of-text token in calibration samples, and measure its effect."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 TOKENS = 1024
-"""As many are tried, or the first sample where it is longer."""
+"""Tokens on which the effect is measured, or the first sample if it is longer."""
 MUCH = 0.5
-"""Nats per token from which a difference is worth a remark."""
+"""Nats per token above which a difference is reported."""
 
 
 def begins_with(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase) -> str:
-    """The beginning-of-text token where every row of every sample begins with it, else nothing."""
+    """Return the beginning-of-text token if every row begins with it, otherwise ''."""
     bos = tokenizer.bos_token_id
     if bos is None or not all((sample["input_ids"][:, 0] == bos).all() for sample in samples):
         return ""
@@ -36,9 +36,9 @@ def remark_on_bos(
     samples: Sequence[Sample],
     tokenizer: PreTrainedTokenizerBase,
 ) -> str:
-    """One line where the dense model's loss depends much on the token, else nothing.
+    """Return a remark if the dense model's loss depends much on the token, otherwise ''.
 
-    Nothing is tried with an objective that has no option `add_bos`.
+    Objectives without an option `add_bos` are not checked.
     """
     bos = tokenizer.bos_token_id
     if bos is None or "add_bos" not in values_of(objective):
@@ -56,9 +56,9 @@ def remark_on_bos(
 
 
 def _both(samples: Sequence[Sample], bos: int, has: bool) -> tuple[Batch, Batch]:
-    """The first samples with the token and without, of which the same tokens are predicted.
+    """Return the first samples with the token and without; the same tokens are predicted.
 
-    Where it is put before them they lose their last token, so that none becomes longer.
+    If it is added, samples lose their last token, so that none becomes longer.
     """
     import torch
 
@@ -77,17 +77,17 @@ def _both(samples: Sequence[Sample], bos: int, has: bool) -> tuple[Batch, Batch]
 
 
 class _Likelihood(Objective):
-    """How likely the model finds every row, whatever the objective makes of that."""
+    """The likelihood of every row, independent of the user's objective."""
 
     name: ClassVar[str] = "likelihood"
     unit: ClassVar[str] = "nats per token"
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Sample]:
-        """None: the batches are there already."""
+        """Return nothing: the batches are built already."""
         return ()
 
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Summed negative log-likelihood and number of predicted tokens of each row."""
+        """Return summed negative log-likelihood and number of predicted tokens of each row."""
         return negative_log_likelihood(output, batch)
 
 

@@ -1,8 +1,8 @@
-r"""Text from outside, written into files and lines that other programs read.
+r"""Escape untrusted text for the formats that prunekit writes.
 
-The name of a model, a path, a label, the words of a plugin or an error may hold any character. For
-each language that prunekit writes, there is one function here through which such text goes, so
-that nothing in it ends a comment, a quotation, a cell or a row, or is read as a formula or markup.
+The name of a model, a path, a label, a plugin's help or an error may contain any character. Each
+format has one function here through which such text passes, so that nothing in it ends a comment, a
+quotation, a cell or a row, or is read as a formula or markup.
 (HTML is escaped by jinja, SVG by matplotlib, YAML and JSON by their libraries.)
 """
 
@@ -17,7 +17,7 @@ HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode's categories of line breaks, other control characters, and lone surrogates."""
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-"""What a spreadsheet takes for the beginning of a formula, in both widths."""
+"""Characters with which a formula begins in spreadsheets, in both widths."""
 
 MARKUP = re.compile(r"([|*<>\\`\[\]~$]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_]))")
 
@@ -35,7 +35,7 @@ LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    "[": "{[}",  # after the end of a row, these two would be options of it
+    "[": "{[}",  # after the end of a row, this and * would be its options
     "*": "{*}",
     "±": r"$\pm$",
     "∞": r"$\infty$",
@@ -49,7 +49,7 @@ LATEX = {
 
 
 def one_line(text: str) -> str:
-    r"""The text with hidden characters written as Python writes them.
+    r"""Return text with hidden characters escaped as in Python.
 
     >>> print(one_line("a\nb\x1b"))
     a\nb\x1b
@@ -61,7 +61,7 @@ def one_line(text: str) -> str:
 
 
 def comment_lines(lines: Iterable[str]) -> str:
-    r"""Comments of a shell script or of YAML, one for each line.
+    r"""Return comments for shell scripts or YAML, one per line.
 
     >>> comment_lines(["a\nrm b"])
     '# a\\nrm b\n'
@@ -70,7 +70,7 @@ def comment_lines(lines: Iterable[str]) -> str:
 
 
 def shell_line(words: Iterable[str]) -> str:
-    r"""A command on one line; hidden characters are quoted as bash, zsh and POSIX 2024 read them.
+    r"""Return a command on one line, with hidden characters quoted for bash, zsh and POSIX 2024.
 
     >>> print(shell_line(["ls", "a b", "c\nd"]))
     ls 'a b' 'c'$'\x0a''d'
@@ -79,10 +79,10 @@ def shell_line(words: Iterable[str]) -> str:
 
 
 def shell_word(word: str) -> str:
-    """One word of such a command."""
+    """Quote one word of a command."""
     return "".join(
         f"'$'{_as_bytes(letter)}''" if category(letter) in HIDDEN else letter
-        for letter in shlex.quote(word)  # which quotes every word with such a letter
+        for letter in shlex.quote(word)  # quotes every word with such a letter
     )
 
 
@@ -93,7 +93,7 @@ def _as_bytes(letter: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    r"""Text within a line or a cell of Markdown, shown as it is.
+    r"""Escape text for a line or a cell of Markdown.
 
     >>> print(markdown_text("a|b <i> arc_easy"))
     a\|b \<i\> arc_easy
@@ -102,7 +102,7 @@ def markdown_text(text: str) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """A code span; not for tables, where a pipe would end it.
+    """Return a code span; not for tables, where a pipe would end it.
 
     >>> print(markdown_code("a`b"))
     ``a`b``
@@ -115,7 +115,7 @@ def markdown_code(text: str) -> str:
 
 
 def latex_text(text: str) -> str:
-    r"""Text that LaTeX sets as it is.
+    r"""Escape text for LaTeX.
 
     >>> print(latex_text("arc_easy: 50 % ± 1"))
     arc\_easy: 50 \% $\pm$ 1
@@ -124,7 +124,7 @@ def latex_text(text: str) -> str:
 
 
 def csv_value(value: object) -> object:
-    """A value for a cell: text that looks like a formula gets a quote in front, numbers stay.
+    """Return the value of a cell, with a quote before text that looks like a formula.
 
     >>> csv_value("=1+1"), csv_value("a-b"), csv_value(-1.5)
     ("'=1+1", 'a-b', -1.5)

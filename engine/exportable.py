@@ -1,7 +1,7 @@
-"""Whether a search can end in a checkpoint, found out before it begins and without any weight.
+"""Check before a search whether its result can be written as a checkpoint.
 
-The configurations of some families cannot say which blocks stay, or not for every subset. So
-removals of the size of the budget are tried beforehand, on models that are built without weights.
+The configurations of some families cannot express which blocks remain, or only for some subsets. So
+removals of the size of the budget are tried in advance, on models built without weights.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from prunekit.core.problem import DENSE, Problem, Subset, blocks_in, words
 from prunekit.engine.plan import Plan
 
 MOST_TRIALS = 12
-"""Random removals that are tried at most; each builds a model, in a tenth of a second or two."""
+"""Maximum number of random removals to try; building a model takes 0.1 to 0.2 seconds."""
 
 WhyNot: TypeAlias = Callable[[Subset], str]
-"""Why no checkpoint can be written without these blocks; empty if one can, as far as is known."""
+"""Explains why no checkpoint can lack these blocks; empty if one can, as far as is known."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """Which subsets of the budget can be written as a checkpoint."""
+    """The subsets that can be written as a checkpoint."""
 
     reason: str = ""
-    """why some of those that were tried cannot; empty if all can"""
+    """why some of the removals tried cannot be written; empty if all can"""
     keep: Subset = DENSE
-    """blocks with which all others of a size can; empty if no such blocks are known"""
+    """blocks to keep so that any others can be removed; empty if unknown"""
     examples: tuple[Subset, ...] = ()
-    """those that can, of the ones that were tried"""
+    """the removals tried that can be written"""
 
     @property
     def remark(self) -> str:
-        """One line for the user; empty if there is nothing to say."""
+        """Return one line for the user; empty if there is nothing to report."""
         if not self.reason:
             return ""
         if self.keep:
@@ -48,9 +48,9 @@ class Outlook:
 
 
 def fit_to_checkpoint(plan: Plan) -> Plan:
-    """Narrow a search to blocks whose removal can be written, saying so in the plan's `remark`.
+    """Protect blocks that a checkpoint cannot lack, and set the plan's `remark`.
 
-    Raises CheckpointError if that is not known to help.
+    Raises CheckpointError if no such blocks are known.
     """
     found = outlook(plan)
     if not found.reason:
@@ -58,7 +58,7 @@ def fit_to_checkpoint(plan: Plan) -> Plan:
     if not found.keep:
         raise CheckpointError(
             f"{plan.spec.model}, {plan.problem.budget} of {plan.problem.n_blocks} blocks: "
-            f"{found.remark}. To search all the same, leave out --save"
+            f"{found.remark}. To search anyway, drop --save"
         )
     settings, problem = plan.config.settings, plan.problem
     protect = words(found.keep.union(blocks_in(settings.protect or "none")))
@@ -90,7 +90,7 @@ def outlook(plan: Plan) -> Outlook:
 
 
 def _why_not(plan: Plan) -> WhyNot | None:
-    """None where the adapter or the model leaves no way to tell."""
+    """Return the check of the adapter; None if it or the model does not support one."""
     maker = plan.family.cls.removal_check
     if maker is None:
         return None
@@ -111,7 +111,7 @@ def _why_not(plan: Plan) -> WhyNot | None:
 
 
 def _trials(problem: Problem) -> Iterable[Subset]:
-    """First, last and evenly spaced blocks, and random ones, if possible each block once."""
+    """Yield first, last, evenly spaced and random blocks, if possible each block once."""
     free, size = list(problem.removable), problem.budget
     shuffled = random.Random(0).sample(free, len(free))
     starts = [*range(0, len(free) - size, size), len(free) - size][:MOST_TRIALS]

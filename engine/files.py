@@ -1,4 +1,4 @@
-"""Write files and folders so that a half-written one never stands under its final name."""
+"""Write files and folders atomically: a partial one never gets its final name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from prunekit.core.errors import PrunekitError, StorageError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the file at once; StorageError where that fails, and then the old one stands."""
+    """Replace a file atomically. Raises StorageError, and keeps the old one, if that fails."""
     write_bytes(path, text.encode())
 
 
 def check_writable(path: Path) -> None:
-    """StorageError where nothing can be written to `path`, or made there; nothing is left behind.
+    """Raise StorageError if `path` cannot be written or created; nothing is left behind.
 
-    It is tried, since permissions do not tell of a read-only disk.
+    This tries to write, since permissions do not reveal a read-only disk.
     """
     above = next(p for p in (path.absolute(), *path.absolute().parents) if os.path.lexists(p))
     try:
@@ -35,25 +35,25 @@ def check_writable(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The same with bytes."""
+    """Replace a file atomically. Raises StorageError, and keeps the old one, if that fails."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as file:  # a link that stands there already is not followed
+        with partial.open("xb") as file:  # does not follow an existing link
             file.write(content)
         os.replace(partial, path)
     except OSError as error:
-        with contextlib.suppress(OSError):  # it may never have come to be
+        with contextlib.suppress(OSError):  # it may not exist
             partial.unlink()
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
 def rename_into_place(to: Path) -> Iterator[Path]:
-    """A hidden folder beside `to`, which takes its name if all goes well, else vanishes.
+    """Yield a hidden folder beside `to`, renamed to it on success and removed on failure.
 
-    A process that is killed leaves its hidden folder behind, `.NAME.partial-HOST-PROCESS`. The next
-    one that writes to the same name, on the same machine, clears it away.
+    A killed process leaves its hidden folder behind, `.NAME.partial-HOST-PROCESS`. The next one
+    that writes to the same name, on the same machine, removes it.
     """
     _clear_leftovers(to)
     partial = to.absolute().with_name(f"{_prefix(to)}{os.getpid()}")
@@ -69,7 +69,7 @@ def rename_into_place(to: Path) -> Iterator[Path]:
 
 
 def _share(folder: Path) -> None:
-    """Let all read the files who may read the folder: safetensors writes for the owner alone."""
+    """Make files as readable as their folder: safetensors restricts them to the owner."""
     mode = folder.stat().st_mode & 0o666
     for path in folder.iterdir():
         if path.is_file():
@@ -78,7 +78,7 @@ def _share(folder: Path) -> None:
 
 @contextlib.contextmanager
 def writing(to: Path) -> Iterator[None]:
-    """What goes wrong is a full disk or the like: the libraries raise errors of many kinds."""
+    """Turn any error into StorageError: for a full disk, libraries raise errors of many kinds."""
     try:
         yield
     except PrunekitError:
@@ -88,7 +88,7 @@ def writing(to: Path) -> Iterator[None]:
 
 
 def _clear_leftovers(to: Path) -> None:
-    """Remove what processes of this machine that are no longer alive left half-written."""
+    """Remove the partial folders of dead processes of this machine."""
     above = to.absolute().parent
     for folder in above.iterdir() if above.is_dir() else ():
         process = folder.name.removeprefix(_prefix(to))
@@ -102,12 +102,12 @@ def _prefix(to: Path) -> str:
 
 
 def _alive(process: int) -> bool:
-    if os.name != "posix":  # where asking would be the same as ending it
+    if os.name != "posix":  # elsewhere `os.kill` would end it
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # there, but another user's
+    except PermissionError:  # alive, but another user's
         return True
     return True

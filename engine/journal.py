@@ -1,13 +1,13 @@
 """Remember every measurement on disk: an append-only log that survives any kill.
 
-One folder holds what was measured of one model under one objective. Every process appends to a
-segment of its own, and reads those of the others at its start and before each request, so no lock
-is needed, on network file systems neither. A line is one piece:
+One folder holds the measurements of one model under one objective. Every process appends to a
+segment of its own and reads those of the others at its start and before each request, so no lock is
+needed, not even on network file systems. A line is one piece:
 
     {"removed": [9, 12], "samples": [0, 16], "sums": [...], "weights": [...], "check": "9ae61c05"}
 
-Segments of schema 1 have no check sums, and are still read. A torn last line, left by a kill, is
-passed over. Any other line that is broken, or that contradicts another, is an error.
+Segments of schema 1 have no checksums and are still read. A torn last line, left by a kill, is
+ignored. Any other line that is broken, or that contradicts another, is an error.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from prunekit.engine.rounding import depends_on_layout
 
 SCHEMA = 2
 WITHOUT_CHECK = 1
-"""The schema of segments whose lines have no check sum."""
+"""The schema of segments whose lines have no checksum."""
 SPREAD_IN_16_BITS = 1.0
-"""How far two measurements of one sample may lie apart in 16 bits, times the root of its weight.
+"""Tolerance between two measurements of a sample in 16 bits, times the root of its weight.
 
-Batches and threads are in the key, but processors with other instructions round otherwise: on
-SmolLM2-135M by up to 0.33 for a margin of weight 1, and by 3.8 for a perplexity of weight 95."""
+Batches and threads are part of the key, but processors with other instructions round differently:
+on SmolLM2-135M by up to 0.33 for a margin of weight 1, and by 3.8 for a perplexity of weight 95."""
 
 
 class Journal:
-    """What is known of each subset on each span of samples."""
+    """The measurements of each subset on each span of samples."""
 
     def __init__(
         self,
@@ -47,22 +47,22 @@ class Journal:
     ) -> None:
         """Read what other processes wrote to `folder`.
 
-        `describes` is everything that changes a number. `n_blocks` and `n_samples` are those of the
-        model and of the calibration set, where they are known. StorageError where the folder was
-        written for something else, or holds what cannot be true or cannot be read.
+        `describes` is everything that changes a number; `n_blocks` and `n_samples` are those of the
+        model and of the calibration set, if known. Raises StorageError if the folder belongs to
+        something else, or if it is unreadable or inconsistent.
         """
         self.folder = folder
         self.describes = dict(describes)
         self.known: dict[Subset, dict[Span, Values]] = {}
         self._limits = n_blocks, n_samples
         self._ends: dict[Subset, int] = {}
-        """the last sample known of each subset: what begins behind it overlaps nothing"""
+        """the end of the last span of each subset; a later span cannot overlap another"""
         self._segment: Path | None = None
         self._own: set[Path] = set()
         self._read: dict[Path, tuple[int, int]] = {}
-        """of each other segment, the bytes and the lines that were read"""
+        """the bytes and the lines read of each other segment"""
         self._checked: set[Path] = set()
-        """segments whose lines have check sums"""
+        """segments whose lines have checksums"""
         self._is_open = False
         self.refresh()
         self._is_open = True
@@ -73,9 +73,9 @@ class Journal:
             self._read_on(path)
 
     def append(self, pieces: Sequence[tuple[Subset, Span, Values]]) -> None:
-        """Write pieces, all in one write, and make sure that they reached the disk.
+        """Append pieces in one write and flush them to disk.
 
-        Raises StorageError where that fails; what was written before stays readable.
+        Raises StorageError if that fails; earlier lines stay readable.
         """
         lines = [write_line(*piece) for piece in pieces]
         try:
@@ -86,7 +86,7 @@ class Journal:
                 lines.insert(0, json.dumps({"schema": SCHEMA, "describes": self.describes}))
             _write(self._segment, "\n".join(lines) + "\n")
         except OSError as error:
-            self._segment = None  # its last line may be torn: what follows goes into another
+            self._segment = None  # its last line may be torn, so start another
             raise StorageError(
                 f"cannot write to {self.folder}: {error.strerror}. All earlier measurements are "
                 "safe: make room or choose another --workdir, then run the same command again"
@@ -95,10 +95,10 @@ class Journal:
             self._keep(*piece)
 
     def recall(self, subset: Subset, samples: int) -> list[Values] | None:
-        """What is known of all samples, in their order, or None where some are missing.
+        """Return the values of all samples, in order, or None if some are missing.
 
         Spans may come from runs with other batch sizes, so any chain from the first sample to the
-        last will do.
+        last is accepted.
         """
         chains: dict[int, list[Values]] = {0: []}
         for (first, last), values in sorted(self.known.get(subset, {}).items()):
@@ -107,7 +107,7 @@ class Journal:
         return chains.get(samples)
 
     def _read_on(self, path: Path) -> None:
-        """Take the lines of a segment that were not read yet; the last may be half-written."""
+        """Read the new lines of a segment; the last may be half-written."""
         start, before = self._read.get(path, (0, 0))
         try:
             if path.stat().st_size <= start:
@@ -156,7 +156,7 @@ class Journal:
                 )
 
     def _line_of(self, start: str, but: tuple[Path, int]) -> str:
-        """The file and number of another line that begins so."""
+        """Find the file and number of another line with this start."""
         for path in sorted(self.folder.glob("*.jsonl")):
             for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
                 if line.startswith(start.encode()) and (path, number) != but:
@@ -164,9 +164,9 @@ class Journal:
         return "another line"
 
     def _keep(self, subset: Subset, span: Span, values: Values) -> None:
-        """Of several, the smallest when the journal is opened, whatever the names of segments are.
+        """Store a piece: of duplicates the smallest on opening, whatever the segments are called.
 
-        From then on the first that was known stays: what was told once is told again.
+        After that the first one is kept, so that a loss never changes within a process.
         """
         known = self.known.setdefault(subset, {})
         before = known.setdefault(span, values)

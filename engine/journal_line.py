@@ -1,6 +1,6 @@
-"""One line of a journal: how a piece is written, and what is refused when it is read back.
+"""Write and read the lines of a journal, a piece each.
 
-A line ends with the CRC-32 of all that precedes it, so that a flipped byte is noticed.
+A line ends with the CRC-32 of everything before it, so that a flipped byte is detected.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 from prunekit.core.problem import Subset
 
 Span: TypeAlias = tuple[int, int]
-"""Samples from the first up to, not including, the second."""
+"""Samples from the first up to, but not including, the second."""
 Values: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
 """Sums and weights of the samples of a span."""
 
@@ -22,12 +22,11 @@ CHECK = b', "check": "%08x"}'
 LENGTH = len(CHECK % 0)
 NUMBERS = {int, float}
 TOLERANCE = 0.02
-"""How far two measurements of one sample may lie apart in any dtype, in units of its weight or sum:
-what differs by more was not measured of the same thing."""
+"""Tolerance between two measurements of a sample in any dtype, in units of its weight or sum."""
 
 
 def write_line(subset: Subset, span: Span, values: Values) -> str:
-    """A piece as a line with its check sum; a sum that is not finite is null."""
+    """Format a piece as a line with its checksum; a sum that is not finite becomes null."""
     sums, weights = values
     row = {
         "removed": sorted(subset),
@@ -42,9 +41,10 @@ def write_line(subset: Subset, span: Span, values: Values) -> str:
 def read_line(
     line: bytes, is_checked: bool, n_blocks: int, n_samples: int
 ) -> tuple[Subset, Span, Values]:
-    """The piece of a line, whose check sum must be right if `is_checked`; ValueError says why not.
+    """Parse a line, including its checksum if `is_checked`.
 
-    `n_blocks` and `n_samples` are those of the model and of the calibration set.
+    `n_blocks` and `n_samples` are those of the model and of the calibration set. Raises ValueError
+    if the line is invalid.
     """
     row = read_row(_without_check(line) if is_checked else line)
     if not isinstance(row, dict) or set(row) != FIELDS:
@@ -61,7 +61,7 @@ def read_line(
 
 
 def read_row(line: bytes) -> Any:
-    """The JSON of a line; ValueError where it is none, or names what JSON has no word for."""
+    """Parse the JSON of a line. Raises ValueError if it is not valid JSON, as with NaN."""
     try:
         return _DECODER.decode(line.decode())
     except RecursionError:
@@ -69,11 +69,11 @@ def read_row(line: bytes) -> Any:
 
 
 def contradict(one: tuple[Span, Values], other: tuple[Span, Values], spread: float) -> bool:
-    """Whether two pieces of one subset differ on a sample that both hold.
+    """Return True if two pieces of one subset differ on a common sample.
 
     Weights must be equal. Sums may differ by TOLERANCE times the largest of the weight and the sums
-    themselves, or by `spread` times the root of the weight where that is more; no finite sum is
-    near an infinite one.
+    themselves, or by `spread` times the root of the weight if that is more; a finite sum is never
+    close to an infinite one.
     """
     first, last = max(one[0][0], other[0][0]), min(one[0][1], other[0][1])
     sums, weights = _cut(one, first, last)
@@ -86,7 +86,7 @@ def contradict(one: tuple[Span, Values], other: tuple[Span, Values], spread: flo
 
 
 def _cut(piece: tuple[Span, Values], first: int, last: int) -> Values:
-    """The part of a piece that holds these samples, none where `last` is not behind `first`."""
+    """Return the values of these samples; nothing if `last` is not after `first`."""
     (start, _), (sums, weights) = piece
     part = slice(first - start, max(first, last) - start)
     return sums[part], weights[part]
@@ -95,7 +95,7 @@ def _cut(piece: tuple[Span, Values], first: int, last: int) -> Values:
 def _without_check(line: bytes) -> bytes:
     body = line[:-LENGTH]
     if line[-LENGTH:] != CHECK % zlib.crc32(body):
-        raise ValueError("its check sum is wrong: the file was damaged or edited")
+        raise ValueError("its checksum is wrong: the file was damaged or edited")
     return body + b"}"
 
 
@@ -110,7 +110,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _sums(row: list[Any]) -> tuple[float, ...]:
-    """Finite numbers; what is null is infinite."""
+    """Return sums as numbers; null is infinite."""
     numbers = _floats([math.inf if x is None else x for x in row])
     if numbers.count(math.inf) != row.count(None) or -math.inf in numbers:
         raise ValueError("sums must be finite, or null")

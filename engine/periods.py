@@ -1,4 +1,4 @@
-"""Let a searcher remove whole periods, so that a pattern of the blocks is kept."""
+"""Remove whole periods of blocks, so that their pattern is kept."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from prunekit.core.problem import Problem, Subset
 
 @dataclass(frozen=True)
 class PeriodSearch(Searcher):
-    """The search of another searcher, which removes runs of `period` blocks instead of blocks.
+    """Run another searcher on runs of `period` blocks in place of single blocks.
 
-    If the kinds of blocks repeat after `period` blocks, those that stay follow the same pattern
-    wherever such a run begins. For each of the first `period` blocks, the model is cut into runs
-    from there on, and the searcher chooses among these; the best of the choices is taken.
+    If the kinds of blocks repeat every `period` blocks, the remaining ones follow the same pattern
+    wherever a removed run begins. For each offset below `period`, the model is cut into runs from
+    there on, and the searcher chooses among them; the best of the choices is returned.
     """
 
     name: ClassVar[str] = "whole-periods"
@@ -27,17 +27,17 @@ class PeriodSearch(Searcher):
 
     @property
     def needs(self) -> tuple[Signal, ...]:
-        """The signals that the searcher needs."""
+        """Return the signals that the searcher needs."""
         return needs_of(self.searcher)
 
     def check_problem(self, problem: Problem) -> None:
-        """ConfigError where no such runs fit the budget, or the searcher refuses them."""
+        """Raise ConfigError if no runs fit the budget, or if the searcher refuses the problem."""
         for cut in self._cuts(problem):
             if cut.budget < len(cut.removable):
                 check_problem(self.searcher, cut.problem(problem, self.needs))
 
     def search(self, problem: Problem) -> Search:
-        """Search among the runs of each cut, one cut after the other."""
+        """Search among the runs of each cut in turn."""
         choices = []
         for cut in self._cuts(problem):
             if cut.budget == len(cut.removable):
@@ -63,14 +63,14 @@ class PeriodSearch(Searcher):
             possible = ", ".join(map(str, fits)) or "none"
             raise ConfigError(
                 f"the budget is {problem.budget}, but --keep-pattern removes whole periods of "
-                f"{self.period} blocks; choose one of: {possible}; or leave that flag out"
+                f"{self.period} blocks; choose one of: {possible}; or drop that flag"
             )
         return [cut for cut in cuts if runs <= len(cut.removable)]
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """The blocks from `start` on in runs of `length`; what is left at either end stays."""
+    """Runs of `length` blocks from `start` on; the rest at either end is kept."""
 
     start: int
     length: int
@@ -84,15 +84,15 @@ class _Cut:
 
     @property
     def removable(self) -> tuple[int, ...]:
-        """Runs without a protected block."""
+        """Return the runs without a protected block."""
         return tuple(i for i in range(self.count) if not self._run(i) & self.whole.protected)
 
     def blocks(self, runs: Subset) -> Subset:
-        """The blocks of some runs."""
+        """Return the blocks of some runs."""
         return frozenset().union(*map(self._run, runs))
 
     def problem(self, whole: Problem, signals: Sequence[Signal]) -> Problem:
-        """The searcher's question, with runs in the place of blocks."""
+        """Return the problem with runs in place of blocks."""
         return Problem(
             n_blocks=self.count,
             budget=self.budget,
@@ -110,13 +110,13 @@ class _Cut:
         return frozenset(range(first, first + self.length))
 
     def _reduced(self, signal: Signal, table: Table) -> Table:
-        """One gate serves all blocks of a run; boundaries are those between runs."""
+        """Reduce a table to runs: one gate for all blocks of a run, boundaries between runs."""
         groups = [self._groups(axis) for axis in (signal.rows, signal.columns)]
         rows, columns = groups[0] or _each(len(table)), groups[1] or _each(len(table[0]))
         return [[_sum(table, a, b) for b in columns] for a in rows]
 
     def _groups(self, axis: Axis) -> list[list[int]] | None:
-        """The indices that become one; None if all stay as they are."""
+        """Return the groups of indices to merge; None to keep all."""
         if axis == "blocks":
             return [sorted(self._run(i)) for i in range(self.count)]
         if axis == "boundaries":

@@ -1,4 +1,4 @@
-"""What a written checkpoint says about its own making: `prunekit.json`."""
+"""The provenance of a checkpoint: `prunekit.json`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STORED = {
     "versions": Mapping[str, str],
     "search": Any,
 }
-"""What is read back."""
+"""The fields to read back."""
 
 
 def provenance(
@@ -38,7 +38,7 @@ def provenance(
     config: SearchConfig | None,
     evaluation: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Which model, weights and blocks; the search that chose them, and its evaluation, if any."""
+    """Return the record: model, weights and blocks, the search, and its evaluation, if any."""
     return {
         "schema": SCHEMA,
         "model": name_of(model),
@@ -56,7 +56,7 @@ def provenance(
 
 
 def name_of(place: str) -> str:
-    """The last name of a path, which says nothing of the machine; any other word as it is.
+    """Return the last component of a path, which does not reveal the machine; or other text.
 
     >>> name_of("/home/jo/models/tiny"), name_of("owner/name"), name_of("lambada=~/own.jsonl")
     ('tiny', 'owner/name', 'lambada=own.jsonl')
@@ -71,14 +71,14 @@ def name_of(place: str) -> str:
 
 
 def portable(config: SearchConfig) -> SearchConfig:
-    """The same search, told without the places where this machine has model and data."""
+    """Return the configuration without this machine's paths of model and data."""
     settings = without_paths(dataclasses.asdict(config.settings))
     options = without_paths(config.options)
     return dataclasses.replace(config, settings=Settings(**settings), options=options)
 
 
 def without_paths(value: Any) -> Any:
-    """Plain data, keys too, with names in place of paths."""
+    """Return plain data, keys included, with names in place of paths."""
     if isinstance(value, Mapping):
         return {without_paths(key): without_paths(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -87,7 +87,7 @@ def without_paths(value: Any) -> Any:
 
 
 def read_provenance(folder: Path) -> dict[str, Any] | None:
-    """What a checkpoint says of itself, None where it says nothing; ConfigError if it is torn."""
+    """Read a checkpoint's provenance, None without one. Raises ConfigError if it is damaged."""
     path = folder / FILE
     if not path.is_file():
         return None
@@ -102,6 +102,6 @@ def _check(row: Mapping[str, Any]) -> None:
 
 
 def pinned(record: Mapping[str, Any]) -> str:
-    """The flag that names the commit of a model from the hub, empty for others."""
+    """Return the flag for the commit of a model on the hub; empty for others."""
     name, _, commit = record["weights"].rpartition("@")
     return f" --revision {shell_word(commit)}" if name and name == record["model"] else ""

@@ -1,4 +1,4 @@
-"""Keep other libraries from talking over prunekit."""
+"""Silence the logs, warnings and progress bars of other libraries."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ QUIET = {
 }
 VERBOSE = "PRUNEKIT_VERBOSE"
 NO_REMARKS = "PRUNEKIT_NO_REMARKS"
-"""Says to the processes of a study that its user wants no remarks."""
-TALKERS = ("transformers", "torch", "datasets", "huggingface_hub", "lm_eval")
+"""Disables remarks in the worker processes of a study."""
+LOGGERS = ("transformers", "torch", "datasets", "huggingface_hub", "lm_eval")
 
 
 def quiet_libraries() -> None:
-    """Silence progress bars and advice in a process of prunekit's own, until it ends.
+    """Silence other libraries until this process ends.
 
-    What the user's own environment asks for stays, and PRUNEKIT_VERBOSE=1 leaves everything as it
-    is. Works before the libraries are imported.
+    Settings in the user's environment take precedence, and PRUNEKIT_VERBOSE=1 disables this. Can be
+    called before the libraries are imported.
     """
     if os.environ.get(VERBOSE):
         return
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     _ignore_warnings()
-    for library in TALKERS:
+    for library in LOGGERS:
         logging.getLogger(library).setLevel(logging.ERROR)
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """The same in a process of the user's, for the time of one call."""
+    """Silence other libraries inside the context, in a process of the user's."""
     is_quiet = all(name in os.environ for name in QUIET)
     if is_quiet or os.environ.get(VERBOSE):
         yield
@@ -52,7 +52,7 @@ def quietly() -> Iterator[None]:
         undo.enter_context(warnings.catch_warnings())
         _ignore_warnings()
         _hide_bars(undo)
-        for library in TALKERS:
+        for library in LOGGERS:
             logger = logging.getLogger(library)
             undo.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.ERROR)
@@ -60,20 +60,20 @@ def quietly() -> Iterator[None]:
 
 
 def show_remarks(show: Callable[[str], None] | None) -> None:
-    """Hand every Remark of this process to `show`, or to nobody; other warnings go on as before."""
+    """Pass every Remark to `show`, or ignore it if None; other warnings are unaffected."""
     os.environ.pop(NO_REMARKS, None)
     if show is None:
         os.environ[NO_REMARKS] = "1"
     warnings.simplefilter("ignore" if show is None else "always", Remark)
     others = warnings.showwarning
 
-    def hand_over(message: Warning | str, *where: Any) -> None:
+    def forward(message: Warning | str, *where: Any) -> None:
         if show and isinstance(message, Remark):
             show(str(message))
         else:
             others(message, *where)
 
-    warnings.showwarning = cast(Any, hand_over)
+    warnings.showwarning = cast(Any, forward)
 
 
 def _ignore_warnings() -> None:
@@ -81,7 +81,7 @@ def _ignore_warnings() -> None:
 
 
 def _hide_bars(undo: ExitStack) -> None:
-    """Those that are shown; transformers turns those of huggingface_hub on and off with its own."""
+    """Hide visible progress bars; transformers toggles those of huggingface_hub too."""
     names = ("huggingface_hub.utils", "transformers.utils.logging", "datasets")
     hub, transformers, datasets = (cast(Any, import_module(name)) for name in names)
     if "HF_HUB_DISABLE_PROGRESS_BARS" not in os.environ:

@@ -1,10 +1,10 @@
-"""What changes a loss in a dtype of 16 bits, and none in float32 but by its last digits.
+"""Rounding in 16 bits: the effect of batch shapes and threads on a loss.
 
-A product rounds its sums to 16 bits at the end, and in which order it adds them up depends on how
-many rows it has, how long they are and how many threads share the work; each block carries on what
-the one before it rounded. The margin of one sample then differs by up to 0.005 on the demo models;
-on SmolLM2-135M by up to 0.16 with the batches, and by up to 0.13 with the threads.
-So what was measured in another arrangement is another measurement.
+A matrix product rounds its sums to 16 bits at the end, and the order of summation depends on the
+number of rows, their length and the number of threads; each block carries on the rounding of the
+one before it. The margin of one sample then differs by up to 0.005 on the demo models; on
+SmolLM2-135M by up to 0.16 with the batches, and by up to 0.13 with the threads. In float32 only the
+last digits differ. So in 16 bits a measurement in another arrangement is a different measurement.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ SHORT = ("bfloat16", "float16")
 
 
 def arrangement(fingerprint: Mapping[str, str], layout: object) -> dict[str, str]:
-    """What tells one arrangement from another, where that changes a loss; else nothing.
+    """Identify the arrangement if it changes a loss; otherwise return an empty mapping.
 
-    `fingerprint` is that of the model's facts, `layout` how samples are batched.
+    `fingerprint` is that of the model's facts, `layout` the shapes of the batches.
     """
     if not depends_on_layout(fingerprint):
         return {}
@@ -32,15 +32,15 @@ def arrangement(fingerprint: Mapping[str, str], layout: object) -> dict[str, str
 
 
 def depends_on_layout(fingerprint: Mapping[str, str]) -> bool:
-    """Whether the batches of samples change a loss."""
+    """Return True if the batches of samples change a loss."""
     return fingerprint.get("dtype") in SHORT
 
 
 def depends_on_threads(fingerprint: Mapping[str, str]) -> bool:
-    """Whether the number of threads changes a loss."""
+    """Return True if the number of threads changes a loss."""
     return depends_on_layout(fingerprint) and fingerprint.get("device") == "cpu"
 
 
 def shapes(batches: Sequence[Batch]) -> list[tuple[int, ...]]:
-    """Rows and length of every batch."""
+    """Return rows and length of every batch."""
     return [tuple(batch.input_ids.shape) for batch in batches]

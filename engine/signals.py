@@ -1,4 +1,4 @@
-"""Signals of the dense model: whether they can be measured, and what their tables must be."""
+"""Check signals of the dense model: that they can be measured, and their tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prunekit.core.interfaces import Objective, Searcher, Signal, Table
 
 
 def synthetic_signals(searcher: Searcher, n_blocks: int) -> Mapping[str, Table]:
-    """Return the signals that the searcher needs, of a made-up model."""
+    """Return synthetic tables for the signals that the searcher needs."""
     with blaming("searcher", searcher):
         return {signal.name: signal.synthetic(n_blocks) for signal in needs_of(searcher)}
 
@@ -21,7 +21,7 @@ def synthetic_signals(searcher: Searcher, n_blocks: int) -> Mapping[str, Table]:
 def check_measurable(signals: Iterable[Signal], objective: Any, parts: Iterable[Objective]) -> None:
     """Raise ConfigError if one of the signals cannot be measured under the objective.
 
-    `parts` are the objectives that it is made of, or itself.
+    `parts` are the objectives of a mix, or the objective itself.
     """
     for signal in signals:
         if is_mix(objective):
@@ -53,7 +53,7 @@ def check_table(signal: Signal, table: Any, n_blocks: int, n_samples: int) -> No
 
 
 def check_finite(signal: Signal, table: Table) -> None:
-    """Raise ConfigError if a number of the table is not finite, which no searcher can use."""
+    """Raise ConfigError if a number of the table is not finite."""
     if not all(math.isfinite(x) for row in table for x in row):
         raise ConfigError(
             f"the signal {signal.name!r} of this model is not finite; try --dtype float32, or a "

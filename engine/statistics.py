@@ -9,7 +9,7 @@ from prunekit.core.measurement import Measurement, Reduce, loss_of, mean_loss
 
 
 def difference_error(a: Measurement, b: Measurement, reduce: Reduce) -> float | None:
-    """Standard error of `loss(a) - loss(b)`, both measured on the same samples.
+    """Return the standard error of `loss(a) - loss(b)`, measured on the same samples.
 
     None if one loss is not finite or there are fewer than two samples.
     """
@@ -18,7 +18,7 @@ def difference_error(a: Measurement, b: Measurement, reduce: Reduce) -> float | 
 
 
 def differences_without_each(a: Measurement, b: Measurement, reduce: Reduce) -> list[float] | None:
-    """`loss(a) - loss(b)` without each sample in turn; None as in `difference_error`."""
+    """Return `loss(a) - loss(b)` without each sample; None as in `difference_error`."""
     if not _comparable(a, b, reduce):
         return None
     pairs = zip(_without_each(a, reduce), _without_each(b, reduce), strict=True)
@@ -26,7 +26,7 @@ def differences_without_each(a: Measurement, b: Measurement, reduce: Reduce) -> 
 
 
 def jackknife(without: Sequence[float]) -> float:
-    """Standard error from the values that leave out one sample each (Efron and Stein, 1981).
+    """Return the standard error from leave-one-out values (Efron and Stein, 1981).
 
     For a ratio of sums it agrees with the usual linearisation.
     """
@@ -38,7 +38,7 @@ def jackknife(without: Sequence[float]) -> float:
 def ratio_difference_error(
     a: Measurement, b: Measurement, of: Callable[[float], float] = lambda loss: loss
 ) -> float | None:
-    """Standard error of `of(loss(a)) - of(loss(b))` if the loss is the mean.
+    """Return the standard error of `of(loss(a)) - of(loss(b))` if the loss is the mean.
 
     >>> one, other = Measurement((1.0, 3.0), (1.0, 1.0)), Measurement((0.0, 0.0), (1.0, 1.0))
     >>> ratio_difference_error(one, other)
@@ -55,7 +55,7 @@ def _comparable(a: Measurement, b: Measurement, reduce: Reduce) -> bool:
 
 
 def _without_each(m: Measurement, reduce: Reduce) -> Iterator[float]:
-    """The loss without each sample; a mean takes one pass."""
+    """Return the loss without each sample; a mean takes one pass."""
     if reduce is mean_loss:
         return _ratios_without_each(m)
     return (_leave_out(m, i, reduce) for i in range(len(m.sums)))

@@ -1,4 +1,4 @@
-"""The JSON files that the commands leave behind: what they can hold, and how they are read back."""
+"""Validate the JSON files that commands write when they are read back."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
 
 LARGEST_NUMBER, LARGEST_COUNT = 1e100, 2**63
-"""What no measurement and no count exceeds, so that sums of them are finite."""
+"""Upper bounds of measurements and counts, so that sums of them are finite."""
 
 
 def finite(value: Any) -> Any:
-    """Plain data as JSON can hold it: a number that is not finite is None."""
+    """Return plain data with None for numbers that are not finite, which JSON cannot hold."""
     if isinstance(value, dict):
         return {k: finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -27,7 +27,7 @@ def finite(value: Any) -> Any:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether plain data can be what an annotation says; a dataclass is an object with its fields.
+    """Return True if plain data match an annotation; a dataclass is an object with its fields.
 
     >>> fits([1, None], tuple[float | None, ...]), fits("12", tuple[int, ...]), fits(True, int)
     (True, False, False)
@@ -54,14 +54,14 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def check_counts(row: Mapping[str, Any], *names: str) -> None:
-    """ValueError if one of these numbers, where it is known, is below 0."""
+    """Raise ValueError if one of these numbers is known and below 0."""
     for name in names:
         if row[name] is not None and row[name] < 0:
             raise ValueError(f"{name} cannot be {row[name]!r}")
 
 
 def check_removed(removed: Sequence[int], n_blocks: int, budget: int | None = None) -> None:
-    """ValueError unless these are different blocks of a model, as many as `budget` where known."""
+    """Raise ValueError unless these are distinct blocks of a model, `budget` of them if known."""
     if len(set(removed)) != len(removed) or not all(0 <= i < n_blocks for i in removed):
         raise ValueError(f"removed must be different blocks of 0 to {n_blocks - 1}, not {removed}")
     if budget is not None and len(removed) != budget:
@@ -69,13 +69,13 @@ def check_removed(removed: Sequence[int], n_blocks: int, budget: int | None = No
 
 
 def check_kept(kept: Sequence[int], removed: Sequence[int], n_blocks: int) -> None:
-    """ValueError unless these are the blocks that are left."""
+    """Raise ValueError unless these are the remaining blocks."""
     if len(kept) + len(removed) != n_blocks or sorted([*kept, *removed]) != [*range(n_blocks)]:
         raise ValueError(f"kept must be the blocks that are not removed, not {kept}")
 
 
 def subset_name(removed: Subset | Sequence[int]) -> str:
-    """A subset as a file name.
+    """Return a subset as a file name.
 
     >>> subset_name(frozenset({5, 2})), subset_name(frozenset())
     ('2-5', 'dense')
@@ -90,11 +90,11 @@ def read_stored(
     again: str,
     check: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> dict[str, Any]:
-    """The object in the file; `again` is what makes such a file anew.
+    """Read the object in a file; `again` is the advice for a broken one.
 
-    ConfigError where it cannot be read, is no JSON, or is not of this schema (None is one without)
-    with these keys, where a value does not fit the annotation that `needed` may have for it, and
-    where `check` raises a ValueError.
+    Raises ConfigError if it cannot be read, is not JSON, has another schema (None is no schema) or
+    lacks a key, if a value does not match its annotation in `needed`, or if `check` raises
+    ValueError.
     """
     row = read_json(path, again)
     if not isinstance(row, dict) or row.get("schema") != schema or set(needed) - set(row):
@@ -110,7 +110,7 @@ def read_stored(
 
 
 def check_fields(row: Any, hints: Mapping[str, Any]) -> None:
-    """ValueError unless each of these keys is there, with a value that fits its annotation."""
+    """Raise ValueError unless each of these keys has a value that matches its annotation."""
     if not isinstance(row, dict) or set(hints) - set(row):
         raise ValueError(f"expected {', '.join(hints)}, not {row!r}")
     for name, hint in hints.items():
@@ -119,7 +119,7 @@ def check_fields(row: Any, hints: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path, again: str) -> Any:
-    """What is in the file, whatever it is; ConfigError where it cannot be read or is no JSON."""
+    """Read a JSON file. Raises ConfigError if it cannot be read or is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Which software made a result."""
+"""Versions of the software that made a result."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from importlib.metadata import version
 
 
 def versions() -> dict[str, str]:
-    """Versions of prunekit, Python and the libraries that change numbers."""
+    """Return the versions of prunekit, Python and the libraries that change numbers."""
     names = ("prunekit", "torch", "transformers")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}

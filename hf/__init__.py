@@ -1,4 +1,4 @@
-"""All that prunekit knows of transformers: find, load, run, prove, shorten and write models."""
+"""Everything specific to transformers: find, load, run, verify, shorten and write models."""
 
 from prunekit.hf.blocks import block_path
 from prunekit.hf.checkpoint import Checkpoint, auto_class, first_line, readable

@@ -1,4 +1,4 @@
-"""Find the blocks of a model: their number in its configuration, their list in its modules."""
+"""Find the blocks of a model: their number in the configuration, their list in the modules."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 MOST_BLOCKS = 10_000
-"""More are taken for a mistake, as making the configuration of a shorter model would not end."""
+"""Higher counts are treated as damage: building a configuration that long would not end."""
 
 COUNTS = ("decoder_layers", "num_decoder_layers", "num_layers", "num_hidden_layers", "num_blocks")
-"""The spellings of the number of blocks. The first one present counts; some write it twice."""
+"""Names of the number of blocks. The first one present counts; some configurations have two."""
 
 
 def block_count(config: PretrainedConfig) -> int:
@@ -29,7 +29,7 @@ def block_count(config: PretrainedConfig) -> int:
 
 
 def count_names(config: PretrainedConfig) -> list[str]:
-    """The names under which a family may give the number of its blocks."""
+    """Return the fields in which a family may store its number of blocks."""
     return [config.attribute_map.get(name, name) for name in COUNTS]
 
 
@@ -44,10 +44,10 @@ def _count(config: PretrainedConfig) -> tuple[str, int]:
 
 
 def text_config(config: PretrainedConfig) -> tuple[PretrainedConfig, tuple[str, ...]]:
-    """The part that describes the blocks, and its path in the whole configuration."""
+    """Return the part that describes the blocks, and its path in the whole configuration."""
     text = config.get_text_config(decoder=True)
     path = _path(config, text)
-    # Of encoder-decoder models of old, what is returned is a copy with other names.
+    # For old encoder-decoder models, this returns a copy with other names.
     return (config, ()) if path is None else (text, path)
 
 
@@ -63,10 +63,10 @@ def _path(config: PretrainedConfig, wanted: PretrainedConfig) -> tuple[str, ...]
 
 
 def block_path(model: Any) -> str:
-    """Where in the model its blocks are: `model.layers`, `transformer.h`, ...
+    """Return the path of the blocks in the model: `model.layers`, `transformer.h`, ...
 
-    That is the outermost ModuleList with as many members as the configuration names blocks, in the
-    text decoder where the model has one apart. Raises CheckpointError if there is none.
+    That is the outermost ModuleList with as many members as the configuration has blocks, inside
+    the text decoder if the model has a separate one. Raises CheckpointError if it is missing.
     """
     import torch
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DEMO = "demo:"
 LONGEST_REASON = 200
-"""Characters quoted from an error of transformers or of a model's own code."""
+"""Maximum length of a quoted error of transformers or of a model's own code."""
 UNREACHABLE = {
     *("LocalEntryNotFoundError", "IncompleteSnapshotError", "OfflineModeIsEnabled"),
     *("ConnectError", "ConnectTimeout"),
@@ -41,9 +41,9 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a model's files are, before any weight is read.
+    """The location of a model's files, before any weight is read.
 
-    Whatever reads a file of it asks `admit` first, see there.
+    Call `admit` before reading any of them.
     """
 
     source: str
@@ -52,7 +52,7 @@ class Checkpoint:
     trust_remote_code: bool = False
 
     def config(self) -> PretrainedConfig:
-        """Read the configuration. Raises CheckpointError if there is none."""
+        """Read the configuration. Raises CheckpointError if it is missing."""
         from transformers import AutoConfig
 
         where = self._where()
@@ -61,9 +61,9 @@ class Checkpoint:
         return config
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Read the tokenizer. Raises CheckpointError if there is none.
+        """Read the tokenizer. Raises CheckpointError if it is missing.
 
-        For some families transformers then makes one up, of special tokens alone.
+        For some families transformers would then make one up from special tokens alone.
         """
         from transformers import AutoTokenizer
 
@@ -82,24 +82,24 @@ class Checkpoint:
         return tokenizer
 
     def identity(self) -> str:
-        """The commit of a model from the hub, a digest of what is read of a folder.
+        """Return the commit of a model on the hub, or a digest of a local folder.
 
-        That is the weights, `config.json`, and the model's own code where it may run.
+        The digest covers the weights, `config.json`, and the model's own code if it is trusted.
         """
         folder = self.folder()
         if not self.is_folder:
-            return f"{self.source}@{folder.name}"  # the cache calls it like the commit
+            return f"{self.source}@{folder.name}"  # named after the commit in the cache
         code = sorted(folder.rglob("*.py")) if self.trust_remote_code else []
         return digest_of([*self.weight_files(), folder / CONFIG, *code])
 
     def folder(self) -> Path:
-        """Where the files lie; of a model on the hub all but the weights are fetched."""
+        """Return the folder of the files; from the hub, all but the weights are fetched."""
         folder = Path(self.source) if self.is_folder else self._fetch(SMALL)
         admit(folder, self.trust_remote_code)
         return folder
 
     def weight_files(self) -> list[Path]:
-        """The files with the weights, in order, fetched where the model is on the hub.
+        """Return the weight files in order, fetched if the model is on the hub.
 
         Raises CheckpointError if one is missing or is not a safetensors file of the folder.
         """
@@ -109,14 +109,14 @@ class Checkpoint:
         return weight_files(folder)
 
     def tensors(self) -> dict[str, StoredTensor]:
-        """Every tensor by name. Raises CheckpointError if a file is broken."""
+        """Return every tensor by name. Raises CheckpointError if a file is broken."""
         self.weight_files()
         return stored_tensors(self.folder())
 
     def dtype(self) -> torch.dtype:
-        """The dtype in which the weights are stored: the floating one with the most bytes.
+        """Return the dtype in which the weights are stored: the floating one with the most bytes.
 
-        The configuration may be wrong about it. Raises CheckpointError if no tensor is floating.
+        The configuration may disagree. Raises CheckpointError if no tensor is floating.
         """
         dtype = prevailing_dtype(self.tensors())
         if dtype is None:
@@ -124,17 +124,17 @@ class Checkpoint:
         return dtype
 
     def opened(self) -> Checkpoint:
-        """The same with all files here and looked through; of the hub, pinned to one commit."""
+        """Return it with all files fetched and checked; from the hub, pinned to one commit."""
         self.tensors()
         return self if self.is_folder else replace(self, revision=self.folder().name)
 
     @property
     def is_folder(self) -> bool:
-        """True if the files are local, so that nothing has to be fetched."""
+        """Return True if the files are local, so that nothing has to be fetched."""
         return Path(self.source).is_dir()
 
     def _where(self) -> dict[str, Any]:
-        """Arguments of `from_pretrained`; by then the files are here and admitted."""
+        """Return the arguments of `from_pretrained`, once the files are fetched and admitted."""
         folder = self.folder()
         revision = None if self.is_folder else folder.name
         return {"revision": revision, "trust_remote_code": self.trust_remote_code}
@@ -156,16 +156,16 @@ class Checkpoint:
 
 
 def context_length(config: PretrainedConfig) -> int | None:
-    """Tokens that a model takes at most; None where its configuration sets no limit, as with -1."""
+    """Return the maximum number of tokens; None if the configuration sets no limit, as with -1."""
     longest = getattr(config.get_text_config(), "max_position_embeddings", None)
     return longest if longest is not None and longest > 0 else None
 
 
 def auto_class(config: PretrainedConfig) -> Any:
-    """The class of transformers that loads such a model, None where none writes text.
+    """Return the class of transformers that loads the model, or None if none generates text.
 
-    That is AutoModelForCausalLM, or AutoModelForImageTextToText where only that knows the model, or
-    knows it as the class that the configuration says wrote it.
+    That is AutoModelForCausalLM, or AutoModelForImageTextToText if only that one knows the model,
+    or maps it to the class named in the configuration.
     """
     import transformers
     from transformers.models.auto import modeling_auto
@@ -186,7 +186,7 @@ def auto_class(config: PretrainedConfig) -> Any:
 
 
 def find(spec: Spec, registry: Registry) -> Checkpoint:
-    """Find the checkpoint `spec.model`. Raises CheckpointError if there is none to read."""
+    """Find the checkpoint `spec.model`. Raises CheckpointError if it is missing."""
     if spec.model.startswith(DEMO):
         entry = registry.get("model", spec.model.removeprefix(DEMO))
         if entry.cls.demo is None:
@@ -207,7 +207,7 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
 
 @contextlib.contextmanager
 def readable(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turn what goes wrong while reading into one sentence that says what to do."""
+    """Turn errors raised while reading into one sentence that says what to do."""
     try:
         yield
     except CheckpointError:
@@ -218,7 +218,7 @@ def readable(checkpoint: Checkpoint) -> Iterator[None]:
 
 @contextlib.contextmanager
 def runnable(what: str) -> Iterator[None]:
-    """Raise UnfitModel, with `what` and the reason, for whatever a model's own code raises."""
+    """Raise UnfitModel, with `what` and the reason, for any error of the model's own code."""
     try:
         yield
     except PrunekitError:
@@ -260,12 +260,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says."""
+    """Return the first line of an error's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else ""
 
 
 def _last_line(error: Exception) -> str:
-    """The finding in a message of several lines."""
+    """Return the conclusion of a message of several lines."""
     line = str(error).strip().splitlines()[-1]
     return line.partition("Error: ")[2] or line.strip()

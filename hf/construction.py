@@ -1,13 +1,12 @@
-"""Make the pruned model as transformers itself makes it when it loads a checkpoint.
+"""Build the pruned model just as transformers builds it when it loads a checkpoint.
 
-Deleting blocks from a model leaves behind what they, or the model, worked out from their number:
-the place in a cache, the kind of attention, a scale. So nothing is deleted. A new model is made of
-the shortened configuration and takes over the weights of the blocks that stay, without a copy.
+Deleting blocks from a model would leave behind values that were derived from block indices: the
+slot in a cache, the kind of attention, a scale. So nothing is deleted. A new model is built from
+the shortened configuration and takes over the weights of the remaining blocks, without a copy.
 
-Much of a block follows from its number without a line in the configuration: every fourth has no
-rotary embedding, the first has no norm, a scale grows with depth. A checkpoint cannot keep such
-things for a block that gets another number, so both models are first built without weights and
-compared.
+Some properties of a block follow from its index without a field in the configuration: every fourth
+has no rotary embedding, the first has no norm, a scale grows with depth. A checkpoint cannot keep
+these for a block whose index changes, so both models are first built without weights and compared.
 """
 
 from __future__ import annotations
@@ -28,23 +27,23 @@ if TYPE_CHECKING:
 
 
 def rebuild(model: PreTrainedModel, removed: Subset) -> PreTrainedModel:
-    """A model without these blocks, ready for `save_pretrained`; it shares the weights of `model`.
+    """Return `model` without these blocks, ready for `save_pretrained`, sharing its weights.
 
-    Raises UnfitModel if the configuration cannot say which blocks stay, if a block would be
-    built otherwise at its new place, or if the weights do not fit.
+    Raises UnfitModel if the configuration cannot express the remaining blocks, if a block would
+    be built differently at its new index, or if the weights do not fit.
     """
     kept = [i for i in range(block_count(model.config)) if i not in removed]
     config = Construction(type(model), model.config).shortened(removed)
     shorter = _loaded(model, config, dict(_renamed(model, kept)))
     shorter.generation_config = copy.deepcopy(model.generation_config)
-    # How the layout in the checkpoint differs from that in memory: `save_pretrained` reads it.
+    # `save_pretrained` reads how the layout on disk differs from that in memory.
     shorter._weight_conversions = getattr(model, "_weight_conversions", None)
     made: PreTrainedModel = shorter.eval()
     return made
 
 
 def _loaded(model: PreTrainedModel, config: Any, weights: dict[str, Any]) -> Any:
-    """As from a checkpoint with these weights, on the same device."""
+    """Build the model as from a checkpoint with these weights, on the same device."""
     loaded: Any = type(model).from_pretrained(
         None,
         config=config,
@@ -61,7 +60,7 @@ def _loaded(model: PreTrainedModel, config: Any, weights: dict[str, Any]) -> Any
 
 
 def new_name(name: str, path: str, kept: list[int]) -> str | None:
-    """A weight's name with its block numbered anew, None where that block is gone.
+    """Return the name of a weight with its block renumbered; None if the block is removed.
 
     >>> new_name("model.layers.3.mlp.weight", "model.layers", [0, 3])
     'model.layers.1.mlp.weight'
@@ -83,24 +82,24 @@ def _renamed(model: PreTrainedModel, kept: list[int]) -> Iterator[tuple[str, Any
 
 
 PLACES = ("layer_idx", "layer_id", "layer_index", "layer_number", "block_idx")
-"""Attributes that say where in the cache a sub-layer writes; some blocks have several places."""
+"""Attributes with the cache slot of a sub-layer; some blocks have several."""
 
 
 class Construction:
     """The models built from a configuration, whole and shortened; no weight is needed."""
 
     def __init__(self, cls: type[PreTrainedModel], config: PretrainedConfig) -> None:
-        """`cls` is the class of the model of this configuration."""
+        """Take the class `cls` of the model that has this configuration."""
         self.cls = cls
         self.config = config
         with runnable("it cannot be built without its weights"):
             self.whole = _built(cls, config)
 
     def shortened(self, removed: Subset) -> PretrainedConfig:
-        """The configuration without these blocks, of which the others are built as before.
+        """Return the configuration without these blocks, from which the others are built as before.
 
-        Raises UnfitModel if the configuration cannot say which blocks stay, or if one of
-        them, or what is around them, would be built otherwise.
+        Raises UnfitModel if the configuration cannot express the remaining blocks, or if one of
+        them, or the rest of the model, would be built differently.
         """
         kept = [i for i in range(block_count(self.config)) if i not in removed]
         with runnable("its configuration cannot be shortened"):
@@ -112,10 +111,10 @@ class Construction:
 def removal_check(
     config: PretrainedConfig, trust_remote_code: bool = False
 ) -> Callable[[Subset], None] | None:
-    """A function that raises UnfitModel for blocks without which no checkpoint can be written.
+    """Return a function that raises UnfitModel for blocks that no checkpoint can lack.
 
-    It reads the configuration alone: what it lets pass may still be refused once there are weights.
-    None where the model cannot be built without weights, so that nothing can be said before.
+    It reads the configuration only: a subset that passes may still be refused once the weights are
+    loaded. Returns None if the model cannot be built without weights.
     """
     import torch
 
@@ -123,7 +122,7 @@ def removal_check(
         with torch.device("meta"):
             cls = type(auto_class(config).from_config(config, trust_remote_code=trust_remote_code))
         made = Construction(cls, config)
-    except Exception:  # whatever a model's own code raises: loading it says what is wrong
+    except Exception:  # any error of the model's own code; loading reports it
         return None
 
     def check(removed: Subset) -> None:
@@ -135,9 +134,9 @@ def removal_check(
 def _check_cache(
     cls: type[PreTrainedModel], before: PretrainedConfig, after: PretrainedConfig
 ) -> None:
-    """Raise UnfitModel if no block is left that counts the tokens in a cache, and the model asks.
+    """Raise UnfitModel if no block is left that counts the tokens in the cache.
 
-    Some families ask a block that attends, so the last such block cannot go.
+    Some families read the cache length from an attention block, so one of these must remain.
     """
     import torch
     from transformers import DynamicCache
@@ -160,10 +159,10 @@ def _check_cache(
 
 
 def _check_alike(before: Any, after: Any, kept: list[int]) -> None:
-    """Raise UnfitModel unless `after` has the blocks `kept` of `before`, and the same around them.
+    """Raise UnfitModel unless `after` is `before` with only the blocks `kept`.
 
-    Classes, shapes and plain attributes must be the same, but for the block's own number and the
-    number of blocks, which only say where it is.
+    Classes, shapes and plain attributes must be equal, except for the index of a block and the
+    number of blocks, which only describe its position.
     """
     path = block_path(before)
     old_blocks, new_blocks = (m.get_submodule(path) for m in (before, after))
@@ -175,7 +174,7 @@ def _check_alike(before: Any, after: Any, kept: list[int]) -> None:
             if (was, would_be) not in ((old, new), counts):
                 place = "" if new == old else f"become block {new} and "
                 raise UnfitModel(
-                    f"block {old} would {place}be built otherwise: its `{name}` is {was!r}, "
+                    f"block {old} would {place}be built differently: its `{name}` is {was!r}, "
                     f"and would be {would_be!r}"
                 )
     for name, weight in before.named_parameters():
@@ -205,7 +204,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _choices(block: Any) -> Iterator[tuple[str, Any]]:
-    """The choices that the constructor of a block made."""
+    """Yield the attributes that the constructor of a block chose."""
     for path, module in block.named_modules():
         yield path or "class", type(module).__name__
         for name, value in vars(module).items():

@@ -1,4 +1,4 @@
-"""Rows of data sets: in a local file, or on the hub."""
+"""Read rows of data sets from local files or from the hub."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SOLID = re.compile(r"\S")
 
 
 def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
-    """The rows of a local file, also of a compressed one; plain text is one row.
+    """Read the rows of a local file, compressed or not; plain text is one row.
 
     Raises ConfigError if it cannot be read; `names` are the other accepted values.
     """
@@ -58,10 +58,10 @@ def _rows_of_datasets(path: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:
-    """Objects one after the other, or in a list. Raises ValueError if there is anything else.
+    """Read JSON lines or a list of objects. Raises ValueError for anything else.
 
-    Not by `datasets`, which gives a column one type: 1 beside 1.5 would become 1.0, and texts that
-    look like dates would become dates.
+    The library `datasets` is not used, as it gives a column one type: 1 beside 1.5 would become
+    1.0, and strings that look like dates would become dates.
     """
     packed = path.suffix == ".gz"
     text = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
@@ -69,7 +69,7 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
     if len(rows) == 1 and isinstance(rows[0], list):
         (rows,) = rows
     if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("there is more in it than objects")
+        raise ValueError("it contains more than objects")
     return rows
 
 
@@ -99,7 +99,7 @@ def check_file(path: Path, names: str) -> None:
 
 
 def is_plain_text(path: Path) -> bool:
-    """True if a file is read as one text, not as rows.
+    """Return True if the file is read as one text, not as rows.
 
     >>> is_plain_text(Path("a.txt.gz")), is_plain_text(Path("a.jsonl"))
     (True, False)
@@ -108,16 +108,16 @@ def is_plain_text(path: Path) -> bool:
 
 
 def _ending(path: Path) -> str:
-    """The ending that says how to read a file, also of a compressed one."""
+    """Return the extension that decides how to read the file, without that of a compression."""
     return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 
 
 def hub_rows(
     name: str, subset: str | None, split: str, instead: str, seed: int | None = None
 ) -> IterableDataset:
-    """The rows of a data set on the hub, streamed; with a seed shuffled, through a buffer.
+    """Stream the rows of a data set on the hub; with a seed, shuffled through a buffer.
 
-    Raises ConfigError if it cannot be fetched; `instead` says what to do without a network.
+    Raises ConfigError if it cannot be fetched; `instead` is the advice for use without a network.
     """
     from datasets import load_dataset
 
@@ -142,7 +142,7 @@ def guarded(rows: Iterable[dict[str, Any]], data: str) -> Iterator[dict[str, Any
 
 
 def text_column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
-    """Yield the column `text` of every row. Raises ConfigError if a row has none."""
+    """Yield the column `text` of every row. Raises ConfigError if a row lacks it."""
     for number, row in enumerate(guarded(rows, data), start=1):
         text = row.get("text")
         if text is not None and not isinstance(text, str):

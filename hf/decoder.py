@@ -1,9 +1,9 @@
 """Run a Hugging Face decoder block by block: the base of all model families.
 
-The model's own code makes masks and rotary embeddings, and does all that comes before its first and
-after its last block; the adapter only decides which blocks run. So it depends on no release's way
-of building them, and scaled logits, soft caps or layers of several kinds need no special case. A
-family may override `output` and `gated_block` where it knows a faster or a finer way.
+The model's own code builds masks and rotary embeddings and runs everything before the first and
+after the last block; the adapter only decides which blocks run. So it does not depend on how a
+release builds them, and scaled logits, soft caps or mixed layer types need no special case. A
+family may override `output` and `gated_block` with a faster or a finer implementation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from prunekit.hf.construction import rebuild, removal_check
 from prunekit.hf.head import Predictions, precise_head
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite, read_model
-from prunekit.hf.replay import Blocks, Call, study
+from prunekit.hf.replay import Blocks, Call, inspect_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,13 +40,13 @@ class DecoderState:
 
 
 class DecoderAdapter(ModelAdapter):
-    """Records once per batch how the model calls its blocks, then replays any of them."""
+    """Record once per batch how the model calls its blocks, then replay any of them."""
 
     name: ClassVar[str]
     demo: ClassVar[Path | None] = None
 
     def __init__(self, model: PreTrainedModel, identity: str) -> None:
-        """`identity` says which weights these are: a commit, or a digest of the files.
+        """Wrap a model whose weights are identified by `identity`, a commit or a digest.
 
         Raises UnfitModel if the model's blocks cannot be run one by one.
         """
@@ -63,17 +63,17 @@ class DecoderAdapter(ModelAdapter):
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:
-        """To be said by each family."""
+        """Return 0; each family overrides this."""
         return 0
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, device: str, dtype: str) -> DecoderAdapter:
-        """Read the weights. Raises CheckpointError if any is missing, left over or damaged."""
+        """Read the weights. Raises CheckpointError if any is missing, unexpected or damaged."""
         model = read_model(checkpoint, device, dtype)
         try:
             return cls(model, checkpoint.identity())
         except UnfitModel:
-            check_finite(model)  # which would be the reason
+            check_finite(model)  # gives the reason if so
             raise
 
     @classmethod
@@ -84,9 +84,9 @@ class DecoderAdapter(ModelAdapter):
         return removal_check(config, trust_remote_code)
 
     def enter(self, batch: Batch) -> DecoderState:
-        """The input of block 0: a forward that every block passes on, and that ends at the last.
+        """Return the input of block 0, from a forward pass in which no block computes anything.
 
-        It costs an embedding, not a dense pass, so it is made anew for every batch.
+        It costs an embedding, not a dense pass, so it is repeated for every batch.
         """
         calls: list[Call] = []
         first: list[Tensor] = []
@@ -103,14 +103,14 @@ class DecoderAdapter(ModelAdapter):
         return DecoderState(first[0], tuple(calls))
 
     def block(self, index: int, state: DecoderState) -> DecoderState:
-        """Run one block with the arguments that the model gave it."""
+        """Run one block with the arguments that the model passed to it."""
         return replace(state, hidden=self.blocks.run(index, state.hidden, state.calls[index]))
 
     def gated_block(self, index: int, state: DecoderState, gate: Tensor) -> DecoderState:
-        """`h + gate * (block(h) - h)`: the block at 1, nothing at 0.
+        """Return `h + gate * (block(h) - h)`: the block at gate 1, its input at gate 0.
 
-        A gate on each sub-layer, as the signals describe it, is the same at 0 and 1 but not in
-        between; a family whose sub-layers are known has a finer one.
+        A gate on each sub-layer, as the signals define it, agrees at 0 and 1 but not in between;
+        families whose sub-layers are known override this.
         """
         before, after = state.hidden, self.block(index, state).hidden
         rows = [len(gate) if axis == self.blocks.rows_axis else 1 for axis in range(after.dim())]
@@ -119,40 +119,39 @@ class DecoderAdapter(ModelAdapter):
         return replace(state, hidden=mixed)
 
     def hidden(self, state: DecoderState) -> Tensor:
-        """The hidden state itself, `[rows, length, width]`, several streams side by side."""
+        """Return the hidden state, `[rows, length, width]`, with several streams concatenated."""
         return self._tokens_first(state.hidden).flatten(2)
 
     def output(self, state: DecoderState) -> Predictions:
-        """Run what follows the last block, for chunks of positions on request."""
+        """Return predictions that run the final norm and head in chunks of positions."""
         words = self.model.config.get_text_config().vocab_size
         return Predictions(self._tokens_first(state.hidden), self._tail, words)
 
     def reference(self, batch: Batch, removed: Subset) -> Tensor:
-        """Logits of the model's own forward, in which the removed blocks pass their input on."""
+        """Return the logits of the model's own forward pass with the removed blocks bypassed."""
         with self.bypassing(removed):
             logits: Tensor = self._forward(batch).logits
         return logits
 
     @contextlib.contextmanager
     def bypassing(self, removed: Subset) -> Iterator[PreTrainedModel]:
-        """The model itself, in which these blocks pass their input on for as long as it lasts."""
+        """Yield the model itself, with these blocks bypassed inside the context."""
         with contextlib.ExitStack() as stack:
             for index in removed:
                 stack.enter_context(self.blocks.replaced(index, self._pass_on))
             yield self.model
 
     def without(self, removed: Subset) -> PreTrainedModel:
-        """The model with these blocks gone, made anew; it shares the weights of this one."""
+        """Return a newly built model without these blocks, sharing the weights of this one."""
         return rebuild(self.model, removed)
 
     def _pass_on(self, index: int, hidden: Tensor, call: Call) -> Any:
         return self.blocks.passing_on(index, hidden)
 
     def _tail(self, places: Tensor) -> Tensor:
-        """Logits `[places, words]` of hidden states `[places, ...]` that left the last block.
+        """Return logits `[places, words]` for hidden states `[places, ...]` of the last block.
 
-        Each place is made a row of one token, of which the model sees nothing but what its first
-        block returns.
+        Each place becomes a row of one token, for which the first block returns the hidden state.
         """
         import torch
 
@@ -167,7 +166,7 @@ class DecoderAdapter(ModelAdapter):
         return logits
 
     def _tokens_first(self, hidden: Tensor) -> Tensor:
-        """Rows and positions as the first two axes."""
+        """Move rows and positions to the first two axes."""
         axis = self.blocks.rows_axis
         return hidden.movedim((axis, axis + 1), (0, 1))
 
@@ -176,13 +175,12 @@ class DecoderAdapter(ModelAdapter):
 
         batch = probe(7, 7)
         with torch.no_grad():
-            study(self.blocks, lambda: self._forward(batch), *batch.input_ids.shape)
+            inspect_blocks(self.blocks, lambda: self._forward(batch), *batch.input_ids.shape)
 
     def _forward(self, batch: Batch) -> Any:
         return self._call(batch.input_ids, batch.attention_mask)
 
     def _call(self, ids: Tensor, mask: Tensor) -> Any:
-        """The model's own forward."""
         device = self.model.device
         return self.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
 
@@ -213,4 +211,4 @@ class DecoderAdapter(ModelAdapter):
 
 
 class _Entered(Exception):
-    """The last block is reached, and all is known."""
+    """Raised at the last block to end a forward pass early."""

@@ -1,12 +1,12 @@
-"""The files of a checkpoint: fetch them, admit what they say, read and digest them.
+"""The files of a checkpoint: fetch, admit, read and digest them.
 
-Nothing outside of a checkpoint's folder is read, so `admit` comes before any library. Archives and
-repositories can hold links to any file of the machine that they are unpacked on, and its contents
-would be in what is written. A folder of links that the user made to files on another disk looks the
-same, so it is refused too, and before a search, not after it when its tokenizer is copied. A link
-to the folder as a whole is followed, since the user names it. A configuration can name other files,
-other repositories and code, and libraries follow it. It can also say that the weights are not the
-numbers that they look like.
+Nothing outside a checkpoint's folder is read, so `admit` runs before any library. Archives and
+repositories can contain links to any file of the machine they are unpacked on, whose contents would
+end up in the export. A folder of links that the user made to files on another disk looks the same,
+so it is refused too, and before a search rather than after it, when the tokenizer is copied. A link
+to the folder as a whole is followed, since the user named it. A configuration can refer to other
+files, other repositories and code, which libraries would load, or declare that the weights are
+quantised.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Any
 from prunekit.core.errors import CheckpointError
 
 SMALL = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.spm", "*.bpe", "*.py", "*.md")
-"""All that a checkpoint is made of but its weights."""
+"""All files of a checkpoint except the weights."""
 
 
 @functools.cache
 def fetch(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
-    """The folder of the cache with the files like these; it is called like the commit.
+    """Fetch the files that match; return their folder in the cache, named after the commit.
 
-    A branch is looked up once, so that a process sees one commit of it.
+    A branch is resolved once, so that a process sees only one commit of it.
     """
     from huggingface_hub import snapshot_download
 
@@ -38,20 +38,20 @@ def fetch(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
 
 
 READ = ("*.safetensors", *SMALL)
-"""All files that a checkpoint is made of; others may lie beside them and be links."""
+"""All files of a checkpoint; others beside them may be links."""
 BELOW = "additional_chat_templates/*"
-"""Files that tokenizers read from a folder within."""
+"""Files that tokenizers read from a subfolder."""
 
 
 def check_links(folder: Path) -> None:
-    """Raise CheckpointError if a file that may be read is a link out of the folder."""
+    """Raise CheckpointError if a file that may be read links out of the folder."""
     for path in sorted([*folder.iterdir(), *folder.glob(BELOW)]):
         if any(map(path.match, READ)):
             check_inside(path, folder)
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """The same for one file. The hub's cache keeps contents beside its folders of links."""
+    """Raise CheckpointError if one file links out of the folder and out of the hub's cache."""
     folder = folder.resolve()
     places = [folder]
     if folder.parent.name == "snapshots":
@@ -67,12 +67,12 @@ POINTER = b"version https://git-lfs"
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read the object in a JSON file. Raises CheckpointError if it holds none."""
+    """Read the object in a JSON file. Raises CheckpointError if it holds anything else."""
     check_fetched(path)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is no JSON ({error}); fetch it again") from error
+        raise CheckpointError(f"{path} is not valid JSON ({error}); fetch it again") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{path}: expected a JSON object, {{...}}; fetch it again")
     return found
@@ -89,7 +89,7 @@ def check_fetched(path: Path) -> None:
 
 
 def digest_of(files: Iterable[Path]) -> str:
-    """A digest of the contents of files, in this order; a file is read again when it changed."""
+    """Digest the contents of files, in this order; a file is read again only if it changed."""
     digest = hashlib.blake2b(digest_size=16)
     for path in files:
         about = os.stat(path)
@@ -106,7 +106,7 @@ def _digest(path: Path, stamp: tuple[int, ...]) -> bytes:
 
 ADAPTER, CONFIG, TOKENIZER = "adapter_config.json", "config.json", "tokenizer_config.json"
 ELSEWHERE = ("configuration_files", "transformers_weights")
-"""Keys that make transformers read other files than the usual ones."""
+"""Keys that redirect transformers to other files."""
 KERNELS = ("attn_implementation", "experts_implementation")
 QUANTISED = ("quantization_config", "compression_config")
 OWN_CODE = re.compile(r"\w+\.\w+")
@@ -115,7 +115,7 @@ PLAIN_JSON = re.compile(r"\w[\w.+=-]*\.json")
 
 
 def admit(folder: Path, trust_remote_code: bool) -> None:
-    """Raise CheckpointError if a checkpoint cannot be read as it is or leads out of its folder."""
+    """Raise CheckpointError if a checkpoint is unsuitable or refers outside its folder."""
     check_links(folder)
     _check_adapter(folder)
     if not (folder / CONFIG).is_file():
@@ -135,7 +135,7 @@ def admit(folder: Path, trust_remote_code: bool) -> None:
 
 
 def _check_adapter(folder: Path) -> None:
-    """With peft installed, transformers adds an adapter to the weights beside it."""
+    """Refuse peft adapters: with peft installed, transformers would merge them on load."""
     if (folder / ADAPTER).is_file():
         base = read_object(folder / ADAPTER).get("base_model_name_or_path")
         raise CheckpointError(
@@ -154,7 +154,7 @@ def _check_quantised(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def quantised(folder: Path, how: str) -> CheckpointError:
-    """The error for quantised weights."""
+    """Return the error for quantised weights."""
     return CheckpointError(
         f"{folder} is quantised ({how}), and only weights that are not can be pruned; give the "
         "model as it was before, and quantise what comes out"
@@ -173,7 +173,7 @@ def _check_config(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def _check_code(path: Path, given: Mapping[str, Any]) -> None:
-    """Refuse code from elsewhere: users who trust a model's code have read it in its folder."""
+    """Refuse code from other repositories: users can only vet the code in the folder."""
     for part in _parts(given):
         for name in _words(part.get("auto_map")):
             if not OWN_CODE.fullmatch(name):
@@ -191,7 +191,7 @@ def _leaving(path: Path, key: str, value: object) -> CheckpointError:
 
 
 def _parts(given: Any) -> Iterator[Mapping[str, Any]]:
-    """A configuration, and all that are in it."""
+    """Yield a configuration and all configurations nested in it."""
     if isinstance(given, Mapping):
         yield given
     below = (
@@ -202,7 +202,7 @@ def _parts(given: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """All texts in a value."""
+    """Yield all strings in a value."""
     if isinstance(value, str):
         yield value
     below = value.values() if isinstance(value, Mapping) else value

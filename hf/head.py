@@ -15,20 +15,20 @@ LOGITS_AT_ONCE = 2**22
 """Logits alive at a time. With 128k words, those of 2,048 positions would take 1 GB in float32; and
 memory of more than 32 MB is handed back to the system and faulted in again at every call."""
 LEAST_POSITIONS = 512
-"""Fewer positions at a time would leave the product with a large head waiting for memory."""
+"""With fewer positions at a time, the product with a large head is bound by memory."""
 
 
 class Predictions:
-    """The output of a decoder's last block, and the norm and head that read it."""
+    """The output of a decoder's last block, with the norm and head to apply."""
 
     def __init__(self, hidden: Tensor, head: Callable[[Tensor], Tensor], words: int) -> None:
-        """`head` takes hidden states `[positions, width]` to logits `[positions, words]`."""
+        """Take a `head` that maps hidden states `[positions, width]` to `[positions, words]`."""
         self.hidden = hidden
         self.head = head
         self.positions_at_once = max(LEAST_POSITIONS, LOGITS_AT_ONCE // words)
 
     def token_logprobs(self, targets: Tensor) -> Tensor:
-        """Log-probability in float32 of each target, `[rows, length]`; 0 where it is IGNORE."""
+        """Return the float32 log-probability of each target, `[rows, length]`; 0 at IGNORE."""
         import torch
 
         targets = targets.to(self.hidden.device)
@@ -42,7 +42,7 @@ class Predictions:
         return logprobs.masked_scatter(where, torch.cat(chosen))
 
     def logits(self, where: Tensor) -> Iterator[Tensor]:
-        """Logits in float32 at the true places of `where`, some places at a time."""
+        """Yield float32 logits at the true places of `where`, some places at a time."""
         import torch
 
         places = self.hidden[where.to(self.hidden.device)]
@@ -51,16 +51,16 @@ class Predictions:
 
 
 WORDS_AT_ONCE = 2048
-"""Products of this many words and 512 positions stay in the cache."""
+"""Products of this many words and 512 positions fit into the CPU's cache."""
 
 
 @contextlib.contextmanager
 def precise_head(model: Any) -> Iterator[None]:
-    """The model's head gives logits in float32, for as long as it lasts.
+    """Make the model's head return float32 logits inside the context.
 
-    A product in bfloat16 is summed in float32 and rounded at its end, from 8 upwards to steps of
-    1/16. A second product, from which the rounded first one is taken before it is rounded itself,
-    puts back what was lost. A head that is no plain linear layer in 16 bits stays as it is.
+    A product in bfloat16 is accumulated in float32 and then rounded, from 8 upwards to steps of
+    1/16. A second product, from which the rounded first one is subtracted before rounding,
+    recovers the remainder. A head other than a plain linear layer in 16 bits is left unchanged.
     """
     head = model.get_output_embeddings()
     if not _is_plain(head):
@@ -96,7 +96,7 @@ def _product(rows: Tensor, weights: Tensor) -> Tensor:
 
 
 def _is_plain(head: Any) -> bool:
-    """True for torch's own linear layer in 16 bits whose forward has not been replaced."""
+    """Return True for torch's own 16-bit linear layer with its original forward."""
     import torch
 
     return (

@@ -1,11 +1,11 @@
-"""Rewrite the fields in which a configuration describes single blocks for fewer blocks.
+"""Rewrite the per-block fields of a configuration for fewer blocks.
 
-FIELDS is the table: every field of transformers' configurations that numbers, counts or lists
-blocks, and the function that rewrites it. A list that is not in the table and has one entry for
-each block is shortened like `layer_types`. Where the kept blocks cannot be put into words that the
-family reads, UnfitModel says why; nothing is guessed.
+FIELDS maps every field of transformers' configurations that numbers, counts or lists blocks to the
+function that rewrites it. A list that is not in the table and has one entry per block is shortened
+like `layer_types`. If the fields of a family cannot express the kept blocks, UnfitModel is raised
+with the reason; nothing is guessed.
 
-The table alone proves nothing: `rebuild` makes a model of the new configuration and compares.
+The table alone proves nothing: `rebuild` builds a model from the new configuration and compares.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
 
 Fields: TypeAlias = Mapping[str, Any]
 Rewrite: TypeAlias = "Callable[[str, Fields, Kept], Fields]"
-"""From a field's name, all fields as they were and the kept blocks, to the fields that change."""
+"""Maps a field's name, all old fields and the kept blocks to the changed fields."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The blocks that stay, numbered as before, of `total`."""
+    """The blocks to keep, by their old indices, out of `total`."""
 
     blocks: tuple[int, ...]
     total: int
 
     @classmethod
     def without(cls, removed: Subset, total: int) -> Kept:
-        """All but the removed ones."""
+        """Keep all but the removed ones."""
         return cls(tuple(i for i in range(total) if i not in removed), total)
 
     def number(self, block: int) -> int | None:
-        """The new number of a block, None where it is removed."""
+        """Return the new index of a block; None if it is removed."""
         return self.blocks.index(block) if block in self.blocks else None
 
     def numbers(self, blocks: Iterable[int]) -> list[int]:
-        """The new numbers of those that stay."""
+        """Return the new indices of the kept ones among `blocks`."""
         return [new for new in map(self.number, blocks) if new is not None]
 
 
 def entry_each(name: str, old: Fields, kept: Kept) -> Fields:
-    """A list with one entry for each block, and perhaps more for layers after the last."""
+    """Rewrite a list with one entry per block, and perhaps more for layers after the last."""
     value = old[name]
     if not isinstance(value, list | tuple) or len(value) < kept.total:
         return {}
@@ -59,17 +59,17 @@ def entry_each(name: str, old: Fields, kept: Kept) -> Fields:
 
 
 def numbers(name: str, old: Fields, kept: Kept) -> Fields:
-    """A list of the blocks that are of one kind."""
+    """Rewrite a list of block indices."""
     return {name: kept.numbers(old[name])}
 
 
 def numbers_from_one(name: str, old: Fields, kept: Kept) -> Fields:
-    """The same, with the first block called 1."""
+    """Rewrite a list of block indices that count from 1."""
     return {name: [i + 1 for i in kept.numbers(i - 1 for i in old[name])]}
 
 
 def source_each(name: str, old: Fields, kept: Kept) -> Fields:
-    """For each block, the block from which it takes something, which must stay then."""
+    """Rewrite a list with the source block of each block; sources must be kept."""
     sources = [kept.number(old[name][i]) for i in kept.blocks]
     if None in sources:
         raise _inexpressible(name, "a block that stays takes from one that is removed")
@@ -77,28 +77,28 @@ def source_each(name: str, old: Fields, kept: Kept) -> Fields:
 
 
 def entry_by_number(name: str, old: Fields, kept: Kept) -> Fields:
-    """A mapping from a block's number to what is special about it."""
+    """Rewrite a mapping from block indices to overrides."""
     entries = {int(key): value for key, value in old[name].items()}
     return {name: {new: entries[i] for new, i in enumerate(kept.blocks) if i in entries}}
 
 
 def first(name: str, old: Fields, kept: Kept) -> Fields:
-    """A number of first blocks; one beyond the last means all, and goes on to do so."""
+    """Rewrite a number of first blocks; a number beyond the last block still means all."""
     return {name: sum(i < old[name] for i in kept.blocks)} if old[name] <= kept.total else {}
 
 
 def last(name: str, old: Fields, kept: Kept) -> Fields:
-    """A number of last blocks."""
+    """Rewrite a number of last blocks."""
     return {name: sum(i >= kept.total - old[name] for i in kept.blocks)}
 
 
 def none_left(name: str, old: Fields, kept: Kept) -> Fields:
-    """Layers after the last block, trained on what it puts out: transformers loads none of them."""
+    """Set the number of layers after the last block to 0: transformers does not load them."""
     return {name: 0}
 
 
 def every(offset: str) -> Rewrite:
-    """Blocks i with i % period == offset: a period and an offset for the kept ones, if any."""
+    """Rewrite a period and an offset: the blocks i with i % period == offset."""
 
     def rewrite(name: str, old: Fields, kept: Kept) -> Fields:
         chosen = [i % old[name] == old[offset] for i in kept.blocks]
@@ -113,7 +113,7 @@ def every(offset: str) -> Rewrite:
 
 
 def every_within(start: str, end: str) -> Rewrite:
-    """Blocks i from `start` to `end` with (i + 1) % interval == 0."""
+    """Rewrite an interval: the blocks i from `start` to `end` with (i + 1) % interval == 0."""
 
     def rewrite(name: str, old: Fields, kept: Kept) -> Fields:
         first_one, last_one = old[start], old[end]
@@ -131,7 +131,7 @@ def every_within(start: str, end: str) -> Rewrite:
 
 
 def every_but(exceptions: str) -> Rewrite:
-    """Blocks i with (i + 1) % step == 0 that are no exceptions: every block but the others."""
+    """Rewrite a step: the blocks i with (i + 1) % step == 0 that are not in `exceptions`."""
 
     def rewrite(name: str, old: Fields, kept: Kept) -> Fields:
         chosen = [
@@ -143,25 +143,25 @@ def every_but(exceptions: str) -> Rewrite:
 
 
 def repeated(name: str, old: Fields, kept: Kept) -> Fields:
-    """A pattern that is repeated up to the last block: the kinds of the kept blocks, at length."""
+    """Write out a pattern that repeats up to the last block, for the kept blocks."""
     pattern = itertools.cycle(old[name])
     kinds = list(itertools.islice(pattern, kept.total))
     return {name: [kinds[i] for i in kept.blocks]}
 
 
 def repeated_runs(name: str, old: Fields, kept: Kept) -> Fields:
-    """Patterns, each with the number of its repetitions."""
+    """Rewrite a list of patterns with their numbers of repetitions."""
     kinds = [kind for pattern, times in old[name] for kind in list(pattern) * times]
     return {name: [[[kinds[i] for i in kept.blocks], 1]]}
 
 
 def over_root_of_count(name: str, old: Fields, kept: Kept) -> Fields:
-    """A scale that the model divides by the root of the number of its blocks."""
+    """Adjust a scale that the model divides by the square root of the number of blocks."""
     return {name: old[name] * math.sqrt(len(kept.blocks) / kept.total)}
 
 
 def by_position(name: str, old: Fields, kept: Kept) -> Fields:
-    """If true, a block computes with its own number, which must stay the same then."""
+    """Require unchanged indices if the flag is set, as blocks then compute with their own."""
     if old[name] and kept.blocks != tuple(range(len(kept.blocks))):
         raise _inexpressible(name, "every block computes with its number; only the last can go")
     return {}
@@ -172,7 +172,7 @@ def _inexpressible(name: str, reason: str) -> UnfitModel:
 
 
 FIELDS: Mapping[str, Rewrite] = {
-    # lists with an entry for each block
+    # lists with one entry per block
     "activation_sparsity_pattern": entry_each,
     "attention_layers": entry_each,
     "attn_layers": entry_each,
@@ -203,15 +203,15 @@ FIELDS: Mapping[str, Rewrite] = {
     "num_dense_layers": first,
     "num_kv_shared_layers": last,
     "num_nextn_predict_layers": none_left,
-    # cadences; those that are not here (`sliding_window_pattern`, `no_rope_layer_interval`,
-    # `interleave_moe_layer_step`, ...) only fill in a list above where that is not given
+    # cadences; those not listed here (`sliding_window_pattern`, `no_rope_layer_interval`,
+    # `interleave_moe_layer_step`, ...) only fill in a list above if it is missing
     "attention_types": repeated_runs,
     "attn_layer_period": every("attn_layer_offset"),
     "block_types": repeated,
     "decoder_sparse_step": every_but("mlp_only_layers"),
     "expert_layer_period": every("expert_layer_offset"),
     "moe_layer_interval": every_within("moe_layer_start_index", "moe_layer_end_index"),
-    # what a block computes from numbers
+    # used in the forward pass of a block
     "scale_attn_by_inverse_layer_idx": by_position,
     "scale_depth": over_root_of_count,
 }
@@ -221,9 +221,9 @@ LISTS = (entry_each, numbers, repeated, repeated_runs)
 
 
 def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfig:
-    """The configuration of the same model without these blocks, as it reads when loaded again.
+    """Return the configuration without these blocks, as it reads when loaded again.
 
-    Raises UnfitModel if that cannot be said. A nested text configuration is followed.
+    Raises UnfitModel if it cannot be expressed. A nested text configuration is followed.
     """
     fields = config.to_dict()
     part, path = text_config(config)
@@ -235,7 +235,7 @@ def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfi
 
 
 def listed_of_blocks(config: PretrainedConfig) -> dict[str, list[str]]:
-    """The entry of each block, by field: its own value, or if it is among those listed."""
+    """Return each block's entry by field: its own value, or if it is in the list."""
     _, path = text_config(config)
     text = functools.reduce(dict.__getitem__, path, config.to_dict())
     total = block_count(config)
@@ -249,7 +249,7 @@ def listed_of_blocks(config: PretrainedConfig) -> dict[str, list[str]]:
 
 
 def _unlisted(old: Fields, kept: Kept) -> dict[str, Rewrite]:
-    """Fields that are not in the table and have an entry for each block."""
+    """Return the fields that are not in the table but have one entry per block."""
     return {
         name: entry_each
         for name, value in old.items()
@@ -258,7 +258,7 @@ def _unlisted(old: Fields, kept: Kept) -> dict[str, Rewrite]:
 
 
 def rewritten(old: Fields, config: PretrainedConfig, removed: Subset) -> Fields:
-    """The fields of `old` that speak of blocks, as they are without the removed ones.
+    """Return the per-block fields of `old`, rewritten without the removed blocks.
 
     `config` is the text configuration that `old` belongs to. Raises UnfitModel as above.
     """

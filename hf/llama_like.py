@@ -19,20 +19,20 @@ __all__ = ["LlamaLike", "rope_kind"]
 
 
 class LlamaLike(DecoderAdapter):
-    """Calls norm and head by their names, and gates what each sub-layer adds to the stream."""
+    """Call norm and head by name, and gate what each sub-layer adds to the residual stream."""
 
     def gated_block(self, index: int, state: DecoderState, gate: Tensor) -> DecoderState:
-        """The block with what attention and feed-forward add multiplied by `gate`."""
+        """Run the block with the outputs of attention and feed-forward multiplied by `gate`."""
         block = self.blocks.modules[index]
         with _scaled(block.self_attn, gate), _scaled(block.mlp, gate):
             return self.block(index, state)
 
     def output(self, state: DecoderState) -> Predictions:
-        """Final norm and head, applied to chunks of positions when asked."""
+        """Return predictions that apply the final norm and head in chunks of positions."""
         return Predictions(state.hidden, self._tail, self.model.config.vocab_size)
 
     def _tail(self, places: Tensor) -> Tensor:
-        """Logits of hidden states `[places, width]` that left the last block."""
+        """Return logits for hidden states `[places, width]` of the last block."""
         norm, head = self.model.get_decoder().norm, self.model.get_output_embeddings()
         with precise_head(self.model):
             logits: Tensor = head(norm(places))
@@ -41,7 +41,7 @@ class LlamaLike(DecoderAdapter):
 
 @contextlib.contextmanager
 def _scaled(module: torch.nn.Module, gate: Tensor) -> Iterator[None]:
-    """Multiply what a module returns by a gate for each row."""
+    """Multiply the output of a module by a gate for each row."""
 
     def scale(module: Any, args: Any, output: Any) -> Any:
         hidden = hidden_in(output)
@@ -56,6 +56,6 @@ def _scaled(module: torch.nn.Module, gate: Tensor) -> Iterator[None]:
 
 
 def rope_kind(config: PretrainedConfig) -> str:
-    """The scaling of rotary embeddings: `default`, `llama3`, `linear`, ..."""
+    """Return the scaling of rotary embeddings: `default`, `llama3`, `linear`, ..."""
     parameters = getattr(config, "rope_parameters", None) or {}
     return str(parameters.get("rope_type", "default"))

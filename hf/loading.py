@@ -1,4 +1,4 @@
-"""Choose the adapter for a checkpoint, read the weights, and make the model prove itself."""
+"""Choose the adapter for a checkpoint, read the weights, and verify the model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
-    """The model of `spec`, ready to run block by block; the families are those installed.
+    """Load the model of `spec`, ready to run block by block, with the installed families.
 
-    Raises CheckpointError if no adapter or more than one fits, if the weights cannot be
-    read, and where running block by block does not give what the model itself gives.
+    Raises CheckpointError if no adapter or more than one fits, if the weights cannot be read, or
+    if running block by block does not reproduce the model's own output.
     """
     registry = registry or load()
     checkpoint = find(spec, registry).opened()
@@ -49,7 +49,7 @@ def _as_this_family(name: str, checkpoint: Checkpoint, chosen: bool) -> Iterator
 def _unfit(name: str, checkpoint: Checkpoint, chosen: bool, reason: str) -> CheckpointError:
     import transformers
 
-    advice = "; leave out --adapter, and prunekit chooses the family itself" if chosen else ""
+    advice = "; drop --adapter to let prunekit choose the family" if chosen else ""
     return CheckpointError(
         f"the adapter {name!r} cannot run {checkpoint.source}, a model of type "
         f"{checkpoint.config().model_type!r}, block by block with transformers "
@@ -58,7 +58,7 @@ def _unfit(name: str, checkpoint: Checkpoint, chosen: bool, reason: str) -> Chec
 
 
 def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registry) -> Entry:
-    """The adapter called `name`, or the one that says best that it handles `config`."""
+    """Return the adapter called `name`, or the best match for `config`."""
     if name is not None:
         return registry.get("model", name)
     entries = [e for e in registry.entries if e.kind == "model"]
@@ -76,7 +76,7 @@ def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registr
 
 
 def _claim(entry: Entry, config: PretrainedConfig, registry: Registry) -> int:
-    """Ask how well a family handles a model; one that fails is noted and handles none."""
+    """Return how well a family handles a model; 0, and a note, if it fails to answer."""
     try:
         with blaming("model", entry.cls):
             return int(entry.cls.handles(config))
@@ -86,7 +86,7 @@ def _claim(entry: Entry, config: PretrainedConfig, registry: Registry) -> int:
 
 
 def resolve_device(name: str) -> str:
-    """`auto` is the first of cuda, mps and cpu that there is; a missing device is an error."""
+    """Resolve `auto` to the first available of cuda, mps and cpu; check any other device."""
     import torch
 
     known = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
@@ -95,5 +95,7 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         return known[0].partition(":")[0]
     if name not in known and not (name == "cuda" and known[0] == "cuda:0"):
-        raise CheckpointError(f"--device {name}: not there; this machine has: {', '.join(known)}")
+        raise CheckpointError(
+            f"--device {name}: not available; this machine has: {', '.join(known)}"
+        )
     return name

@@ -1,13 +1,13 @@
-"""The `config.json` of a pruned checkpoint: the source's own, with the fields of blocks changed.
+"""The `config.json` of a pruned checkpoint: that of the source, with the per-block fields changed.
 
-What transformers saves is worded as that release words it, without what that release takes for a
-default. Older releases and other programs read other words and have other defaults, so a source is
-never worded anew: keys, order and values stay, and what is changed is read back.
+What transformers saves uses the keys of that release and omits its defaults. Older releases and
+other programs read other keys and have other defaults, so a source is never saved anew: keys, order
+and values stay, and every change is read back.
 
 Release 5 describes rotary embeddings by `rope_parameters` and calls a dtype `dtype`. Release 4
-silently skips keys it does not know, so it would run a model with the default base and without its
-scaling. Release 5 still reads the old keys, which makes it the judge: what is added for release 4
-must read the same to release 5, alone and beside the new keys.
+silently ignores unknown keys, so it would run a model with the default base and without its
+scaling. Release 5 still reads the old keys, so it can verify them: the keys added for release 4
+must read the same in release 5, alone and beside the new keys.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ DTYPES = ("dtype", "torch_dtype")
 
 
 def config_json(checkpoint: Checkpoint, removed: Subset, dtype: str | None) -> str:
-    """The text of `config.json` without these blocks: else that of the source, in its style.
+    """Return the text of `config.json` without these blocks, otherwise that of the source.
 
-    With a dtype, that is what it says. Raises UnfitModel if it cannot say which blocks stay.
+    With a dtype, it names that one. Raises UnfitModel if it cannot express the remaining blocks.
     """
     text = (checkpoint.folder() / FILE).read_text(encoding="utf-8")
     config = checkpoint.config()
@@ -48,7 +48,7 @@ def config_json(checkpoint: Checkpoint, removed: Subset, dtype: str | None) -> s
 
 
 def _say_dtype(fields: dict[str, Any], config: PretrainedConfig, dtype: str) -> None:
-    """Say it wherever the dtype of the whole is said; a part with a dtype of its own keeps that."""
+    """Set the dtype wherever that of the whole is given; parts with another one keep it."""
     _, path = text_config(config)
     of_the_whole = {part.get(key) for part in nested(fields, path) for key in DTYPES} - {None}
     below = [fields[name] for name in config.sub_configs if isinstance(fields.get(name), dict)]
@@ -59,16 +59,16 @@ def _say_dtype(fields: dict[str, Any], config: PretrainedConfig, dtype: str) -> 
 
 
 OF_THE_PLACE = "_name_or_path"
-"""The key that records where a configuration was read from."""
+"""The key with the path from which a configuration was read."""
 
 
 def pruned_fields(
     source: Mapping[str, Any], config: PretrainedConfig, removed: Subset
 ) -> dict[str, Any]:
-    """The content of a `config.json` without these blocks; `config` is how `source` reads.
+    """Return the content of a `config.json` without these blocks; `config` is `source`, read.
 
-    Keys are added only where their value would read otherwise. Raises UnfitModel if
-    the file cannot say which blocks stay.
+    Keys are added only if their value would otherwise be read differently. Raises UnfitModel if
+    the file cannot express the remaining blocks.
     """
     fields = copy.deepcopy(dict(source))
     before, path = text_config(config)
@@ -92,24 +92,24 @@ def _change(
     after: PretrainedConfig,
     removed: Subset,
 ) -> dict[str, Any]:
-    """Change what the file says of blocks, some in two places; returns the part of the blocks."""
+    """Change the per-block fields, some in two places; return the part with the blocks."""
     parts = nested(fields, path)
     own = parts[-1]
     known = before.to_dict()
-    changed = rewritten({**known, **own}, before, removed)  # a cadence may need what is left out
+    changed = rewritten({**known, **own}, before, removed)  # a cadence may need omitted fields
     own.update((name, changed[name]) for name in changed if name in own)
     for part in parts:
         for name in part.keys() - (known.keys() - changed.keys()):
             was, becomes = getattr(before, name, None), getattr(after, name, None)
-            if was == part[name] != becomes:  # an alias, or what follows from other fields
+            if was == part[name] != becomes:  # an alias, or derived from other fields
                 part[name] = becomes
     return own
 
 
 def nested(fields: dict[str, Any], path: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The whole and the parts on the way to the text configuration, as far as the file has them.
+    """Return the whole and the parts on the path to the text configuration, if present.
 
-    Older files of configurations that are nested now are flat.
+    Older files can be flat where the configuration is nested today.
     """
     parts = [fields]
     for name in path:
@@ -119,7 +119,7 @@ def nested(fields: dict[str, Any], path: tuple[str, ...]) -> list[dict[str, Any]
 
 
 def _wanted(before: PretrainedConfig, after: PretrainedConfig, removed: Subset) -> dict[str, Any]:
-    """The required text configuration: only the fields of blocks may differ."""
+    """Return the required text configuration: only per-block fields may differ."""
     old, new = before.to_dict(), after.to_dict()
     names = rewritten(old, before, removed)
     return {
@@ -138,7 +138,7 @@ def _misread(
 
 
 def read_as(kind: type[PretrainedConfig], fields: Mapping[str, Any]) -> PretrainedConfig:
-    """The configuration that transformers reads from a file with these fields."""
+    """Return the configuration that transformers reads from a file with these fields."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(fields, file)
         file.flush()
@@ -153,7 +153,7 @@ OLD_TYPES = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
 
 
 def add_old_style(fields: dict[str, Any], config: PretrainedConfig) -> None:
-    """Add the keys of release 4 to a `config.json` of release 5; one of release 4 stays as is."""
+    """Add the keys of release 4 to a `config.json` of release 5; leave others unchanged."""
     release = str(fields.get("transformers_version", "")).partition(".")[0]
     if not release.isdecimal() or int(release) < FIRST_NEW:
         return
@@ -167,7 +167,7 @@ def add_old_style(fields: dict[str, Any], config: PretrainedConfig) -> None:
 
 
 def _rope(fields: Mapping[str, Any], kind: type[PretrainedConfig]) -> Mapping[str, Any]:
-    """The old words for `rope_parameters`, those of the family; empty where there are none."""
+    """Return the keys of release 4 for `rope_parameters`, as the family reads them, if any."""
     without = {name: value for name, value in fields.items() if name != "rope_parameters"}
     meant = read_as(kind, fields).to_dict()
     for words in _spellings(fields["rope_parameters"]):
@@ -180,9 +180,9 @@ def _rope(fields: Mapping[str, Any], kind: type[PretrainedConfig]) -> Mapping[st
 
 
 def _reads(kind: type[PretrainedConfig], fields: Mapping[str, Any], meant: object) -> bool:
-    """True if the fields read as meant; a key unknown to the family becomes a field of its own.
+    """Return True if the fields read as meant; unknown keys become fields of their own.
 
-    Fields that the family refuses, whatever it raises, do not.
+    Fields that the family refuses, with any error, do not.
     """
     try:
         return bool(read_as(kind, fields).to_dict() == meant)
@@ -191,7 +191,7 @@ def _reads(kind: type[PretrainedConfig], fields: Mapping[str, Any], meant: objec
 
 
 def _spellings(rope: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The spellings of release 4."""
+    """Yield the spellings of release 4."""
     by_kind = isinstance(rope.get(FULL), dict) and isinstance(rope.get(SLIDING), dict)
     one = rope[FULL] if by_kind else rope
     base, share = one.get("rope_theta"), one.get(SHARE)

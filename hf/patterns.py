@@ -1,8 +1,8 @@
-"""Patterns: kinds of blocks that repeat, as where every sixth block attends to the whole text.
+"""Repeating patterns of block kinds, as when every sixth block has full attention.
 
-The configuration lists the kind of every block, and what prunekit writes lists it for the blocks
-that stay. Some programs do not read that list, but compute a block's kind from its number. They run
-the pruned model right only if its kinds still follow the pattern of the whole model.
+The configuration lists the kind of every block, and an export lists it for the remaining blocks.
+Some programs ignore that list and compute the kind from the index. They run the pruned model
+correctly only if its kinds still follow the pattern of the dense model.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ ELSEWHERE = (
 
 
 LONG = 60
-"""Blocks of a model that is long enough to show a family's pattern, whatever its own length."""
+"""Number of blocks that is enough to show the pattern of any family."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """The fields by which a configuration lists kinds of blocks that repeat."""
+    """The fields in which a configuration lists repeating kinds of blocks."""
 
     kinds: Mapping[str, Sequence[str]]
     """by field, the kind of each block"""
     period: int
-    """after how many blocks all of it repeats"""
+    """the number of blocks after which all fields repeat"""
     config: PretrainedConfig = field(repr=False, compare=False)
 
     def broken_by(self, removed: Subset) -> list[str]:
-        """The fields in which the remaining blocks do not have the kinds of their numbers.
+        """Return the fields in which the remaining blocks do not have the kinds of their indices.
 
-        A number's kind is the one that the family's configuration fills in if it lists no kinds,
-        else the one that the whole model has there.
+        The kind of an index is the one that the family's configuration fills in if none are listed,
+        otherwise that of the dense model.
         """
         shorter = without_blocks(self.config, removed)
         listed = listed_of_blocks(shorter)
@@ -57,9 +57,9 @@ class Pattern:
 
 
 def pattern_of(config: PretrainedConfig) -> Pattern | None:
-    """The pattern of a model's blocks; None if they are all alike or follow none.
+    """Return the pattern of a model's blocks; None if all are alike or follow no pattern.
 
-    A model that is too short to show it, or lost blocks before, has that of its family.
+    A model that is too short to show it, or was pruned before, has that of its family.
     """
     listed, long = listed_of_blocks(config), _computed(config, LONG)
     periods = {
@@ -72,24 +72,24 @@ def pattern_of(config: PretrainedConfig) -> Pattern | None:
 
 
 def kinds_of_blocks(config: PretrainedConfig) -> list[str]:
-    """The fields by which a configuration says that blocks differ."""
+    """Return the fields in which a configuration distinguishes blocks."""
     return [name for name, kinds in listed_of_blocks(config).items() if len(set(kinds)) > 1]
 
 
 def _computed(config: PretrainedConfig, n_blocks: int) -> dict[str, list[str]]:
-    """The kinds that the family fills in for a model of this length that lists none, if any."""
+    """Return the kinds that the family fills in for a model of this length, if any."""
     text, _ = text_config(config)
     fields = {k: v for k, v in text.to_dict().items() if k not in listed_of_blocks(config)}
     spelled = [name for name in count_names(text) if name in fields]
     try:
         made = type(text).from_dict({**fields, **dict.fromkeys(spelled, n_blocks)})
         return listed_of_blocks(made)
-    except Exception:  # classes of configurations refuse what they cannot fill in as they like
+    except Exception:  # configurations raise errors of any kind
         return {}
 
 
 def broken_pattern(config: PretrainedConfig, removed: Subset) -> str | None:
-    """Warn users of the model without these blocks; None if its pattern is kept."""
+    """Return a warning for users of the pruned model; None if the pattern is kept."""
     pattern = pattern_of(config)
     broken = pattern.broken_by(removed) if pattern else []
     if pattern is None or not broken:
@@ -101,7 +101,7 @@ def broken_pattern(config: PretrainedConfig, removed: Subset) -> str | None:
 
 
 def period(kinds: Sequence[str]) -> int | None:
-    """After how many blocks kinds repeat; None where they do not, twice or more.
+    """Return the number of blocks after which kinds repeat; None unless they do so twice.
 
     >>> period("aabaabaa"), period("aaaa"), period("aaab")
     (3, 1, None)

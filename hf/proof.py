@@ -1,8 +1,8 @@
-"""The proof on load: block by block must give what the model's own forward gives.
+"""The proof on load: running block by block must reproduce the model's own forward pass.
 
-A family of models may hand something from one block to a later one, or share it. Then a block is no
-function of its input, and losses measured block by block would be wrong without any sign. So the
-model's own forward, with blocks bypassed, is compared for the dense model, for every single block
+Some families pass values from one block to a later one, or share state. Such a block is not a
+function of its input, and losses measured block by block would be silently wrong. So they are
+compared with the model's own forward pass with blocks bypassed: dense, for every single block
 removed and for two removals of several blocks; at two lengths and on a padded batch.
 """
 
@@ -25,7 +25,7 @@ ROUNDING_UNITS = 8
 
 
 def prove(adapter: ModelAdapter) -> None:
-    """Raise UnfitModel unless the adapter runs its model faithfully, and that reads forwards."""
+    """Raise UnfitModel unless the adapter reproduces its model, and the model is causal."""
     import torch
 
     n, subsets = adapter.facts.n_blocks, _subsets(adapter)
@@ -33,8 +33,7 @@ def prove(adapter: ModelAdapter) -> None:
         _check_causal(adapter)
         for batch in (probe(7), probe(24, 11)):
             states = list(walk(subsets, n, adapter.enter(batch), adapter.block))
-            # In another order than they were walked: what a block left behind for a later one
-            # would else be the same for both.
+            # In another order than the walk, so that state passed between blocks differs.
             for state, subset in reversed(states):
                 _compare(adapter, batch, subset, state)
 
@@ -50,7 +49,7 @@ def _check_causal(adapter: ModelAdapter) -> None:
     )
     if not close(one, other):
         raise UnfitModel(
-            "what it predicts depends on the tokens that come later, so it is no causal language "
+            "its predictions depend on later tokens, so it is not a causal language "
             "model; in an encoder's configuration, is `is_decoder` true?"
         )
 
@@ -71,7 +70,7 @@ def _compare(adapter: ModelAdapter, batch: Batch, subset: Subset, state: object)
 
 
 def close(mine: Tensor, model: Tensor, rounding_units: float = ROUNDING_UNITS) -> bool:
-    """True if logits agree with a model's own up to roundings of the model's dtype."""
+    """Return True if logits agree with the model's own up to rounding in its dtype."""
     import torch
 
     if mine.shape != model.shape:
@@ -82,7 +81,7 @@ def close(mine: Tensor, model: Tensor, rounding_units: float = ROUNDING_UNITS) -
 
 
 def gap(mine: Tensor, model: Tensor) -> float:
-    """The largest difference."""
+    """Return the largest difference."""
     return (
         float((mine.float() - model.float()).abs().max())
         if mine.shape == model.shape
@@ -97,7 +96,7 @@ def _subsets(adapter: ModelAdapter) -> list[Subset]:
 
 
 def probe(*lengths: int) -> Batch:
-    """A batch of rows of these lengths, of token ids that every vocabulary has."""
+    """Return a batch of rows of these lengths, with token ids that every vocabulary has."""
     (batch,) = batches_of([_sample(length) for length in lengths], 10**6)
     return batch
 

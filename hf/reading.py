@@ -1,4 +1,4 @@
-"""Read the weights of a checkpoint into a model, and refuse what is not whole or not finite."""
+"""Read the weights of a checkpoint into a model; refuse incomplete or non-finite ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedModel:
-    """Load the model. Raises CheckpointError if weights are missing, broken or left over."""
+    """Load the model. Raises CheckpointError if weights are missing, broken or unexpected."""
     config = checkpoint.config()
     with readable(checkpoint):
         loaded: Any = auto_class(config).from_pretrained(
@@ -32,15 +32,15 @@ def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedMod
     if wrong:
         what = "; ".join(f"{k.replace('_', ' ')}: {', '.join(v[:3])}" for k, v in wrong.items())
         raise CheckpointError(
-            f"{checkpoint.source} does not load whole: the weights do not fit the configuration "
-            f"({what}); the checkpoint is damaged or belongs to another model"
+            f"{checkpoint.source} does not load completely: the weights do not fit the "
+            f"configuration ({what}); the checkpoint is damaged or belongs to another model"
         )
     whole: PreTrainedModel = model.to(device)
     return whole
 
 
 def resolve_dtype(name: str, device: str, checkpoint: Checkpoint) -> torch.dtype:
-    """`own` is the checkpoint's; `auto` is the same where the device runs it well, else float32."""
+    """Resolve `own` to the checkpoint's dtype, `auto` to the same or, if it is slow, float32."""
     import torch
 
     if name not in ("auto", OWN_DTYPE):
@@ -50,7 +50,7 @@ def resolve_dtype(name: str, device: str, checkpoint: Checkpoint) -> torch.dtype
 
 
 def _runs(dtype: torch.dtype, device: str) -> bool:
-    """True if the device multiplies in `dtype` instead of converting it at every step."""
+    """Return True if the device multiplies in `dtype` without conversion at every step."""
     import torch
 
     if device == "cpu":
@@ -73,12 +73,12 @@ def check_finite(model: Any) -> None:
 
 
 def _is_finite(weight: Tensor) -> bool:
-    """By its extremes, so that no second tensor of this size is made."""
+    """Check the extremes only, so that no second tensor of this size is allocated."""
     if not weight.numel() or not weight.is_floating_point():
         return True
     return all(bool(extreme.isfinite()) for extreme in weight.aminmax())
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """The name of a dtype as options give it: `float32`, `bfloat16`."""
+    """Return the name of a dtype as options spell it: `float32`, `bfloat16`."""
     return str(dtype).removeprefix("torch.")

@@ -1,8 +1,8 @@
 """Record how a model calls its blocks, and replay the calls.
 
-Whatever the model's own code makes for its blocks, masks, rotary embeddings, positions, is recorded
-once and handed to a block again when it is run alone. That is right only where a block hands
-nothing but its hidden state to the next; `probe.py` checks this and names the obstacle.
+The arguments that the model's own code builds for its blocks, such as masks, rotary embeddings and
+positions, are recorded once and passed to a block again when it runs alone. That is correct only if
+blocks pass nothing but the hidden state to each other, which `inspect_blocks` checks.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     keyword: str | None
-    """the name under which the hidden state is handed over; None where it is the first argument"""
+    """the keyword of the hidden state; None if it is the first positional argument"""
 
     def complete(self, hidden: Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """All arguments, with this hidden state."""
+        """Return all arguments, with this hidden state."""
         if self.keyword is None:
             return (hidden, *self.args), self.kwargs
         return self.args, {self.keyword: hidden, **self.kwargs}
 
 
 class Blocks:
-    """The blocks of a model, and a replacement for each when the model calls it."""
+    """The blocks of a model, whose calls can be intercepted."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        """Raises CheckpointError if the model holds no list of blocks."""
+        """Find the blocks. Raises CheckpointError if the model has no list of blocks."""
         self.path = block_path(model)
         modules: Any = model.get_submodule(self.path)
         self.modules: list[Any] = list(modules)
         self.parameters = [list(inspect.signature(m.forward).parameters) for m in self.modules]
         """the names of each block's own parameters"""
         self.extras: list[int | None] = [None] * len(self.modules)
-        """how many more things each block returns in a tuple; None where it returns no tuple"""
+        """number of further values in the tuple that each block returns; None without a tuple"""
         self.rows_axis = 0
-        """the axis of hidden states that counts rows; the next one counts positions"""
+        """the axis of rows in hidden states; the next one is that of positions"""
 
     def __len__(self) -> int:
         return len(self.modules)
@@ -62,13 +62,13 @@ class Blocks:
         return hidden_in(self.modules[index](*args, **kwargs))
 
     def passing_on(self, index: int, hidden: Tensor) -> Any:
-        """A hidden state as this block would return it."""
+        """Return a hidden state in the form in which this block would return it."""
         extras = self.extras[index]
         return hidden if extras is None else (hidden, *[None] * extras)
 
     @contextlib.contextmanager
     def doing(self, act: Callable[[int, Tensor, Call], Any]) -> Iterator[None]:
-        """The model's blocks do this instead, for as long as it lasts."""
+        """Replace the forward of every block inside the context."""
         with contextlib.ExitStack() as stack:
             for index in range(len(self)):
                 stack.enter_context(self.replaced(index, act))
@@ -76,7 +76,7 @@ class Blocks:
 
     @contextlib.contextmanager
     def replaced(self, index: int, act: Callable[[int, Tensor, Call], Any]) -> Iterator[None]:
-        """One block does this instead: `act(index, hidden, call)`."""
+        """Replace the forward of one block by `act(index, hidden, call)` inside the context."""
         block = self.modules[index]
         before = vars(block).get("forward")
 
@@ -92,7 +92,7 @@ class Blocks:
                 block.forward = before
 
     def split(self, index: int, args: Any, kwargs: Any) -> tuple[Tensor, Call]:
-        """The hidden state among a block's arguments, and the others."""
+        """Separate the hidden state from a block's other arguments."""
         if args:
             return args[0], Call(args[1:], kwargs, None)
         keyword = self.parameters[index][0]
@@ -101,18 +101,18 @@ class Blocks:
 
 
 def hidden_in(output: Any) -> Tensor:
-    """Some families' blocks return more than the hidden state."""
+    """Return the hidden state in a block's output, which may hold more."""
     hidden: Tensor = output[0] if isinstance(output, tuple | list) else output
     return hidden
 
 
-def study(blocks: Blocks, run: Callable[[], Any], rows: int, length: int) -> None:
-    """Note in `blocks` what they return and how their hidden state lies, from two forwards.
+def inspect_blocks(blocks: Blocks, run: Callable[[], Any], rows: int, length: int) -> None:
+    """Probe the blocks with two forward passes; record in `blocks` what they return.
 
-    `run` is the model's own forward on `rows` rows of `length` positions. In the second one every
-    block passes its hidden state on. Raises UnfitModel if the forward does not call each block once
-    and in turn, if it changes the hidden state in between, or if something else that it hands
-    to a block is not the same both times: then an earlier block made or changed it.
+    `run` is the model's own forward pass on `rows` rows of `length` positions. In the second one
+    every block is bypassed. Raises UnfitModel if the model does not call each block once and in
+    order, if it changes the hidden state in between, or if another argument of a block differs
+    between the two passes: then an earlier block computed or changed it.
     """
     with runnable("its own forward does not run on text alone"):
         run()
@@ -130,11 +130,11 @@ def study(blocks: Blocks, run: Callable[[], Any], rows: int, length: int) -> Non
             raise UnfitModel(f"its forward changes the hidden state before block {index}")
         for name, value in real[index].items():
             if not same(value, bare[index].get(name)):
-                raise UnfitModel(f"block {index} takes `{name}`, which an earlier block makes")
+                raise UnfitModel(f"block {index} takes `{name}`, which an earlier block computes")
 
 
 def _watch(blocks: Blocks, run: Callable[[], Any]) -> tuple[list[int], dict[int, dict[str, Any]]]:
-    """The blocks that a forward calls, in order, and what it hands to each."""
+    """Run a forward pass; return the blocks that it calls, in order, and their arguments."""
     called: list[int] = []
     given: dict[int, dict[str, Any]] = {}
 
@@ -161,7 +161,7 @@ def _watch(blocks: Blocks, run: Callable[[], Any]) -> tuple[list[int], dict[int,
 
 
 def _record(blocks: Blocks, run: Callable[[], Any]) -> tuple[list[Tensor], list[dict[str, Any]]]:
-    """The same of a forward in which every block passes its hidden state on."""
+    """Run a forward pass with every block bypassed; return hidden states and arguments."""
     hidden_states: list[Tensor] = []
     given: list[dict[str, Any]] = []
 
@@ -176,7 +176,7 @@ def _record(blocks: Blocks, run: Callable[[], Any]) -> tuple[list[Tensor], list[
 
 
 def _named(blocks: Blocks, index: int, call: Call) -> dict[str, Any]:
-    """A snapshot of the arguments under their names."""
+    """Return a snapshot of the arguments by name."""
     names = blocks.parameters[index][1:] if call.keyword is None else []
     named = dict(zip(names, call.args, strict=False))
     more = {f"argument {n + 1}": a for n, a in enumerate(call.args) if n >= len(names)}
@@ -195,11 +195,11 @@ def _rows_axis(hidden: Tensor, rows: int, length: int) -> int:
 
 
 DEPTH = 6
-"""Containers within containers that are looked into; deeper ones are compared by identity."""
+"""Maximum nesting of containers; deeper ones are compared by identity."""
 
 
 def snapshot(value: Any, depth: int = DEPTH) -> Any:
-    """A copy of the tensors and containers in `value`; other things stay themselves."""
+    """Copy the tensors and containers in `value`; keep other objects as they are."""
     import torch
 
     if isinstance(value, torch.Tensor):
@@ -214,7 +214,7 @@ def snapshot(value: Any, depth: int = DEPTH) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """True if two snapshots hold the same numbers."""
+    """Return True if two snapshots hold the same numbers."""
     import torch
 
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):

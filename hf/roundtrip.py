@@ -1,4 +1,4 @@
-"""The proof of an exported checkpoint: loaded by stock transformers, it is the pruned model."""
+"""Verify an exported checkpoint: loaded by stock transformers, it is the pruned model."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CACHE_ROUNDING_UNITS = 256
-"""Allowed difference of cached decoding: it adds up in another order than a forward in one go."""
+"""Tolerance of cached decoding, which sums in another order than a single forward pass."""
 PROBE, PROMPT = 24, 16
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """A probe and the logits that the checkpoint must predict: the bypassed model's."""
+    """A probe and the logits expected of the checkpoint: those of the bypassed model."""
 
     batch: Batch
     logits: Tensor
 
     @classmethod
     def of(cls, adapter: ModelAdapter, removed: Subset) -> Expectation:
-        """Ask the model itself, with the removed blocks bypassed."""
+        """Run the model itself with the removed blocks bypassed."""
         import torch
 
         batch = probe(PROBE)
@@ -51,10 +51,10 @@ class Expectation:
 
 
 def check_model(model: Any, expected: Expectation, dense: Any = None) -> None:
-    """Raise UnfitModel unless the model predicts what is expected, with a cache and without.
+    """Raise UnfitModel unless the model predicts the expected logits, with and without a cache.
 
-    Raises CheckpointError if a weight is not finite, as no probe reads all; and if the `dense`
-    model does not generate either, so that no choice of blocks would help.
+    Raises CheckpointError if a weight is not finite, since a probe does not read all of them, or if
+    the `dense` model does not generate either, so that no choice of blocks would help.
     """
     import torch
 
@@ -78,7 +78,7 @@ def check_dense(model: Any) -> None:
     except UnfitModel as error:
         raise CheckpointError(
             f"{model.name_or_path} itself, with all its blocks, does not generate as it should "
-            f"with transformers {transformers.__version__}, so nothing made of it can be proven: "
+            f"with transformers {transformers.__version__}, so no export of it can be verified: "
             f"{error}. Try another release of transformers"
         ) from error
 
@@ -91,7 +91,7 @@ def _check_generation(model: Any, batch: Batch) -> None:
 
 
 def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
-    """Raise CheckpointError unless the folder loads whole and predicts what is expected."""
+    """Raise CheckpointError unless the folder loads completely and predicts the expected logits."""
     try:
         checkpoint = Checkpoint(str(folder), trust_remote_code=trust_remote_code).opened()
         device, dtype = str(expected.logits.device), dtype_name(expected.logits.dtype)
@@ -101,9 +101,9 @@ def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: boo
 
 
 def check_dtype(folder: Path, source: Checkpoint, asked: str | None) -> None:
-    """Raise CheckpointError unless files and configuration hold the dtype that was asked for.
+    """Raise CheckpointError unless files and configuration have the requested dtype.
 
-    Where none was, they must be as those of `source`.
+    Without a requested one, they must have those of `source`.
     """
     written = _dtypes(Checkpoint(str(folder), trust_remote_code=source.trust_remote_code))
     wanted = _dtypes(source) if asked is None else (asked, asked)
@@ -115,7 +115,7 @@ def check_dtype(folder: Path, source: Checkpoint, asked: str | None) -> None:
 
 
 def _dtypes(checkpoint: Checkpoint) -> tuple[str, str]:
-    """The dtype of the stored weights, and the one that the configuration gives."""
+    """Return the dtype of the stored weights, and that in the configuration."""
     said = checkpoint.config().get_text_config().dtype
     return dtype_name(checkpoint.dtype()), str(said).removeprefix("torch.")
 
@@ -130,7 +130,7 @@ def _check_forward(model: Any, expected: Expectation) -> None:
 
 
 def _check_cache(model: Any, batch: Batch) -> None:
-    """Generate the probe's own tokens with a cache and without, and compare the predictions."""
+    """Generate the tokens of the probe with and without a cache, and compare the predictions."""
     with _plain_generation(model):
         whole, cached = (_dictated(model, batch, use) for use in (False, True))
     if not close(cached, whole, CACHE_ROUNDING_UNITS):
@@ -141,7 +141,7 @@ def _check_cache(model: Any, batch: Batch) -> None:
 
 
 def _dictated(model: Any, batch: Batch, use_cache: bool) -> Tensor:
-    """Predictions after each token of the dictated probe, `[1, steps, words]`."""
+    """Return the predictions after each forced token of the probe, `[1, steps, words]`."""
     import torch
 
     ids = batch.input_ids.to(model.device)
@@ -159,7 +159,7 @@ def _dictated(model: Any, batch: Batch, use_cache: bool) -> Tensor:
 
 @contextlib.contextmanager
 def _plain_generation(model: Any) -> Iterator[None]:
-    """Without what the checkpoint asks for when it generates, such as a token that ends it."""
+    """Ignore the checkpoint's generation settings, such as a token that ends the text."""
     from transformers import GenerationConfig
 
     plain: Any = GenerationConfig(pad_token_id=0)  # type: ignore[no-untyped-call]
@@ -171,7 +171,7 @@ def _plain_generation(model: Any) -> Iterator[None]:
 
 
 def _only(scores: Tensor, tokens: Tensor) -> Tensor:
-    """Scores that leave one choice."""
+    """Return scores that allow one choice only."""
     forced = scores.new_full(scores.shape, float("-inf"))
     return forced.scatter(-1, tokens[:, None], 0.0)
 
@@ -179,16 +179,16 @@ def _only(scores: Tensor, tokens: Tensor) -> Tensor:
 def dense_and_pruned(
     adapter: ModelAdapter, removed: Subset
 ) -> tuple[PreTrainedModel, PreTrainedModel]:
-    """Make the adapter's model anew twice, whole and without the removed blocks.
+    """Rebuild the adapter's model twice, dense and without the removed blocks.
 
-    Both come from `without`, so they differ in nothing but blocks and are in the state in which
-    transformers loads a checkpoint. The adapter's own model is not: its weights need no gradient,
-    and torch then takes another, on some processors much slower, path through the head. All three
-    share their weights. Raises CheckpointError if either does not predict what the adapter's model
-    does with the blocks bypassed.
+    Both come from `without`, so they differ only in their blocks and are in the state in which
+    transformers loads a checkpoint. The adapter's own model is not: its weights require no
+    gradient, for which torch takes another path through the head, much slower on some processors.
+    All three share their weights. Raises CheckpointError if either does not predict the same as the
+    adapter's model with the blocks bypassed.
     """
     with adapter.bypassing(DENSE) as model:
-        pass  # with nothing bypassed it is the model itself, and stays so
+        pass  # with nothing bypassed it is the model itself
     return _made_anew(adapter, model, DENSE), _made_anew(adapter, model, removed)
 
 
@@ -201,7 +201,7 @@ def _made_anew(adapter: ModelAdapter, model: PreTrainedModel, removed: Subset) -
         logits = made(expected.batch.input_ids.to(made.device), use_cache=False).logits
     if not close(logits, expected.logits):
         raise CheckpointError(
-            f"made anew without blocks {words(removed)}, this model predicts something else than "
+            f"rebuilt without blocks {words(removed)}, this model predicts something else than "
             f"with them bypassed: logits differ by {gap(logits, expected.logits):.2g}"
         )
     whole: PreTrainedModel = made

@@ -1,7 +1,7 @@
-"""The files of tokenizer, processors and generation, copied from the source as they are.
+"""Copy the files of tokenizer, processors and generation from the source unchanged.
 
-Nothing is saved anew, for a library saves in its own style what others read in theirs. Code comes
-along where the user trusts it, and then every `auto_map` that points to it stays; else neither.
+Nothing is saved anew, as other programs may not read the format of the installed library. Trusted
+code is copied along with every `auto_map` that points to it; otherwise neither is.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ AUTO_MAP = "auto_map"
 def copy_side_files(checkpoint: Checkpoint, to: Path) -> None:
     """Copy what belongs to tokenizer, processors and generation, byte for byte.
 
-    Only an `auto_map` is left out where its code is. Raises CheckpointError if a file is a link
+    Only an `auto_map` whose code is left out is dropped. Raises CheckpointError if a file is a link
     out of the folder, or if a tokenizer needs code that is not trusted.
     """
     patterns = [*GENERATION, *TEMPLATES, *TOKENIZERS, *PROCESSORS]
@@ -63,7 +63,7 @@ def copy_side_files(checkpoint: Checkpoint, to: Path) -> None:
 
 
 def tokenizer_digest(checkpoint: Checkpoint) -> str:
-    """A digest of the files by which a folder's tokenizer encodes texts; empty for the hub.
+    """Digest the files that define the tokenizer of a folder; empty for a model on the hub.
 
     There the commit identifies all files.
     """
@@ -89,7 +89,7 @@ def _copy(path: Path, target: Path, checkpoint: Checkpoint) -> None:
 
 
 def _fetched(checkpoint: Checkpoint, patterns: list[str]) -> Path:
-    """The folder of the source; from the hub these files are fetched, at the commit in use."""
+    """Return the source's folder; from the hub, fetch these files at the commit in use."""
     if checkpoint.is_folder:
         return checkpoint.folder()
     from huggingface_hub import snapshot_download
@@ -100,13 +100,13 @@ def _fetched(checkpoint: Checkpoint, patterns: list[str]) -> Path:
 
 
 def without_code(content: Any) -> Any:
-    """The content of a file without what says where the code for it is."""
+    """Return the content of a file without references to code."""
     if isinstance(content, dict):
         return {key: without_code(value) for key, value in content.items() if key != AUTO_MAP}
     return [without_code(item) for item in content] if isinstance(content, list) else content
 
 
 def in_style_of(text: str, content: Any) -> str:
-    """JSON as transformers and the hub write it, with letters and last line as `text` has them."""
+    """Format JSON as transformers does, with the escapes and the final newline of `text`."""
     written = json.dumps(content, indent=2, ensure_ascii=text.isascii())
     return f"{written}\n" if text.endswith("\n") else written

@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint, from the heads of its files: names, dtypes and shapes, no values."""
+"""The tensors of a checkpoint from the file headers: names, dtypes and shapes, no values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PLAIN_NAME = re.compile(r"\w[\w.+=-]*\.safetensors")
-"""A file beside the index that names it: no folder, nothing above it, no pickle."""
+"""A file beside the index: no path, no pickle."""
 VARIANT = re.compile(r"model\.([A-Za-z]\w*)(-\d+-of-\d+)?\.safetensors")
 SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 FLOATING = {
@@ -32,7 +32,7 @@ FLOATING = {
 
 
 WHOLE = ("I4", "U4", "I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64")
-"""Whole numbers: of a weight, they are not the numbers to multiply by."""
+"""Integer dtypes, which quantised weights are stored in."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class StoredTensor:
 
     @property
     def count(self) -> int:
-        """The number of elements."""
+        """Return the number of elements."""
         return math.prod(self.shape)
 
 
 def weight_names(folder: Path) -> list[str] | None:
-    """The files that transformers reads the weights from, in order; None if there are none.
+    """Return the files from which transformers reads the weights, in order; None without any.
 
     A single file wins over an index beside it. Raises CheckpointError if the index is broken or
     names anything but a safetensors file beside it.
@@ -67,20 +67,20 @@ def weight_names(folder: Path) -> list[str] | None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The same as paths. Raises CheckpointError if one is missing or there are none."""
+    """Return the weight files. Raises CheckpointError if one is missing or none is found."""
     names = weight_names(folder)
     if names is None:
         raise CheckpointError(_nothing_to_read(folder))
     for name in names:
         if not (folder / name).is_file():
-            raise CheckpointError(f"{folder}: {INDEX} names {name}, which is not there; fetch it")
+            raise CheckpointError(f"{folder}: {INDEX} names {name}, which is missing; fetch it")
     return [folder / name for name in names]
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """Every tensor of the checkpoint by name.
+    """Return every tensor of the checkpoint by name.
 
-    Raises CheckpointError if a file is broken or does not hold what the index says.
+    Raises CheckpointError if a file is broken or contradicts the index.
     """
     files = weight_files(folder)
     found = {tensor.name: tensor for path in files for tensor in _read_head(path)}
@@ -104,7 +104,7 @@ def _check_plain(folder: Path, tensors: Iterable[StoredTensor]) -> None:
 
 
 def prevailing_dtype(tensors: Mapping[str, StoredTensor]) -> torch.dtype | None:
-    """The floating dtype of most bytes; None if no tensor has one."""
+    """Return the floating dtype with the most bytes; None if no tensor has one."""
     sizes: Counter[str] = Counter()
     for tensor in tensors.values():
         if tensor.dtype in FLOATING:
@@ -123,7 +123,7 @@ def dtype_called(name: str) -> torch.dtype:
 
 
 def _weight_map(index: Path) -> dict[str, str]:
-    """The file of each tensor."""
+    """Return the file of each tensor."""
     found = read_object(index)
     for key in ("metadata", "weight_map"):  # transformers needs both
         if not isinstance(found.get(key), dict):
@@ -143,7 +143,7 @@ def _read_head(path: Path) -> list[StoredTensor]:
 
     check_fetched(path)
     try:
-        with safe_open(path, framework="numpy"):  # it checks all that the head promises
+        with safe_open(path, framework="numpy"):  # checks the header
             pass
     except SafetensorError as error:
         raise CheckpointError(f"{path}: broken or cut short ({error}); fetch it again") from error
@@ -163,7 +163,7 @@ def _read_head(path: Path) -> list[StoredTensor]:
 
 
 def _nothing_to_read(folder: Path) -> str:
-    """Why there are no weights in a folder, and what to do."""
+    """Explain why a folder has no readable weights, and what to do."""
     names = sorted(path.name for path in folder.glob("*.safetensors"))
     if not names:
         return (

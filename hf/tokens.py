@@ -1,4 +1,4 @@
-"""Texts as tokens: what comes before them, padded batches of them, and their likelihood."""
+"""Tokenise texts, batch them with padding, and compute their likelihood."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ The same tokens precede every window and item."""
 
 
 def first_tokens(tokenizer: PreTrainedTokenizerBase, how: Beginning, flag: str) -> list[int]:
-    """The tokens before every text. Raises ConfigError if a requested one does not exist.
+    """Return the tokens before every text. Raises ConfigError if a requested one is missing.
 
     `flag` is the option that holds `how`, for the message.
     """
@@ -29,19 +29,19 @@ def first_tokens(tokenizer: PreTrainedTokenizerBase, how: Beginning, flag: str) 
         return _own_first_tokens(tokenizer)
     if tokenizer.bos_token_id is None:
         raise ConfigError(
-            f"{flag} every: this tokenizer has no beginning-of-text token; leave {flag} out"
+            f"{flag} every: this tokenizer has no beginning-of-text token; drop {flag}"
         )
     return [tokenizer.bos_token_id]
 
 
 def plain_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """The tokens of a text, with nothing before or after it."""
+    """Return the tokens of a text, without special tokens."""
     ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
     return ids
 
 
 def _own_first_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The tokens that a tokenizer puts before a text, without any it may put after it."""
+    """Return the tokens that a tokenizer puts before a text, without any after it."""
     whole: list[int] = tokenizer("a").input_ids
     plain = plain_tokens(tokenizer, "a")
     starts = range(len(whole) - len(plain) + 1)
@@ -95,7 +95,7 @@ def _stack(parts: Sequence[Tensor], width: int, filler: int) -> Tensor:
 
 
 def negative_log_likelihood(output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Summed negative log-likelihood, in nats, and number of predicted tokens of each row."""
+    """Return the negative log-likelihood in nats and the predicted tokens of each row."""
     import torch
 
     nll = -output.token_logprobs(batch.targets).to("cpu", torch.float64).sum(1)
@@ -103,7 +103,7 @@ def negative_log_likelihood(output: Output, batch: Batch) -> tuple[Tensor, Tenso
 
 
 def perplexity(loss: float) -> float:
-    """The perplexity of a loss in nats per token.
+    """Return the perplexity of a loss in nats per token.
 
     >>> perplexity(0.0), perplexity(1000.0)
     (1.0, inf)

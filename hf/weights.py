@@ -1,9 +1,9 @@
-"""Write the weights of a pruned model out of the checkpoint's own files, shard by shard.
+"""Write the weights of a pruned model from the checkpoint's own files, shard by shard.
 
-Tensors keep the names, the dtype and the layout in which they were published; the numbers of blocks
-change. So no more than one shard is in memory beside the model, and what other programs read of the
-original they read of this. Saving the model in memory would first turn all of it back into the
-published layout, where that differs: for a mixture of experts, that is a second copy.
+Tensors keep the names, the dtype and the layout in which they were published; only block indices
+change. So at most one shard is in memory beside the model, and programs that read the original can
+read the result. Saving the model in memory would first convert it back into the published layout if
+that differs: for a mixture of experts, that is a second copy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARD_BYTES = 5 * 10**9
-"""The most that a file holds, and that is in memory at a time."""
+"""Maximum size of a file, and of the tensors in memory at a time."""
 FILES = "model{suffix}.safetensors"
 NUMBERED = re.compile(r"(.*?)\.(\d+)\.")
 
@@ -35,8 +35,8 @@ def write_weights(
 ) -> None:
     """Write the weights of `model`, which is `checkpoint` without the blocks `removed`.
 
-    With a dtype, what is stored in the checkpoint's own dtype is converted to it. Where the names
-    in the files do not show which weights are a block's, those of `model` itself are saved.
+    With a dtype, tensors in the checkpoint's own dtype are converted to it. If the names in the
+    files do not identify the weights of a block, those of `model` itself are saved.
     """
     weights = _without_blocks(checkpoint.tensors(), model, removed)
     if not weights or _shares_between_blocks(model):
@@ -51,9 +51,9 @@ def write_weights(
 def _without_blocks(
     stored: Mapping[str, StoredTensor], model: Any, removed: Subset
 ) -> dict[str, StoredTensor] | None:
-    """The tensors that stay, under their new names; None if the names do not show which.
+    """Return the remaining tensors by their new names; None if names do not identify blocks.
 
-    Layers that are stored after the last block, to predict further tokens, do not stay.
+    Extra layers after the last block, for multi-token prediction, are dropped.
     """
     left = block_count(model.config)
     kept = [i for i in range(left + len(removed)) if i not in removed]
@@ -65,7 +65,7 @@ def _without_blocks(
 
 
 def _prefix(names: Iterable[str], leaf: str, n_blocks: int) -> str | None:
-    """The prefix of the numbers of the blocks; None if two lists look like them."""
+    """Return the name prefix of the blocks; None if two lists of modules match."""
     numbers: dict[str, set[int]] = {}
     for name in names:
         found = NUMBERED.match(name)
@@ -76,14 +76,14 @@ def _prefix(names: Iterable[str], leaf: str, n_blocks: int) -> str | None:
 
 
 def _shares_between_blocks(model: Any) -> bool:
-    """True if blocks share a weight; then a file holds it for the first of them only."""
+    """Return True if blocks share a weight, which is stored for the first of them only."""
     blocks = model.get_submodule(block_path(model))
     owned = [id(p) for block in blocks for p in {id(p): p for p in block.parameters()}.values()]
     return len(set(owned)) < len(owned)
 
 
 def _save(model: Any, folder: Path) -> None:
-    """Save the weights alone: what else the model would save is written from the source."""
+    """Save the weights only; the other files are copied from the source."""
     model.save_pretrained(folder, max_shard_size=SHARD_BYTES)
     for path in folder.iterdir():
         if not path.name.endswith((".safetensors", INDEX)):

@@ -1,4 +1,4 @@
-"""Checks that a plugin's author runs in one line of a test.
+"""Contract checks for plugins, a line each in a test.
 
 Each raises ContractError, an AssertionError, whose message says which promise was broken and what
 to change. The built-in plugins are held to the same checks.

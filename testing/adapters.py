@@ -13,7 +13,7 @@ from prunekit.core.errors import CheckpointError, one_line
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.testing.blocks import check_blocks, check_export
-from prunekit.testing.contract import ContractError, Judge, silent
+from prunekit.testing.contract import Checker, ContractError, silent
 from prunekit.testing.repeat import check_import
 
 if TYPE_CHECKING:
@@ -32,48 +32,48 @@ def check_adapter(adapter: type[ModelAdapter], checkpoint: str | Path | None = N
     `checkpoint` is a folder with config.json and safetensors of a model of 3 blocks or more, such
     as a tiny random one; without it the family's own `demo` is used. No tokenizer is needed.
     """
-    judge = Judge("model", adapter)
-    judge.check_class()
+    checker = Checker("model", adapter)
+    checker.check_class()
     place = checkpoint or adapter.demo
-    judge.require(place, "brings no demo; give check_adapter a folder with a tiny checkpoint")
-    with silent(judge):
-        _check_on_checkpoint(judge, adapter, Path(str(place)))
-    check_import(judge)
+    checker.require(place, "brings no demo; give check_adapter a folder with a tiny checkpoint")
+    with silent(checker):
+        _check_on_checkpoint(checker, adapter, Path(str(place)))
+    check_import(checker)
 
 
-def _check_on_checkpoint(judge: Judge, adapter: type[ModelAdapter], folder: Path) -> None:
-    _check_handles(judge, adapter, folder)
-    made = _load(judge, adapter, folder)
+def _check_on_checkpoint(checker: Checker, adapter: type[ModelAdapter], folder: Path) -> None:
+    _check_handles(checker, adapter, folder)
+    made = _load(checker, adapter, folder)
     stock = _stock(folder)
-    _check_facts(judge, made, stock)
-    check_blocks(judge, made, stock)
-    _check_reading(judge, adapter, folder, made)
+    _check_facts(checker, made, stock)
+    check_blocks(checker, made, stock)
+    _check_reading(checker, adapter, folder, made)
     n = made.facts.n_blocks
     for removed in (frozenset({0}), frozenset(range(1, n, 2))):
-        check_export(judge, _load(judge, adapter, folder), removed)
+        check_export(checker, _load(checker, adapter, folder), removed)
 
 
-def _check_handles(judge: Judge, adapter: type[ModelAdapter], folder: Path) -> None:
+def _check_handles(checker: Checker, adapter: type[ModelAdapter], folder: Path) -> None:
     from transformers import PretrainedConfig
 
     own, foreign = Checkpoint(str(folder)).config(), PretrainedConfig()
-    with judge.doing("asked whether it handles a configuration"):
+    with checker.doing("asked whether it handles a configuration"):
         claims = adapter.handles(own), adapter.handles(foreign)
-    judge.require(
+    checker.require(
         all(isinstance(claim, int) and 0 <= claim <= 2 for claim in claims),
         f"answers {claims} when asked whether it handles a model; expected 0, 1 or 2",
     )
-    judge.require(claims[0], f"does not handle the checkpoint in {folder}")
-    judge.require(
+    checker.require(claims[0], f"does not handle the checkpoint in {folder}")
+    checker.require(
         claims[1] < 2,
         "says of a model of no type that it is its own family; look at config.model_type",
     )
 
 
 def _load(
-    judge: Judge, adapter: type[ModelAdapter], folder: Path, dtype: str = "float32"
+    checker: Checker, adapter: type[ModelAdapter], folder: Path, dtype: str = "float32"
 ) -> ModelAdapter:
-    with judge.doing("loading a checkpoint"):
+    with checker.doing("loading a checkpoint"):
         return adapter.load(Checkpoint(str(folder)), "cpu", dtype)
 
 
@@ -86,21 +86,21 @@ def _stock(folder: Path) -> Any:
     return model.eval()
 
 
-def _check_facts(judge: Judge, adapter: ModelAdapter, stock: Any) -> None:
+def _check_facts(checker: Checker, adapter: ModelAdapter, stock: Any) -> None:
     facts, blocks = adapter.facts, stock.config.get_text_config().num_hidden_layers
-    judge.require(
+    checker.require(
         facts.n_blocks == blocks, f"says that {blocks} blocks are {facts.n_blocks}: facts.n_blocks"
     )
-    judge.require(blocks >= 3, "is checked on a model of fewer than 3 blocks; make a deeper one")
-    judge.require(
+    checker.require(blocks >= 3, "is checked on a model of fewer than 3 blocks; make a deeper one")
+    checker.require(
         facts.parameters == stock.num_parameters(),
         f"counts {facts.parameters:,} parameters, the model has {stock.num_parameters():,}",
     )
-    judge.require(
+    checker.require(
         len(facts.block_parameters) == blocks and sum(facts.block_parameters) <= facts.parameters,
         "must count the parameters of every block in facts.block_parameters",
     )
-    judge.require(
+    checker.require(
         facts.fingerprint
         and all(isinstance(x, str) for pair in facts.fingerprint.items() for x in pair)
         and "weights" in facts.fingerprint,
@@ -109,23 +109,23 @@ def _check_facts(judge: Judge, adapter: ModelAdapter, stock: Any) -> None:
 
 
 def _check_reading(
-    judge: Judge, adapter: type[ModelAdapter], folder: Path, made: ModelAdapter
+    checker: Checker, adapter: type[ModelAdapter], folder: Path, made: ModelAdapter
 ) -> None:
     """Check fingerprints, which key stored losses, and that missing weights are refused."""
     fingerprint = dict(made.facts.fingerprint)
-    judge.require(
-        dict(_load(judge, adapter, folder).facts.fingerprint) == fingerprint,
+    checker.require(
+        dict(_load(checker, adapter, folder).facts.fingerprint) == fingerprint,
         "gives another fingerprint when the same checkpoint is loaded again, so nothing measured "
         "could be found again; derive it from the weights' files alone",
     )
-    judge.require(
-        dict(_load(judge, adapter, folder, "bfloat16").facts.fingerprint) != fingerprint,
+    checker.require(
+        dict(_load(checker, adapter, folder, "bfloat16").facts.fingerprint) != fingerprint,
         "gives the same fingerprint in bfloat16 as in float32; add the dtype, and use the dtype "
         "that is asked for",
     )
     with _changed(folder, lambda tensors, name: tensors[name].add_(1)) as other:
-        judge.require(
-            dict(_load(judge, adapter, other).facts.fingerprint) != fingerprint,
+        checker.require(
+            dict(_load(checker, adapter, other).facts.fingerprint) != fingerprint,
             "gives other weights the same fingerprint, so their measurements would be mixed up; "
             "use checkpoint.identity()",
         )
@@ -136,10 +136,10 @@ def _check_reading(
             return
         except Exception as error:
             raise ContractError(
-                f"{judge.who} answers a missing weight with {one_line(error)}; raise "
+                f"{checker.who} answers a missing weight with {one_line(error)}; raise "
                 "CheckpointError"
             ) from error
-        judge.require(
+        checker.require(
             False,
             "loads a checkpoint in which a weight is missing, which transformers then makes up; "
             "ask for output_loading_info and raise CheckpointError",

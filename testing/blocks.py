@@ -12,96 +12,96 @@ from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, State
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.hf.proof import close, gap, probe, prove
 from prunekit.hf.roundtrip import Expectation, check_checkpoint
-from prunekit.testing.contract import ContractError, Judge
+from prunekit.testing.contract import Checker, ContractError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def check_blocks(judge: Judge, adapter: ModelAdapter, stock: Any) -> None:
+def check_blocks(checker: Checker, adapter: ModelAdapter, stock: Any) -> None:
     """Raise ContractError unless the adapter runs blocks as the model itself does."""
     import torch
 
     batch = probe(24, 11)
     with torch.no_grad():
-        with judge.doing("running the blocks one by one"):
-            _check_inputs_stay(judge, adapter, batch)
-        _check_dense(judge, adapter, stock, batch)
-        _check_states(judge, adapter, batch)
-        _check_output(judge, adapter, batch)
-        _check_bypassing(judge, adapter, batch)
-    with judge.doing("being copied, as `prunekit latency` does"):
+        with checker.doing("running the blocks one by one"):
+            _check_inputs_stay(checker, adapter, batch)
+        _check_dense(checker, adapter, stock, batch)
+        _check_states(checker, adapter, batch)
+        _check_output(checker, adapter, batch)
+        _check_bypassing(checker, adapter, batch)
+    with checker.doing("being copied, as `prunekit latency` does"):
         copied = copy.deepcopy(adapter)
-    with judge.doing("making the model anew with all its blocks, as `prunekit latency` does"):
+    with checker.doing("making the model anew with all its blocks, as `prunekit latency` does"):
         copied.without(DENSE)
     try:
         prove(adapter)
     except CheckpointError as error:
-        raise ContractError(f"{judge.who}: {error}") from error
-    with judge.doing("running a block with a gate"):
-        _check_gates(judge, adapter, batch)
+        raise ContractError(f"{checker.who}: {error}") from error
+    with checker.doing("running a block with a gate"):
+        _check_gates(checker, adapter, batch)
 
 
-def check_export(judge: Judge, adapter: ModelAdapter, removed: Subset) -> None:
+def check_export(checker: Checker, adapter: ModelAdapter, removed: Subset) -> None:
     """Raise ContractError unless the shorter model loads again whole and predicts the same."""
     facts = adapter.facts
     expected = Expectation.of(adapter, removed)
-    with judge.doing(f"taking blocks {words(removed)} away"):
+    with checker.doing(f"taking blocks {words(removed)} away"):
         model: Any = adapter.without(removed)
         count = model.num_parameters()
     left = facts.parameters - sum(facts.block_parameters[i] for i in removed)
-    judge.require(
+    checker.require(
         count == left,
         f"leaves {count:,} parameters without blocks {words(removed)}; by facts.block_parameters "
         f"{left:,} should be left",
     )
     with tempfile.TemporaryDirectory() as folder:
-        with judge.doing("saving the model without some blocks"):
+        with checker.doing("saving the model without some blocks"):
             model.save_pretrained(folder)
         try:
             check_checkpoint(Path(folder), expected, trust_remote_code=False)
         except CheckpointError as error:
             raise ContractError(
-                f"{judge.who} exports a model without blocks {words(removed)} that is not right: "
+                f"{checker.who} exports a model without blocks {words(removed)} that is not right: "
                 f"{error}. `without` must shorten every field of the configuration that counts or "
                 "lists blocks, and number the blocks anew for the cache"
             ) from error
 
 
-def _check_inputs_stay(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
+def _check_inputs_stay(checker: Checker, adapter: ModelAdapter, batch: Batch) -> None:
     import torch
 
     state = adapter.enter(batch)
     for index in range(adapter.facts.n_blocks):
         before = adapter.hidden(state).clone()
         after = adapter.block(index, state)
-        judge.require(
+        checker.require(
             torch.equal(before, adapter.hidden(state)),
             f"changes what goes into block {index}; other subsets start from the same state, so "
             "return a new one",
         )
-        judge.require(
+        checker.require(
             torch.equal(adapter.hidden(adapter.block(index, state)), adapter.hidden(after)),
             f"gives something else when block {index} runs on the same state again",
         )
         state = after
 
 
-def _check_dense(judge: Judge, adapter: ModelAdapter, stock: Any, batch: Batch) -> None:
+def _check_dense(checker: Checker, adapter: ModelAdapter, stock: Any, batch: Batch) -> None:
     where = batch.attention_mask.bool()
     own = _forward(stock, batch)[where]
     for what, logits in (
         ("run block by block", _logits(adapter, _through(adapter, batch), where)),
         ("`reference` of it", adapter.reference(batch, DENSE)[where]),
     ):
-        judge.require(
+        checker.require(
             close(logits, own),
             f"does not give the model's own logits: the dense model, {what}, differs by "
             f"{gap(logits, own):.2g} from what transformers gives",
         )
 
 
-def _check_states(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
+def _check_states(checker: Checker, adapter: ModelAdapter, batch: Batch) -> None:
     """Check that states are independent: batches interleave, and prefixes are shared."""
     import torch
 
@@ -110,62 +110,62 @@ def _check_states(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
             state = adapter.block(index, state)
         return adapter.hidden(state)
 
-    with judge.doing("running two batches at once"):
+    with checker.doing("running two batches at once"):
         mine = adapter.enter(batch)
         expected = last(mine)
         adapter.enter(probe(9))
-        judge.require(
+        checker.require(
             torch.equal(last(mine), expected),
             "keeps on itself what belongs to a batch: after another batch was entered, the first "
             "one gives something else; put it all into the state",
         )
 
 
-def _check_output(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
+def _check_output(checker: Checker, adapter: ModelAdapter, batch: Batch) -> None:
     import torch
 
     where = batch.attention_mask.bool() & (torch.arange(batch.input_ids.shape[1]) % 3 > 0)
     targets = torch.where(where, batch.input_ids, IGNORE)
-    with judge.doing("predicting"):
+    with checker.doing("predicting"):
         output = adapter.output(_through(adapter, batch))
         logits = torch.cat(list(output.logits(where)))
         logprobs = output.token_logprobs(targets)
-    judge.require(
+    checker.require(
         logits.dtype == logprobs.dtype == torch.float32,
         f"predicts in {logits.dtype} and {logprobs.dtype}; expected float32 of both",
     )
-    judge.require(
+    checker.require(
         logits.ndim == 2 and len(logits) == int(where.sum()),
         f"gives logits of shape {list(logits.shape)} at {int(where.sum())} places; expected "
         "[places, words]",
     )
-    judge.require(
+    checker.require(
         logprobs.shape == targets.shape and not logprobs[~where].any(),
         "must give log-probabilities [rows, length], and 0 where the target is IGNORE",
     )
     expected = logits.log_softmax(-1).gather(-1, targets[where][:, None])[:, 0]
-    judge.require(
+    checker.require(
         close(logprobs[where], expected),
         "gives log-probabilities that do not fit its logits; both follow the places of `where` row "
         "by row",
     )
 
 
-def _check_bypassing(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
+def _check_bypassing(checker: Checker, adapter: ModelAdapter, batch: Batch) -> None:
     removed = frozenset({1})
     where = batch.attention_mask.bool()
     expected = _logits(adapter, _through(adapter, batch, removed), where)
     dense = _logits(adapter, _through(adapter, batch), where)
-    with judge.doing("lending its model with a block bypassed"):
+    with checker.doing("lending its model with a block bypassed"):
         with adapter.bypassing(removed) as model:
             own = _forward(model, batch)[where]
         _interrupt(adapter, removed)
         after = _forward(model, batch)[where]
-    judge.require(
+    checker.require(
         close(own, expected),
         "lends a model in `bypassing` that does not pass the removed blocks by",
     )
-    judge.require(
+    checker.require(
         close(after, dense),
         "leaves blocks bypassed when `bypassing` is over, or was interrupted; restore them in a "
         "`finally`",
@@ -187,7 +187,7 @@ def _interrupt(adapter: ModelAdapter, removed: Subset) -> None:
         pass
 
 
-def _check_gates(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
+def _check_gates(checker: Checker, adapter: ModelAdapter, batch: Batch) -> None:
     import torch
 
     with torch.no_grad():
@@ -197,12 +197,12 @@ def _check_gates(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
         half = torch.tensor([0.0, 1.0])
         mixed = adapter.hidden(adapter.gated_block(1, state, half))
         one = adapter.hidden(adapter.gated_block(1, state, torch.ones(1)))
-        judge.require(
+        checker.require(
             torch.equal(adapter.hidden(adapter.block(1, state)), left),
             "leaves a gate on the block after `gated_block`; take it off in a `finally`",
         )
-    judge.require(close(one, left), "gives something else than `block` with a gate of 1")
-    judge.require(
+    checker.require(close(one, left), "gives something else than `block` with a gate of 1")
+    checker.require(
         close(mixed[0], entered[0]) and close(mixed[1], left[1]),
         "must multiply what a block adds by the gate of each row: 0 passes the row on, 1 runs the "
         "block",
@@ -210,7 +210,7 @@ def _check_gates(judge: Judge, adapter: ModelAdapter, batch: Batch) -> None:
     gate = torch.ones(2, requires_grad=True)
     size = adapter.hidden(adapter.gated_block(1, state, gate)).float().square().sum()
     (slope,) = torch.autograd.grad(size, gate, allow_unused=True)
-    judge.require(
+    checker.require(
         slope is not None and slope.isfinite().all() and slope.all(),
         "cannot be differentiated by the gates of a block: run it by tensor operations, outside "
         "torch.no_grad()",

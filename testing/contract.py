@@ -17,7 +17,7 @@ class ContractError(AssertionError):
     """A plugin broke a promise; the message says which, and what to change."""
 
 
-class Judge:
+class Checker:
     """Report the broken promises of one plugin, by its name."""
 
     def __init__(self, kind: str, plugin: object) -> None:
@@ -105,18 +105,18 @@ def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def silent(judge: Judge) -> Iterator[None]:
+def silent(checker: Checker) -> Iterator[None]:
     """Report anything written to standard output as a fault; it is shown all the same."""
     copying = _Copying(sys.stdout)
     with contextlib.redirect_stdout(cast("IO[str]", copying)):
         yield
-    require_silence(judge, copying.said)
+    require_silence(checker, copying.said)
 
 
-def require_silence(judge: Judge, said: str) -> None:
+def require_silence(checker: Checker, said: str) -> None:
     """Raise ContractError if anything was written to standard output."""
     first = said.strip().split("\n")[0]
-    judge.require(
+    checker.require(
         not first,
         f"writes to standard output, where prunekit prints results: {first!r}; use logging, or "
         "write to standard error",

@@ -1,4 +1,4 @@
-"""The sum and weight that an objective measures for each sample, whatever surrounds it."""
+"""Check that sums and weights of a sample do not depend on the rest of its batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Out
 from prunekit.core.measurement import mean_loss
 from prunekit.core.problem import DENSE, Subset
 from prunekit.hf.tokens import batches_of
-from prunekit.testing.contract import Judge
+from prunekit.testing.contract import Checker
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,8 +29,8 @@ CHANGES_BATCH = "changes the batch that it is given; work on copies"
 class Measurer:
     """Measure samples with an objective on a model, and check the form of the results."""
 
-    def __init__(self, judge: Judge, objective: Objective, adapter: ModelAdapter) -> None:
-        self.judge = judge
+    def __init__(self, checker: Checker, objective: Objective, adapter: ModelAdapter) -> None:
+        self.checker = checker
         self.objective: Any = objective
         self.adapter = adapter
 
@@ -42,19 +42,19 @@ class Measurer:
             batch = self.prepared(batch)
             output = self.output(batch, removed)
             before = _copied(batch)
-            with self.judge.doing("measuring a batch"):
-                given = self.objective.measure(StrictOutput(self.judge, output), batch)
-            self.judge.require(
+            with self.checker.doing("measuring a batch"):
+                given = self.objective.measure(StrictOutput(self.checker, output), batch)
+            self.checker.require(
                 isinstance(given, tuple | list) and len(given) == 2,
                 f"gives {_kind(given)}, but `measure` must give (sums, weights), one of each a "
                 "sample",
             )
             sums, weights = given
             self._check_form(sums, weights, batch.n_samples)
-            self.judge.require(_equal(before, _copied(batch)), CHANGES_BATCH)
-            with self.judge.doing("measuring the same again"):
-                again, _ = self.objective.measure(StrictOutput(self.judge, output), batch)
-            self.judge.require(
+            self.checker.require(_equal(before, _copied(batch)), CHANGES_BATCH)
+            with self.checker.doing("measuring the same again"):
+                again, _ = self.objective.measure(StrictOutput(self.checker, output), batch)
+            self.checker.require(
                 torch.equal(again.nan_to_num(), sums.nan_to_num()),
                 "gives other sums for the same predictions: change no tensor in place, draw no "
                 "chance, and read no clock",
@@ -73,13 +73,13 @@ class Measurer:
         if not overrides(self.objective, Objective.prepare):
             return batch
         before = _copied(batch)
-        with self.judge.doing("preparing a batch"):
+        with self.checker.doing("preparing a batch"):
             kept = self.objective.prepare(
-                batch, StrictOutput(self.judge, self.output(batch, DENSE))
+                batch, StrictOutput(self.checker, self.output(batch, DENSE))
             )
-        self.judge.require(_equal(before, _copied(batch)), CHANGES_BATCH)
+        self.checker.require(_equal(before, _copied(batch)), CHANGES_BATCH)
         clash = sorted(set(kept) & {"input_ids", "targets", *batch.extra})
-        self.judge.require(
+        self.checker.require(
             not clash, f"keeps {', '.join(clash)}, a name that the batch has already"
         )
         return replace(batch, extra={**batch.extra, **kept})
@@ -88,55 +88,59 @@ class Measurer:
         import torch
 
         for name, values in (("sums", sums), ("weights", weights)):
-            self.judge.require(
+            self.checker.require(
                 isinstance(values, torch.Tensor) and values.shape == (samples,),
                 f"gives {_kind(values)} as {name} of {samples} samples; expected a tensor of one "
                 "number a sample: the rows of a sample are added up by `batch.sample`",
             )
-        self.judge.require(
+        self.checker.require(
             weights.isfinite().all() and (weights > 0).all(),
             f"gives the weights {weights.tolist()}; each must be finite and above 0",
         )
 
 
 def check_measure(
-    judge: Judge, objective: Objective, adapter: ModelAdapter, samples: Sequence[Sample]
+    checker: Checker, objective: Objective, adapter: ModelAdapter, samples: Sequence[Sample]
 ) -> None:
     """Raise ContractError unless `measure`, `prepare` and `reduce` keep their promises."""
-    bench = Measurer(judge, objective, adapter)
+    measurer = Measurer(checker, objective, adapter)
     half = frozenset(range(1, adapter.facts.n_blocks, 2))
     (together,) = batches_of(samples, 10**9)
-    sums, weights = bench.values(together, half)
-    judge.require(
+    sums, weights = measurer.values(together, half)
+    checker.require(
         all(map(math.isfinite, sums)), f"gives sums that are not finite on a healthy model: {sums}"
     )
-    alone = [bench.values(batch, half) for batch in batches_of(samples, 1)]
-    _check_same(judge, (sums, weights), _joined(alone), "when each sample is a batch by itself")
-    _check_same(judge, (sums, weights), bench.values(_padded(together), half), "with more padding")
+    alone = [measurer.values(batch, half) for batch in batches_of(samples, 1)]
+    _check_same(checker, (sums, weights), _joined(alone), "when each sample is a batch by itself")
+    _check_same(
+        checker, (sums, weights), measurer.values(_padded(together), half), "with more padding"
+    )
     (backwards,) = batches_of(samples[::-1], 10**9)
-    turned = bench.values(backwards, half)
-    _check_same(judge, (sums[::-1], weights[::-1]), turned, "when the samples are in another order")
-    _check_sees(bench, together)
-    _check_broken(bench, together)
-    _check_reduce(judge, objective, sums, weights)
-    _check_gradients(bench, batches_of(samples[:2], 10**9)[0])
+    turned = measurer.values(backwards, half)
+    _check_same(
+        checker, (sums[::-1], weights[::-1]), turned, "when the samples are in another order"
+    )
+    _check_sees(measurer, together)
+    _check_broken(measurer, together)
+    _check_reduce(checker, objective, sums, weights)
+    _check_gradients(measurer, batches_of(samples[:2], 10**9)[0])
 
 
-def _check_sees(bench: Measurer, batch: Batch) -> None:
-    n = bench.adapter.facts.n_blocks
+def _check_sees(measurer: Measurer, batch: Batch) -> None:
+    n = measurer.adapter.facts.n_blocks
     singles = [frozenset({i}) for i in range(n)]
     variants = [frozenset(range(1, n)), frozenset(range(0, n, 2)), *singles]
-    dense, _ = bench.values(batch, DENSE)
-    bench.judge.require(
-        any(bench.values(batch, removed)[0] != dense for removed in variants),
+    dense, _ = measurer.values(batch, DENSE)
+    measurer.checker.require(
+        any(measurer.values(batch, removed)[0] != dense for removed in variants),
         "gives the dense model and all pruned ones the same sums, so there is nothing to search by",
     )
 
 
-def _check_same(judge: Judge, expected: Values, found: Values, when: str) -> None:
+def _check_same(checker: Checker, expected: Values, found: Values, when: str) -> None:
     scale = max(1e-6, *map(abs, expected[0]))
     close = all(abs(a - b) <= ROUNDING * scale for a, b in zip(expected[0], found[0], strict=True))
-    judge.require(
+    checker.require(
         close and found[1] == expected[1],
         f"measures other numbers {when}: {_shown(found)} instead of {_shown(expected)}. Each sum "
         "and weight must belong to its own sample; read neither padding (targets are IGNORE there) "
@@ -165,14 +169,14 @@ def _padded(batch: Batch) -> Batch:
     )
 
 
-def _check_broken(bench: Measurer, batch: Batch) -> None:
+def _check_broken(measurer: Measurer, batch: Batch) -> None:
     import torch
 
-    with torch.no_grad(), bench.judge.doing("measuring predictions that are not finite"):
-        batch = bench.prepared(batch)
-        output = NanOutput(bench.output(batch, DENSE))
-        sums, _ = bench.objective.measure(output, batch)
-    bench.judge.require(
+    with torch.no_grad(), measurer.checker.doing("measuring predictions that are not finite"):
+        batch = measurer.prepared(batch)
+        output = NanOutput(measurer.output(batch, DENSE))
+        sums, _ = measurer.objective.measure(output, batch)
+    measurer.checker.require(
         not sums.isfinite().any(),
         f"gives finite sums, {sums.tolist()}, for predictions that are not finite, so a broken "
         "model would look like a good one; let NaN pass through, or give infinity",
@@ -180,39 +184,39 @@ def _check_broken(bench: Measurer, batch: Batch) -> None:
 
 
 def _check_reduce(
-    judge: Judge, objective: Objective, sums: Sequence[float], weights: Sequence[float]
+    checker: Checker, objective: Objective, sums: Sequence[float], weights: Sequence[float]
 ) -> None:
     reduce = objective.reduce if overrides(objective, Objective.reduce) else mean_loss
-    with judge.doing("reducing sums and weights to a loss"):
+    with checker.doing("reducing sums and weights to a loss"):
         loss = reduce(tuple(sums), tuple(weights))
         backwards = reduce(tuple(sums[::-1]), tuple(weights[::-1]))
         reduce(tuple(sums[1:]), tuple(weights[1:]))  # as standard errors do
-    judge.require(
+    checker.require(
         isinstance(loss, float) and math.isfinite(loss),
         f"reduces finite sums to {loss!r}; expected a finite float",
     )
-    judge.require(
+    checker.require(
         math.isclose(loss, backwards, rel_tol=1e-9, abs_tol=1e-12),
         "reduces the same samples in another order to another loss",
     )
 
 
-def _check_gradients(bench: Measurer, batch: Batch) -> None:
+def _check_gradients(measurer: Measurer, batch: Batch) -> None:
     """Differentiate with all gates at one half: some losses are flat at the dense model."""
     import torch
 
-    if not bench.objective.differentiable:
+    if not measurer.objective.differentiable:
         return
     with torch.no_grad():
-        batch = bench.prepared(batch)
+        batch = measurer.prepared(batch)
     gate = torch.full((1,), 0.5, requires_grad=True)
-    state = bench.adapter.enter(batch)
-    for index in range(bench.adapter.facts.n_blocks):
-        state = bench.adapter.gated_block(index, state, gate)
-    with bench.judge.doing("measuring with gates"):
-        sums, _ = bench.objective.measure(bench.adapter.output(state), batch)
+    state = measurer.adapter.enter(batch)
+    for index in range(measurer.adapter.facts.n_blocks):
+        state = measurer.adapter.gated_block(index, state, gate)
+    with measurer.checker.doing("measuring with gates"):
+        sums, _ = measurer.objective.measure(measurer.adapter.output(state), batch)
     slope = torch.autograd.grad(sums.sum(), gate)[0] if sums.requires_grad else torch.zeros(1)
-    bench.judge.require(
+    measurer.checker.require(
         slope.isfinite().all() and slope.any(),
         f"has the derivative {slope.item()} by a gate on all blocks: write tensor operations, no "
         ".item() or .detach(); an objective that counts says `differentiable: ClassVar[bool] = "
@@ -247,8 +251,8 @@ def _equal(before: dict[str, Any], after: dict[str, Any]) -> bool:
 class StrictOutput:
     """An Output with the methods of the protocol and nothing else."""
 
-    def __init__(self, judge: Judge, output: Output) -> None:
-        self._judge = judge
+    def __init__(self, checker: Checker, output: Output) -> None:
+        self._checker = checker
         self._output = output
 
     def token_logprobs(self, targets: Tensor) -> Tensor:
@@ -260,7 +264,7 @@ class StrictOutput:
         return self._output.logits(where)
 
     def __getattr__(self, name: str) -> Any:
-        self._judge.require(
+        self._checker.require(
             False, f"reads `output.{name}`; an Output has only token_logprobs and logits"
         )
 

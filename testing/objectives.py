@@ -15,7 +15,7 @@ from prunekit.core.options import build, values_of
 from prunekit.core.registry import load
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import load_adapter
-from prunekit.testing.contract import ContractError, Judge, silent
+from prunekit.testing.contract import Checker, ContractError, silent
 from prunekit.testing.measures import check_measure
 from prunekit.testing.repeat import check_import, elsewhere, no_outside_chance, other_circumstances
 from prunekit.testing.toys import demo_adapter, demo_spec
@@ -39,58 +39,58 @@ def check_objective(objective: Objective, model: str | Path | None = None) -> No
     says `differentiable = False`. Give it data that needs no network: `check_objective(Mine(data=
     "demo"))`. `model` is a folder with a checkpoint; without it a demo model is used.
     """
-    judge = Judge("objective", objective)
-    judge.check_class()
-    judge.check_copies()
-    _check_demo_options(judge, objective)
-    with silent(judge):
+    checker = Checker("objective", objective)
+    checker.check_class()
+    checker.check_copies()
+    _check_demo_options(checker, objective)
+    with silent(checker):
         if is_mix(objective):
-            _check_parts(judge, objective)
-            check_import(judge)
+            _check_parts(checker, objective)
+            check_import(checker)
         else:
-            _check_on_model(judge, objective, model)
+            _check_on_model(checker, objective, model)
 
 
-def _check_on_model(judge: Judge, objective: Objective, model: str | Path | None) -> None:
+def _check_on_model(checker: Checker, objective: Objective, model: str | Path | None) -> None:
     spec = demo_spec() if model is None else Spec(str(model), device="cpu", dtype="float32")
     adapter = demo_adapter() if model is None else load_adapter(spec)
     tokenizer = find(spec, load()).tokenizer()
-    with judge.unchanged():
-        samples = _check_calibration_set(judge, objective, tokenizer, spec)
-        check_measure(judge, objective, adapter, samples[:FEW])
-        _check_readings(judge, objective)
+    with checker.unchanged():
+        samples = _check_calibration_set(checker, objective, tokenizer, spec)
+        check_measure(checker, objective, adapter, samples[:FEW])
+        _check_readings(checker, objective)
 
 
 def _check_calibration_set(
-    judge: Judge, objective: Objective, tokenizer: PreTrainedTokenizerBase, spec: Spec
+    checker: Checker, objective: Objective, tokenizer: PreTrainedTokenizerBase, spec: Spec
 ) -> Sequence[Sample]:
-    with judge.doing("making its calibration set"):
+    with checker.doing("making its calibration set"):
         samples = objective.calibration_set(tokenizer)  # imports libraries, which may draw too
-        with no_outside_chance(judge, "a generator of its own, seeded by an option"):
+        with no_outside_chance(checker, "a generator of its own, seeded by an option"):
             again = objective.calibration_set(tokenizer)
         with other_circumstances(seed=17):
             hastily = objective.calibration_set(tokenizer)
-    judge.require(
+    checker.require(
         isinstance(samples, Sequence), f"must give a list of samples, not {type(samples).__name__}"
     )
-    judge.require(samples, "gives no sample: the calibration set is empty; expected at least one")
+    checker.require(samples, "gives no sample: the calibration set is empty; expected at least one")
     for number, sample in enumerate(samples):
-        _check_sample(judge, number, sample, set(samples[0]), len(tokenizer))
-    judge.require(
+        _check_sample(checker, number, sample, set(samples[0]), len(tokenizer))
+    checker.require(
         not all(map(_are_inputs, samples)),
         "has its own input as targets; `targets[r, t]` is the token to be predicted at position t, "
         "the next one: shift them by one",
     )
     first = _plain(samples)
     for other in (again, hastily):
-        judge.require(
+        checker.require(
             _plain(other) == first,
             "gives another calibration set at another call: draw it from a generator of its own, "
             "as random.Random(self.seed)",
         )
-    with judge.doing("making its calibration set in another process"):
-        there = elsewhere(judge, digest_of_set, spec.model)
-    judge.require(
+    with checker.doing("making its calibration set in another process"):
+        there = elsewhere(checker, digest_of_set, spec.model)
+    checker.require(
         there in (None, _digest(samples)),
         "gives another calibration set in another process: go through sets in sorted order",
     )
@@ -111,9 +111,9 @@ def _plain(samples: Sequence[Sample]) -> list[Any]:
     return [[(name, sample[name].tolist()) for name in sorted(sample)] for sample in samples]
 
 
-def _check_sample(judge: Judge, number: int, sample: Any, names: set[str], words: int) -> None:
+def _check_sample(checker: Checker, number: int, sample: Any, names: set[str], words: int) -> None:
     def require(kept: object, fault: str) -> None:
-        judge.require(kept, f"gives a sample, number {number}, that {fault}")
+        checker.require(kept, f"gives a sample, number {number}, that {fault}")
 
     require(
         isinstance(sample, Mapping) and {"input_ids", "targets"} <= set(sample),
@@ -147,33 +147,33 @@ def _whole(tensor: Tensor) -> bool:
     return not tensor.is_floating_point() and tensor.dtype.itemsize >= 4
 
 
-def _check_readings(judge: Judge, objective: Any) -> None:
+def _check_readings(checker: Checker, objective: Any) -> None:
     for loss in (0.5, -3.0, 1e6, math.inf):
-        with judge.doing(f"making readings of a loss of {loss}, which must not fail"):
+        with checker.doing(f"making readings of a loss of {loss}, which must not fail"):
             given = objective.readings(loss)
-        judge.require(
+        checker.require(
             isinstance(given, Mapping) and all(isinstance(x, float) for x in given.values()),
             f"gives {given!r} as readings of a loss of {loss}; expected names and floats",
         )
 
 
-def _check_demo_options(judge: Judge, objective: Objective) -> None:
+def _check_demo_options(checker: Checker, objective: Objective) -> None:
     given = objective.demo_options
     try:
         build(type(objective), {**values_of(objective), **given}, "demo_options")
     except Exception as error:
         raise ContractError(
-            f"{judge.who} has demo_options that are none of its options: {one_line(error)}"
+            f"{checker.who} has demo_options that are none of its options: {one_line(error)}"
         ) from error
 
 
-def _check_parts(judge: Judge, objective: Any) -> None:
+def _check_parts(checker: Checker, objective: Any) -> None:
     """Check the names and weights of an objective that combines others."""
-    with judge.doing("naming its parts"):
+    with checker.doing("naming its parts"):
         parts, again = objective.parts_by_name(), objective.parts_by_name()
-    judge.require(
+    checker.require(
         isinstance(parts, Mapping) and parts and all(map(math.isfinite, parts.values())),
         f"gives {parts!r} as its parts; expected names of objectives and finite weights",
     )
-    judge.require(objective.name not in parts, "has itself as a part")
-    judge.require(dict(parts) == dict(again), "gives other parts at another call")
+    checker.require(objective.name not in parts, "has itself as a part")
+    checker.require(dict(parts) == dict(again), "gives other parts at another call")

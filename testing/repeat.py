@@ -1,8 +1,8 @@
-"""Repeat a plugin's work where chance, the clock, or the order of sets differ.
+"""Repeat a plugin's work with other random states, another clock and another order of sets.
 
-A stopped search continues in another process, and so do workers. There the hashes of strings
-differ, and nothing that a module remembered is left. A fresh process also shows what importing the
-plugin costs, which every prunekit command pays.
+A stopped search continues in another process, and workers run in others. There the hashes of
+strings differ, and the state of modules is lost. A fresh process also shows the cost of importing
+the plugin, which every prunekit command pays.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from typing import Any
 
 from prunekit.core.options import build, values_of
 from prunekit.core.registry import HEAVY
-from prunekit.testing.contract import Judge, require_silence
+from prunekit.testing.contract import Checker, require_silence
 
 CODE = "from prunekit.testing.repeat import main; main()"
 NOT_HERE = 3
 """Exit status of a process that cannot import the plugin."""
 
 
-def elsewhere(judge: Judge, work: Callable[..., Any], *more: Any) -> Any:
+def elsewhere(checker: Checker, work: Callable[..., Any], *more: Any) -> Any:
     """Return the result of `work(plugin, *more)` in another process; None if that is impossible.
 
     It is impossible for a class defined inside a function, in a notebook or in a test. Writing to
     standard output there, or importing something heavy with the plugin's module, is a fault.
     """
-    cls = judge.cls
+    cls = checker.cls
     if "<" in cls.__qualname__ or cls.__module__ == "__main__":
         return None
     done = _process(
         {
             "work": [work.__module__, work.__qualname__],
             "plugin": [cls.__module__, cls.__qualname__],
-            "options": None if judge.plugin is cls else values_of(judge.plugin),
+            "options": None if checker.plugin is cls else values_of(checker.plugin),
             "more": more,
             "path": sys.path,
         }
@@ -52,15 +52,15 @@ def elsewhere(judge: Judge, work: Callable[..., Any], *more: Any) -> Any:
     if done.returncode:
         raise RuntimeError(f"another process failed: {done.stderr.strip().splitlines()[-1]}")
     *said, answer = done.stdout.splitlines()
-    require_silence(judge, "\n".join(said))
+    require_silence(checker, "\n".join(said))
     found = json.loads(answer)
-    _require_light(judge, cls.__module__, found["heavy"])
+    _require_light(checker, cls.__module__, found["heavy"])
     return found["given"]
 
 
-def check_import(judge: Judge) -> None:
+def check_import(checker: Checker) -> None:
     """Raise ContractError if importing the plugin prints, or imports something heavy."""
-    elsewhere(judge, nothing)
+    elsewhere(checker, nothing)
 
 
 def nothing(plugin: object) -> None:
@@ -78,9 +78,11 @@ def _process(order: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _require_light(judge: Judge, module: str, heavy: list[str]) -> None:
-    in_a_test = module.rpartition(".")[2].startswith("test_")  # never listed, so may import all
-    judge.require(
+def _require_light(checker: Checker, module: str, heavy: list[str]) -> None:
+    in_a_test = module.rpartition(".")[2].startswith(
+        "test_"
+    )  # never listed, so it may import anything
+    checker.require(
         in_a_test or not heavy,
         f"costs every command the seconds to import {', '.join(heavy)}, which happens when the "
         f"module {module} is imported; import it inside the methods that use it",
@@ -113,11 +115,11 @@ HOURS_A_LOOK = 1.0
 
 
 @contextlib.contextmanager
-def no_outside_chance(judge: Judge, source: str) -> Iterator[None]:
-    """Report drawing from or seeding the global generators of random, NumPy and torch."""
+def no_outside_chance(checker: Checker, source: str) -> Iterator[None]:
+    """Report use of the global generators of random, NumPy and torch."""
     import numpy as np  # noqa: F401  (so that its generator is watched)
 
-    restore = _reseed(29)  # a state that no seed of a plugin's leads to
+    restore = _reseed(29)  # a state that no plugin sets by accident
     try:
         before = _states()
         yield
@@ -125,7 +127,7 @@ def no_outside_chance(judge: Judge, source: str) -> Iterator[None]:
     finally:
         restore()
     moved = [name for name, state in before.items() if after[name] != state]
-    judge.require(
+    checker.require(
         not moved,
         f"draws from the global generator of {' and '.join(moved)}, or seeds it: chance must come "
         f"from {source}",

@@ -12,7 +12,7 @@ from prunekit.core.driver import needs_of
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset, words
 from prunekit.engine.signals import synthetic_signals
-from prunekit.testing.contract import ContractError, Judge, silent
+from prunekit.testing.contract import Checker, ContractError, silent
 from prunekit.testing.repeat import elsewhere, no_outside_chance, other_circumstances
 from prunekit.testing.toys import toy_loss
 from prunekit.testing.trials import Case, Plain, Record, run
@@ -40,37 +40,37 @@ def check_searcher(searcher: Searcher) -> None:
     output; and change neither itself nor the signals that it is given. Its module must import
     nothing heavy. A searcher that is slow by itself is only warned of.
     """
-    judge = Judge("searcher", searcher)
-    judge.check_class()
-    judge.check_copies()
-    with silent(judge):
-        _check_searches(judge, searcher)
+    checker = Checker("searcher", searcher)
+    checker.check_class()
+    checker.check_copies()
+    with silent(checker):
+        _check_searches(checker, searcher)
 
 
-def _check_searches(judge: Judge, searcher: Searcher) -> None:
-    with judge.doing("naming the signals that it needs"):
+def _check_searches(checker: Checker, searcher: Searcher) -> None:
+    with checker.doing("naming the signals that it needs"):
         needs_of(searcher)
-    with judge.unchanged():
-        _check_same_again(judge, searcher)
-        slowest = max(_check_case(judge, searcher, case) for case in _cases())
-    _check_closes(judge, searcher)
-    _warn_if_slow(judge, slowest)
+    with checker.unchanged():
+        _check_same_again(checker, searcher)
+        slowest = max(_check_case(checker, searcher, case) for case in _cases())
+    _check_closes(checker, searcher)
+    _warn_if_slow(checker, slowest)
 
 
-def _check_case(judge: Judge, searcher: Searcher, case: Case) -> float:
+def _check_case(checker: Checker, searcher: Searcher, case: Case) -> float:
     """Run one case; return the seconds it took."""
     start = time.perf_counter()
-    record = run(judge, searcher, case)
+    record = run(checker, searcher, case)
     seconds = time.perf_counter() - start
-    _check_infinite(judge, case, record)
+    _check_infinite(checker, case, record)
     return seconds
 
 
-def _warn_if_slow(judge: Judge, seconds: float) -> None:
+def _warn_if_slow(checker: Checker, seconds: float) -> None:
     """Warn only, as speed depends on the machine."""
     if seconds > SLOW:
         warnings.warn(
-            f"{judge.who} took {seconds:.1f} s for a search of a few blocks with made-up losses, "
+            f"{checker.who} took {seconds:.1f} s for a search of a few blocks with made-up losses, "
             "all of them outside of measuring: speed up what it does between requests",
             stacklevel=4,  # where the check is called
         )
@@ -94,68 +94,68 @@ def _fatal(subset: Subset) -> float:
     return math.inf if subset & FATAL else toy_loss(subset)
 
 
-def _check_same_again(judge: Judge, searcher: Searcher) -> None:
-    with judge.unchanged():
-        first = _repeated(judge, searcher)  # imports libraries, which may draw too
-    with no_outside_chance(judge, "problem.rng()"):
-        again = _repeated(judge, searcher)
+def _check_same_again(checker: Checker, searcher: Searcher) -> None:
+    with checker.unchanged():
+        first = _repeated(checker, searcher)  # imports libraries, which may draw too
+    with no_outside_chance(checker, "problem.rng()"):
+        again = _repeated(checker, searcher)
     _require_same(
-        judge,
+        checker,
         (first, again),
         "when the same search is run again, so a stopped one could not go on: take chance from "
         "problem.rng() alone, and remember nothing between searches",
     )
     with other_circumstances(seed=17):
-        hastily = _repeated(judge, searcher)
+        hastily = _repeated(checker, searcher)
     _require_same(
-        judge,
+        checker,
         (first, hastily),
         "when the clock runs faster: bound a search by subsets or rounds, not by time",
     )
-    with judge.doing("running in another process"):
-        there = elsewhere(judge, run_plainly)
+    with checker.doing("running in another process"):
+        there = elsewhere(checker, run_plainly)
     _require_same(
-        judge,
+        checker,
         (first, there or first),
         "in another process: go through sets in sorted order, and derive nothing from hash() or "
         "id()",
     )
 
 
-def _require_same(judge: Judge, runs: tuple[Plain, Plain], when: str) -> None:
+def _require_same(checker: Checker, runs: tuple[Plain, Plain], when: str) -> None:
     asked, chosen = ([[r[part] for r in run] for run in runs] for part in ("requests", "choice"))
-    judge.require(asked[0] == asked[1], f"asks for other subsets {when}")
-    judge.require(chosen[0] == chosen[1], f"chooses other blocks of equal losses {when}")
+    checker.require(asked[0] == asked[1], f"asks for other subsets {when}")
+    checker.require(chosen[0] == chosen[1], f"chooses other blocks of equal losses {when}")
 
 
 def run_plainly(searcher: Searcher) -> Plain:
     """Return requests and choices on the repeated problems, in another process."""
-    return _repeated(Judge("searcher", searcher), searcher)
+    return _repeated(Checker("searcher", searcher), searcher)
 
 
-def _repeated(judge: Judge, searcher: Searcher) -> Plain:
-    return [run(judge, searcher, case).as_plain() for case in REPEATED]
+def _repeated(checker: Checker, searcher: Searcher) -> Plain:
+    return [run(checker, searcher, case).as_plain() for case in REPEATED]
 
 
-def _check_infinite(judge: Judge, case: Case, record: Record) -> None:
+def _check_infinite(checker: Checker, case: Case, record: Record) -> None:
     """Require that a subset of infinite loss is not chosen while a better one is known."""
     losses, chosen = record.losses, record.removed
     finite = [s for s, x in losses.items() if len(s) == len(chosen) and math.isfinite(x)]
-    judge.require(
+    checker.require(
         math.isfinite(losses.get(chosen, 0.0)) or not finite,
         f"chooses {words(chosen)}, whose reported loss is infinite, though it knows better "
         "ones: infinity is the worst loss",
     )
     fatal = {i for i in case.problem.removable if losses.get(frozenset({i})) == math.inf}
     others = len(case.problem.removable) - len(fatal)
-    judge.require(
+    checker.require(
         not chosen & fatal or others < len(chosen),
         f"chooses {words(chosen & fatal)}, whose removal alone has an infinite reported loss, "
         "though enough other blocks can go: infinity is the worst loss",
     )
 
 
-def _check_closes(judge: Judge, searcher: Searcher) -> None:
+def _check_closes(checker: Checker, searcher: Searcher) -> None:
     """Check that an unfinished search can be closed, as Ctrl-C and dry runs do."""
     problem = PLAIN.problem
     signals = synthetic_signals(searcher, problem.n_blocks)
@@ -166,6 +166,6 @@ def _check_closes(judge: Judge, searcher: Searcher) -> None:
         steps.close()
     except RuntimeError as error:
         raise ContractError(
-            f"{judge.who} goes on when it is closed, as Ctrl-C does; catch no bare or "
+            f"{checker.who} goes on when it is closed, as Ctrl-C does; catch no bare or "
             "BaseException around `yield`"
         ) from error

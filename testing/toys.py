@@ -1,4 +1,4 @@
-"""Toy losses, and the small trained model that checks run on."""
+"""Toy losses, and the small trained model on which checks run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def toy_loss(removed: Subset) -> float:
 
 
 def demo_spec() -> Spec:
-    """Return the first family with a demo, on the CPU; CheckpointError if there is none."""
+    """Return the first family with a demo, on the CPU. Raises CheckpointError without any."""
     registry = load()
     entries = [e for e in registry.entries if e.kind == "model"]
     demos = sorted(registry.label(e) for e in entries if e.cls.demo)
@@ -35,5 +35,5 @@ def demo_spec() -> Spec:
 
 @cache
 def demo_adapter() -> ModelAdapter:
-    """Load that model once; it must not be changed."""
+    """Load the demo model once; it must not be changed."""
     return load_adapter(demo_spec())

@@ -1,4 +1,4 @@
-"""Run a searcher on problems with made-up losses, where whatever goes wrong is its fault."""
+"""Run a searcher on problems with made-up losses, and report any error as its fault."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prunekit.core.errors import WHERE, PluginError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import Problem, Subset, words
 from prunekit.engine.signals import synthetic_signals
-from prunekit.testing.contract import ContractError, Judge
+from prunekit.testing.contract import Checker, ContractError
 
 Loss: TypeAlias = Callable[[Subset], float]
 Answered: TypeAlias = list[list[tuple[list[int], float]]]
@@ -42,23 +42,23 @@ class Record:
 
     @property
     def losses(self) -> dict[Subset, float]:
-        """The loss of each subset requested."""
+        """Return the loss of each subset requested."""
         return {frozenset(blocks): loss for request in self.answered for blocks, loss in request}
 
     def as_plain(self) -> dict[str, Any]:
-        """Lists and numbers, as another process can write them."""
+        """Return lists and numbers, as another process can write them."""
         requests = [[blocks for blocks, _ in request] for request in self.answered]
         return {"requests": requests, "choice": sorted(self.removed)}
 
 
-def run(judge: Judge, searcher: Searcher, case: Case) -> Record:
-    """Drive the searcher to its end; whatever goes wrong on the way is its fault."""
-    signals = _Signals(judge, synthetic_signals(searcher, case.problem.n_blocks))
+def run(checker: Checker, searcher: Searcher, case: Case) -> Record:
+    """Run the searcher to its end, and report any error as its fault."""
+    signals = _Signals(checker, synthetic_signals(searcher, case.problem.n_blocks))
     before = copy.deepcopy(dict(signals))
     answered: Answered = []
 
     def answer(request: Sequence[Subset]) -> list[float]:
-        _check_end(judge, driver, case)
+        _check_end(checker, driver, case)
         losses = [case.loss(subset) for subset in request]
         answered.append([(sorted(s), loss) for s, loss in zip(request, losses, strict=True)])
         return losses
@@ -69,7 +69,9 @@ def run(judge: Judge, searcher: Searcher, case: Case) -> Record:
     except PluginError as error:
         cause = error.__cause__
         raise cause if isinstance(cause, ContractError) else _fault(error, case) from cause
-    judge.require(before == dict(signals), "changes the signals that it is given; copy them first")
+    checker.require(
+        before == dict(signals), "changes the signals that it is given; copy them first"
+    )
     assert driver.removed is not None
     return Record(answered, driver.removed)
 
@@ -85,24 +87,24 @@ def _fault(error: PluginError, case: Case) -> ContractError:
 
 
 def shown(problem: Problem) -> str:
-    """A problem in a few words."""
+    """Describe a problem briefly."""
     protected = f", protected {words(problem.protected)}" if problem.protected else ""
     return f"{problem.n_blocks} blocks, budget {problem.budget}{protected}"
 
 
 class _Signals(dict[str, Sequence[Sequence[float]]]):
-    """The signals that were asked for; any other is a fault that says so."""
+    """The signals requested; access to any other is a fault."""
 
-    def __init__(self, judge: Judge, tables: Mapping[str, Sequence[Sequence[float]]]) -> None:
+    def __init__(self, checker: Checker, tables: Mapping[str, Sequence[Sequence[float]]]) -> None:
         super().__init__({name: [list(row) for row in table] for name, table in tables.items()})
-        self.judge = judge
+        self.checker = checker
 
     def __missing__(self, name: str) -> Any:
-        self.judge.require(False, f"reads the signal {name!r}, which its `needs` does not name")
+        self.checker.require(False, f"reads the signal {name!r}, which its `needs` does not name")
 
 
-def _check_end(judge: Judge, driver: Driver, case: Case) -> None:
-    judge.require(
+def _check_end(checker: Checker, driver: Driver, case: Case) -> None:
+    checker.require(
         driver.asked < ENOUGH,
         f"does not end: it asked for {driver.asked:,} subsets {case.what} "
         f"({shown(case.problem)}); return a choice once nothing new is asked for",

@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs" / "plugins" / "compatibility.md").read_text(encoding="utf-
 
 
 def shared():
-    """What modules of built-in plugins, and of what they stand on, name in `__all__`."""
+    """Return the public names of modules of built-in plugins, and of those they build on."""
     modules = [
         importlib.import_module(m.name)
         for package in (prunekit.hf, prunekit.cli, prunekit.plugins)

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def read(path: Path) -> list[str]:
-    """The books of a file in a random order, with plain spaces and line ends."""
+    """Read the books of a file in random order, with plain spaces and line ends."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         books = [json.loads(line)["text"] for line in lines]
     random.shuffle(books)
@@ -64,7 +64,7 @@ def read(path: Path) -> list[str]:
 
 
 def train_tokenizer(texts: list[str]) -> Tokenizer:
-    """Byte-level BPE, so that no text is unknown to it."""
+    """Train a byte-level BPE tokenizer, which has no unknown tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -86,7 +86,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def encode(tokenizer: Tokenizer, texts: list[str]) -> torch.Tensor:
-    """All texts as one row of token ids, each after an end-of-text token."""
+    """Encode all texts as one row of token ids, each after an end-of-text token."""
     ids: list[int] = []
     for text in texts:
         ids.append(tokenizer.token_to_id(END_OF_TEXT))
@@ -96,7 +96,7 @@ def encode(tokenizer: Tokenizer, texts: list[str]) -> torch.Tensor:
 
 
 def write_demo_data(held_out: dict[str, list[str]]) -> None:
-    """Passages for perplexity and items for the margin, half novels, half tales, none twice."""
+    """Write passages for perplexity and items for the margin, half novels, half tales."""
     tales = pieces_of(held_out["tales"])
     pieces = tales + random.sample(pieces_of(held_out["novels"]), len(tales))
     random.shuffle(pieces)
@@ -108,12 +108,12 @@ def write_demo_data(held_out: dict[str, list[str]]) -> None:
 
 
 def pieces_of(books: list[str]) -> list[tuple[str, str]]:
-    """Every passage with its book; books too short to yield wrong continuations are left out."""
+    """Return every passage with its book; skip books too short for wrong continuations."""
     return [(book, p) for book in books if len(book) > 6 * PASSAGE for p in cut(book, PASSAGE)]
 
 
 def cut(text: str, length: int) -> Iterator[str]:
-    """Consecutive pieces of at most `length` characters, cut between words."""
+    """Cut a text into pieces of at most `length` characters, between words."""
     start = 0
     while start + length < len(text):
         end = text.rindex(" ", start, start + length)
@@ -122,7 +122,7 @@ def cut(text: str, length: int) -> Iterator[str]:
 
 
 def make_item(book: str, piece: str) -> dict[str, object]:
-    """Which of four continuations, all from the same book, follows this passage?"""
+    """Make an item: which of four continuations from the same book follows a passage?"""
     context, *_ = cut(piece, CONTEXT)
     right = next(cut(piece[len(context) :].lstrip(), CONTINUATION))
     choices = [right]

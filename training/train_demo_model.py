@@ -138,13 +138,13 @@ def resume(saved: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer
 
 
 def rate(step: int) -> float:
-    """Linear warm-up, then a cosine down to a twentieth."""
+    """Return the learning rate: linear warm-up, then a cosine down to a twentieth."""
     cosine = 0.5 * (1 + math.cos(math.pi * step / STEPS))
     return PEAK_RATE * min(1, (step + 1) / WARM_UP) * (FINAL_SHARE + (1 - FINAL_SHARE) * cosine)
 
 
 def rows(texts: dict[str, torch.Tensor], step: int) -> torch.Tensor:
-    """The windows of one step, drawn by the number of the step alone."""
+    """Draw the windows of one step, seeded with the number of the step."""
     generator = torch.Generator().manual_seed(step)
     windows = []
     for _ in range(ROWS):
@@ -161,7 +161,7 @@ def next_token_loss(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
 
 
 def held_out_rows(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
-    """The first 200 tokens of every embedded evaluation passage."""
+    """Return the first 200 tokens of every embedded evaluation passage."""
     file = ROOT / "plugins" / "commands" / "evaluate" / "demo-data" / "evaluation-passages.jsonl"
     texts = [json.loads(line)["text"] for line in file.open(encoding="utf-8")]
     return torch.tensor([tokenizer(text).input_ids[:200] for text in texts])

@@ -1,7 +1,7 @@
-"""Tiny random models of every type that transformers can run as a language model.
+"""Build tiny random models of every type that transformers can run as a language model.
 
-A model takes from `common` in tests/families.yaml what its configuration has, its parts that write
-no text take from `vision`, and its own settings come on top.
+A model takes the settings of `common` in tests/families.yaml that its configuration has, its other
+parts take those of `vision`, and its own settings override both.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MOST_PARAMETERS = 20_000_000
 
 @functools.cache
 def settings() -> dict[str, Any]:
-    """What tests/families.yaml says."""
+    """Read tests/families.yaml."""
     return yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
 
 
 def model_types() -> list[str]:
-    """Every model type that AutoModelForCausalLM or AutoModelForImageTextToText loads."""
+    """Return the model types of AutoModelForCausalLM and AutoModelForImageTextToText."""
     from transformers.models.auto import modeling_auto as auto
 
     causal = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -34,18 +34,18 @@ def model_types() -> list[str]:
 
 
 def names() -> list[str]:
-    """All models of the table: every type, and variants with settings of their own."""
+    """Return all models of the table: every type, and variants with their own settings."""
     said = {**settings()["families"], **settings()["others"]}
     return sorted({*model_types(), *said})
 
 
 def removed_from(name: str) -> tuple[int, ...]:
-    """The blocks that are left out of the exported model."""
+    """Return the blocks to remove from the exported model."""
     return tuple(_own(name).get("removed", REMOVED))
 
 
 def build(name: str, folder: Path) -> None:
-    """Write a checkpoint of a tiny random model; ValueError if it is not tiny."""
+    """Write a checkpoint of a tiny random model. Raises ValueError if it is not tiny."""
     import torch
     from transformers import AutoConfig
 
@@ -72,7 +72,7 @@ def _own(name: str) -> dict[str, Any]:
 
 
 def _settings(cls: Any, own: dict[str, Any], role: str) -> dict[str, Any]:
-    """What the configuration has of the settings of a role, and its own, nested ones too."""
+    """Return the settings of a role that the configuration has, and its own, nested ones too."""
     known = {*getattr(cls, "__dataclass_fields__", ()), *getattr(cls, "attribute_map", ())}
     found = {name: value for name, value in settings()[role].items() if name in known}
     if "kv_lora_rank" in found:
@@ -90,7 +90,7 @@ def _settings(cls: Any, own: dict[str, Any], role: str) -> dict[str, Any]:
 
 
 def _part(cls: Any, name: str, part: Any, mine: dict[str, Any]) -> Any:
-    """The class of a nested configuration; None where there is none by default."""
+    """Return the class of a nested configuration; None without a default."""
     if "model_type" in mine:
         return _config_class(mine["model_type"])
     said = (getattr(cls, "sub_configs_defaults", None) or {}).get(name)

@@ -1,6 +1,6 @@
-"""What becomes of a model: found exact, or refused with a reason; anything else is a fault.
+"""Try a model: it is exact, or refused with a reason; anything else is a fault.
 
-Stock transformers with bypassed blocks is the judge of every loss and of every checkpoint.
+The reference for every loss and every checkpoint is stock transformers with bypassed blocks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Outcome:
     """A row of the table."""
 
     removed: tuple[int, ...]
-    """from the checkpoint that was exported and is exact; empty where none was"""
+    """from the exported checkpoint, which is exact; empty if none was exported"""
     search: str
     """`yes`, or why it is refused when it is loaded"""
     checkpoint: str
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def outcome(folder: Path, removed: Sequence[int], work: Path) -> Outcome:
-    """Search and export a model; AssertionError where what comes out is not the bypassed model."""
+    """Search and export a model. Raises AssertionError unless the result is exact."""
     import prunekit
     from prunekit.core.errors import CheckpointError
     from prunekit.core.registry import load as load_registry
@@ -66,7 +66,7 @@ def outcome(folder: Path, removed: Sequence[int], work: Path) -> Outcome:
 
 
 def _check_refused_before_search(folder: Path, given: dict[str, Any], work: Path) -> None:
-    """What is refused at the end of a search is a fault."""
+    """Check that a model is refused before the search, not after it."""
     import prunekit
     from prunekit.core.errors import CheckpointError
 
@@ -79,7 +79,7 @@ def _check_refused_before_search(folder: Path, given: dict[str, Any], work: Path
 
 
 def _writable(removed: Sequence[int], seen: Outlook) -> tuple[int, ...]:
-    """These blocks, or others where these cannot go; none where no others are known."""
+    """Return these blocks, or others if these cannot be removed; empty if none are known."""
     if seen.keep & set(removed):
         return tuple(i for i in range(N_BLOCKS) if i not in seen.keep)[: len(removed)]
     if seen.reason and not seen.keep and frozenset(removed) not in seen.examples:
@@ -88,11 +88,11 @@ def _writable(removed: Sequence[int], seen: Outlook) -> tuple[int, ...]:
 
 
 def _reason(error: Exception, folder: Path) -> str:
-    """What a refusal says, without what the table says already."""
+    """Return the reason of a refusal, without what the table says already."""
     import transformers
 
     said = str(error).rpartition(f"with transformers {transformers.__version__}")[2]
-    said = said.removeprefix(", so nothing made of it can be proven").removeprefix(": ")
+    said = said.removeprefix(", so no export of it can be verified").removeprefix(": ")
     said = said.removesuffix(". Try another release of transformers")
     said = re.sub(r"differ by [\d.e+-]+\d", "differ", said)
     return _short(said.replace(str(folder), "the model"))
@@ -103,7 +103,7 @@ def _short(said: str) -> str:
 
 
 def load(folder: Path) -> Any:
-    """The model of stock transformers, whole."""
+    """Load the dense model with stock transformers."""
     import torch
     from transformers import AutoConfig
 
@@ -119,7 +119,7 @@ def load(folder: Path) -> Any:
 
 @contextlib.contextmanager
 def bypassed(model: Any, removed: Collection[int]) -> Iterator[None]:
-    """Blocks that give back what they were given."""
+    """Make blocks return their input inside the context."""
     import torch
 
     lists = [
@@ -146,7 +146,7 @@ NOT_TEXT = ("vision", "visual", "audio", "image", "encoder", "tower")
 
 
 def check_losses(found: Any, work: Path, model: Any, folder: Path) -> None:
-    """All that the search measured, by the book: full logits, sums in float64."""
+    """Recompute all losses of the search from full logits, summed in float64."""
     import torch
     from transformers import AutoTokenizer
 
@@ -173,7 +173,7 @@ def check_losses(found: Any, work: Path, model: Any, folder: Path) -> None:
 
 
 def check_checkpoint(folder: Path, dense: Any, removed: Collection[int]) -> None:
-    """It loads whole, is the bypassed model, and generates the same with and without a cache."""
+    """Check that it loads, is the bypassed model, and generates the same with a cache."""
     import torch
     from transformers import GenerationConfig
 

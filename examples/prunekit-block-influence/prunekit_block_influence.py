@@ -73,7 +73,7 @@ class BlockInfluence(Searcher):
 
     @property
     def needs(self) -> tuple[Signal, ...]:
-        """The influence of every block on the hidden state."""
+        """Return the influence of every block on the hidden state."""
         return (BLOCK_INFLUENCE,)
 
     def search(self, problem: Problem) -> Search:
@@ -86,5 +86,5 @@ class BlockInfluence(Searcher):
 
 @hookimpl
 def prunekit_searchers() -> list[type]:
-    """Return what this distribution adds to prunekit."""
+    """Return the plugins of this distribution."""
     return [BlockInfluence]

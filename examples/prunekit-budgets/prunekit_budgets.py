@@ -1,4 +1,4 @@
-"""The command `budgets`: what the loss is after 1, 2, 3, ... blocks are gone."""
+"""The command `budgets`: the loss with 1, 2, 3, ... blocks removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prunekit.core import Command, ConfigError, hookimpl
 class Budgets(Command):
     """Search with budgets from 1 block up, and print how the loss grows.
 
-    Nothing is measured twice. After a stop, the same command goes on where it was.
+    Nothing is measured twice. After an interruption, the same command resumes.
     """
 
     name: ClassVar[str] = "budgets"
@@ -121,5 +121,5 @@ def _number(value: float | None, form: str) -> str:
 
 @hookimpl
 def prunekit_commands() -> list[type]:
-    """Return what this distribution adds to prunekit."""
+    """Return the plugins of this distribution."""
     return [Budgets]

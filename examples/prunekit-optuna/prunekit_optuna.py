@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AskTell(ABC):
-    """What the searchers share: ask for trials, have them measured, tell their losses."""
+    """The base of both searchers: ask for trials, measure them, report their losses."""
 
     trials: int = option(100, "subsets of the wanted size to measure", low=1)
     prior: float = option(0.1, "weight of the prior beside the sampler's numbers", low=0)
@@ -49,7 +49,7 @@ class AskTell(ABC):
         return min(losses, key=lambda subset: (losses[subset], sorted(subset)))
 
     def _subset(self, numbers: Mapping[str, float], prior: Prior, budget: int) -> Subset:
-        """The blocks with the largest sums of number and weighed log-prior."""
+        """Return the blocks with the largest sums of number and weighted log-prior."""
         score = {
             block: numbers[str(block)] + self.prior * math.log(weight)
             for block, weight in prior.weights.items()
@@ -58,7 +58,7 @@ class AskTell(ABC):
 
     @abstractmethod
     def _sampler(self, seed: int) -> BaseSampler:
-        """Optuna's own searcher, whose chance comes from `seed` alone."""
+        """Return the sampler of Optuna, seeded with `seed`."""
 
 
 @dataclass(frozen=True)
@@ -95,5 +95,5 @@ class CovarianceAdaptation(AskTell):
 
 @hookimpl
 def prunekit_searchers() -> list[type]:
-    """What this distribution adds to prunekit."""
+    """Return the plugins of this distribution."""
     return [ParzenEstimator, CovarianceAdaptation]

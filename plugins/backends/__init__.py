@@ -1,1 +1,1 @@
-"""Where measurements run."""
+"""Backends: where measurements run."""

@@ -24,12 +24,12 @@ _loaded: WeakValueDictionary[Spec, ModelAdapter] = WeakValueDictionary()
 
 @dataclass(frozen=True)
 class Local(Backend):
-    """One process, one device."""
+    """Measure in this process, on one device."""
 
     name: ClassVar[str] = "local"
 
     def open(self, spec: Spec, objective: Objective, batches: Sequence[Batch]) -> Meter:
-        """Load the model here, or take it from a meter that is still open."""
+        """Load the model, or share that of a meter that is still open."""
         adapter = _loaded.get(spec)
         if adapter is None:
             adapter = _loaded[spec] = load_adapter(spec)

@@ -8,22 +8,24 @@ from typing import Any, ClassVar
 
 from prunekit.core import Backend, Batch, ConfigError, Meter, Objective, Spec, hookimpl, option
 from prunekit.plugins.backends.ray_cluster import CONNECTION, LOCAL, check_installed
-from prunekit.plugins.backends.ray_fleet import Fleet
 from prunekit.plugins.backends.ray_meter import RayMeter
+from prunekit.plugins.backends.ray_workers import WorkerPool
 
 
 @dataclass(frozen=True)
 class OnRay(Backend):
-    """Replicas of the model on a Ray cluster, or on the GPUs of this machine.
+    """Measure with replicas of the model on a Ray cluster, or on the GPUs of this machine.
 
-    Each request is cut so that subsets with common prefixes stay together, and pieces are kept as
+    Requests are split so that subsets with common prefixes stay together, and pieces are kept as
     they arrive. A replica that dies is replaced, and its unfinished work goes to another.
     """
 
     name: ClassVar[str] = "ray"
-    replicas: int | None = option(None, "copies of the model; by default one a GPU or node", low=1)
+    replicas: int | None = option(
+        None, "copies of the model; by default one per GPU or node", low=1
+    )
     gpus: float | None = option(None, "GPUs for each; by default 1 if there are any", low=0)
-    address: str = option(LOCAL, "local starts a cluster here; else auto, or HOST:PORT of one")
+    address: str = option(LOCAL, "local starts a cluster here; otherwise auto, or HOST:PORT")
 
     def __post_init__(self) -> None:
         check_installed()  # before data are read and models are loaded
@@ -36,9 +38,9 @@ class OnRay(Backend):
     def open(self, spec: Spec, objective: Objective, batches: Sequence[Batch]) -> Meter:
         """Load the replicas, or share those of a meter that is still open."""
         shared = _SHARED.setdefault((spec, self), _Shared(spec, self))
-        fleet = shared.join()
+        pool = shared.join()
         try:
-            return RayMeter(fleet, objective, batches, shared.leave)
+            return RayMeter(pool, objective, batches, shared.leave)
         except BaseException:
             shared.leave()
             raise
@@ -49,43 +51,43 @@ class _Shared:
 
     def __init__(self, spec: Spec, options: OnRay) -> None:
         self._spec, self._options = spec, options
-        self._fleet: Fleet | None = None
+        self._pool: WorkerPool | None = None
         self._users = 0
 
-    def join(self) -> Fleet:
-        if self._fleet is None:
+    def join(self) -> WorkerPool:
+        if self._pool is None:
             CONNECTION.join(self._options.address)
             try:
-                self._fleet = _fleet(self._spec, self._options)
+                self._pool = _pool(self._spec, self._options)
             except BaseException:
                 CONNECTION.leave()
                 raise
         self._users += 1
-        return self._fleet
+        return self._pool
 
     def leave(self) -> None:
         self._users -= 1
-        if not self._users and self._fleet is not None:
-            self._fleet.close()
-            self._fleet = None
+        if not self._users and self._pool is not None:
+            self._pool.close()
+            self._pool = None
             CONNECTION.leave()
 
 
 _SHARED: dict[tuple[Spec, OnRay], _Shared] = {}
 
 
-def _fleet(spec: Spec, options: OnRay) -> Fleet:
+def _pool(spec: Spec, options: OnRay) -> WorkerPool:
     import ray
 
     nodes: Any = ray.nodes()  # type: ignore[no-untyped-call]
     alive = [node["Resources"] for node in nodes if node["Alive"]]
-    fleet = Fleet(*share(spec, options, alive))
+    pool = WorkerPool(*share(spec, options, alive))
     try:
-        fleet.open()
+        pool.open()
     except BaseException:
-        fleet.close()
+        pool.close()
         raise
-    return fleet
+    return pool
 
 
 def share(
@@ -93,7 +95,8 @@ def share(
 ) -> tuple[Spec, int, float]:
     """Return the model with its device, the number of replicas, and the GPUs for each.
 
-    `nodes` are the resources of each: `{"CPU": 8, "GPU": 2}`. ConfigError if they do not suffice.
+    `nodes` are the resources of each: `{"CPU": 8, "GPU": 2}`. Raises ConfigError if they
+    do not suffice.
     """
     if spec.device.startswith("cuda:"):
         raise ConfigError(f"--device {spec.device}: Ray chooses the GPU; write --device cuda")
@@ -110,15 +113,15 @@ def share(
     replicas = options.replicas or room
     if not 1 <= replicas <= room:
         raise ConfigError(
-            f"the Ray cluster has {sum(there):g} GPUs: at {gpus:g} a replica, room for {room}, not "
-            f"for {max(1, replicas)}; lower --ray.replicas or --ray.gpus, or take --device cpu"
+            f"the Ray cluster has {sum(there):g} GPUs: at {gpus:g} per replica, room for {room}, "
+            f"not for {max(1, replicas)}; lower --ray.replicas or --ray.gpus, or use --device cpu"
         )
     device = "cuda" if spec.device == "auto" else spec.device
     return replace(spec, device=device), replicas, gpus
 
 
 def _room(on_node: float, gpus: float) -> int:
-    """Count the replicas that fit on a node; a share of a GPU lies on a single one."""
+    """Count the replicas that fit on a node; a fraction of a GPU cannot span two."""
     return int(on_node) * int(1 / gpus) if gpus < 1 else int(on_node // gpus)
 
 

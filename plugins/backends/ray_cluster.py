@@ -1,4 +1,4 @@
-"""Connect to a Ray cluster, or start one that lasts as long as it is needed."""
+"""Connect to a Ray cluster, or start a temporary one."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from prunekit.hf import first_line
 LOCAL, AUTO = "local", "auto"
 HOST_AND_PORT = re.compile(r"[^/\s]+:\d{1,5}")
 QUIET = {
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as newer versions do without being asked
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else what it says of dead workers is on standard output
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the default of newer versions
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else dead workers are logged to standard output
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -42,14 +42,14 @@ class Connection:
 
     def __init__(self) -> None:
         self.knows_token = False
-        """Ray was imported while `TOKEN` was set, which it notices at no other time"""
+        """Ray was imported while `TOKEN` was set; it is read only then"""
         self._users = 0
         self._undo = contextlib.ExitStack()
 
     def join(self, address: str) -> None:
-        """Connect, or start a cluster of this machine alone; ConfigError if that fails.
+        """Connect, or start a cluster on this machine. Raises ConfigError if that fails.
 
-        If the process is connected already, that cluster is used, and kept.
+        If the process is already connected, that cluster is used and left running.
         """
         ray = _import_ray(address)
         if not self._users and not ray.is_initialized():
@@ -69,7 +69,7 @@ CONNECTION = Connection()
 def lifelines() -> tuple[str, str]:
     """Return the addresses of the cluster's head and of the node this process is connected to.
 
-    Within a minute after either is gone Ray ends this process, before anything can be saved.
+    Within a minute after either is gone Ray kills this process, before anything can be saved.
     """
     import ray
 
@@ -106,9 +106,9 @@ def _import_ray(address: str) -> Any:
 
 @contextlib.contextmanager
 def _started(ray: Any) -> Iterator[None]:
-    """Start a cluster whose processes and files are gone afterwards."""
-    # Not the usual folder for temporary files, whose path may be too long for sockets. Ray lets
-    # everybody write to its own, so it lies within one that is closed to others.
+    """Start a cluster; stop its processes and remove its files afterwards."""
+    # Not the usual folder for temporary files, whose path may be too long for sockets. Ray's own is
+    # world-writable, so it is put into one that is closed to others.
     folder = tempfile.mkdtemp(prefix="prunekit-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
     try:
         with _environment(LOCAL), _uninterrupted():
@@ -123,7 +123,7 @@ def _started(ray: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _found(ray: Any, address: str) -> Iterator[None]:
-    """Connect to a cluster that goes on afterwards."""
+    """Connect to a cluster, and leave it running."""
     given = os.environ.get("RAY_ADDRESS", address) if address == AUTO else address
     if given != AUTO and not HOST_AND_PORT.fullmatch(given):
         raise _unusable(given, "expected local, auto or HOST:PORT of the cluster's head")
@@ -133,10 +133,8 @@ def _found(ray: Any, address: str) -> Iterator[None]:
         with _environment(given):
             _init(ray, address=given)
     except ConnectionError as error:
-        why = "no cluster is found" if given == AUTO else "it is no cluster, or lets nobody in"
-        raise _unusable(
-            given, f"{why}; for one that wants a token set RAY_AUTH_MODE=token"
-        ) from error
+        why = "no cluster found" if given == AUTO else "not a Ray cluster, or authentication failed"
+        raise _unusable(given, f"{why}; if it requires a token, set RAY_AUTH_MODE=token") from error
     except (RuntimeError, ray.exceptions.RayError) as error:
         raise _unusable(given, first_line(error)) from error
     try:
@@ -148,7 +146,7 @@ def _found(ray: Any, address: str) -> Iterator[None]:
 def _unusable(address: str, reason: str) -> ConfigError:
     return ConfigError(
         f"ray.address: {address!r} cannot be used ({reason}); start a cluster with `ray start "
-        "--head`, or leave the option out, and one is started for this run alone",
+        "--head`, or drop the option to start one for this run only",
         ("ray", "address"),
     )
 
@@ -171,7 +169,7 @@ def _init(ray: Any, **where: Any) -> None:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder in which processes that are ending may still write for a moment."""
+    """Remove a folder to which terminating processes may still write for a moment."""
     end = time.monotonic() + SECONDS_TO_END
     while os.path.exists(folder) and time.monotonic() < end:
         shutil.rmtree(folder, ignore_errors=True)
@@ -180,9 +178,9 @@ def _remove(folder: str) -> None:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back: a cluster half started would outlive this process.
+    """Delay Ctrl-C and SIGTERM: a half-started cluster would outlive this process.
 
-    Ray handles SIGTERM itself once it is connected; the earlier handler is put back.
+    Ray handles SIGTERM itself once it is connected; the earlier handler is restored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,10 +1,9 @@
 """Spread measurements over replicas of a model.
 
 Subsets that agree on their first blocks share that part of the forward pass only if the same
-replica measures them, one after the other. All subsets are therefore laid out in one line, batch by
-batch and within a batch in the order of the walk, and the line is cut into stretches of equal work.
-Batches share nothing, so a cut between two of them is free; one within a batch costs at most one
-prefix.
+replica measures them in a row. So all subsets are ordered, batch by batch and within a batch in the
+order of the walk, and the sequence is cut into stretches of equal work. Batches share nothing, so a
+cut between two of them is free; one within a batch costs at most one prefix.
 """
 
 from __future__ import annotations
@@ -25,36 +24,36 @@ from prunekit.core import (
     Table,
     runs_of_each,
 )
-from prunekit.plugins.backends.ray_fleet import Fleet, Lost, Seat
+from prunekit.plugins.backends.ray_workers import Worker, WorkerDied, WorkerPool
 
 
 @dataclass
 class Task:
-    """A part that a replica has begun, and the subsets it has measured."""
+    """A part in progress, and the subsets measured so far."""
 
     part: Part
-    given: set[Subset] = field(default_factory=set)
+    measured: set[Subset] = field(default_factory=set)
 
 
 class RayMeter(Meter):
-    """Measure with all replicas at once; pieces come as soon as any of them has one.
+    """Measure with all replicas at once, yielding pieces as they arrive.
 
-    If a replica dies, another measures what it left unfinished; the pieces it gave are kept.
+    If a replica dies, another one finishes its work; the pieces it returned are kept.
     """
 
     def __init__(
         self,
-        fleet: Fleet,
+        pool: WorkerPool,
         objective: Objective,
         batches: Sequence[Batch],
         on_close: Callable[[], None],
     ) -> None:
-        """`on_close` is called once. Raises PluginError if the objective cannot be pickled."""
+        """Put the work into Ray's store. Raises PluginError if it cannot be pickled."""
         import ray
 
-        self._fleet = fleet
-        self.facts = fleet.facts
-        self.replicas = len(fleet.seats)
+        self._pool = pool
+        self.facts = pool.facts
+        self.replicas = len(pool.workers)
         try:
             self._work = [ray.put((objective, list(batches)))]
         except (TypeError, AttributeError) as error:
@@ -68,70 +67,72 @@ class RayMeter(Meter):
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """Yield one piece for each subset of each batch."""
         queue = Queue(cut(wanted, self.facts.n_blocks, self.replicas))
-        begun: dict[Seat, Task] = {}
-        with self._fleet.at_work():
-            while queue or begun:
-                for seat in self._fleet.idle()[: len(queue)]:
-                    part = queue.take(seat.number)
-                    seat.ask("measure", self._work, part.batch, part.subsets)
-                    begun[seat] = Task(part)
-                if seat_with_news := self._fleet.news():
-                    yield from self._hear(seat_with_news, begun, queue)
+        running: dict[Worker, Task] = {}
+        with self._pool.at_work():
+            while queue or running:
+                for worker in self._pool.idle()[: len(queue)]:
+                    part = queue.take(worker.number)
+                    worker.ask("measure", self._work, part.batch, part.subsets)
+                    running[worker] = Task(part)
+                if ready := self._pool.wait():
+                    yield from self._receive(ready, running, queue)
 
-    def _hear(self, seat: Seat, begun: dict[Seat, Task], queue: Queue) -> Iterator[Piece]:
-        """Yield the piece of a replica, unless its part is finished or it died."""
-        task = begun[seat]
+    def _receive(
+        self, worker: Worker, running: dict[Worker, Task], queue: Queue
+    ) -> Iterator[Piece]:
+        """Yield the piece of a worker, unless its part is finished or it died."""
+        task = running[worker]
         try:
-            piece: Piece | None = seat.receive()
-        except Lost as reason:
-            del begun[seat]
-            queue.put_back(task.part.without(task.given))
-            self._fleet.lost(seat, reason)
+            piece: Piece | None = worker.receive()
+        except WorkerDied as reason:
+            del running[worker]
+            queue.put_back(task.part.without(task.measured))
+            self._pool.replace(worker, reason)
             return
         if piece is None:
-            del begun[seat]
+            del running[worker]
             return
-        task.given.add(piece.subset)
+        task.measured.add(piece.subset)
         yield piece
 
     def signal(self, signal: Signal) -> Table:
         """Compute a signal of the dense model on one replica."""
         tables: list[Sequence[Sequence[float]]] = []
-        asked: Seat | None = None
-        with self._fleet.at_work():
+        asked: Worker | None = None
+        with self._pool.at_work():
             while not tables or asked:
-                if asked is None and (idle := self._fleet.idle()):
+                if asked is None and (idle := self._pool.idle()):
                     asked = idle[0]
                     asked.ask("signal", self._work, signal)
-                if seat_with_news := self._fleet.news():
-                    asked = self._collect(seat_with_news, tables)
+                if ready := self._pool.wait():
+                    asked = self._collect(ready, tables)
         return tables[0]
 
-    def _collect(self, seat: Seat, tables: list[Sequence[Sequence[float]]]) -> Seat | None:
-        """Add the table of a replica; return None if it has no more."""
+    def _collect(self, worker: Worker, tables: list[Sequence[Sequence[float]]]) -> Worker | None:
+        """Add the table of a worker; return None if it has no more."""
         try:
-            table = seat.receive()
-        except Lost as reason:
-            self._fleet.lost(seat, reason)
+            table = worker.receive()
+        except WorkerDied as reason:
+            self._pool.replace(worker, reason)
             return None
         if table is None:
             return None
         tables.append(table)
-        return seat
+        return worker
 
     def close(self) -> None:
-        """Leave the replicas to others; the last to leave ends them."""
+        """Release the replicas; the last meter to do so ends them."""
         self._closing.close()
 
 
 @dataclass(frozen=True)
 class Part:
-    """Subsets to be measured on one batch by one replica."""
+    """Subsets to measure on one batch, by one replica."""
 
     batch: int
     subsets: tuple[Subset, ...]
     stretch: int
-    """the stretch of the line it belongs to, best measured by one replica"""
+    """the stretch of the sequence to which it belongs"""
 
     def without(self, done: Iterable[Subset]) -> Part:
         """Return the part without the subsets already measured."""
@@ -140,18 +141,18 @@ class Part:
 
 
 def cut(wanted: Sequence[Sequence[Subset]], n_blocks: int, stretches: int) -> list[Part]:
-    """Cut the subsets wanted of each batch into parts, along `stretches` of equal work.
+    """Cut the subsets requested of each batch into parts, along `stretches` of equal work.
 
-    Work is counted in block forwards; the head counts as one more.
+    Work is counted in block forwards; the head counts as one.
     """
-    line = [
+    sequence = [
         (batch, subset, runs + 1)
         for batch, subsets in enumerate(wanted)
         for subset, runs in runs_of_each(subsets, n_blocks).items()
     ]
-    total, passed = sum(work for _, _, work in line), 0
+    total, passed = sum(work for _, _, work in sequence), 0
     places: list[tuple[int, int, Subset]] = []
-    for batch, subset, work in line:
+    for batch, subset, work in sequence:
         places.append((batch, (2 * passed + work) * stretches // (2 * total), subset))
         passed += work
     return [
@@ -161,7 +162,7 @@ def cut(wanted: Sequence[Sequence[Subset]], n_blocks: int, stretches: int) -> li
 
 
 class Queue:
-    """Parts that wait for a replica."""
+    """Parts waiting for a worker."""
 
     def __init__(self, parts: Iterable[Part]) -> None:
         self._parts = list(parts)
@@ -170,11 +171,11 @@ class Queue:
         return len(self._parts)
 
     def put_back(self, part: Part) -> None:
-        """Give back a part that a replica could not finish, to be taken first."""
+        """Return an unfinished part to the front of the queue."""
         if part.subsets:
             self._parts.insert(0, part)
 
     def take(self, stretch: int) -> Part:
-        """Take the next part of this stretch, or else the last of any other."""
+        """Take the next part of this stretch, or the last of any other."""
         own = (i for i, part in enumerate(self._parts) if part.stretch == stretch)
         return self._parts.pop(next(own, -1))

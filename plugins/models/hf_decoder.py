@@ -1,4 +1,4 @@
-"""Any decoder that transformers knows."""
+"""The fallback for every decoder in transformers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 class HFDecoder(DecoderAdapter):
     """Any decoder of transformers: the model's own code, with blocks replayed one by one.
 
-    A model whose blocks hand each other more than a hidden state is refused when it is loaded.
+    A model whose blocks pass each other more than a hidden state is refused on load.
     """
 
     name: ClassVar[str] = "hf-decoder"
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:
-        """Everything that writes text, as well as any other adapter; a family's own wins."""
+        """Return 1 for every model that generates text; a family's own adapter wins."""
         return int(auto_class(config) is not None)
 
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Llama3(LlamaLike):
-    """Llama checkpoints with plain rotary embeddings: Llama 3, and Llama 2 and its kin too."""
+    """Llama checkpoints with plain rotary embeddings: Llama 3, Llama 2 and relatives."""
 
     name: ClassVar[str] = "llama3"
     demo = Path(__file__).parent / "demo-models" / "llama3"
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:
-        """Its own family, distinguished from its sibling by the scaling of rotary embeddings."""
+        """Return 2 for Llama checkpoints with its own scaling of rotary embeddings."""
         return 2 * (config.model_type == "llama" and rope_kind(config) == "default")
 
 

@@ -20,7 +20,7 @@ class Llama31(LlamaLike):
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:
-        """Its own family, distinguished from its sibling by the scaling of rotary embeddings."""
+        """Return 2 for Llama checkpoints with its own scaling of rotary embeddings."""
         return 2 * (config.model_type == "llama" and rope_kind(config) == "llama3")
 
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Qwen3(LlamaLike):
-    """Qwen3 checkpoints, dense ones, with or without sliding-window layers."""
+    """Qwen3 checkpoints without experts, with or without sliding-window layers."""
 
     name: ClassVar[str] = "qwen3"
     demo = Path(__file__).parent / "demo-models" / "qwen3"
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:
-        """Its own family."""
+        """Return 2 for Qwen3 checkpoints."""
         return 2 * (config.model_type == "qwen3")
 
 

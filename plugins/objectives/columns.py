@@ -74,7 +74,7 @@ def _choices(held: Mapping[str, Any], data: str, where: str) -> list[Any]:
 
 
 def _prompt(passage: str | None, question: str | None) -> str:
-    """As lm-eval's tasks put a question about a passage; a passage alone is continued."""
+    """Put a question about a passage as lm-eval does; a passage alone is continued."""
     asked = f"Question: {question}\nAnswer:" if question else None
     return "\n".join(part for part in (passage, asked) if part)
 
@@ -117,8 +117,8 @@ def right_choice(answer: Any, choices: Sequence[Any], where: str) -> int:
         found.add(answer)
     if not found:
         raise ConfigError(
-            f"{where}: the answer {answer!r} is none of its {len(choices)} choices; give the text "
-            "of the right one, or its index from 0"
+            f"{where}: the answer {answer!r} is not one of its {len(choices)} choices; give the "
+            "text of the right one, or its index from 0"
         )
     if len(found) > 1:
         texts = " or ".join(

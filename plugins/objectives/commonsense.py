@@ -53,8 +53,8 @@ def item_of_instruction(row: Mapping[str, Any], data: str) -> Item | None:
     check_unread(row, READ, "add its text to `instruction`", where)
     if row["answer"] not in question.labels:
         raise ConfigError(
-            f"{where}: the answer {row['answer']!r} is none of {', '.join(question.labels)}; fix "
-            "the item or drop it"
+            f"{where}: the answer {row['answer']!r} is not one of {', '.join(question.labels)}; "
+            "fix the item or drop it"
         )
     answer = question.labels.index(row["answer"])
     if question.choices.count(question.choices[answer]) > 1:

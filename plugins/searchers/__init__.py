@@ -1,1 +1,1 @@
-"""Search algorithms, one a file."""
+"""Search algorithms, one per file."""

@@ -1,6 +1,6 @@
 """Prior-guided Bayesian optimisation.
 
-From the study: 200 trials, of which 10 are drawn at random, and the word "prior-guided". The rest
+From the paper: 200 trials, of which 10 are drawn at random, and the word "prior-guided". The rest
 is our reading: the prior of the genetic search, a Gaussian process over subsets around a line in
 the sum of single losses, expected improvement over a pool of draws and neighbours of the best.
 """
@@ -19,27 +19,27 @@ from prunekit.plugins.searchers.prior import Prior
 from prunekit.plugins.searchers.singles import cheapest_first, single_losses
 from prunekit.plugins.searchers.surrogate import Surrogate
 
-FRUITLESS_DRAWS = 200
+EXTRA_DRAWS = 200
 NEIGHBOURS_OF = 5
 
 
 @dataclass(frozen=True)
 class Bayesian(Searcher):
-    """Model the losses seen so far, and measure where the model hopes for most.
+    """Fit a Gaussian process to the losses; measure where expected improvement is highest.
 
-    Asks for n + `trials` subsets of n removable blocks. Begins with the one-shot choice, so that it
+    Requests n + `trials` subsets of n removable blocks. Starts from the one-shot choice, so it
     never ends worse.
     """
 
     name: ClassVar[str] = "bayesian"
     paper: ClassVar[str] = "arXiv 2604.24938"
-    trials: int = option(200, "subsets of the wanted size to measure", low=1)
-    initial: int = option(10, "how many of them before the model is asked", low=1)
-    pool: int = option(512, "candidates among which the model chooses", low=2)
-    at_once: int = option(1, "candidates measured together, which shares their blocks", low=1)
+    trials: int = option(200, "subsets of the size of the budget to measure", low=1)
+    initial: int = option(10, "trials drawn at random before the first fit", low=1)
+    pool: int = option(512, "candidates scored for each choice", low=2)
+    at_once: int = option(1, "candidates measured together, sharing prefixes", low=1)
 
     def search(self, problem: Problem) -> Search:
-        """Measure, model, choose, until the trials or the subsets are used up."""
+        """Measure, fit and choose until the trials or the subsets are used up."""
         rng = problem.rng()
         singles = yield from single_losses(problem)
         prior = Prior.from_singles(singles)
@@ -58,7 +58,7 @@ class Bayesian(Searcher):
     def _initial(
         self, rng: random.Random, prior: Prior, problem: Problem, cheapest: list[int], most: int
     ) -> list[Subset]:
-        """The one-shot choice and different draws from the prior."""
+        """Return the one-shot choice and distinct draws from the prior."""
         one_shot = frozenset(cheapest[: problem.budget])
         draws = (prior.draw(rng, problem.removable, problem.budget) for _ in itertools.count())
         return [one_shot, *_different(draws, {one_shot}, min(self.initial, most) - 1)]
@@ -66,15 +66,15 @@ class Bayesian(Searcher):
     def _pool(
         self, rng: random.Random, prior: Prior, problem: Problem, losses: Mapping[Subset, float]
     ) -> list[Subset]:
-        """Unseen subsets: about half drawn from the prior, half near the best."""
+        """Return unseen subsets, about half drawn from the prior and half near the best."""
         draws = _draws(rng, prior, problem, _best_first(losses)[:NEIGHBOURS_OF])
         return _different(draws, losses, self.pool) or [_first_unseen(problem, losses)]
 
 
 def _different(draws: Iterator[Subset], known: Collection[Subset], count: int) -> list[Subset]:
-    """So many new subsets, or fewer where too many draws repeat one."""
+    """Collect `count` new subsets, or fewer if too many draws are repeats."""
     found: dict[Subset, None] = {}
-    for subset in itertools.islice(draws, count + max(count, FRUITLESS_DRAWS)):
+    for subset in itertools.islice(draws, count + max(count, EXTRA_DRAWS)):
         if len(found) == count:
             break
         if subset not in known:
@@ -85,7 +85,7 @@ def _different(draws: Iterator[Subset], known: Collection[Subset], count: int) -
 def _draws(
     rng: random.Random, prior: Prior, problem: Problem, best: Sequence[Subset]
 ) -> Iterator[Subset]:
-    """From the prior and from near the best, in turns."""
+    """Draw alternately from the prior and near the best subsets."""
     for turn in itertools.count():
         if turn % 2 and problem.budget < len(problem.removable):
             yield _neighbour(rng, prior, problem, best[turn // 2 % len(best)])
@@ -94,7 +94,7 @@ def _draws(
 
 
 def _neighbour(rng: random.Random, prior: Prior, problem: Problem, subset: Subset) -> Subset:
-    """One or two blocks swapped; those that come in are drawn from the prior."""
+    """Swap one or two blocks of a subset for draws from the prior."""
     outside = [i for i in problem.removable if i not in subset]
     swaps = min(rng.randint(1, 2), len(subset), len(outside))
     restored = rng.sample(sorted(subset), swaps)
@@ -102,7 +102,7 @@ def _neighbour(rng: random.Random, prior: Prior, problem: Problem, subset: Subse
 
 
 def _first_unseen(problem: Problem, losses: Mapping[Subset, float]) -> Subset:
-    """For small problems whose last subsets chance does not find."""
+    """Find an unmeasured subset of a small problem that random draws keep missing."""
     subsets = map(frozenset, itertools.combinations(problem.removable, problem.budget))
     return next(s for s in subsets if s not in losses)
 

@@ -13,8 +13,8 @@ from prunekit.plugins.searchers.greedy import Greedy
 class Beam(Searcher):
     """Keep the best few partial removals and extend each by one block.
 
-    The study's beam is 5 wide; that equal sets reached in different orders count once is our
-    reading, without which the beam collapses. Asks for n + width x ((k - 1) n - k (k - 1) / 2)
+    The paper's beam is 5 wide; counting equal subsets reached in different orders once is our
+    reading, without which the beam collapses. Requests n + width x ((k - 1) n - k (k - 1) / 2)
     subsets of n removable blocks, repeats included. With width 1 it is greedy. It may end worse
     than greedy, whose path can fall out of the beam; `include_greedy` rules that out.
     """
@@ -25,7 +25,7 @@ class Beam(Searcher):
     include_greedy: bool = option(False, "run greedy too and return the better of both")
 
     def search(self, problem: Problem) -> Search:
-        """Extend every kept set by every block, keep the best, until the budget is reached."""
+        """Extend every kept subset by every block and keep the best, up to the budget."""
         losses: dict[Subset, float] = {}
         beam = [DENSE]
         for _ in range(problem.budget):

@@ -2,9 +2,9 @@
 
 After Jansen et al. (arXiv 2602.00161), from their published formulae only: the loss is expanded to
 second order in gates on the blocks, and the removal that costs least in that model is found
-exactly. The authors state that a patent is pending; whether that concerns your use is for you to
-judge. `hessian = fisher` is the paper's own. That the study measured pairs of removals is our
-reading of its times, as are the guard against fatal blocks and measuring the lowest states.
+exactly. The authors state that a patent is pending; check whether that concerns your use.
+`hessian = fisher` is their own. That arXiv 2604.24938 measured pairs of removals is our reading of
+its timings; the guard against fatal blocks and measuring the lowest states are ours too.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from prunekit.plugins.searchers.signals import GATE_GRADIENTS, GATE_HESSIAN
 from prunekit.plugins.searchers.singles import cheapest_first
 
 if TYPE_CHECKING:
-    from prunekit.plugins.searchers.energies import Matrix
+    from prunekit.plugins.searchers.quadratic import Matrix
 
 FATAL_DEVIATIONS = 5.0
 
 
 @dataclass(frozen=True)
 class ConstrainedBinary(Searcher):
-    """Model the loss by single and pairwise effects, and minimise the model.
+    """Minimise a quadratic model of the loss, made of single and pairwise effects.
 
-    With `hessian = pairwise` asks for n + n (n - 1) / 2 subsets of n removable blocks, with
-    `fisher` and `exact` for n; then for the lowest states of the model and the one-shot choice, of
-    which it returns the best, so that it never ends worse than one-shot. Up to 10^10 states are
-    enumerated, more are left to tabu search.
+    With `hessian = pairwise` requests n + n (n - 1) / 2 subsets of n removable blocks, with
+    `fisher` and `exact` n; then the lowest states of the model and the one-shot choice, of which it
+    returns the best, so it never ends worse than one-shot. Up to 10^10 states are enumerated;
+    beyond that, tabu search is used.
     """
 
     name: ClassVar[str] = "cbo"
@@ -53,13 +53,15 @@ class ConstrainedBinary(Searcher):
         "pairwise", "measured pairs, squared gate gradients (the paper's), or second derivatives"
     )
     first_order: float = option(0.0, "weight of the linear term of fisher and exact", low=0)
-    rerank: int = option(20, "lowest states that are measured; 0 takes the lowest as it is", low=0)
-    fatal_filter: bool = option(True, "leave out blocks whose removal alone costs far more")
-    clip_couplings: bool = option(False, "bound how much two removals can spare each other")
+    rerank: int = option(
+        20, "lowest states to measure; 0 returns the lowest without measuring", low=0
+    )
+    fatal_filter: bool = option(True, "exclude blocks whose removal alone costs far more")
+    clip_couplings: bool = option(False, "bound the saving of removing two blocks together")
 
     @property
     def needs(self) -> tuple[Signal, ...]:
-        """The derivatives that fisher and exact are made of."""
+        """Return the derivatives that `fisher` and `exact` use."""
         if self.hessian == "pairwise":
             return ()
         if self.hessian == "fisher":
@@ -67,7 +69,7 @@ class ConstrainedBinary(Searcher):
         return (GATE_HESSIAN, GATE_GRADIENTS) if self.first_order else (GATE_HESSIAN,)
 
     def search(self, problem: Problem) -> Search:
-        """Build the model, find its lowest states, measure them, return the best."""
+        """Build the model, find its lowest states, measure them and return the best."""
         losses = yield from self._measure(problem)
         singles = {i: losses[frozenset({i})] for i in problem.removable}
         candidates = self._candidates(singles, problem.budget)
@@ -91,7 +93,7 @@ class ConstrainedBinary(Searcher):
         return dict(zip(request, (yield request), strict=True))
 
     def _candidates(self, singles: Mapping[int, float], budget: int) -> list[int]:
-        """Blocks that are not fatal, but never fewer than are to be removed."""
+        """Return the blocks that are not fatal, but never fewer than the budget."""
         order = cheapest_first(singles)
         if not self.fatal_filter:
             return sorted(order)
@@ -99,7 +101,7 @@ class ConstrainedBinary(Searcher):
         return sorted(order[: max(budget, sum(singles[i] <= limit for i in order))])
 
     def _model(self, problem: Problem, losses: Mapping[Subset, float]) -> Matrix:
-        """The symmetric matrix whose sum over S x S is the modelled cost of removing S."""
+        """Return the symmetric matrix whose sum over S x S is the modelled cost of removing S."""
         import numpy as np
 
         if self.hessian == "pairwise":
@@ -116,10 +118,10 @@ class ConstrainedBinary(Searcher):
         return q
 
     def _pairwise(self, problem: Problem, losses: Mapping[Subset, float]) -> Matrix:
-        """Fields h(i) = L(i) - L(0), couplings J(i, j) = L(i, j) - L(i) - L(j) + L(0).
+        """Return fields h(i) = L(i) - L(0) and couplings J(i, j) = L(i, j) - L(i) - L(j) + L(0).
 
-        L(0) only shifts the energies of all subsets of one size alike, so it is not asked for
-        unless couplings are to be clipped.
+        L(0) shifts the energies of all subsets of one size equally, so it is only requested for
+        clipping couplings.
         """
         import numpy as np
 
@@ -138,7 +140,7 @@ class ConstrainedBinary(Searcher):
 
 
 def _limit(losses: Sequence[float]) -> float:
-    """Median and five median absolute deviations; infinite where there is no spread."""
+    """Return the median plus five median absolute deviations; infinite without any spread."""
     if not losses:
         return math.inf
     median = statistics.median(losses)

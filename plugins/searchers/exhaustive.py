@@ -1,4 +1,4 @@
-"""The true optimum, for problems small enough to try every subset."""
+"""Exhaustive search, for problems small enough to try every subset."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ EXAMPLE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Exhaustive(Searcher):
-    """Measure every subset.
+    """Measure every subset and return the best.
 
-    Refuses where there are more than `most`: 7 of 32 blocks are 3,365,856 subsets.
+    Refuses problems with more than `most` subsets: 7 of 32 blocks are 3,365,856.
     """
 
     name: ClassVar[str] = "exhaustive"
-    most: int = option(20_000, "subsets above which to refuse", low=1)
+    most: int = option(20_000, "maximum number of subsets", low=1)
 
     def check_problem(self, problem: Problem) -> None:
         """Raise ConfigError if there are more subsets than `most`."""
@@ -35,7 +35,7 @@ class Exhaustive(Searcher):
             )
 
     def search(self, problem: Problem) -> Search:
-        """All subsets of the wanted size, in lexicographic order, in requests of 4,096."""
+        """Request all subsets of that size, in lexicographic order, 4,096 at a time."""
         best: tuple[float, list[int]] = math.inf, list(problem.removable[: problem.budget])
         subsets = map(frozenset, itertools.combinations(problem.removable, problem.budget))
         for request in _parts(subsets):

@@ -1,10 +1,10 @@
-"""Fast-block-select: exchange whole runs of blocks, ranked by single importances.
+"""Fast-block-select: exchange contiguous groups of blocks, ranked by importance.
 
-The algorithm is that of MI-PRUN (Zhang et al., arXiv 2601.07212), as far as it is known: begin with
-the least important blocks, rank equally long groups coarsely by the sum of single importances,
-measure the best few, exchange those that gain and do not overlap, until nothing changes. How many
-groups are measured, ties and the stop against cycles are our reading, as is the estimator of mutual
-information; the study (arXiv 2604.24938) drives every algorithm with its calibration loss.
+The algorithm is that of MI-PRUN (Zhang et al., arXiv 2601.07212), as far as it is known: start from
+the least important blocks, rank groups of equal length by the sum of single importances, measure
+the best few, exchange those that gain and do not overlap, until nothing changes. The number of
+groups measured, ties and cycle detection are our reading, as is the estimator of mutual
+information; arXiv 2604.24938 drives every algorithm with its calibration loss.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from prunekit.plugins.searchers.signals import BLOCK_SIMILARITY
 from prunekit.plugins.searchers.singles import cheapest_first
 
 Group: TypeAlias = tuple[int, ...]
-"""A contiguous run of blocks."""
+"""Contiguous blocks."""
 Importances: TypeAlias = dict[Group, float]
 Measure: TypeAlias = Callable[
     [Sequence[Group]], Generator[Sequence[Subset], list[float], Importances]
@@ -28,41 +28,41 @@ Measure: TypeAlias = Callable[
 
 @dataclass(frozen=True)
 class Swap:
-    """Remove one group in place of another that is removed now."""
+    """An exchange that restores one group and removes another."""
 
     restored: Group
     removed: Group
     gain: float
 
     def touches(self, blocks: Collection[int]) -> bool:
-        """Whether it concerns any of these blocks."""
+        """Return True if it restores or removes any of these blocks."""
         return not set(blocks).isdisjoint(self.restored + self.removed)
 
 
 @dataclass(frozen=True)
 class FastBlockSelect(Searcher):
-    """Begin with the cheapest blocks, then exchange contiguous groups of equal length.
+    """Start from the cheapest blocks, then exchange contiguous groups of equal length.
 
-    With `oracle = loss` a group's importance is the loss without it; one-shot's choice without
-    runs of blocks is then final. With `oracle = mi` it is minus the mutual information between
-    what enters the group and what leaves it, and no subset is measured at all.
+    With `oracle = loss` the importance of a group is the loss without it; a one-shot choice without
+    adjacent blocks is then final. With `oracle = mi` it is minus the mutual information between the
+    input and the output of the group, and no subset is measured.
     """
 
     name: ClassVar[str] = "fast-block-select"
     paper: ClassVar[str] = "arXiv 2601.07212"
     oracle: Literal["loss", "mi"] = option("loss", "importance: the loss, or mutual information")
-    groups: int = option(5, "groups of each length that are measured on either side", low=1)
-    sub_windows: bool = option(False, "also exchange parts of runs")
+    groups: int = option(5, "groups of each length to measure on either side", low=1)
+    sub_windows: bool = option(False, "also exchange parts of contiguous groups")
     guard: bool = option(False, "keep an exchange only if the loss of the whole set falls")
-    rounds: int = option(20, "exchanges at most", low=1)
+    rounds: int = option(20, "maximum number of exchanges", low=1)
 
     @property
     def needs(self) -> tuple[Signal, ...]:
-        """Mutual information between blocks, if that is the oracle."""
+        """Return mutual information between blocks, if that is the oracle."""
         return (BLOCK_SIMILARITY,) if self.oracle == "mi" else ()
 
     def search(self, problem: Problem) -> Search:
-        """Exchange until nothing gains, or a set returns."""
+        """Exchange until nothing gains or a subset repeats."""
         measure = self._measure(problem)
         known = yield from measure([(i,) for i in problem.removable])
         order = cheapest_first({block: known[(block,)] for block in problem.removable})
@@ -80,7 +80,7 @@ class FastBlockSelect(Searcher):
     def _swaps(
         self, problem: Problem, chosen: Subset, known: Importances, measure: Measure
     ) -> Generator[Sequence[Subset], list[float], list[Swap]]:
-        """Exchanges that gain, the best first."""
+        """Return the exchanges that gain, best first."""
         others = frozenset(problem.removable) - chosen
         swaps = []
         for length in self._lengths(chosen):
@@ -126,7 +126,7 @@ class FastBlockSelect(Searcher):
         def by_information(
             groups: Sequence[Group],
         ) -> Generator[Sequence[Subset], list[float], Importances]:
-            yield from ()  # nothing is asked for
+            yield from ()  # requests nothing
             table = problem.signals["block_similarity"]
             return {group: -table[group[0]][group[-1] + 1] for group in groups}
 
@@ -134,7 +134,7 @@ class FastBlockSelect(Searcher):
 
 
 def _exchange(chosen: Subset, swaps: Sequence[Swap]) -> Subset:
-    """Carry out swaps, the best first, passing over those that touch a block touched before."""
+    """Apply swaps, best first, skipping those that touch a block touched before."""
     touched: set[int] = set()
     for swap in swaps:
         if not swap.touches(touched):
@@ -144,7 +144,7 @@ def _exchange(chosen: Subset, swaps: Sequence[Swap]) -> Subset:
 
 
 def _runs(blocks: Collection[int]) -> list[Group]:
-    """Maximal contiguous runs.
+    """Split blocks into maximal contiguous groups.
 
     >>> _runs({1, 2, 5})
     [(1, 2), (5,)]
@@ -159,7 +159,7 @@ def _runs(blocks: Collection[int]) -> list[Group]:
 
 
 def _windows(blocks: Collection[int], length: int) -> list[Group]:
-    """All contiguous groups of that length."""
+    """List all contiguous groups of that length."""
     return [run[i : i + length] for run in _runs(blocks) for i in range(len(run) - length + 1)]
 
 

@@ -1,4 +1,4 @@
-"""Losses for models of the loss, which cannot take infinity."""
+"""Finite losses, for surrogate models that cannot handle infinity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["FiniteLosses"]
 
 
 class FiniteLosses:
-    """Puts the largest finite loss seen so far in place of losses that are not finite.
+    """Replace losses that are not finite by the largest finite loss seen so far.
 
     >>> finite = FiniteLosses()
     >>> finite([1.0, float("inf"), 3.0]), finite([float("inf"), 2.0])
@@ -20,7 +20,7 @@ class FiniteLosses:
         self.worst: float | None = None
 
     def __call__(self, losses: Sequence[float]) -> list[float]:
-        """The losses, all finite."""
+        """Return the losses, all finite."""
         finite = [loss for loss in losses if math.isfinite(loss)]
         self.worst = max([*finite, *([] if self.worst is None else [self.worst])], default=None)
         filler = 0.0 if self.worst is None else self.worst

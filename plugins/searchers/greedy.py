@@ -10,17 +10,17 @@ from prunekit.core import DENSE, Problem, Search, Searcher, hookimpl
 
 @dataclass(frozen=True)
 class Greedy(Searcher):
-    """Remove the block that costs least, measure again, and so on.
+    """Remove the block that costs least, measure again, and repeat.
 
-    Asks for k n - k (k - 1) / 2 subsets of n removable blocks. Its choices are nested: those for a
-    smaller budget are part of those for a larger one.
+    Requests k n - k (k - 1) / 2 subsets of n removable blocks. Its choices are nested: those for a
+    smaller budget are contained in those for a larger one.
     """
 
     name: ClassVar[str] = "greedy"
     paper: ClassVar[str] = "arXiv 2402.09025"
 
     def search(self, problem: Problem) -> Search:
-        """Extend the removed set by its cheapest block until the budget is reached."""
+        """Extend the removed subset by its cheapest block until the budget is reached."""
         removed = DENSE
         for _ in range(problem.budget):
             grown = [removed | {i} for i in problem.removable if i not in removed]

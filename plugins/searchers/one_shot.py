@@ -13,7 +13,7 @@ from prunekit.plugins.searchers.singles import cheapest_first, single_losses
 class OneShot(Searcher):
     """Remove the blocks whose removal alone costs least.
 
-    Asks for one subset a removable block. Blind to how removals act together.
+    Requests one subset per removable block. Ignores interactions between removals.
     """
 
     name: ClassVar[str] = "one-shot"

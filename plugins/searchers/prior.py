@@ -1,8 +1,8 @@
 """The prior of the guided searchers: blocks that are cheap alone are drawn more often.
 
-The study calls its genetic and Bayesian searches prior-guided and says no more; everything here is
+The paper calls its genetic and Bayesian searches prior-guided without details; everything here is
 our reading. Weights depend on ranks only, so they are the same for a loss and its exponential, and
-one block whose removal is fatal does not flatten the rest.
+a single fatal block does not flatten the rest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Prior:
 
     @classmethod
     def from_singles(cls, singles: Mapping[int, float]) -> Prior:
-        """Fall off exponentially with the rank, mixed with a uniform share."""
+        """Build weights that decay exponentially with the rank, mixed with a uniform share."""
         order = cheapest_first(singles)
         last = max(1, len(order) - 1)
         falling = [math.exp(-rank / last / TEMPERATURE) for rank in range(len(order))]
@@ -39,10 +39,10 @@ class Prior:
         return cls(dict(zip(order, weights, strict=True)))
 
     def draw(self, rng: random.Random, among: Collection[int], size: int) -> Subset:
-        """`size` different blocks, each the next in proportion to its weight.
+        """Draw `size` blocks without replacement, in proportion to their weights.
 
-        Exponential waiting times at the rate of the weights; the first to arrive are drawn. Their
-        logarithms are the keys of the Gumbel-top-k trick (Kool et al., arXiv 1903.06059).
+        Each block gets an exponential waiting time at the rate of its weight, and the shortest are
+        drawn, which is equivalent to the Gumbel-top-k trick (Kool et al., arXiv 1903.06059).
         """
         weights = self.weights
         times = {block: -math.log(1.0 - rng.random()) / weights[block] for block in sorted(among)}

@@ -1,26 +1,37 @@
-"""Minimise a quadratic function of subsets of fixed size."""
+"""Minimise a quadratic function over subsets of fixed size.
+
+The energy of a subset is the sum of Q[i, j] over i and j in it, for a symmetric Q. The diagonal
+of Q holds the fields; each coupling is split over both sides of it.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core import Subset
-from prunekit.plugins.searchers.energies import energy, step_of
-from prunekit.plugins.searchers.enumeration import enumerate_lowest
-from prunekit.plugins.searchers.tabu import tabu_lowest
 
 if TYPE_CHECKING:
-    from prunekit.plugins.searchers.energies import Matrix
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.float64]
 
 MOST_STATES = 10**10
+STEP = 2.0**-36
+ROWS_AT_ONCE = 50_000
+CELLS_AT_ONCE = 4_000_000
+READS = 64
 
 
 def lowest(q: Matrix, size: int, count: int, seed: int) -> list[Subset]:
-    """The `count` subsets of that size with the least energy, the best first.
+    """Return the `count` subsets of that size with the lowest energy, best first.
 
-    Exact up to 10^10 subsets, by enumeration; above that the best that tabu search finds. Those of
-    equal energy, but for rounding, come in the order of their blocks, and are cut in that order.
+    Exact up to 10^10 subsets, by enumeration; above that the best that tabu search finds. Ties, up
+    to rounding, are broken by the order of the blocks.
     """
     step = step_of(q)
     if math.comb(len(q), size) <= MOST_STATES:
@@ -28,3 +39,147 @@ def lowest(q: Matrix, size: int, count: int, seed: int) -> list[Subset]:
     else:
         found = tabu_lowest(q, size, seed)
     return sorted(found, key=lambda s: (round(energy(q, s) / step), sorted(s)))[:count]
+
+
+def energy(q: Matrix, subset: Subset) -> float:
+    chosen = sorted(subset)
+    return float(q[chosen][:, chosen].sum())
+
+
+def step_of(q: Matrix) -> float:
+    """Return the step such that energies rounding to the same multiple count as equal.
+
+    It is far above the effect of summation order and far below any difference that matters.
+    """
+    import numpy as np
+
+    return STEP * float(np.abs(q).max()) or 1.0
+
+
+def enumerate_lowest(q: Matrix, size: int, count: int) -> set[Subset]:
+    """Return the `count` subsets of that size with the lowest energy, or all if there are fewer.
+
+    Ties are broken by the order of the blocks. The blocks are split into halves: E = E_left +
+    E_right + 2 x_left Q x_right, so that the energies of all pairs of halves are one matrix
+    product. The half with more subsets is processed in parts.
+    """
+    best = _Lowest(count, step_of(q))
+    half = len(q) // 2
+    for left_size in range(max(0, size - (len(q) - half)), min(half, size) + 1):
+        left = _Half(range(half), left_size)
+        right = _Half(range(half, len(q)), size - left_size)
+        _try_all(q, left, right, best)
+    return {frozenset(blocks) for _, blocks in best.states}
+
+
+@dataclass(frozen=True)
+class _Half:
+    """All subsets of `size` out of `blocks`."""
+
+    blocks: range
+    size: int
+
+    @property
+    def count(self) -> int:
+        return math.comb(len(self.blocks), self.size)
+
+    def parts(self, n_blocks: int, rows_at_once: int) -> Iterator[Matrix]:
+        """Yield rows of 0 and 1, one per subset."""
+        import numpy as np
+
+        subsets = itertools.combinations(self.blocks, self.size)
+        while part := list(itertools.islice(subsets, rows_at_once)):
+            rows = np.zeros((len(part), n_blocks))
+            if self.size:
+                np.put_along_axis(rows, np.array(part), 1.0, axis=1)
+            yield rows
+
+
+class _Lowest:
+    """The lowest states found so far, as energy in steps and blocks, best first."""
+
+    def __init__(self, count: int, step: float) -> None:
+        self.count = count
+        self.step = step
+        self.states: list[tuple[float, list[int]]] = []
+
+    def add(self, energies: Matrix, left: Matrix, right: Matrix) -> None:
+        """Add the lowest of the energies `[left, right]` of pairs of halves."""
+        import numpy as np
+
+        flat = energies.ravel()
+        for cell in self._promising(flat):
+            row, column = divmod(int(cell), len(right))
+            blocks = np.flatnonzero(left[row] + right[column]).tolist()
+            self.states.append((float(np.rint(flat[cell] / self.step)), blocks))
+        self.states = sorted(self.states)[: self.count]
+
+    def _promising(self, flat: Matrix) -> NDArray[np.intp]:
+        """Return the cells that could be among the lowest, at most `count`."""
+        import numpy as np
+
+        is_full = len(self.states) == self.count
+        worst = (self.states[-1][0] + 1) * self.step if is_full else np.inf
+        cells = np.flatnonzero(flat <= worst)
+        if len(cells) > self.count:
+            worst = np.partition(flat[cells], self.count - 1)[self.count - 1] + self.step
+            cells = cells[flat[cells] <= worst]
+        lowest = np.argsort(np.rint(flat[cells] / self.step), kind="stable")
+        return cells[lowest[: self.count]]
+
+
+def _try_all(q: Matrix, left: _Half, right: _Half, best: _Lowest) -> None:
+    """Evaluate all pairs of a left and a right half."""
+    few, many = sorted((left, right), key=lambda side: side.count)
+    (few_rows,) = few.parts(len(q), few.count)
+    few_energies = _energies(q, few_rows)
+    at_once = max(1, min(ROWS_AT_ONCE, CELLS_AT_ONCE // few.count))
+    for rows in many.parts(len(q), at_once):
+        both = ((few_rows, few_energies), (rows, _energies(q, rows)))
+        (left_rows, of_left), (right_rows, of_right) = both if few is left else both[::-1]
+        energies = (2 * left_rows @ q) @ right_rows.T
+        energies += of_left[:, None]
+        energies += of_right
+        best.add(energies, left_rows, right_rows)
+
+
+def _energies(q: Matrix, rows: Matrix) -> Matrix:
+    energies: Matrix = ((rows @ q) * rows).sum(1)
+    return energies
+
+
+def tabu_lowest(q: Matrix, size: int, seed: int) -> set[Subset]:
+    """Return the subsets that tabu search finds, and all that differ from them by one swap.
+
+    A penalty takes the place of the constraint on the size.
+    """
+    from dwave.samplers import TabuSampler
+
+    blocks = range(len(q))
+    full = penalised(q, size)
+    sampler: Any = TabuSampler()  # type: ignore[no-untyped-call]
+    result = sampler.sample_qubo(
+        {(i, i): full[i, i] for i in blocks}
+        | {(i, j): 2 * full[i, j] for i, j in itertools.combinations(blocks, 2)},
+        num_reads=READS,
+        num_restarts=0,
+        timeout=None,  # a time limit would make the result depend on the machine
+        seed=seed,
+    )
+    found = {frozenset(i for i, x in sample.items() if x) for sample in result.samples()}
+    found = {subset for subset in found if len(subset) == size}
+    swaps = ((s, i, j) for s in found for i in s for j in blocks if j not in s)
+    return found | {s - {i} | {j} for s, i, j in swaps}
+
+
+def penalised(q: Matrix, size: int) -> Matrix:
+    """Add lambda (|S| - size)^2 - lambda size^2 to the energies.
+
+    With lambda above twice the largest row sum of magnitudes, every subset of another size has a
+    higher energy than the best one of this size.
+    """
+    import numpy as np
+
+    penalty = 2 * float(np.abs(q).sum(1).max()) + 1.0
+    full: Matrix = q + penalty * (1 - 2 * size * np.eye(len(q)))
+    return full

@@ -1,4 +1,4 @@
-"""A model of the loss over subsets, and where it hopes for improvement."""
+"""A surrogate model of the loss over subsets, and its expected improvement."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ TRIALS_BETWEEN_FITS = 10
 
 
 class Surrogate:
-    """A line in the sum of single losses, and a Gaussian process on what it leaves over.
+    """Fit a line in the sum of single losses, and a Gaussian process to its residuals.
 
-    The covariance falls with the number of swaps between two subsets; on rows of 0 and 1 that is
+    The covariance decays with the number of swaps between two subsets; on rows of 0 and 1 that is
     the squared-exponential kernel. Losses enter by rank, so that one broken subset does not
-    flatten the rest. Length and size of the process are fitted every ten trials.
+    flatten the rest. Length scale and variance are fitted every ten trials.
     """
 
     def __init__(self, singles: Mapping[int, float], budget: int) -> None:
-        """`singles` are the losses of removing each block alone, `budget` the size of subsets."""
+        """Take the losses of removing each block alone, and the size of the subsets."""
         self.blocks = sorted(singles)
         self.budget = budget
         finite = FiniteLosses()([singles[i] for i in self.blocks])
@@ -37,10 +37,10 @@ class Surrogate:
     def most_promising(
         self, losses: Mapping[Subset, float], candidates: Sequence[Subset], count: int
     ) -> list[Subset]:
-        """The candidates of the highest expected improvement on the lowest loss seen."""
+        """Return the candidates with the highest expected improvement on the lowest loss."""
         from threadpoolctl import threadpool_limits
 
-        # Matrices this small are slower on several threads, and sums then depend on their number.
+        # Small matrices are slower on several threads, and sums then depend on their number.
         with threadpool_limits(limits=1):
             improvement = self._expected_improvement(losses, candidates)
         order = sorted(
@@ -79,7 +79,7 @@ class Surrogate:
             self.kernel or start, optimizer="fmin_l_bfgs_b" if anew else None
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an optimum at a bound is no matter here
+            warnings.simplefilter("ignore")  # an optimum at a bound is harmless here
             process.fit(self._rows(seen), residuals)
         if anew:
             self.kernel, self.fitted_at = process.kernel_, len(seen)
@@ -91,14 +91,14 @@ class Surrogate:
         return np.array([[float(i in s) for i in self.blocks] for s in subsets])
 
     def _line(self, subsets: Sequence[Subset]) -> Vector:
-        """What the line is made of: a constant, and the sum of single losses."""
+        """Return the features of the line: a constant, and the sum of single losses."""
         import numpy as np
 
         return np.array([[1.0, sum(self.cost[i] for i in s)] for s in subsets])
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 0 to 1, equal values sharing theirs."""
+    """Rank values from 0 to 1; ties share their mean rank."""
     from scipy.stats import rankdata
 
     ranks: list[float] = ((rankdata(values) - 1) / max(1, len(values) - 1)).tolist()

@@ -227,13 +227,13 @@ def test_flags_win_over_a_file(prunekit, tiny_model, tmp_path):
         (["--budget", "16"], 1, "1 to 15 can be removed"),
         (["--budget", "14", "--protect-first", "3"], 1, "with 3 protected, 1 to 13 can be removed"),
         (["--dtype", "int8"], 1, "dtype: expected auto|float32|bfloat16|float16, got 'int8'"),
-        (["--device", "cuda"], 1, "--device cuda: not there"),
+        (["--device", "cuda"], 1, "--device cuda: not available"),
         (["--config", "nowhere.yaml"], 1, "cannot read nowhere.yaml"),
         (["--model", ""], 1, "--model '': expected a folder, OWNER/NAME, or demo"),
         (["--model", "nowhere/at/all"], 1, "no such folder"),
         (["--model", "./nowhere"], 1, "no such folder"),
-        (["--device", "cuda", "--dry-run"], 1, "--device cuda: not there"),
-        (["--device", "cpu:x"], 1, "--device cpu:x: not there; this machine has: cpu"),
+        (["--device", "cuda", "--dry-run"], 1, "--device cuda: not available"),
+        (["--device", "cpu:x"], 1, "--device cpu:x: not available; this machine has: cpu"),
         (["--adapter", "lama"], 1, "no model is called 'lama'"),
         (["--ppl.data", "nowhere.txt"], 1, "no such file"),
         (["--ppl.length", "5000"], 1, "32 sequences of 5,000 tokens"),
@@ -302,5 +302,5 @@ def test_another_familys_adapter_is_refused(prunekit, tiny_model, family, messag
     model = tiny_model(family)
     assert f"the adapter 'llama3' cannot run {model}, a model of type {family!r}" in err
     assert message in err
-    assert "leave out --adapter" in err
+    assert "drop --adapter" in err
     assert len(err.strip().splitlines()) == 1

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from prunekit.plugins.commands.latency.benchmark import Spread, Timed, Workload
+from prunekit.plugins.commands.latency.command import show_latency
 from prunekit.plugins.commands.latency.latency import PEAK, LatencyResult
-from prunekit.plugins.commands.latency.printing import show_latency
 
 SHORT = ["--prompt-length", 8, "--new-tokens", 2, "--repeats", 2]
 

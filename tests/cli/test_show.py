@@ -78,7 +78,7 @@ def test_blocks_named_by_hand(prunekit, tiny_model):
     prunekit("export", "--model", tiny_model(), "--remove", "2,5", "--to", "pruned")
     out = printed(prunekit, "pruned")
     assert "██·██·██" in out
-    assert "named by hand" in out
+    assert "chosen manually" in out
 
 
 def test_a_checkpoint_that_was_changed_afterwards(prunekit, tiny_model):

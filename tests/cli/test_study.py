@@ -158,7 +158,7 @@ def test_a_dry_run_foretells_data_that_do_not_suffice(prunekit, file):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [("tasks: [nope]", "nope is no task of lm-eval"), ("ppl: [demo, g.txt]", "no such protocol")],
+    [("tasks: [nope]", "nope is not a task"), ("ppl: [demo, g.txt]", "no such protocol")],
 )
 def test_a_dry_run_refuses_an_evaluation_of_what_is_not_there(prunekit, file, wrong, message):
     file.write_text(file.read_text() + f"evaluate: {{{wrong}}}\n")

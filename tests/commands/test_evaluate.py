@@ -120,7 +120,7 @@ def test_the_dense_model_is_evaluated_in_the_dtype_of_the_pruned_one(beside, tmp
     ("record", "remark"),
     [
         ({"model": "gone"}, "no folder gone is beside it or here"),
-        ({"weights": "other"}, "has other weights than it was made of"),
+        ({"weights": "other"}, "has other weights than it was made from"),
         ({"model": "demo:gone"}, "it is gone: no model is called 'gone'"),
     ],
 )
@@ -210,7 +210,7 @@ def test_a_missed_gate_says_by_how_much_and_what_was_found(tiny_model, tmp_path)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"tasks": "piqua"}, "piqua is no task of lm-eval"),
+        ({"tasks": "piqua"}, "piqua is not a task of lm-eval"),
         ({"tasks": "commonsense"}, "hellaswag.*boolq"),
         ({"ppl": "wikitext3"}, "wikitext3"),
         ({"ppl": "nowhere.txt"}, "nowhere.txt"),

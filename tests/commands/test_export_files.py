@@ -187,7 +187,7 @@ def test_a_damaged_shard_is_named(sharded, tmp_path, damage):
         shard.unlink()
     else:
         shard.write_bytes(content[:-500] if damage == "cut short" else b"\xff" * 64 + content[64:])
-    with pytest.raises(CheckpointError, match="broken or cut short|is not there"):
+    with pytest.raises(CheckpointError, match="broken or cut short|is missing"):
         prunekit.export(str(model), remove=REMOVED, to=tmp_path / "pruned")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -52,7 +52,7 @@ def test_a_search_that_cannot_end_in_a_checkpoint_is_refused_before_a_weight_is_
     family, reason, family_model, unread, tmp_path
 ):
     folder, _ = family_model(family)
-    with pytest.raises(CheckpointError, match=f"2 of 6 blocks: .*{reason}.*leave out --save"):
+    with pytest.raises(CheckpointError, match=f"2 of 6 blocks: .*{reason}.*drop --save"):
         prunekit.search(str(folder), save=tmp_path / "to", workdir=tmp_path / "work", **QUICK)
     assert not (tmp_path / "work").exists()
 

@@ -162,7 +162,7 @@ ODD = [
 
 
 def shown(text):
-    """The tags of a page and what stands in its fences, by markdown-it."""
+    """Return the tags of a page and the text in its fences, by markdown-it."""
     tokens = MarkdownIt("commonmark").enable("table").parse(ModelCard(text).text)
     inline = [child for token in tokens for child in token.children or ()]
     assert {token.type for token in [*tokens, *inline]} & {"html_inline"} == set()

@@ -1,4 +1,4 @@
-"""Models whose kinds of blocks repeat: what is told of an export, and searches that keep it."""
+"""Models whose kinds of blocks repeat: warnings on export, and searches that keep the pattern."""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""What is told of the beginning-of-text token: in the result, and where much depends on it."""
+"""The beginning-of-text token is recorded in results, and reported if it matters."""
 
 import json
 import shutil

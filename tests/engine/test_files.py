@@ -1,4 +1,4 @@
-"""What is written replaces what stands there, and is led nowhere else."""
+"""Files are replaced atomically, and links are not followed."""
 
 import os
 import socket

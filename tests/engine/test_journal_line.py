@@ -31,7 +31,7 @@ def write(folder, *lines, schema=2, name="a"):
 
 
 def line_of(row, **raw):
-    """A line of schema 2, with its check sum; `raw` replaces values by any text."""
+    """A line of schema 2, with its checksum; `raw` replaces values by any text."""
     body = "{" + ", ".join(f'"{k}": {raw.get(k, json.dumps(v))}' for k, v in row.items())
     return f'{body}, "check": "{zlib.crc32(body.encode()):08x}"}}'
 

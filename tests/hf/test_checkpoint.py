@@ -1,4 +1,4 @@
-"""What users are told when a model cannot be had."""
+"""Messages for models that cannot be found or read."""
 
 import os
 import shutil

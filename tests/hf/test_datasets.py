@@ -1,4 +1,4 @@
-"""Rows of local files, as they stand there."""
+"""Rows of local files are read unchanged."""
 
 import gzip
 import json

@@ -96,12 +96,12 @@ def test_a_shard_that_was_not_fetched_is_named(cached):
     names = dict.fromkeys(tensors, "model-00001-of-00002.safetensors")
     told = {"metadata": {}, "weight_map": {**names, "z": "model-00002-of-00002.safetensors"}}
     (cached / INDEX).write_text(json.dumps(told))
-    with pytest.raises(CheckpointError, match="names model-00002-of-00002.safetensors, which is n"):
+    with pytest.raises(CheckpointError, match="model-00002-of-00002.safetensors, which is missing"):
         Checkpoint("some/model").tensors()
 
 
 def test_a_recipe_needs_no_weights_and_leaves_their_dtype_to_them(cached, tmp_path):
-    """The configuration may be wrong about it, and mergekit casts nothing if told nothing."""
+    """The configuration may be wrong about it, and mergekit casts only on request."""
     (cached / "model.safetensors").unlink()
     given = {"remove": [1], "to": tmp_path / "a.yaml", "format": "mergekit"}
     recipe = yaml.safe_load(prunekit.export("some/model", **given).read_text())

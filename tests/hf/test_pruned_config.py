@@ -149,14 +149,14 @@ def test_a_key_is_added_only_where_the_default_would_be_another():
 
 
 def test_a_file_that_cannot_say_it_is_refused(monkeypatch):
-    """As where a family reckons a list from the count alone, whatever the file says."""
+    """As in families that derive a list from the count, whatever the file says."""
     from transformers import CONFIG_MAPPING
 
     kind = CONFIG_MAPPING["gemma3_text"]
-    reckon = kind.__post_init__
+    derive = kind.__post_init__
 
     def stubborn(self, **more):
-        reckon(self, **more)
+        derive(self, **more)
         if self.num_hidden_layers < N:
             self.layer_types = ["full_attention"] * self.num_hidden_layers
 

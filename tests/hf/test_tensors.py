@@ -49,7 +49,7 @@ def weight_map(folder):
 
 
 def refusal(folder):
-    """What a search is told: one line, the same in the dry run if the heads are not needed."""
+    """Return the error of a search: one line, the same in the dry run."""
     with pytest.raises(CheckpointError) as caught:
         load_adapter(Spec(str(folder), device="cpu"))
     assert "\n" not in str(caught.value)
@@ -143,17 +143,17 @@ def test_links_of_the_hubs_cache_are_followed_to_contents_of_the_same_model(sing
 
 def test_a_missing_shard_is_named(sharded):
     (sharded / B).unlink()
-    assert f"{INDEX} names {B}, which is not there; fetch it" in refusal(sharded)
+    assert f"{INDEX} names {B}, which is missing; fetch it" in refusal(sharded)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not valid JSON"),
         ("[1]", "expected a JSON object"),
         ('{"metadata": {}}', "holds no `weight_map`"),
         ('{"weight_map": {}}', "holds no `metadata`"),
-        ("[" * 100_000, "is no JSON"),
+        ("[" * 100_000, "is not valid JSON"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "`git lfs pull`"),
     ],
 )

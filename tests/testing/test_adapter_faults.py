@@ -1,4 +1,4 @@
-"""Planted faults of model families: each is found, and told in words that help."""
+"""Planted faults of model families: each is found, with a helpful message."""
 
 import contextlib
 import random
@@ -332,7 +332,7 @@ FAULTS = [
     (BypassesNothing, "does not pass the removed blocks by"),
     (CannotBeCopied, "being copied, as `prunekit latency` does: TypeError"),
     (RemovesSome, "making the model anew with all its blocks, .*: ValueError"),
-    (KeepsCount, "exports a model without blocks .* does not load whole"),
+    (KeepsCount, "exports a model without blocks .* does not load completely"),
     (RemovesOthers, "exports a model without blocks .* predicts something else"),
     (KeepsLayerTypes, "exports a model without blocks .* predicts something else"),
     (Prints, "writes to standard output.*'block 0'"),

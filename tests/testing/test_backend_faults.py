@@ -1,4 +1,4 @@
-"""Planted faults of backends: each is found, and told in words that help."""
+"""Planted faults of backends: each is found, with a helpful message."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Planted faults of objectives: each is found, and told in words that help."""
+"""Planted faults of objectives: each is found, with a helpful message."""
 
 import random
 import time

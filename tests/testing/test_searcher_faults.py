@@ -1,4 +1,4 @@
-"""Planted faults of searchers: each is found, and told in words that help."""
+"""Planted faults of searchers: each is found, with a helpful message."""
 
 import contextlib
 import random

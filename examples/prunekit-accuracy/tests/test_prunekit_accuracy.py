@@ -19,7 +19,7 @@ class Says:
 
 
 def batch_of(*choices, right):
-    """Items of so many choices each."""
+    """Return a batch of items with these numbers of choices."""
     rows = sum(choices)
     targets = torch.tensor([[IGNORE, 5]] * rows)
     extra = {"right": torch.tensor(right), "characters": torch.ones(rows)}

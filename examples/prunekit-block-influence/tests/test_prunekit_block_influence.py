@@ -32,7 +32,7 @@ class Turning:
 
 
 def batch_of(*lengths):
-    """One row of each length, padded on the right."""
+    """Return a batch with a row of each length, padded on the right."""
     ids = torch.arange(max(lengths)).repeat(len(lengths), 1) + 5
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     return Batch(ids, mask, ids, torch.arange(len(lengths)), len(lengths))

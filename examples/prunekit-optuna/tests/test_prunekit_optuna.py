@@ -1,4 +1,4 @@
-"""Both searchers keep the contract, and do what they are there for."""
+"""Both searchers keep the contract and find good subsets."""
 
 import pytest
 from prunekit_optuna import CovarianceAdaptation, ParzenEstimator
@@ -10,16 +10,16 @@ both = pytest.mark.parametrize("cls", [ParzenEstimator, CovarianceAdaptation])
 
 
 def run(searcher, problem, loss=toy_loss):
-    """The choice, and the losses of all requests in their order."""
-    steps, told = searcher.search(problem), []
+    """Return the choice, and the requests with their losses in order."""
+    steps, measured = searcher.search(problem), []
     try:
         request = next(steps)
         while True:
             losses = [loss(subset) for subset in request]
-            told.append(list(zip(request, losses, strict=True)))
+            measured.append(list(zip(request, losses, strict=True)))
             request = steps.send(losses)
     except StopIteration as stop:
-        return stop.value, told
+        return stop.value, measured
 
 
 @both

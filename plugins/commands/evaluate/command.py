@@ -15,7 +15,7 @@ from prunekit.core import Command, hookimpl
 
 Ppl = Annotated[str, typer.Option(help="Perplexities: wikitext2, c4, lambada, demo, or files.")]
 Tasks = Annotated[
-    str, typer.Option(help="Tasks of lm-eval; commonsense is the study's six; or demo.")
+    str, typer.Option(help="Tasks of lm-eval; commonsense is the paper's six; or demo.")
 ]
 Limit = Annotated[int | None, typer.Option(help="Maximum items per task.")]
 IncludePath = Annotated[Path | None, typer.Option(help="Folder with more tasks for lm-eval.")]
@@ -24,7 +24,7 @@ BatchSize = Annotated[int, typer.Option(help="Items of a task per batch.")]
 PplLength = Annotated[int | None, typer.Option(help="Tokens per window.")]
 PplStride = Annotated[int | None, typer.Option(help="Stride between windows.")]
 PplSamples = Annotated[int | None, typer.Option(help="Windows per text.")]
-PplBos = Annotated[str, typer.Option(help="What begins a window: auto, every, none or tokenizer.")]
+PplBos = Annotated[str, typer.Option(help="Start of a window: auto, every, none or tokenizer.")]
 MaxPplRatio = Annotated[
     float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
 ]
@@ -101,7 +101,7 @@ class Evaluate(Command):
 
 
 def parse_bounds(texts: list[str]) -> dict[str, str]:
-    """`0.6` and `piqa=0.7` by the name of the task; a number alone is the mean's."""
+    """Parse `0.6` and `piqa=0.7` into bounds by task; a number alone bounds the mean."""
     from prunekit.plugins.commands.evaluate.comparison import MEAN
 
     pairs = (text.rpartition("=") for text in texts)

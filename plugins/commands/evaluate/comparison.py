@@ -42,12 +42,12 @@ class Row:
 
     @property
     def values(self) -> dict[str, float | None]:
-        """Of the models, by `dense` and `pruned`."""
+        """Return the values of the models, by `dense` and `pruned`."""
         return {"dense": self.dense, "pruned": self.pruned}
 
     @property
     def value(self) -> float | None:
-        """Of the pruned model, or of the only one that was evaluated."""
+        """Return the value of the pruned model, or of the only one evaluated."""
         return self.pruned if "pruned" in self.of else self.dense
 
 
@@ -62,7 +62,7 @@ class EvaluationResult:
     tasks: Mapping[str, Row]
     """by task"""
     fingerprint: Mapping[str, str]
-    """weights, dtype, device and all else about model and machine that changes a number"""
+    """everything about model and machine that changes a number: weights, dtype, device, ..."""
     versions: Mapping[str, str]
     remark: str = ""
     """why there is nothing to compare with, if so"""

@@ -16,7 +16,7 @@ whole joined text or before each document."""
 BOS = ("auto", "every", "none", "tokenizer")
 
 COMMONSENSE = ("hellaswag", "winogrande", "arc_easy", "arc_challenge", "piqa", "boolq")
-"""The six tasks of the study (arXiv 2604.24938, section 3)."""
+"""The six tasks of the paper (arXiv 2604.24938, section 3)."""
 
 DEMO = "demo"
 """As a protocol or a task: the evaluation set that comes with prunekit."""
@@ -46,7 +46,7 @@ class EvalConfig:
     perplexities: tuple[str, ...] = ()
     """protocols: `wikitext2`, `c4`, `lambada`, `demo`, a file, or `wikitext2=FILE`"""
     tasks: tuple[str, ...] = ()
-    """names of lm-eval, `demo`, or `commonsense` for the study's six"""
+    """names of lm-eval, `demo`, or `commonsense` for the paper's six"""
     limit: int | None = None
     """maximum number of items of each task"""
     include_path: Path | None = None
@@ -73,7 +73,7 @@ class EvalConfig:
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        """The tasks without duplicates, with `commonsense` expanded."""
+        """Return the tasks without duplicates, with `commonsense` expanded."""
         expanded: list[str] = []
         for name in self.tasks:
             expanded += COMMONSENSE if name == "commonsense" else (name,)

@@ -1,4 +1,4 @@
-"""Evaluate a pruned model beside the dense one it was made of."""
+"""Evaluate a pruned model beside the dense one it was made from."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def evaluate(
     progress: Progress = no_progress,
     **given: Any,
 ) -> EvaluationResult:
-    """Evaluate the choice of a search `run`, `model` without `remove`, or a checkpoint as it is.
+    """Evaluate the result of a search `run`, `model` without `remove`, or a checkpoint.
 
     `ppl` names protocols or files, `tasks` those of lm-eval; with neither, a demo model is
-    evaluated on the data that come with prunekit, and another on WikiText-2. `given` may hold the
+    evaluated on the embedded data, and any other on WikiText-2. `given` may hold the
     other fields of `EvalConfig`, as `limit=100`, and settings of the model, as `dtype="float32"`.
     `min_accuracy` is a bound on the mean over tasks, or bounds by task.
 
@@ -115,7 +115,7 @@ def _check(target: EvalTarget, config: EvalConfig, gate: Gate) -> None:
 
 
 class _Evaluation:
-    """Evaluate both models of a target, or its only one, and remember what is done so far."""
+    """Evaluate the models of a target, and keep the scores so far."""
 
     def __init__(
         self, target: EvalTarget, config: EvalConfig, store: Path, progress: Progress
@@ -129,7 +129,6 @@ class _Evaluation:
         self.fingerprint: Mapping[str, str] = {}
 
     def run(self) -> None:
-        """Evaluate everything."""
         target = self.target
         evaluator = self._open(target.spec)
         self.fingerprint = evaluator.adapter.facts.fingerprint
@@ -166,7 +165,7 @@ class _Evaluation:
             add_to_record(result, self.target.run.folder)
 
     def farewell(self) -> str:
-        """List what was evaluated before the user stopped it, and say how to go on."""
+        """List the scores measured before an interruption, and explain how to resume."""
         result = self.result()
         rows = [*result.perplexities.values(), *result.tasks.values()]
         done = [f"{row.name} {row.metric} ({', '.join(row.of)})" for row in rows]

@@ -1,4 +1,4 @@
-"""Evaluate variants of one model: data are read and tokenised once for all of them."""
+"""Evaluate variants of one model; data are read and tokenised only once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prunekit.plugins.commands.evaluate.texts import protocols_of
 
 
 class Evaluator:
-    """Perplexities and accuracies of one model with blocks bypassed.
+    """Measure perplexities and accuracies of one model with blocks bypassed.
 
     With `store`, a folder, every score is kept there as soon as it is complete, and is not
     measured again if model, subset, protocol or items, and limit are the same.

@@ -38,7 +38,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Windows(Objective):
-    """The windows of one protocol, which a meter can measure as it measures an objective."""
+    """The windows of one protocol, as an objective that a meter can measure."""
 
     name: ClassVar[str] = "perplexity"
     unit: ClassVar[str] = "nats per token"
@@ -49,7 +49,7 @@ class Windows(Objective):
 
     @property
     def digest(self) -> str:
-        """A digest of the tokens."""
+        """Return a digest of the tokens."""
         return str(self.record["digest"])
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> Sequence[Sample]:

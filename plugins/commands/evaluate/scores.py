@@ -23,12 +23,12 @@ class PerplexityScore:
 
     @property
     def loss(self) -> float:
-        """Nats per token; +inf if it is not finite."""
+        """Return the loss in nats per token; +inf if it is not finite."""
         return loss_of(self.measurement, mean_loss)
 
     @property
     def perplexity(self) -> float:
-        """The perplexity; +inf if it is not finite."""
+        """Return the perplexity; +inf if it is not finite."""
         return perplexity(self.loss)
 
 
@@ -48,7 +48,7 @@ class TaskScore:
 
     @property
     def standard_error(self) -> float | None:
-        """The error of the mean over items, as lm-eval computes it; None below two items."""
+        """Return the error of the mean over items as in lm-eval; None below two items."""
         n = len(self.items)
         if n < 2:
             return None

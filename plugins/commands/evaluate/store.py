@@ -142,9 +142,7 @@ def rows_of(record: Mapping[str, Any]) -> list[Row]:
             check_fields(row, hints)
         return [Row(**{name: row[name] for name in hints}) for row in stored]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{FILE} holds something else than evaluations ({error}); {AGAIN}"
-        ) from error
+        raise ConfigError(f"{FILE} does not hold valid evaluations ({error}); {AGAIN}") from error
 
 
 def _way(row: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ OF_RUNS = ("device", "dtype", "tokens_per_forward")
 
 @dataclass(frozen=True)
 class EvalTarget:
-    """A model without some blocks, a checkpoint made of another model, or one model as it is."""
+    """A model without some blocks, a checkpoint made from another model, or one model as it is."""
 
     spec: Spec
     removed: Subset = DENSE
@@ -39,17 +39,17 @@ class EvalTarget:
 
     @property
     def is_pruned(self) -> bool:
-        """Blocks are missing."""
+        """Return True if blocks are missing."""
         return bool(self.removed or self.gone)
 
     @property
     def is_compared(self) -> bool:
-        """A pruned model is compared with a dense one."""
+        """Return True if a pruned model is compared with a dense one."""
         return bool(self.removed or (self.gone and self.origin))
 
     @property
     def is_demo(self) -> bool:
-        """The model comes with prunekit, or was made of one that does."""
+        """Return True if the model comes with prunekit, or was made from one that does."""
         return (self.origin or self.spec).model.startswith(DEMO)
 
     def check(self, facts: ModelFacts) -> None:
@@ -80,7 +80,7 @@ def find_target(
 
 
 def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
-    """Read from a checkpoint that prunekit wrote which model it was made of."""
+    """Read from a checkpoint that prunekit wrote which model it was made from."""
     record = read_provenance(Path(spec.model))
     if record is None:
         return EvalTarget(
@@ -112,7 +112,7 @@ def find_dense(spec: Spec, record: Mapping[str, Any], workdir: Path) -> Spec:
         try:
             if find(dense, load()).identity() == record["weights"]:
                 return dense
-            reason = f"{model} has other weights than it was made of"
+            reason = f"{model} has other weights than it was made from"
         except PrunekitError as error:
             reason = reason or f"it is gone: {error}"
     if reason:

@@ -115,7 +115,7 @@ def _check_name(name: str, manager: Any) -> None:
     if name not in manager.task_index and not Path(name).is_file():
         near = suggest(name, [*manager.all_tasks, DEMO, "commonsense"])
         near = near if near.startswith(" Did") else ""  # not a list of thousands of names
-        raise ConfigError(f"{name} is no task of lm-eval {version('lm-eval')}.{near}")
+        raise ConfigError(f"{name} is not a task of lm-eval {version('lm-eval')}.{near}")
 
 
 def _each(names: Sequence[str], work: Callable[[str], T]) -> list[T]:

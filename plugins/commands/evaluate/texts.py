@@ -69,7 +69,7 @@ def protocols_of(config: EvalConfig) -> list[PerplexityProtocol]:
 
 
 def _named(text: str) -> PerplexityProtocol:
-    """A protocol of the table, the same on a local file (`c4=FILE`), or that of a file."""
+    """Return a protocol of the table, also on a local file (`c4=FILE`), or that of a file."""
     name, _, file = text.partition("=")
     if name in PROTOCOLS and file:
         if name == DEMO:
@@ -141,6 +141,6 @@ def _of_file(protocol: PerplexityProtocol) -> list[str]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Plain text as the hub has WikiText: one row per line, blank lines as empty rows."""
+    """Split plain text as WikiText on the hub: one row per line, blank lines as empty rows."""
     for line in text.removesuffix("\n").split("\n"):
         yield f"{line}\n" if line.strip() else ""

@@ -14,7 +14,7 @@ from prunekit.core import Command, hookimpl
 
 
 class Export(Command):
-    """Write a model without some of its blocks, and prove that it loads and is right."""
+    """Export a model without some of its blocks, and verify the checkpoint."""
 
     name: ClassVar[str] = "export"
     settings: ClassVar[Sequence[str]] = MODEL_SETTINGS
@@ -22,7 +22,7 @@ class Export(Command):
     def run(
         self,
         given: dict[str, Any],
-        to: Annotated[Path, typer.Option(help="What to write; nothing may be there.")],
+        to: Annotated[Path, typer.Option(help="Folder or file to write; must not exist.")],
         run: Run = None,
         remove: Remove = None,
         format: Annotated[

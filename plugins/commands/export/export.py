@@ -1,4 +1,4 @@
-"""Write a checkpoint without the removed blocks, and prove that it is that model."""
+"""Write a checkpoint without the removed blocks, and verify it."""
 
 from __future__ import annotations
 

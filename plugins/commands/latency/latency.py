@@ -81,7 +81,7 @@ def latency(
     watch: Progress = lambda stage, done, total: None,
     **given: Any,
 ) -> LatencyResult:
-    """Time the whole `model` and the same without the blocks `remove`, or those a `run` chose.
+    """Time the dense `model` and the same without the blocks `remove`, or those a `run` chose.
 
     The models generate by turns and share their weights, so memory holds them once. With
     `remove=[]` the dense model is timed against itself, and the ratio is 1.0 apart from noise.
@@ -106,7 +106,7 @@ def latency(
 
 
 def read_latency(run: Path) -> dict[str, Any] | None:
-    """Read the timing kept in a run's folder; None if there is none.
+    """Read the timing in a run's folder; None if it was not timed.
 
     Raises ConfigError if it is damaged.
     """

@@ -17,20 +17,19 @@ from prunekit.plugins.commands.list_plugins.listing import list_plugins as liste
 
 
 class ListPlugins(Command):
-    """Show every plugin that is installed, or all about one."""
+    """List installed plugins, or show the details of one."""
 
     name: ClassVar[str] = "list-plugins"
 
     def run(
         self,
         registry: Registry,
-        name: Annotated[str | None, typer.Argument(help="Show all about this plugin.")] = None,
+        name: Annotated[str | None, typer.Argument(help="Show details of this plugin.")] = None,
         json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
         verbose: Annotated[
-            bool, typer.Option("--verbose", "-v", help="Also name plugins that slow the start.")
+            bool, typer.Option("--verbose", "-v", help="Also list plugins that slow down start-up.")
         ] = False,
     ) -> None:
-        """Run it."""
         found = listed(name, registry)
         if json:
             sys.stdout.write(found.to_json())
@@ -55,14 +54,15 @@ def _table(found: Listing) -> Table:
 
 
 def _show_start(found: Listing) -> None:
-    """What the plugins cost whenever prunekit starts."""
+    """Print how much plugins add to the start-up time."""
     for label, reason in found.slow.items():
         out.print(
-            f"slow: {label}: {reason}; its author can import that where it is used", soft_wrap=True
+            f"slow: {label}: {reason}; its author should import that where it is used",
+            soft_wrap=True,
         )
-    out.print(f"all plugins were imported in {found.seconds:.2f} s", soft_wrap=True)
+    out.print(f"imported all plugins in {found.seconds:.2f} s", soft_wrap=True)
     if found.left_out:
-        out.print(f"left out by PRUNEKIT_PLUGINS: {'; '.join(found.left_out)}", soft_wrap=True)
+        out.print(f"disabled by PRUNEKIT_PLUGINS: {'; '.join(found.left_out)}", soft_wrap=True)
 
 
 def _show(card: PluginCard) -> None:
@@ -92,7 +92,7 @@ def _facts(card: PluginCard) -> list[tuple[str, str]]:
 
 
 def _options(card: PluginCard) -> Table:
-    """Flags whole, so that they can be copied, and what they mean in what is left of the line."""
+    """Return a table of flags in full, so that they can be copied, and their help."""
     table = Table(Column("option", no_wrap=True), "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
     for option in card.options:
         table.add_row(option.flag, styled(f"{option.help}\n") + styled(_values(option)))
@@ -100,7 +100,7 @@ def _options(card: PluginCard) -> Table:
 
 
 def _values(option: OptionCard) -> str:
-    """What may be given: `int, 2.., by default 16`."""
+    """Return the accepted values: `int, 2.., by default 16`."""
     default = "" if option.default is None else f"by default {option.default}"
     return ", ".join(word for word in (option.type, option.range, default) if word)
 

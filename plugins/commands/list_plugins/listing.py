@@ -134,7 +134,7 @@ def _file(cls: type) -> str | None:
 
 
 def _needs(cls: type[Any]) -> Mapping[str, tuple[str, ...]]:
-    """The signals needed by default, and by each value of an option that changes them."""
+    """Return the signals needed by default, and by values of options that change them."""
     with blaming("searcher", cls):
         needs = {"": _names(cls())}
         for option in options_of(cls):

@@ -12,13 +12,13 @@ from prunekit.core import Command, hookimpl
 
 
 class NewPlugin(Command):
-    """Begin a plugin: a small distribution that installs, runs and passes its own tests."""
+    """Create a plugin: a small distribution that installs, runs and passes its own tests."""
 
     name: ClassVar[str] = "new-plugin"
 
     def run(
         self,
-        name: Annotated[str, typer.Argument(help="What users will type, as random-swaps.")],
+        name: Annotated[str, typer.Argument(help="Name that users type, such as random-swaps.")],
         kind: Annotated[str, typer.Option(help="searcher, objective, model, backend or command.")],
         to: Annotated[
             Path | None, typer.Option(help="Folder to write; by default prunekit-NAME.")

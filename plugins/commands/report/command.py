@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
+from rich import box
+from rich.table import Column, Table
 
-from prunekit.cli.screen import Quiet, counter
+from prunekit.cli.screen import Quiet, counter, err, out, styled
 from prunekit.core import Command, hookimpl
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.report.table import Table as ReportTable
+    from prunekit.plugins.commands.report.writing import Report
 
 
 class WriteReport(Command):
@@ -19,15 +25,46 @@ class WriteReport(Command):
     def run(
         self,
         study: Annotated[Path, typer.Argument(help="Folder that `prunekit study` wrote.")],
-        to: Annotated[Path | None, typer.Option(help="Folder to write, else STUDY/report.")] = None,
+        to: Annotated[
+            Path | None, typer.Option(help="Folder to write; default: STUDY/report.")
+        ] = None,
         quiet: Quiet = False,
     ) -> None:
-        from prunekit.plugins.commands.report.printing import show_report
         from prunekit.plugins.commands.report.writing import report as write
 
         with counter(quiet) as show:
             written = write(study, to, lambda done, of: show("figures", done, of))
         show_report(written, quiet)
+
+
+def show_table(table: ReportTable) -> None:
+    """Print a table with a rule between its sections, the best in bold."""
+    heads = [
+        Column(c.words, justify="right" if c.is_number else "left", overflow="fold")
+        for c in table.columns
+    ]
+    shown = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    for section in table.sections:
+        for row in section:
+            shown.add_row(*(styled(e.text, "bold" if e.mark == "best" else "") for e in row))
+        shown.add_section()
+    out.print(table.title, style="bold", soft_wrap=True)
+    out.print(shown)
+
+
+def show_report(written: Report, quiet: bool = False) -> None:
+    """Print the main tables, what is missing, and where the files are."""
+    for table in written.overview:
+        show_table(table)
+    if not quiet:
+        for gap in written.gaps:
+            example = f", as {gap.items[0]}" if gap.items else ""
+            err.print(f"missing: {gap.sentence}{example}", style="yellow", soft_wrap=True)
+        for figure in written.left_out:
+            err.print(f"not drawn: {figure.title}: {figure.reason}", soft_wrap=True)
+        out.print(f"tables:  {written.folder / 'tables'}", soft_wrap=True)
+        out.print(f"figures: {written.folder / 'figures'}", soft_wrap=True)
+        out.print(f"page:    {written.page}", soft_wrap=True)
 
 
 @hookimpl

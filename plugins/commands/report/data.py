@@ -1,4 +1,4 @@
-"""Read a study: one data frame with a row a run, and what is missing."""
+"""Read a study into one data frame with a row per run."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ class Study:
 
     @cached_property
     def units(self) -> dict[str, str]:
-        """The unit of each objective's loss, where known."""
+        """Return the unit of each objective's loss, if known."""
         found = {i.objective: i.unit for i in self.importances}
         return found | dict(zip(self.runs["objective"], self.runs["unit"], strict=True))
 
     @cached_property
     def short(self) -> dict[str, str]:
-        """Short model names, without owner or scheme, if these are unique."""
+        """Return short model names, without owner or scheme, if these are unique."""
         names = {m: m.rstrip("/").replace(":", "/").rpartition("/")[2] or m for m in self.models}
         return names if len(set(names.values())) == len(names) else {m: m for m in self.models}
 
@@ -92,7 +92,7 @@ class Study:
 
     @cached_property
     def means(self) -> pd.DataFrame:
-        """One row for each searcher in each condition: its means, and deviations as `NAME ±`."""
+        """Return means, and deviations as `NAME ±`, of each searcher in each condition."""
         import pandas as pd
 
         scores = [*self.tasks.values(), *self.protocols.values()]

@@ -57,7 +57,7 @@ class Picture:
 
     @property
     def panels(self) -> list[Panel]:
-        """The panels in reading order."""
+        """Return the panels in reading order."""
         return [panel for row in self.rows for panel in row if panel is not None]
 
 

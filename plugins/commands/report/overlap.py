@@ -55,7 +55,7 @@ class Overlap:
 
     @property
     def mean(self) -> float:
-        """The mean over the pairs."""
+        """Return the mean over the pairs."""
         return fmean(self.values)
 
 

@@ -48,7 +48,7 @@ class Sheet:
 
     @property
     def files(self) -> dict[str, str]:
-        """Its text by file extension; empty if there is nothing to show."""
+        """Return the texts by file extension; empty if there is nothing to show."""
         if self.frame.empty:
             return {}
         written = {"csv": csv_text(self.frame)}
@@ -58,7 +58,7 @@ class Sheet:
 
 
 def sheets(study: Study) -> list[Sheet]:
-    """Make Tables 1 to 3 of the study, the numbers behind the figures, and a list of all runs."""
+    """Make Tables 1 to 3 of the paper, the numbers behind the figures, and a list of all runs."""
     protocols = {column: name for name, column in study.protocols.items()}
     tasks = {column: column for column in study.tasks.values()}
     return [

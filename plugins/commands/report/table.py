@@ -34,7 +34,7 @@ class Column:
 
     @property
     def words(self) -> str:
-        """Its name if there is only one line of headings."""
+        """Return the heading if there is only one line of headings."""
         return f"{self.group} {self.name}".strip()
 
 
@@ -51,7 +51,7 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """The names above the headings, and the number of columns below each."""
+        """Return the names above the headings, and the number of columns below each."""
         spans = [(name, len(list(of))) for name, of in groupby(c.group for c in self.columns)]
         return spans if any(name for name, _ in spans) else []
 

@@ -1,4 +1,4 @@
-"""Tables 1 to 3 of the study for every objective, its variances, and an overview."""
+"""Tables 1 to 3 of the paper for every objective, its variances, and an overview."""
 
 from __future__ import annotations
 

@@ -54,17 +54,17 @@ class Components:
 
     @property
     def parts(self) -> dict[str, float]:
-        """The known ones, by name."""
+        """Return the known parts by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
     @property
     def total(self) -> float:
-        """The variance between two runs that have nothing in common."""
+        """Return the variance between two runs that have nothing in common."""
         return math.fsum(self.parts.values())
 
     @property
     def shares(self) -> dict[str, float]:
-        """The parts over their sum, with negative ones as 0; all 0 if nothing varies."""
+        """Return the parts over their sum, with negative ones as 0; all 0 if nothing varies."""
         positive = {name: max(0.0, value) for name, value in self.parts.items()}
         whole = math.fsum(positive.values())
         return {name: value / whole if whole else 0.0 for name, value in positive.items()}
@@ -139,7 +139,7 @@ def components(
 
 
 def pooled(parts: Sequence[Components]) -> Components | None:
-    """Add up the models and budgets with the most known parts; None if there are none.
+    """Add up the models and budgets with the most known parts; None without any.
 
     In an unfinished study, one with a single objective so far would hide that part of the others.
     """

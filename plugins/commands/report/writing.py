@@ -30,7 +30,7 @@ UNFINISHED = ".unfinished-report"
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and what is missing."""
+    """The files of a report, and what it lacks."""
 
     folder: Path
     pictures: tuple[Picture, ...]
@@ -41,7 +41,7 @@ class Report:
 
     @property
     def page(self) -> Path:
-        """The page to open."""
+        """Return the path of the page."""
         return self.folder / PAGE
 
 

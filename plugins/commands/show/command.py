@@ -34,19 +34,18 @@ from prunekit.plugins.commands.show.show import show as read
 
 
 class Show(Command):
-    """Say in words what a folder holds: a run, a checkpoint or a journal."""
+    """Describe a run, a checkpoint or a journal."""
 
     name: ClassVar[str] = "show"
 
     def run(
         self,
         path: Annotated[
-            str | None, typer.Argument(help="A run, a checkpoint or a journal; else all runs.")
+            str | None, typer.Argument(help="A run, a checkpoint or a journal; default: all runs.")
         ] = None,
         workdir: Workdir = Path("prunekit-runs"),
         json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     ) -> None:
-        """Run it."""
         shown = read(workdir if path is None else path, workdir=workdir)
         if json:
             sys.stdout.write(to_json(shown))
@@ -55,11 +54,11 @@ class Show(Command):
 
 
 def print_shown(shown: Shown) -> None:
-    """In words."""
+    """Print a description."""
     if isinstance(shown, ShownRun):
         _run(shown)
     elif isinstance(shown, ShownUnfinishedRun):
-        out.print(f"{shown.folder}: a run without a result: stopped, or not yet over\n")
+        out.print(f"{shown.folder}: an unfinished run: interrupted, or still running\n")
         _next("go on", f"search --config {shell_word(shown.config)}")
     elif isinstance(shown, ShownJournal):
         _journal(shown)
@@ -71,7 +70,7 @@ def print_shown(shown: Shown) -> None:
 
 def _runs(shown: ShownWorkdir) -> None:
     columns = [Column(name, overflow="fold") for name in ("run", "model", "removed")]
-    table = Table(*columns, "change of loss", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(*columns, "loss difference", box=box.SIMPLE_HEAD, pad_edge=False)
     for result in shown.results:
         name, change = Path(result.run).name, signed(result.difference)
         table.add_row(name, short_name(result.model), words(result.removed), change)
@@ -83,7 +82,7 @@ def _runs(shown: ShownWorkdir) -> None:
 
 
 def short_name(model: str) -> str:
-    """A folder by its last part."""
+    """Return the last component of a folder; other names unchanged."""
     return Path(model).name if Path(model).is_absolute() else model
 
 
@@ -118,19 +117,19 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
 
 
 def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
-    out.print(f"made of {record['model']}", soft_wrap=True)
+    out.print(f"made from {record['model']}", soft_wrap=True)
     out.print(f"weights {record['weights']}", soft_wrap=True)
     if remark := record.get("remark"):
         out.print(f"note: {remark}", style="yellow", soft_wrap=True)
     if shown.n_blocks != len(record["kept"]):
         out.print(
             f"its config.json has {shown.n_blocks} blocks, prunekit.json {len(record['kept'])}: "
-            "it was changed after prunekit wrote it",
+            "it was modified after the export",
             style="yellow",
         )
     if record["search"] is None:
         show_blocks(record["removed"], record["blocks"])
-        out.print("the blocks were named by hand")
+        out.print("the blocks were chosen manually")
     else:
         out.print()
         show_result(result_of(record["search"]))

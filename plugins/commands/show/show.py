@@ -1,4 +1,4 @@
-"""Read the runs, checkpoints and journals that prunekit and other programs left in folders."""
+"""Describe runs, checkpoints and journals on disk."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ Shown: TypeAlias = ShownRun | ShownUnfinishedRun | ShownCheckpoint | ShownJourna
 def show(path: str | Path, *, workdir: str | Path = "prunekit-runs") -> Shown:
     """Read a run, by its folder or its name under `workdir`; a checkpoint; a journal; or all runs.
 
-    Raises ConfigError if `path` is none of these, CheckpointError if a checkpoint is broken.
+    Raises ConfigError if `path` is anything else, CheckpointError if a checkpoint is broken.
     """
     folder = folder_of(Path(path).expanduser(), Path(workdir))
     for read in (_run, _unfinished_run, _journal, _workdir):

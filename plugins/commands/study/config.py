@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError
-from prunekit.core.options import build, convert, option, options_of, suggest, values_of
+from prunekit.core.options import convert, option, options_of, suggest, values_of
 from prunekit.core.registry import Registry
 from prunekit.engine.config import NOT_BY_A_FILE, TRUST, parse
 from prunekit.engine.config_file import Lines, read_yaml
@@ -86,13 +86,15 @@ class StudyConfig:
     file: StudyFile | None = None
     """where it was read"""
 
+    @property
+    def by_kind(self) -> dict[str, tuple[Definition, ...]]:
+        """Models, objectives and searchers, by these words."""
+        return dict(zip(KINDS, (self.models, self.objectives, self.searchers), strict=True))
+
     def definitions(self, model: str, objective: str, searcher: str) -> tuple[Definition, ...]:
         """Return the definitions of these labels."""
-        labels = zip(KINDS, (model, objective, searcher), strict=True)
-        return tuple(
-            next(found for found in getattr(self, kind) if found.label == label)
-            for kind, label in labels
-        )
+        labels = zip(self.by_kind.values(), (model, objective, searcher), strict=True)
+        return tuple(next(d for d in found if d.label == label) for found, label in labels)
 
     def located(self) -> AbstractContextManager[None]:
         """Return a context in which errors name the line of the study's file, if it has one."""
@@ -110,8 +112,10 @@ class StudyConfig:
         """Return the content of a study's file, with every option filled in."""
         return {
             "name": self.name,
-            **{kind: {d.label: dict(d.resolved) for d in getattr(self, kind)} for kind in KINDS},
-            **{numbers: list(getattr(self, numbers)) for numbers in asdict(Numbers())},
+            **{k: {d.label: dict(d.resolved) for d in found} for k, found in self.by_kind.items()},
+            "budgets": list(self.budgets),
+            "seeds": list(self.seeds),
+            "draws": list(self.draws),
             **self.shared,
             EVALUATE: words_of(self.evaluate),
         }
@@ -171,10 +175,10 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
 def _shared(given: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
     config = parse(given, registry)
     check_device(config.settings.device)
-    entry = registry.get("backend", config.settings.backend)
-    options = values_of(build(entry.cls, config.options.get(config.settings.backend, {})))
-    values = {key: getattr(config.settings, key) for key in SHARED}
-    return {**values, **({config.settings.backend: options} if options else {})}
+    options = values_of(config.plugins[config.settings.backend])
+    values = asdict(config.settings)
+    shared = {key: values[key] for key in SHARED}
+    return {**shared, **({config.settings.backend: options} if options else {})}
 
 
 def _numbers(value: Any, key: str) -> tuple[int, ...]:

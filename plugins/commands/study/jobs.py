@@ -13,7 +13,7 @@ from prunekit.core.interfaces import OWN_DTYPE, Batch, Spec
 from prunekit.engine.plan import Plan
 from prunekit.hf.checkpoint import Checkpoint, first_line
 from prunekit.hf.loading import resolve_device
-from prunekit.hf.tensors import weight_names
+from prunekit.hf.tensors import dtype_called, weight_names
 
 if TYPE_CHECKING:
     import torch
@@ -144,5 +144,4 @@ def _dtype(source: Checkpoint, config: PretrainedConfig, spec: Spec) -> torch.dt
     if named in ("auto", OWN_DTYPE):
         here = source.is_folder and weight_names(source.folder())
         named = source.dtype() if here else config.dtype
-    dtype: torch.dtype = getattr(torch, named) if isinstance(named, str) else named or torch.float32
-    return dtype
+    return dtype_called(named) if isinstance(named, str) else named or torch.float32

@@ -16,7 +16,7 @@ from prunekit.engine.cost import Speed
 from prunekit.engine.files import write_text
 from prunekit.engine.rounding import depends_on_layout, depends_on_threads
 from prunekit.engine.stored import read_stored
-from prunekit.plugins.commands.study.files import AGAIN, KINDS, slug
+from prunekit.plugins.commands.study.files import AGAIN, slug
 
 if TYPE_CHECKING:
     from prunekit.plugins.commands.study.config import StudyConfig
@@ -99,7 +99,8 @@ def agree(folder: Path, config: StudyConfig) -> None:
 
 
 def _meanings(config: StudyConfig) -> dict[str, dict[str, Any]]:
-    meanings = {kind: {d.label: _what(d.resolved) for d in getattr(config, kind)} for kind in KINDS}
+    found = config.by_kind.items()
+    meanings = {kind: {d.label: _what(d.resolved) for d in those} for kind, those in found}
     settings = {key: config.shared[key] for key in ("protect_first", "protect_last", "dtype")}
     for key in ("protect", "keep_pattern"):
         if config.shared[key]:  # named only then, as studies begun before know no such key

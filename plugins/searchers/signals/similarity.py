@@ -2,7 +2,7 @@
 
 Hidden states of all tokens, each scaled to unit size, are projected to 64 dimensions by one fixed
 random matrix; the information is that of Gaussians with their shrunk correlations. MI-PRUN
-(arXiv 2601.07212) names no estimator: this one is our reading.
+(arXiv 2601.07212) does not specify an estimator: this one is our reading.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ BLOCK_SIMILARITY = Signal(
 
 
 def _boundaries(adapter: ModelAdapter, batch: Batch) -> Tensor:
-    """Projected hidden states `[tokens, boundaries x 64]` of the dense model."""
+    """Return projected hidden states `[tokens, boundaries x 64]` of the dense model."""
     import torch
 
     where = batch.attention_mask.bool()
@@ -98,7 +98,7 @@ class _Moments:
 
 
 def _information(parts: Tensor, a: int, b: int) -> float:
-    """That of two boundaries, from their canonical correlations."""
+    """Return the information between two boundaries, from their canonical correlations."""
     import torch
 
     left, right = (_inverse_root(parts[i, i]) for i in (a, b))
@@ -109,7 +109,7 @@ def _information(parts: Tensor, a: int, b: int) -> float:
 
 
 def _inverse_root(correlation: Tensor) -> Tensor:
-    """A matrix that turns shrunk correlations into the identity."""
+    """Return a matrix that whitens the shrunk correlations."""
     import torch
 
     unit = torch.eye(len(correlation), dtype=correlation.dtype)

@@ -54,7 +54,7 @@ def test_it_may_lie_where_the_run_had_it(made, tmp_path):
 def test_another_model_of_that_name_is_not_taken(made, tiny_model):
     _, pruned, dense_of = made
     shutil.copytree(tiny_model("qwen3"), pruned.parent / "model")
-    with pytest.raises(ConfigError, match="model has other weights than it was made of"):
+    with pytest.raises(ConfigError, match="model has other weights than it was made from"):
         dense_of()
 
 

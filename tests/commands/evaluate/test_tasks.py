@@ -186,7 +186,7 @@ def test_all_that_cannot_be_had_is_named_at_once():
     for name in ("hellaswag", "winogrande", "arc_easy", "arc_challenge", "boolq"):
         assert f"{name} (ConnectionError" in message
     assert "allenai/c4 cannot be fetched" in message
-    assert re.search(r"piqua is no task of lm-eval [\d.]+. Did you mean 'piqa'", message)
+    assert re.search(r"piqua is not a task of lm-eval [\d.]+. Did you mean 'piqa'", message)
     assert "demo" not in message.split("; ")[0]
     assert "\n" not in message
 

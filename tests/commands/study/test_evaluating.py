@@ -120,7 +120,10 @@ def test_an_item_of_a_list_is_told_with_its_line(tmp_path, list_of, wrong, near)
         ("{tasks: 3}", "expected a list of names, got 3"),
         ("{limit: 0}", "limit: expected a number from 1, got 0"),
         ("{ppl_stride: 0}", "ppl_stride: expected a number from 1, got 0"),
-        ("{tasks: [demoo]}", r"no task of lm-eval [\d.]+\d. .*local files .docs/evaluation.md.$"),
+        (
+            "{tasks: [demoo]}",
+            r"not a task of lm-eval [\d.]+\d. .*docs/evaluation.md.$",
+        ),
         ("[demo]", "expected keys such as"),
     ],
 )

@@ -19,7 +19,7 @@ from prunekit.core import CheckpointError, ConfigError, PluginError, PrunekitErr
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal
 from prunekit.hf.tokens import batches_of
-from prunekit.plugins.backends import ray_cluster, ray_fleet
+from prunekit.plugins.backends import ray_cluster, ray_workers
 from prunekit.plugins.backends.local import Local
 from prunekit.plugins.backends.ray_backend import OnRay
 from prunekit.plugins.objectives.divergence import Divergence
@@ -88,13 +88,13 @@ def by_hand(meter, batches, subsets=SINGLES):
     return sorted(found, key=lambda piece: (piece.batch, sorted(piece.subset)))
 
 
-def pid_of(seat):
-    return ray.get(seat.replica.__ray_call__.remote(lambda replica: os.getpid()))
+def pid_of(worker):
+    return ray.get(worker.replica.__ray_call__.remote(lambda replica: os.getpid()))
 
 
 @dataclasses.dataclass(frozen=True)
 class Refusing(Perplexity):
-    """Says that it was told something wrong."""
+    """Raises an error that names one of its options."""
 
     def measure(self, output, batch):
         raise ConfigError("refusing.level: too low", ("refusing", "level"))
@@ -137,17 +137,17 @@ def test_a_search_goes_on_with_what_the_other_backend_measured(spec, meter, tmp_
 
 def test_a_replica_killed_in_mid_search_changes_nothing(spec, meter, tmp_path, monkeypatch):
     search(spec, tmp_path / "local", "local", searcher="genetic")
-    victim, *_ = meter._fleet.seats
+    victim, *_ = meter._pool.workers
     replica, pid = victim.replica, pid_of(victim)
-    receive, heard = ray_fleet.Seat.receive, []
+    receive, heard = ray_workers.Worker.receive, []
 
-    def killing(seat):
-        heard.append(seat)
+    def killing(worker):
+        heard.append(worker)
         if len(heard) == 20:
             os.kill(pid, signal.SIGKILL)
-        return receive(seat)
+        return receive(worker)
 
-    monkeypatch.setattr(ray_fleet.Seat, "receive", killing)
+    monkeypatch.setattr(ray_workers.Worker, "receive", killing)
     search(spec, tmp_path / "ray", "ray", searcher="genetic")
     assert victim.replica is not replica
     assert untimed(tmp_path / "ray") == untimed(tmp_path / "local")
@@ -158,12 +158,12 @@ def test_objectives_that_look_at_the_dense_model_and_signals_are_the_same(spec, 
     objective = Divergence(**TEXT, top=8)
     here = Local().open(spec, objective, batches)
     there = OnRay(replicas=2).open(spec, objective, batches)
-    replicas = {seat.replica for seat in meter._fleet.seats}
+    replicas = {worker.replica for worker in meter._pool.workers}
     assert by_hand(there, batches) == by_hand(here, batches)
     for wanted in (GATE_GRADIENTS, BLOCK_SIMILARITY):
         assert list(map(list, there.signal(wanted))) == list(map(list, here.signal(wanted)))
     there.close()
-    assert {seat.replica for seat in meter._fleet.seats} == replicas
+    assert {worker.replica for worker in meter._pool.workers} == replicas
 
 
 def test_its_cluster_and_files_are_closed_to_others(meter):
@@ -197,7 +197,7 @@ def test_what_fails_in_a_replica_fails_as_it_does_here(objective, spec, meter, b
             list(opened.measure([SINGLES] * len(batches)))
         opened.close()
         failures.append(failure.value)
-    assert meter._fleet.idle()
+    assert meter._pool.idle()
     here, there = failures
     assert (type(there), str(there)) == (type(here), str(here))
     assert "\n" not in str(there)
@@ -206,21 +206,21 @@ def test_what_fails_in_a_replica_fails_as_it_does_here(objective, spec, meter, b
 def test_where_every_replica_dies_one_line_says_so_and_nothing_is_lost(
     spec, meter, batches, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(ray_fleet, "MOST_LOSSES", 1)
+    monkeypatch.setattr(ray_workers, "MAX_DEATHS", 1)
     deadly = Deadly(**TEXT, hated=int(batches[2].input_ids.sum()))
     alone = OnRay(replicas=1).open(spec, deadly, batches)
     cache = MeasurementCache(alone, batches, Journal(tmp_path, {}))
-    with pytest.raises(PrunekitError, match="die again and again.*what was measured is kept"):
+    with pytest.raises(PrunekitError, match="die repeatedly.*what was measured is kept"):
         cache.measure(SINGLES)
     alone.close()
     assert len(Journal(tmp_path, {}).known) == len(SINGLES)
 
 
 def test_a_cluster_that_is_gone_is_noticed_before_ray_ends_the_process(meter, monkeypatch):
-    monkeypatch.setattr(meter._fleet, "_lifelines", ("127.0.0.1:1",))
-    monkeypatch.setattr(ray_fleet, "SECONDS_BETWEEN_CHECKS", -1)
+    monkeypatch.setattr(meter._pool, "_lifelines", ("127.0.0.1:1",))
+    monkeypatch.setattr(ray_workers, "SECONDS_BETWEEN_CHECKS", -1)
     with pytest.raises(PrunekitError, match="the Ray cluster is gone.*what was measured is kept"):
-        meter._fleet.news()
+        meter._pool.wait()
 
 
 def test_a_folder_that_a_node_does_not_have_is_named(meter, batches):

@@ -1,9 +1,9 @@
-"""What the options of the Ray backend ask of a cluster, told without one."""
+"""Options of the Ray backend, checked without a cluster."""
 
 import pytest
 
 from prunekit.core import ConfigError, Spec
-from prunekit.plugins.backends import ray_cluster, ray_fleet
+from prunekit.plugins.backends import ray_cluster, ray_workers
 from prunekit.plugins.backends.ray_backend import OnRay, share
 from prunekit.plugins.backends.ray_cluster import Connection
 
@@ -34,9 +34,9 @@ def test_replicas_follow_from_what_the_cluster_has(device, options, nodes, share
 @pytest.mark.parametrize(
     ("device", "options", "nodes", "message"),
     [
-        ("cuda", {}, CPUS, "has 0 GPUs: at 1 a replica, room for 0, not for 1"),
-        ("auto", {"replicas": 6}, GPUS, "has 5 GPUs: at 1 a replica, room for 5, not for 6"),
-        ("auto", {"gpus": 3.0, "replicas": 2}, GPUS, "at 3 a replica, room for 1, not for 2"),
+        ("cuda", {}, CPUS, "has 0 GPUs: at 1 per replica, room for 0, not for 1"),
+        ("auto", {"replicas": 6}, GPUS, "has 5 GPUs: at 1 per replica, room for 5, not for 6"),
+        ("auto", {"gpus": 3.0, "replicas": 2}, GPUS, "at 3 per replica, room for 1, not for 2"),
         ("cuda:1", {}, GPUS, "write --device cuda"),
     ],
 )
@@ -66,6 +66,6 @@ def test_an_address_that_cannot_be_used_is_refused_at_once(address, reason, monk
 
 def test_nodes_that_would_measure_something_else_are_refused():
     expected = {"prunekit": "0.2.0", "dtype": "float32", "torch": "2.13.0"}
-    ray_fleet._check_alike(expected, dict(expected))
+    ray_workers._check_alike(expected, dict(expected))
     with pytest.raises(ConfigError, match=r"nodes .* differ \(torch: 2.13.0 and 2.12.0\)"):
-        ray_fleet._check_alike(expected, {**expected, "torch": "2.12.0"})
+        ray_workers._check_alike(expected, {**expected, "torch": "2.12.0"})

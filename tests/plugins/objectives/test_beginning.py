@@ -1,4 +1,4 @@
-"""What stands at the beginning of windows and items."""
+"""The beginning of windows and items."""
 
 import copy
 import json
@@ -139,7 +139,7 @@ def test_a_tokenizer_without_a_beginning_of_text_token_says_so(demo_tokenizer, k
         def __call__(self, *args, **kwargs):
             return demo_tokenizer(*args, **kwargs)
 
-    with pytest.raises(ConfigError, match="no beginning-of-text token; leave --.*add-bos out"):
+    with pytest.raises(ConfigError, match="no beginning-of-text token; drop --.*add-bos"):
         kind(data="demo", add_bos="every").calibration_set(Plain())
     assert kind(data="demo", samples=2).calibration_set(Plain())
 

@@ -137,5 +137,5 @@ def test_an_item_whose_right_choice_stands_twice_is_dropped(tmp_path):
 
 
 def test_an_item_without_a_correct_choice_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="the answer 'solution3' is none of solution1, solution2"):
+    with pytest.raises(ConfigError, match="'solution3' is not one of solution1, solution2"):
         item("piqa", "solution3", tmp_path)

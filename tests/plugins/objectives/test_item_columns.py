@@ -250,7 +250,7 @@ def test_where_value_and_index_disagree_the_answer_is_refused(tmp_path, choices,
 @pytest.mark.parametrize("answer", ["1", "A", 2, -1, 1.0, True, "yes", 10**400])
 def test_an_answer_that_is_no_choice_is_refused(tmp_path, answer):
     row = {"question": "Q?", "choices": ["a", "b"], "answer": answer}
-    with pytest.raises(ConfigError, match="is none of its 2 choices; give the text"):
+    with pytest.raises(ConfigError, match="is not one of its 2 choices; give the text"):
         read_one(tmp_path, row)
 
 

@@ -35,7 +35,7 @@ TWO_ITEMS = [
 
 
 class GivenLogprobs:
-    """Predicts what it is told, row by row, at every target."""
+    """Predicts given log-likelihoods, row by row, at every target."""
 
     def __init__(self, rows):
         self.rows = rows
@@ -178,9 +178,9 @@ def test_files_are_shuffled_by_the_seed(tmp_path):
     [
         (
             {"question": "Q?", "choices": ["a", "b"], "answer": 2},
-            "the answer 2 is none of its 2 choices",
+            "the answer 2 is not one of its 2 choices",
         ),
-        ({"question": "Q?", "choices": ["a", "b"], "answer": "c"}, "the answer 'c' is none"),
+        ({"question": "Q?", "choices": ["a", "b"], "answer": "c"}, "the answer 'c' is not one"),
         ({"question": "Q?", "choices": ["a", "a"], "answer": 0}, "two or more different choices"),
         ({"question": "Q?", "choices": ["a"], "answer": 0}, "two or more different choices"),
         ({"question": "Q?", "choices": ["a", " "], "answer": 0}, "two or more different choices"),
@@ -191,7 +191,7 @@ def test_files_are_shuffled_by_the_seed(tmp_path):
         ({"question": 5, "choices": ["a", "b"], "answer": 0}, "needs text as its question, not 5"),
         ({"question": "Q?", "choices": "a, b", "answer": 0}, "needs a list of texts .* not 'a, b'"),
         ({"question": "Q?", "choices": ["a", None], "answer": 0}, "needs a list of texts"),
-        ({"question": "Q?", "choices": ["a", "b"], "answer": True}, "the answer True is none"),
+        ({"question": "Q?", "choices": ["a", "b"], "answer": True}, "the answer True is not one"),
         ({"instruction": "What?", "answer": "a"}, "not an item of Commonsense-170k"),
     ],
 )

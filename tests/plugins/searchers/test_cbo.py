@@ -10,11 +10,10 @@ import pytest
 from prunekit.core import DENSE, Problem
 from prunekit.core.driver import Driver
 from prunekit.engine.signals import synthetic_signals
-from prunekit.plugins.searchers import enumeration, quadratic
+from prunekit.plugins.searchers import quadratic
 from prunekit.plugins.searchers.cbo import ConstrainedBinary
-from prunekit.plugins.searchers.energies import energy
 from prunekit.plugins.searchers.one_shot import OneShot
-from prunekit.plugins.searchers.tabu import penalised
+from prunekit.plugins.searchers.quadratic import energy, penalised
 
 
 def symmetric(n, seed=0):
@@ -55,22 +54,22 @@ def saturating(fatal):
 @pytest.mark.parametrize("at_once", [1, 50, 4_000_000])
 @pytest.mark.parametrize(("n", "size"), [(16, 5), (15, 7), (9, 1), (7, 6), (6, 6), (1, 1)])
 def test_the_lowest_states_are_those_of_brute_force(n, size, at_once, monkeypatch):
-    monkeypatch.setattr(enumeration, "CELLS_AT_ONCE", at_once)
+    monkeypatch.setattr(quadratic, "CELLS_AT_ONCE", at_once)
     q = symmetric(n)
     assert quadratic.lowest(q, size, 20, seed=0) == by_brute_force(q, size, 20)
 
 
 def test_only_parts_of_all_states_are_in_memory(monkeypatch):
     sizes = []
-    add = enumeration._Lowest.add
+    add = quadratic._Lowest.add
 
     def noting(self, energies, few, many):
         sizes.append(energies.size)
         assert max(few.size, many.size) <= 10_000 * 30
         add(self, energies, few, many)
 
-    monkeypatch.setattr(enumeration._Lowest, "add", noting)
-    monkeypatch.setattr(enumeration, "CELLS_AT_ONCE", 10_000)
+    monkeypatch.setattr(quadratic._Lowest, "add", noting)
+    monkeypatch.setattr(quadratic, "CELLS_AT_ONCE", 10_000)
     quadratic.lowest(symmetric(30), 5, 20, seed=0)
     assert sum(sizes) == math.comb(30, 5)
     assert max(sizes) <= 10_000

@@ -8,7 +8,7 @@ import pytest
 
 from prunekit.core import Problem
 from prunekit.core.driver import Driver
-from prunekit.plugins.searchers import enumeration, quadratic
+from prunekit.plugins.searchers import quadratic
 from prunekit.plugins.searchers.bayesian import Bayesian
 from prunekit.plugins.searchers.beam import Beam
 from prunekit.plugins.searchers.cbo import ConstrainedBinary
@@ -27,7 +27,7 @@ def levels(n, seed, values=(0, 1, 2)):
 
 
 def in_order(q, size):
-    """Every subset by energy, reckoned without rounding, and by blocks."""
+    """Sort every subset by exact energy, and by blocks."""
 
     def key(blocks):
         return sum(Fraction(str(q[i, j])) for i in blocks for j in blocks), blocks
@@ -39,7 +39,7 @@ def in_order(q, size):
 @pytest.mark.parametrize(("n", "size"), [(9, 4), (8, 3), (11, 5), (7, 6)])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_lowest_states_are_cut_in_the_order_of_blocks(n, size, seed, at_once, monkeypatch):
-    monkeypatch.setattr(enumeration, "CELLS_AT_ONCE", at_once)
+    monkeypatch.setattr(quadratic, "CELLS_AT_ONCE", at_once)
     q = levels(n, seed)
     for count in (1, 2, 5, 20):
         assert quadratic.lowest(q, size, count, seed=0) == in_order(q, size)[:count]
@@ -88,7 +88,7 @@ def test_every_searcher_takes_the_first_blocks_where_all_losses_tie(searcher, lo
 
 
 def test_of_candidates_that_promise_the_same_the_first_is_measured():
-    """Blocks 1 to 5 cost the same, so that the model cannot tell candidates among them apart."""
+    """Blocks 1 to 5 cost the same, so the model cannot distinguish candidates among them."""
     singles = {i: float(i not in (1, 2, 3, 4, 5)) for i in range(8)}
     losses = {frozenset({0, 6}): 2.0, frozenset({0, 7}): 2.0, frozenset({6, 7}): 2.0}
     candidates = [frozenset(b) for b in itertools.combinations((1, 2, 3, 4, 5), 2)]

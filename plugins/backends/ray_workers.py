@@ -1,4 +1,4 @@
-"""The replicas of one model on a Ray cluster: started, watched, and replaced when they die."""
+"""Workers on a Ray cluster: start replicas of a model, and replace those that die."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ from prunekit.core import (
 from prunekit.hf import first_line, load_adapter
 from prunekit.plugins.backends.ray_cluster import check_alive, lifelines
 
-MOST_LOSSES = 3
+MAX_DEATHS = 3
 SECONDS_BETWEEN_CHECKS = 5.0
 
 
-class Lost(Exception):
-    """A replica died, or its node did."""
+class WorkerDied(Exception):
+    """A worker's replica or its node died."""
 
 
 @dataclass(eq=False)
-class Seat:
-    """The place of a replica, which another takes when it dies."""
+class Worker:
+    """A slot for one replica, which is replaced when it dies."""
 
     number: int
     replica: Any = None
     pending: Any = None
-    """the stream it is asked for now; None if it waits for work"""
+    """the stream in progress; None if it is idle"""
     opening: bool = False
-    losses: int = 0
-    """replicas that died here in a row without giving anything"""
+    deaths: int = 0
+    """replicas that died in a row without returning anything"""
 
     def ask(self, method: str, *arguments: Any) -> None:
-        """Let the replica begin a stream of values."""
+        """Call a method of the replica that streams values."""
         stream = getattr(self.replica, method).options(num_returns="streaming")
         self.pending = stream.remote(*arguments)
 
     def receive(self) -> Any:
-        """The next value, None at the end of the stream.
+        """Return the next value; None at the end of the stream.
 
-        Raises Lost if the replica is gone, and what the replica raised.
+        Raises WorkerDied if the replica is gone, and any error that it raised.
         """
         import ray
 
@@ -67,89 +67,88 @@ class Seat:
             self.pending = None
             return None
         except ray.exceptions.RayError as error:
-            if not self.opening:  # a failure ends a stream, and the replica waits for work
+            if not self.opening:  # an error ends the stream, and the replica is idle
                 self.pending = None
             raise _meaning(error) from error
         if not self.opening:
-            self.losses = 0
+            self.deaths = 0
         return value
 
 
-class Fleet:
-    """The replicas of one model."""
+class WorkerPool:
+    """The workers of one model."""
 
     def __init__(self, spec: Spec, replicas: int, gpus: float) -> None:
-        """Nothing is started yet."""
         import torch
 
         self._spec, self._gpus, self._threads = spec, gpus, torch.get_num_threads()
         self._lifelines = lifelines()
         self._checked = time.monotonic()
         self._facts: ModelFacts | None = None
-        self.seats = [Seat(number) for number in range(replicas)]
+        self.workers = [Worker(number) for number in range(replicas)]
 
     def open(self) -> None:
-        """Start all replicas and wait for the first; the others join in when they are ready.
+        """Start all replicas and wait for the first; the others join when they are ready.
 
         Raises the error of a model that cannot be loaded.
         """
         self._fill()
         while self._facts is None:
-            self.news()
+            self.wait()
 
     @property
     def facts(self) -> ModelFacts:
-        """The facts of the model, the same for every replica."""
+        """Return the facts of the model, the same for every replica."""
         assert self._facts is not None
         return self._facts
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Replace replicas that were ended, and end those with unfinished work."""
+        """Restart missing replicas, and afterwards end those with unfinished work."""
         self._fill()
         try:
             yield
         finally:
-            for seat in self.seats:
-                if seat.pending is not None and not seat.opening:
-                    self._end(seat)
+            for worker in self.workers:
+                if worker.pending is not None and not worker.opening:
+                    self._end(worker)
 
-    def idle(self) -> list[Seat]:
-        """Return the seats that wait for work."""
-        return [s for s in self.seats if s.replica is not None and s.pending is None]
+    def idle(self) -> list[Worker]:
+        """Return the workers that are ready for work."""
+        return [w for w in self.workers if w.replica is not None and w.pending is None]
 
-    def news(self) -> Seat | None:
-        """Wait for a replica with a value; None if none has one yet.
+    def wait(self) -> Worker | None:
+        """Wait for a worker with a value; return None if none has one yet.
 
-        Raises PrunekitError if the cluster is gone, or if every replica dies again and again.
+        Raises PrunekitError if the cluster is gone, or if all replicas die repeatedly.
         """
         import ray
 
         if time.monotonic() - self._checked > SECONDS_BETWEEN_CHECKS:
             check_alive(self._lifelines)
             self._checked = time.monotonic()
-        pending = {seat.pending: seat for seat in self.seats if seat.pending is not None}
+        pending = {worker.pending: worker for worker in self.workers if worker.pending is not None}
         ready, _ = ray.wait(list(pending), timeout=SECONDS_BETWEEN_CHECKS)
         if not ready:
             return None
-        seat = pending[ready[0]]
-        self.seats.remove(seat)  # to the end of the line, so that the others are heard too
-        self.seats.append(seat)
-        if not seat.opening:
-            return seat
-        self._open(seat)
+        worker = pending[ready[0]]
+        self.workers.remove(worker)  # to the end, so that the others get their turn
+        self.workers.append(worker)
+        if not worker.opening:
+            return worker
+        self._open(worker)
         return None
 
-    def lost(self, seat: Seat, reason: Lost) -> None:
-        """Replace a replica that died; PrunekitError if all of them die repeatedly."""
+    def replace(self, worker: Worker, reason: WorkerDied) -> None:
+        """Replace a dead replica. Raises PrunekitError if all of them die repeatedly."""
         check_alive(self._lifelines)
-        self._end(seat)
-        seat.losses += 1
-        if seat.losses == MOST_LOSSES:
-            self.seats.remove(seat)
-        if not self.seats:
+        self._end(worker)
+        worker.deaths += 1
+        if worker.deaths == MAX_DEATHS:
+            self.workers.remove(worker)
+        if not self.workers:
             raise PrunekitError(
-                f"the replicas on the Ray cluster die again and again ({reason}); what was "
+                f"the replicas on the Ray cluster die repeatedly ({reason}); what was "
                 "measured is kept: run the same command again with fewer --ray.replicas, or, if "
                 "memory is short, with a lower --tokens-per-forward"
             )
@@ -157,9 +156,9 @@ class Fleet:
 
     def close(self) -> None:
         """End all replicas."""
-        for seat in self.seats:
-            self._end(seat)
-        self.seats = []
+        for worker in self.workers:
+            self._end(worker)
+        self.workers = []
 
     def _fill(self) -> None:
         import ray
@@ -167,22 +166,22 @@ class Fleet:
         # If no GPUs are named, Ray wants a free core to start a replica, and then sets none aside,
         # so that the replicas of a second model need not wait for those of the first.
         gpus = {"num_gpus": self._gpus} if self._gpus else {}
-        for seat in self.seats:
-            if seat.replica is None:
+        for worker in self.workers:
+            if worker.replica is None:
                 remote: Any = ray.remote(Replica).options(scheduling_strategy="SPREAD", **gpus)
-                seat.replica = remote.remote(self._spec, self._threads)
-                seat.ask("open")
-                seat.opening = True
+                worker.replica = remote.remote(self._spec, self._threads)
+                worker.ask("open")
+                worker.opening = True
 
-    def _open(self, seat: Seat) -> None:
-        """Check a replica that has loaded the model against the first."""
+    def _open(self, worker: Worker) -> None:
+        """Compare a replica that has loaded the model with the first one."""
         try:
-            opened = seat.receive()
-        except Lost as reason:
-            self.lost(seat, reason)
+            opened = worker.receive()
+        except WorkerDied as reason:
+            self.replace(worker, reason)
             return
         if opened is None:
-            seat.opening = False
+            worker.opening = False
             return
         installed, facts = opened
         self._facts = self._facts or facts
@@ -191,47 +190,47 @@ class Fleet:
             {"prunekit": installed, **facts.fingerprint},
         )
 
-    def _end(self, seat: Seat) -> None:
+    def _end(self, worker: Worker) -> None:
         import ray
 
-        if seat.replica is not None:
+        if worker.replica is not None:
             with contextlib.suppress(ray.exceptions.RayError):  # dead already
-                ray.kill(seat.replica)
-        seat.replica, seat.pending, seat.opening = None, None, False
+                ray.kill(worker.replica)
+        worker.replica, worker.pending, worker.opening = None, None, False
 
 
 def _meaning(error: Exception) -> Exception:
-    """Translate an error of Ray to what it means for the replica."""
+    """Translate an error of Ray."""
     if isinstance(cause := getattr(error, "cause", None), Exception):
         return cause
-    if getattr(error, "actor_init_failed", False):  # it does nothing yet but import prunekit
+    if getattr(error, "actor_init_failed", False):  # so far it only imports prunekit
         return ConfigError(
             f"a node of the Ray cluster cannot import prunekit ({str(error).splitlines()[-1]}); "
             f"install prunekit[ray] {version('prunekit')} on every node"
         )
-    return Lost(first_line(error))
+    return WorkerDied(first_line(error))
 
 
 def _check_alike(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
-    """Raise ConfigError if replicas would measure something else."""
+    """Raise ConfigError if two replicas would measure different numbers."""
     different = sorted(name for name in expected if found.get(name) != expected[name])
     if different:
         details = "; ".join(f"{n}: {expected[n]} and {found.get(n)}" for n in different)
         raise ConfigError(
-            f"the nodes of the Ray cluster differ ({details}), and so would what they measure; "
-            "install the same versions on all, or choose --dtype where that is what differs"
+            f"the nodes of the Ray cluster differ ({details}), so their measurements would too; "
+            "install the same versions on all, or choose --dtype if that is the difference"
         )
 
 
 class Replica:
-    """A Ray actor that measures as the local backend does.
+    """A Ray actor that measures like the local backend.
 
-    Every method gives a stream. `work`, a list of one reference to the objective and the batches,
-    is fetched at its first use.
+    Every method is a stream. `work`, a list of one reference to the objective and the batches, is
+    fetched on first use.
     """
 
     def __init__(self, spec: Spec, threads: int) -> None:
-        """`threads` is the number the local backend would use: sums depend on it."""
+        """Use as many `threads` as the local backend: sums depend on their number."""
         self.spec = spec
         self.threads = threads
         self._adapter: ModelAdapter | None = None
@@ -256,7 +255,7 @@ class Replica:
         yield from self._meter(work).measure([*wanted, subsets])
 
     def signal(self, work: list[Any], signal: Signal) -> Iterator[Table]:
-        """Yield the table of the signal, alone."""
+        """Yield the table of the signal."""
         yield self._meter(work).signal(signal)
 
     def _meter(self, work: list[Any]) -> Meter:
