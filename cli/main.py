@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from prunekit.cli.command import command_of
 from prunekit.cli.screen import err, out
-from prunekit.core.errors import PrunekitError, debugging
+from prunekit.core.errors import ConfigError, PrunekitError, StorageError, debugging
 from prunekit.core.registry import Registry, load_commands
+
+OF_THE_MACHINE = (
+    *(errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EIO, errno.EMFILE, errno.ENFILE),
+)
+"""Errors that a path or the machine causes wherever it is met, so that no bug is behind them."""
 
 
 def main() -> None:
@@ -24,17 +33,44 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
+        _replace_what_cannot_be_printed()
+        _check_arguments(sys.argv[1:])
         make_app(load_commands())()
     except PrunekitError as error:
         if debugging():
             raise
-        mistake = error.exit_status == 1
-        line = f"error: {error}" if mistake else str(error)
-        err.print(line, style="red" if mistake else "", soft_wrap=True)
-        sys.exit(error.exit_status)
+        _end(error)
+    except OSError as error:
+        if debugging() or error.errno not in OF_THE_MACHINE:
+            raise
+        where = f"{str(error.filename)[:100]}: " if error.filename else ""
+        _end(StorageError(f"{where}{error.strerror}; choose another place"))
     except KeyboardInterrupt:
         err.print("stopped before anything was begun")
         sys.exit(130)
+
+
+def _end(error: PrunekitError) -> NoReturn:
+    mistake = error.exit_status == 1
+    line = f"error: {error}" if mistake else str(error)
+    err.print(line, style="red" if mistake else "", soft_wrap=True)
+    sys.exit(error.exit_status)
+
+
+def _replace_what_cannot_be_printed() -> None:
+    """Let no character that the encoding of the terminal lacks end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Raise ConfigError if one is not UTF-8, as the files that prunekit writes have to name it."""
+    for word in arguments:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"{word[:100]!r} is not UTF-8; rename the file or folder") from None
 
 
 def make_app(registry: Registry) -> TyperGroup:

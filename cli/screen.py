@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,11 +18,11 @@ from rich.progress import (
     MofNCompleteColumn,
     ProgressColumn,
     Task,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from prunekit.cli.printable import printable
+from prunekit.core.errors import Interrupted
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quiet_libraries, show_remarks
 
@@ -76,9 +77,8 @@ class ProgressBar(Progress):
         self, what: str, unit: str = "", expect: Callable[[], float | None] = lambda: None
     ) -> None:
         """Count from nothing towards what is expected."""
-        self.columns.update(
-            self.task, description=what, completed=0, total=None, unit=unit, note=""
-        )
+        self._set_total(None)
+        self.columns.update(self.task, description=what, completed=0, unit=unit, note="")
         if not self.columns.disable:
             self.columns.reset(self.task, total=expect())
 
@@ -87,8 +87,15 @@ class ProgressBar(Progress):
         self.columns.update(self.task, description=what)
 
     def advance(self, done: float, note: str = "") -> None:
-        """Move the bar."""
+        """Move the bar; beyond its end the total was a wrong guess, and is unknown."""
+        (task,) = self.columns.tasks
+        if task.total is not None and done > task.total:
+            self._set_total(None)
         self.columns.update(self.task, completed=done, note=note)
+
+    def _set_total(self, total: float | None) -> None:
+        (task,) = self.columns.tasks
+        task.total = total  # to `update` and `reset`, None means no change
 
 
 class _Words(ProgressColumn):
@@ -103,12 +110,32 @@ class _Words(ProgressColumn):
         return styled(str({"description": task.description, **task.fields}[self._name]))
 
 
+class _Time(ProgressColumn):
+    """The time that is left, or what has passed if that is not known."""
+
+    def render(self, task: Task) -> Text:
+        """Show `0:01:20 left` or `0:01:20`."""
+        known = task.time_remaining if task.total is not None else None
+        seconds = task.elapsed if known is None else known
+        text = str(timedelta(seconds=int(seconds or 0)))
+        return Text(text if known is None else f"{text} left", style="progress.remaining")
+
+
 def listen(verbose: bool, quiet: bool = False) -> None:
     """Keep other libraries quiet, or let them talk; show remarks in one line, or none."""
     if verbose:
         os.environ["PRUNEKIT_VERBOSE"] = "1"
     quiet_libraries()
     show_remarks(None if quiet else lambda line: err.print(f"note: {line}", soft_wrap=True))
+
+
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Say so if a command is stopped that keeps nothing, such as a dry run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; a dry run keeps nothing") from None
 
 
 @contextmanager
@@ -143,7 +170,7 @@ def _columns(quiet: bool) -> rich.progress.Progress:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         _Words("unit"),
-        TimeRemainingColumn(),
+        _Time(),
         _Words("note"),
         console=err,
         transient=True,

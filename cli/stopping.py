@@ -4,42 +4,51 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from prunekit.core.errors import Interrupted
 
+FAREWELL = "stopped; what was measured, if anything was, is kept: the same command goes on from it"
+"""For work that has no words of its own."""
+
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Turn both into an Interrupted that says how to resume; only its exit status differs."""
+    """Turn both into an Interrupted that says how to resume; only its exit status differs.
+
+    A library may turn the interruption into an error of its own, so after a signal every exception
+    counts as one.
+    """
     received: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         received.append(number)
         raise KeyboardInterrupt
 
-    here = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if here else None
-    try:
-        with _farewell():
+    with _handled_by(stop):
+        try:
             yield
-    except Interrupted as error:
-        if received:
-            error.exit_status = 128 + signal.SIGTERM
-        raise
-    finally:
-        if here:
-            signal.signal(signal.SIGTERM, before)
+        except BaseException as error:
+            if not (received or isinstance(error, KeyboardInterrupt)):
+                raise
+            stopped = error if isinstance(error, Interrupted) else Interrupted(FAREWELL)
+            stopped.exit_status = 128 + (received or [signal.SIGINT])[0]
+            raise stopped from None
 
 
 @contextmanager
-def _farewell() -> Iterator[None]:
-    """A word for the work that says none of its own."""
+def _handled_by(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle both signals in the main thread; Ctrl-C stays ignored where it is."""
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        numbers.append(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "stopped; what was measured, if anything was, is kept: the same command goes on from it"
-        ) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

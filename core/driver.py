@@ -34,6 +34,10 @@ def needs_of(searcher: Searcher) -> tuple[Signal, ...]:
     return needs
 
 
+PATIENCE = 10_000
+"""Requests in a row for known subsets alone after which a searcher counts as endless."""
+
+
 class Driver:
     """One search in progress.
 
@@ -48,6 +52,7 @@ class Driver:
         self.losses: dict[Subset, float] = {}
         self.removed: Subset | None = None
         self.request: Sequence[Subset] | None = None
+        self._without_news = 0
         self._steps = self._start()
         self._advance(None)
 
@@ -59,6 +64,7 @@ class Driver:
     def answer(self, losses: list[float]) -> None:
         """Give the losses of the current request, in its order."""
         assert self.request is not None
+        self._check_progress(self.request)
         self.requests += self.request
         self.losses.update(zip(self.request, losses, strict=True))
         self._advance(losses)
@@ -98,6 +104,12 @@ class Driver:
         for subset in request:
             self._check(subset)
         self.request = request
+
+    def _check_progress(self, request: Sequence[Subset]) -> None:
+        is_new = any(subset not in self.losses for subset in request)
+        self._without_news = 0 if is_new else self._without_news + 1
+        if self._without_news > PATIENCE:
+            raise self._broke(f"asked for nothing but known subsets {PATIENCE:,} times in a row")
 
     def _checked_choice(self, removed: object) -> Subset:
         subset = self._check(removed)

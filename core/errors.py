@@ -66,13 +66,14 @@ def blaming(kind: str, plugin: object, but: type[Exception] = PrunekitError) -> 
     """Turn any exception of a plugin into a PluginError that names it.
 
     Errors that are one line already, and those of type `but`, pass through. SystemExit does not: a
-    plugin must not end a search without a word.
+    plugin must not end a search without a word. No generator may yield inside, as it would be
+    blamed for being closed.
     """
     try:
         yield
-    except (StopIteration, PrunekitError, but):
+    except (StopIteration, KeyboardInterrupt, PrunekitError, but):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         where = "" if debugging() else WHERE
         raise PluginError(f"{described(kind, plugin)} failed: {one_line(error)}{where}") from error
 
@@ -86,5 +87,8 @@ def described(kind: str, plugin: object) -> str:
 
 def one_line(error: BaseException) -> str:
     """Return an error's type and message, without line breaks."""
-    message = " ".join(str(error).split())
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # a plugin's own exception may fail to describe itself
+        message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -62,6 +62,7 @@ class Load:
     """The cost of importing an entry point."""
 
     seconds: float
+    """of processor time, as others may keep the machine busy"""
     heavy: tuple[str, ...]
     """those of HEAVY that were not imported before"""
 
@@ -221,12 +222,12 @@ def _silenced() -> Iterator[None]:
 def _import(point: Any, label: str, registry: Registry) -> Any:
     """Import the module of an entry point, and note the cost."""
     before = {name for name in HEAVY if name in sys.modules}
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         return point.load()
     finally:
         heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
-        registry.loads[label] = Load(time.perf_counter() - start, heavy)
+        registry.loads[label] = Load(time.process_time() - start, heavy)
 
 
 def _register(

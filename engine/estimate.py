@@ -15,6 +15,7 @@ from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.exportable import outlook
 from prunekit.engine.opening import calibration_samples, open_meter
 from prunekit.engine.plan import Plan, check_searcher
+from prunekit.engine.progress import Progress
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tokens import batches_of
 
@@ -36,15 +37,18 @@ class Estimate:
         return json.dumps(row, indent=2) + "\n"
 
 
-def estimate(plan: Plan) -> Estimate:
+def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
     """Run the search on made-up losses, and time two variants on one batch if weights are local."""
+    progress = progress or Progress()
     resolve_device(plan.spec.device)
     check_searcher(plan)
+    progress.begin("counting subsets")
     cost = dry_run_cost(plan.searcher, plan.problem, also=plan.measured_first)
     whole = cost.under(len(plan.parts))
     remark = outlook(plan).remark
     if not plan.checkpoint.is_folder:
         return Estimate(whole, None, "the weights would have to be fetched", remark)
+    progress.begin("timing one batch")
     try:
         return Estimate(whole, _seconds(plan, cost), checkpoint=remark)
     except PrunekitError as error:

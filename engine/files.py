@@ -27,7 +27,7 @@ def check_writable(path: Path) -> None:
     """
     above = next(p for p in (path.absolute(), *path.absolute().parents) if os.path.lexists(p))
     try:
-        os.rmdir(tempfile.mkdtemp(prefix=".prunekit-", dir=above))
+        os.rmdir(tempfile.mkdtemp(prefix=_prefix(path), dir=above))  # no longer name is written
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {above}: {error.strerror}; choose another place"
@@ -52,11 +52,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 def rename_into_place(to: Path) -> Iterator[Path]:
     """Yield a hidden folder beside `to`, renamed to it on success and removed on failure.
 
-    A killed process leaves its hidden folder behind, `.NAME.partial-HOST-PROCESS`. The next one
+    A killed process leaves its hidden folder behind, `.NAME.partial-HOST-PROCESS-...`. The next one
     that writes to the same name, on the same machine, removes it.
     """
     _clear_leftovers(to)
-    partial = to.absolute().with_name(f"{_prefix(to)}{os.getpid()}")
+    name = f"{_prefix(to)}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    partial = to.absolute().with_name(name)
+    _OURS.add(name)
     try:
         with writing(to):
             partial.mkdir(parents=True)
@@ -65,7 +67,12 @@ def rename_into_place(to: Path) -> Iterator[Path]:
             _share(partial)
             os.rename(partial, to)
     finally:
+        _OURS.discard(name)
         shutil.rmtree(partial, ignore_errors=True)
+
+
+_OURS: set[str] = set()
+"""The partial folders of this process; a dead one may have had its number, as 1 in a container."""
 
 
 def _share(folder: Path) -> None:
@@ -91,9 +98,11 @@ def _clear_leftovers(to: Path) -> None:
     """Remove the partial folders of dead processes of this machine."""
     above = to.absolute().parent
     for folder in above.iterdir() if above.is_dir() else ():
-        process = folder.name.removeprefix(_prefix(to))
-        if process != folder.name and process.isdecimal() and not _alive(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
+        process, _, _ = folder.name.removeprefix(_prefix(to)).partition("-")
+        ours = process == str(os.getpid())
+        if folder.name.startswith(_prefix(to)) and process.isdecimal():
+            if folder.name not in _OURS if ours else not _alive(int(process)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prefix(to: Path) -> str:

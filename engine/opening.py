@@ -206,17 +206,25 @@ class CheckedMeter(Meter):
         """Yield one piece for each subset of each batch. Raises PluginError if one is missing."""
         left = {(batch, subset) for batch, subsets in enumerate(wanted) for subset in subsets}
         with blaming("backend", self._backend):
-            for piece in self._meter.measure(wanted):
+            pieces = iter(self._meter.measure(wanted))
+        while (piece := self._next(pieces, left)) is not None:
+            yield piece
+
+    def _next(self, pieces: Iterator[Piece], left: set[tuple[int, Subset]]) -> Piece | None:
+        """Return the next piece, checked and taken from those that are `left`; None at the end."""
+        with blaming("backend", self._backend):
+            for piece in pieces:
                 if not isinstance(piece, Piece) or (piece.batch, piece.subset) not in left:
                     raise ValueError(f"`measure` gives {piece!r}, which was not asked for")
                 check_piece(piece, self._samples[piece.batch])
                 left.remove((piece.batch, piece.subset))
-                yield piece
+                return piece
             for batch, subset in left:
                 raise ValueError(
                     f"`measure` gives {len(left)} pieces too few; one is that of batch {batch} and "
                     f"blocks {words(subset)}"
                 )
+        return None
 
     def signal(self, signal: Signal) -> Table:
         """Measure a signal of the dense model. Raises PluginError if it has another shape."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,9 +93,15 @@ def check_file(path: Path, names: str) -> None:
         raise ConfigError(
             f"data {word!r}: expected {names} or a file that ends in {', '.join(READERS)}{hint}"
         )
-    if not path.is_file():
-        raise ConfigError(f"data {word!r}: no such file{hint}")
-    if not path.stat().st_size:
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        raise ConfigError(f"data {word!r}: no such file{hint}") from None
+    except OSError as error:
+        raise ConfigError(f"data {word[:100]!r}: {error.strerror}; name another file") from error
+    if not stat.S_ISREG(about.st_mode):
+        raise ConfigError(f"data {word!r}: expected a file, not a folder, pipe or device")
+    if not about.st_size:
         raise ConfigError(f"data {word!r}: the file is empty; expected text or rows")
 
 

@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and mod
 
 import copy
 import shutil
+import signal
 import subprocess
 import sys
 import venv
@@ -21,6 +22,9 @@ import pytest
 import prunekit.core.registry
 from prunekit.core import ModelFacts, Piece, Subset
 from prunekit.testing import toy_loss
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # after nohup; a child would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama3": {"model_type": "llama"},

@@ -34,9 +34,17 @@ _MODULES = {"list_plugins": "listing", "report": "writing", "study": "run"}
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `import prunekit.core` stays light for plugins."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("prunekit")
     if name not in __all__:
         raise AttributeError(f"module 'prunekit' has no attribute {name!r}")
     from importlib import import_module
 
     module = import_module(f"prunekit.plugins.commands.{name}.{_MODULES.get(name, name)}")
     return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])

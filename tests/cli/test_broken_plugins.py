@@ -119,7 +119,9 @@ LOADED = {
     "prunekit-wrong-size": searcher("wrong-size", "yield [frozenset({1})]; return frozenset()"),
     "prunekit-no-generator": searcher("no-generator", "return frozenset({1})"),
     "prunekit-lists": searcher("lists", "yield [[1, 2]]"),
-    "prunekit-endless": searcher("endless", f"while True: yield [{ALL}]"),
+    "prunekit-endless": searcher(
+        "endless", f"import time\n        while not time.sleep(0.01): yield [{ALL}]"
+    ),
     "prunekit-slow-needs": searcher(
         "slow-needs", method=("def search", "needs = 3\n    def search")
     ),
@@ -206,7 +208,7 @@ def test_an_endless_search_is_cut_by_ctrl_c(install, tmp_path, tiny_model, stop)
         assert running.poll() is None
         time.sleep(0.1)
     running.send_signal(stop)
-    out, err = running.communicate()
+    out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (128 + stop, "")
     assert err.startswith("stopped. ")
     assert len(err.strip().splitlines()) == 1

@@ -73,6 +73,31 @@ def test_a_broken_contract_names_the_searcher(broken, reason):
     assert reason in str(caught.value)
 
 
+def test_a_searcher_that_asks_for_ever_for_what_it_knows_is_ended():
+    class Endless:
+        name = "endless"
+
+        def search(self, problem):
+            while True:
+                yield [frozenset({1}), frozenset({2})]
+
+    with pytest.raises(PluginError, match="endless.*nothing but known subsets 10,000 times in a"):
+        Driver(Endless(), PROBLEM).run(zeros)
+
+
+def test_a_searcher_may_ask_for_known_subsets_as_long_as_new_ones_come():
+    class Repeating:
+        name = "repeating"
+
+        def search(self, problem):
+            for number in range(3):
+                for _ in range(9_999):
+                    yield [frozenset({1 + number})]
+            return frozenset({1, 2})
+
+    assert Driver(Repeating(), PROBLEM).run(zeros).asked == 3 * 9_999
+
+
 def test_a_searcher_that_fails_is_named_and_its_error_kept():
     class Failing:
         name = "failing"

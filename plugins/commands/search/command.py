@@ -9,7 +9,16 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, err, listen, progress_bar
+from prunekit.cli.screen import (
+    DryRun,
+    Quiet,
+    Verbose,
+    Workdir,
+    err,
+    listen,
+    nothing_kept,
+    progress_bar,
+)
 from prunekit.cli.variant import say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.core.options import options_of
@@ -49,7 +58,8 @@ class Search(Command):
         say_if_demo(parsed.settings.model is not None, quiet)
         plan = prepare(parsed, registry, save)
         if dry_run:
-            costs = estimate(plan)
+            with nothing_kept(), progress_bar(quiet) as progress:
+                costs = estimate(plan, progress)
             if json:
                 sys.stdout.write(costs.to_json())
             else:
@@ -57,16 +67,16 @@ class Search(Command):
             return
         with progress_bar(quiet) as progress:
             result = run_search(plan, workdir, progress)
-        if json:
-            sys.stdout.write(result.to_json())
-        else:
-            show_result(result)
         saved = False
         try:
             if save:
                 save_result(plan, result, save)
                 saved = True
         finally:  # even if it cannot be saved, what was found is not lost
+            if json:
+                sys.stdout.write(result.to_json())
+            else:
+                show_result(result)
             if saved and not quiet:
                 err.print(f"saved {save}", soft_wrap=True)
             if not (json or quiet):

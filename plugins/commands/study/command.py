@@ -9,7 +9,15 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, listen, progress_bar
+from prunekit.cli.screen import (
+    DryRun,
+    Quiet,
+    Verbose,
+    Workdir,
+    listen,
+    nothing_kept,
+    progress_bar,
+)
 from prunekit.core import Command, hookimpl
 
 Jobs = typer.Option(
@@ -57,7 +65,8 @@ class Study(Command):
         listen(verbose)
         planned = plan(read_study(file, load(), given), workdir, only)
         if dry_run:
-            estimate = estimate_study(planned, jobs)
+            with nothing_kept(), progress_bar(quiet) as progress:
+                estimate = estimate_study(planned, jobs, progress)
             if json:
                 sys.stdout.write(estimate.to_json())
             else:

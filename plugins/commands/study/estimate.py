@@ -14,6 +14,7 @@ from prunekit.engine.cost import Cost, Speed, measure_speed
 from prunekit.engine.estimate import first_batch
 from prunekit.engine.opening import calibration_samples
 from prunekit.engine.plan import Plan
+from prunekit.engine.progress import Progress
 from prunekit.plugins.commands.study.dry_run import DryRuns
 from prunekit.plugins.commands.study.eval_section import check_at_hand
 from prunekit.plugins.commands.study.files import CellFailure
@@ -68,19 +69,24 @@ class StudyEstimate:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
 
-def estimate_study(study: Study, jobs: int | None = None) -> StudyEstimate:
+def estimate_study(
+    study: Study, jobs: int | None = None, progress: Progress | None = None
+) -> StudyEstimate:
     """Run all groups on made-up losses, and time one batch of each objective if weights are local.
 
     Raises ConfigError if a file or a task to evaluate does not exist.
     """
     with study.config.located():
         check_at_hand(study.config.evaluate)
+    progress = progress or Progress()
     dry_runs, loaded = DryRuns(), LoadedModel()
     models = dict.fromkeys(group.model for group in study.chosen)
-    estimates = [
-        _estimate_model([g for g in study.chosen if g.model == model], dry_runs, loaded)
-        for model in models
-    ]
+    progress.begin("estimating", "models", lambda: len(models))
+    estimates: list[ModelEstimate] = []
+    for model in models:
+        groups = [group for group in study.chosen if group.model == model]
+        estimates.append(_estimate_model(groups, dry_runs, loaded))
+        progress.advance(len(estimates))
     cells = tuple(cell.id for group in study.chosen for cell in group.cells)
     return StudyEstimate(study.config.name, cells, tuple(estimates), jobs_of(study, jobs))
 

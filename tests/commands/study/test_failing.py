@@ -11,7 +11,7 @@ import prunekit
 from prunekit.core.errors import ConfigError, StorageError
 
 
-def test_a_search_that_fails_fails_alone_and_is_tried_again(study, install):
+def test_a_search_that_fails_fails_alone_and_is_tried_again(study, install, forget_plugins):
     source = (
         "from prunekit.core import hookimpl\nclass Breaks:\n    'Breaks.'\n    name = 'breaks'\n"
         "    def search(self, problem):\n        yield [frozenset([1])]\n        {}\n"
@@ -25,6 +25,7 @@ def test_a_search_that_fails_fails_alone_and_is_tried_again(study, install):
     module = Path(__import__("prunekit_breaks").__file__)
     module.write_text(source.format("return frozenset(range(problem.budget))"))
     install.__globals__["sys"].modules.pop("prunekit_breaks")
+    forget_plugins()
     outcome = study(searchers=["greedy", "breaks"], seeds=[0])
     assert len(outcome.results) == 4
     assert not outcome.failures

@@ -284,7 +284,7 @@ def test_a_search_that_is_stopped_ends_with_all_its_processes_and_files(
     assert listening(started) == {"127.0.0.1"}
     assert list(ray_folder.iterdir())
     os.killpg(child.pid, signal.SIGINT) if how == signal.SIGINT else child.terminate()
-    out, err = child.communicate()
+    out, err = child.communicate(timeout=120)
     assert len(started) > 3
     assert (child.returncode, out) == (128 + how, "")
     assert err.startswith("stopped. ")
