@@ -99,10 +99,9 @@ def _clear_leftovers(to: Path) -> None:
     above = to.absolute().parent
     for folder in above.iterdir() if above.is_dir() else ():
         process, _, _ = folder.name.removeprefix(_prefix(to)).partition("-")
-        ours = process == str(os.getpid())
-        if folder.name.startswith(_prefix(to)) and process.isdecimal():
-            if folder.name not in _OURS if ours else not _alive(int(process)):
-                shutil.rmtree(folder, ignore_errors=True)
+        named = folder.name.startswith(_prefix(to)) and process.isdecimal()
+        if named and folder.name not in _OURS and not _is_of_another(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prefix(to: Path) -> str:
@@ -110,7 +109,10 @@ def _prefix(to: Path) -> str:
     return f".{to.name}.partial-{host}-"
 
 
-def _alive(process: int) -> bool:
+def _is_of_another(process: int) -> bool:
+    """Return whether a process other than this one has this number."""
+    if process == os.getpid():
+        return False
     if os.name != "posix":  # elsewhere `os.kill` would end it
         return True
     try:
