@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,21 @@ def typed(environment, words, place):
 
 def code_lines(source):
     return len([line for line in source.splitlines() if line.strip()])
+
+
+def test_the_source_distribution_holds_what_is_tracked(tmp_path):
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("this is no clone")
+    names = [name for name in tracked.stdout.splitlines() if not name.startswith(".")]
+    for name in names:
+        target = tmp_path / "source" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target)
+    build = "from setuptools.build_meta import build_sdist; build_sdist('out')"
+    command = [sys.executable, "-c", build]
+    subprocess.run(command, cwd=tmp_path / "source", check=True, capture_output=True)
+    (archive,) = (tmp_path / "source" / "out").glob("*.tar.gz")
+    with tarfile.open(archive) as source:
+        held = {name.partition("/")[2] for name in source.getnames()}
+    assert set(names) <= held

@@ -229,3 +229,27 @@ def test_what_cannot_be_done_is_named(tiny_model, tmp_path, given, message):
     with pytest.raises((ConfigError, CheckpointError), match=message):
         prunekit.evaluate(str(tiny_model("llama3")), workdir=tmp_path / "work", **given)
     assert not Path(tmp_path, "work").exists()
+
+
+def test_a_changed_model_is_set_beside_its_baseline(tiny_model, tmp_path):
+    original, healed = str(tiny_model("qwen3")), tmp_path / "healed"
+    shutil.copytree(original, healed)
+    weights = load_file(healed / "model.safetensors")
+    weights["model.norm.weight"] *= 1.5
+    save_file(weights, healed / "model.safetensors", metadata={"format": "pt"})
+    given = {**QUICK, "workdir": tmp_path / "work"}
+    both = prunekit.evaluate(str(healed), baseline=original, **given)
+    alone = [prunekit.evaluate(model, **given) for model in (original, str(healed))]
+    row = both.perplexities["demo"]
+    assert (row.dense, row.pruned) == tuple(r.perplexities["demo"].dense for r in alone)
+    assert row.difference == row.pruned - row.dense
+    assert row.standard_error > 0
+    assert (both.model, both.baseline, both.removed) == (str(healed), original, ())
+    with pytest.raises(GateMissed, match="times the dense one"):
+        prunekit.evaluate(str(healed), baseline=original, max_ppl_ratio=0.001, **given)
+
+
+@pytest.mark.parametrize("given", [{"remove": [1]}, {"run": "some-run"}, {"model": None}])
+def test_a_baseline_is_for_a_model_as_it_is(tiny_model, given):
+    with pytest.raises(ConfigError, match="--baseline compares --model as it is"):
+        prunekit.evaluate(**{"model": str(tiny_model()), **given}, baseline="demo")

@@ -45,6 +45,9 @@ class Evaluate(Command):
         given: dict[str, Any],
         run: Run = None,
         remove: Remove = None,
+        baseline: Annotated[
+            str | None, typer.Option(help="Model to compare with, as a healed one's original.")
+        ] = None,
         ppl: Ppl = "",
         tasks: Tasks = "",
         limit: Limit = None,
@@ -75,6 +78,7 @@ class Evaluate(Command):
                     **given,
                     run=run,
                     remove=parse_blocks(remove),
+                    baseline=baseline,
                     ppl=ppl,
                     tasks=tasks,
                     limit=limit,

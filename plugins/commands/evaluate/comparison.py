@@ -66,6 +66,8 @@ class EvaluationResult:
     versions: Mapping[str, str]
     remark: str = ""
     """why there is nothing to compare with, if so"""
+    baseline: str = ""
+    """the model that stands for the dense one, if the user named it"""
     schema: int = SCHEMA
 
     def mean_accuracy(self) -> Row | None:
@@ -193,8 +195,8 @@ class Gate:
             raise ConfigError("max-ppl-ratio: no perplexity is evaluated; add --ppl")
         if self.max_ppl_ratio is not None and not dense:
             raise ConfigError(
-                "max-ppl-ratio: there is no dense model to compare with; name a run, or a model "
-                "and the blocks to --remove"
+                "max-ppl-ratio: there is no dense model to compare with; name a run, a model and "
+                "the blocks to --remove, or a --baseline"
             )
         if self.min_accuracy and not tasks:
             raise ConfigError("min-accuracy: no task is evaluated; add --tasks")

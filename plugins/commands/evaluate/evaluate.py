@@ -44,6 +44,7 @@ def evaluate(
     *,
     run: str | Path | None = None,
     remove: Iterable[int] | None = None,
+    baseline: str | None = None,
     ppl: str | Iterable[str] = (),
     tasks: str | Iterable[str] = (),
     max_ppl_ratio: float | None = None,
@@ -54,6 +55,7 @@ def evaluate(
 ) -> EvaluationResult:
     """Evaluate the result of a search `run`, `model` without `remove`, or a checkpoint.
 
+    A `baseline` is a model to compare a changed `model` with, such as a healed one.
     `ppl` names protocols or files, `tasks` those of lm-eval; with neither, a demo model is
     evaluated on the embedded data, and any other on WikiText-2. `given` may hold the
     other fields of `EvalConfig`, as `limit=100`, and settings of the model, as `dtype="float32"`.
@@ -65,7 +67,7 @@ def evaluate(
     gate = Gate(max_ppl_ratio, min_accuracy)
     fields = {f.name for f in dataclasses.fields(EvalConfig)} - {"perplexities", "tasks"}
     how = {name: given.pop(name) for name in list(given) if name in fields}
-    target = find_target(model, run, remove, workdir, given)
+    target = find_target(model, run, remove, workdir, given, baseline)
     with named_by_flags():
         config = config_of(target, ppl, tasks, how)
         _check(target, config, gate)
@@ -132,7 +134,8 @@ class _Evaluation:
         target = self.target
         evaluator = self._open(target.spec)
         self.fingerprint = evaluator.adapter.facts.fingerprint
-        self.models["pruned" if target.gone else "dense"] = evaluator.evaluation(DENSE)
+        who = "pruned" if target.gone or target.origin else "dense"
+        self.models[who] = evaluator.evaluation(DENSE)
         if target.removed:
             self.models["pruned"] = evaluator.evaluation(target.removed)
             evaluator.evaluate_all([DENSE, target.removed])
@@ -148,14 +151,16 @@ class _Evaluation:
     def result(self) -> EvaluationResult:
         """Compare what is evaluated so far."""
         target = self.target
+        dense = target.spec if target.baseline else target.origin or target.spec
         return EvaluationResult(
-            model=(target.origin or target.spec).model,
+            model=dense.model,
             removed=tuple(sorted(target.removed)) or target.gone,
             perplexities=perplexity_rows(self.models),
             tasks=task_rows(self.models),
             fingerprint=self.fingerprint,
             versions={**versions(), "lm_eval": version("lm-eval")},
             remark=target.remark,
+            baseline=target.baseline,
         )
 
     def record(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from rich import box
 from rich.table import Column, Table
@@ -14,21 +15,27 @@ from prunekit.plugins.commands.evaluate.comparison import MEAN, EvaluationResult
 
 def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
     """Print every protocol and task: dense, pruned, and the difference with its error."""
-    title = f"{result.model} without blocks {words(result.removed)}"
-    out.print(title if result.removed else result.model, style="bold", soft_wrap=True)
+    without = f" without blocks {words(result.removed)}" if result.removed else ""
+    beside = f" beside {result.baseline}" if result.baseline else ""
+    out.print(f"{result.model}{without}{beside}", style="bold", soft_wrap=True)
     tasks = list(result.tasks.values())
     mean = result.mean_accuracy()
     if mean and len(tasks) > 1:
         tasks.append(mean)
-    out.print(evaluation_table([*result.perplexities.values(), *tasks]))
+    names = {"dense": "baseline", "pruned": "model"} if result.baseline else {}
+    out.print(evaluation_table([*result.perplexities.values(), *tasks], names))
     if result.remark and not quiet:
         err.print(result.remark, soft_wrap=True)
 
 
-def evaluation_table(rows: Sequence[Row]) -> Table:
-    """Return a table with a line per row, of both models or of the only one evaluated."""
+def evaluation_table(rows: Sequence[Row], names: Mapping[str, str] = MappingProxyType({})) -> Table:
+    """Return a table with a line per row, of both models or of the only one evaluated.
+
+    `names` are other names for `dense` and `pruned`.
+    """
     models = [who for who in ("dense", "pruned") if any(who in row.of for row in rows)]
-    heads = [*models, "difference"] if len(models) > 1 else models
+    shown = [names.get(who, who) for who in models]
+    heads = [*shown, "difference"] if len(models) > 1 else shown
     columns = [Column(head, justify="right", no_wrap=True) for head in heads]
     table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:

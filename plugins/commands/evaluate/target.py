@@ -31,21 +31,21 @@ class EvalTarget:
     """blocks to bypass"""
     run: Run | None = None
     origin: Spec | None = None
-    """the dense model of which the checkpoint was made, if it was found"""
+    """the model to compare with: the baseline, or the dense model of a checkpoint if it is found"""
     gone: tuple[int, ...] = ()
     """blocks removed when the checkpoint was made, according to its `prunekit.json`"""
     remark: str = ""
     """why there is nothing to compare with, if so"""
 
     @property
-    def is_pruned(self) -> bool:
-        """Return True if blocks are missing."""
-        return bool(self.removed or self.gone)
+    def is_compared(self) -> bool:
+        """Return True if there is a dense model, or a baseline, to compare with."""
+        return bool(self.removed or self.origin)
 
     @property
-    def is_compared(self) -> bool:
-        """Return True if a pruned model is compared with a dense one."""
-        return bool(self.removed or (self.gone and self.origin))
+    def baseline(self) -> str:
+        """The model that the user named to compare with; empty if that is the dense model."""
+        return self.origin.model if self.origin and not self.gone else ""
 
     @property
     def is_demo(self) -> bool:
@@ -66,17 +66,35 @@ def find_target(
     remove: Iterable[int] | None,
     workdir: str | Path,
     given: Mapping[str, Any],
+    baseline: str | None = None,
 ) -> EvalTarget:
     """Find a run, `model` without the blocks `remove`, or `model` as it is.
 
     `given` holds settings of the model such as `device`. Raises ConfigError if it is two at once.
     """
+    if baseline is not None:
+        return _beside(baseline, model, run, remove, given)
     if run is None and remove is None:
         return _as_it_is(spec_of(parse({"model": model, **given}, load()).settings), Path(workdir))
     variant = choose_variant(model, remove, run, workdir, given, anew=OF_RUNS)
     if not variant.removed:
         raise ConfigError("--remove names no block; leave it out to evaluate the model as it is")
     return EvalTarget(variant.spec, variant.removed, variant.run)
+
+
+def _beside(
+    baseline: str, model: str | None, run: object, remove: object, given: Mapping[str, Any]
+) -> EvalTarget:
+    """Set a model beside another one, such as a healed model beside its original."""
+    if model is None or run is not None or remove is not None:
+        raise ConfigError(
+            "--baseline compares --model as it is with another model; a run, and a model with "
+            "--remove, are compared with their dense model"
+        )
+    spec = spec_of(parse({"model": model, **given}, load()).settings)
+    shared = {name: value for name, value in given.items() if name not in ("revision", "adapter")}
+    origin = spec_of(parse({"model": baseline, **shared}, load()).settings)
+    return EvalTarget(spec, origin=origin)
 
 
 def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
