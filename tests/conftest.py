@@ -14,6 +14,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,9 @@ def toy_meter() -> type[ToyMeter]:
 
 @pytest.fixture
 def registry() -> prunekit.core.registry.Registry:
-    return prunekit.core.registry.load()
+    """The built-in plugins, whatever else is installed where the tests run."""
+    found = prunekit.core.registry.load()
+    return replace(found, entries=[entry for entry in found.entries if entry.source == "prunekit"])
 
 
 @pytest.fixture(name="prunekit")

@@ -213,7 +213,7 @@ def test_flags_win_over_a_file(prunekit, tiny_model, tmp_path):
         (["--objective", "pl"], 1, "no objective is called 'pl'. Did you mean 'ppl'?"),
         (["--genetic.populaton", "3"], 2, "No such option"),
         (["--gentic.population=3"], 1, "no plugin with options is called 'gentic'. Did you mean"),
-        (["--optuna-tpe.trials", "3"], 1, "If it is of another distribution, pip install that."),
+        (["--not-installed.trials", "3"], 1, "If it is of another distribution, pip install that."),
         (
             ["--genetic.population", "3"],
             1,

@@ -97,7 +97,7 @@ def test_json_of_one_plugin_is_that_plugin_alone(prunekit):
 def test_a_plugin_that_is_not_there_brings_the_nearest_or_says_what_to_do(prunekit):
     status, _, err = prunekit("list-plugins", "gentic")
     assert (status, "Did you mean 'genetic'?" in err) == (1, True)
-    _, _, err = prunekit("list-plugins", "optuna-tpe")
+    _, _, err = prunekit("list-plugins", "not-installed")
     assert "If it is of another distribution, pip install that." in err
 
 
