@@ -53,8 +53,9 @@ def open_session(
     calibration sample is longer than the model's context.
     """
     with ExitStack() as stack:
+        place = workdir.absolute()  # a plugin may change the working directory
         sessions = [
-            stack.enter_context(_open_part(plan, objective, workdir, on_measured, on_written))
+            stack.enter_context(_open_part(plan, objective, place, on_measured, on_written))
             for objective, _ in plan.parts
         ]
         if plan.is_mix:

@@ -322,3 +322,24 @@ def test_a_checkpoint_that_cannot_be_saved_at_the_end_does_not_lose_the_search(
         prunekit.search(save=tmp_path / "pruned", **quick)
     (run,) = (quick["workdir"] / "runs").iterdir()
     assert (run / "result.json").is_file()
+
+
+def test_a_plugin_that_changes_the_working_directory_scatters_nothing(
+    tiny_model, install, tmp_path, monkeypatch
+):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    install(
+        "prunekit-wanderer",
+        "import os\nfrom prunekit.core import hookimpl\nclass Wanderer:\n    'Wanders.'\n"
+        "    name = 'wanderer'\n    def search(self, problem):\n        os.chdir('../elsewhere')\n"
+        "        yield [frozenset([1])]\n        return frozenset([1])\n"
+        "@hookimpl\ndef prunekit_searchers(): return [Wanderer]\n",
+    )
+    text = {"data": "demo", "samples": 2, "length": 24}
+    result = prunekit.search(str(tiny_model()), searcher="wanderer", budget=1, ppl=text)
+    assert not list((tmp_path / "elsewhere").iterdir())
+    run = tmp_path / "here" / result.run
+    assert {path.name for path in run.iterdir()} >= {"result.json", "config.yaml"}
+    assert list((tmp_path / "here" / "prunekit-runs" / "journals").glob("*/*.jsonl"))

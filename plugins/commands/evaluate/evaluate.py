@@ -71,7 +71,7 @@ def evaluate(
     with named_by_flags():
         config = config_of(target, ppl, tasks, how)
         _check(target, config, gate)
-    work = _Evaluation(target, config, Path(workdir) / "evaluations", progress)
+    work = _Evaluation(target, config, Path(workdir).absolute() / "evaluations", progress)
     try:
         work.run()
     except KeyboardInterrupt:

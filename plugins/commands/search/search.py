@@ -93,8 +93,9 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
     check_searcher(plan)
     check_writable(workdir)
     folder = workdir / "runs" / plan.name
+    written = folder.absolute() / "result.json"
     result = _Search(plan, folder, progress or Progress()).result(workdir)
-    write_text(folder / "result.json", result.to_json())
+    write_text(written, result.to_json())
     return result
 
 
@@ -127,7 +128,8 @@ class _Search:
     def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
         self.plan = plan
         self.name = plan.config.settings.searcher
-        self.folder = folder
+        self.name_of_run = str(folder)
+        self.folder = folder.absolute()  # a plugin may change the working directory
         self.progress = progress
         self.account: Account | None = None
         self.spent = Spent()
@@ -153,7 +155,7 @@ class _Search:
         outcomes = self.run.finish(session, {self.name: self.plan}, on_end=self._close_account)
         if isinstance(choice := outcomes[self.name], PrunekitError):
             raise choice
-        return _result(self.plan, session, choice, self.spent, str(self.folder))
+        return _result(self.plan, session, choice, self.spent, self.name_of_run)
 
     def _start(self, session: Session) -> None:
         """Measure the signals that the searcher needs, and let it begin."""

@@ -144,7 +144,8 @@ def _search(study: Study, folder: StudyFolder, jobs: int, progress: Progress) ->
 
 def _search_tasks(study: Study, folder: StudyFolder) -> list[SearchTask]:
     groups = [group.unfinished(folder) for group in study.chosen]
-    return search_tasks([g for g in groups if g.cells], study.folder, study.workdir)
+    unfinished = [group for group in groups if group.cells]
+    return search_tasks(unfinished, study.folder.absolute(), study.workdir.absolute())
 
 
 def _is_unfinished(study: Study, folder: StudyFolder) -> bool:
@@ -155,7 +156,8 @@ def _evaluation_tasks(study: Study, jobs: int) -> list[EvaluationTask]:
     wanted = study.config.evaluate
     if not is_anything(wanted):
         return []
-    return evaluation_tasks(study.chosen, wanted, study.folder, study.workdir, jobs)
+    folder, workdir = study.folder.absolute(), study.workdir.absolute()
+    return evaluation_tasks(study.chosen, wanted, folder, workdir, jobs)
 
 
 def _evaluate(study: Study, jobs: int, progress: Progress) -> Effort:
