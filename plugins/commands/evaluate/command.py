@@ -20,6 +20,9 @@ Tasks = Annotated[
 Limit = Annotated[int | None, typer.Option(help="Maximum items per task.")]
 IncludePath = Annotated[Path | None, typer.Option(help="Folder with more tasks for lm-eval.")]
 NumFewshot = Annotated[int | None, typer.Option(help="Number of few-shot examples.")]
+ApplyChatTemplate = Annotated[
+    bool, typer.Option("--apply-chat-template", help="Prompts of tasks as chats, as in lm-eval.")
+]
 BatchSize = Annotated[int, typer.Option(help="Items of a task per batch.")]
 PplLength = Annotated[int | None, typer.Option(help="Tokens per window.")]
 PplStride = Annotated[int | None, typer.Option(help="Stride between windows.")]
@@ -53,6 +56,7 @@ class Evaluate(Command):
         limit: Limit = None,
         include_path: IncludePath = None,
         num_fewshot: NumFewshot = None,
+        apply_chat_template: ApplyChatTemplate = False,
         batch_size: BatchSize = 8,
         ppl_length: PplLength = None,
         ppl_stride: PplStride = None,
@@ -84,6 +88,7 @@ class Evaluate(Command):
                     limit=limit,
                     include_path=include_path,
                     num_fewshot=num_fewshot,
+                    apply_chat_template=apply_chat_template,
                     batch_size=batch_size,
                     ppl_length=ppl_length,
                     ppl_stride=ppl_stride,

@@ -53,6 +53,8 @@ class EvalConfig:
     """a folder with task files for lm-eval"""
     num_fewshot: int | None = None
     """few-shot examples before each item; None leaves it to the task"""
+    apply_chat_template: bool = False
+    """whether prompts of tasks are rendered by the tokenizer's chat template, as in lm-eval"""
     batch_size: int = 8
     """items of a task at once; changes speed and memory, and roundings"""
     ppl_length: int | None = None
@@ -68,6 +70,11 @@ class EvalConfig:
             value = vars(self)[name]
             if value is not None and (not isinstance(value, int) or value < low):
                 raise ConfigError(f"expected a number from {low}, got {value!r}", (name,))
+        if not isinstance(self.apply_chat_template, bool):
+            raise ConfigError(
+                f"expected true or false, got {self.apply_chat_template!r}",
+                ("apply_chat_template",),
+            )
         if self.ppl_bos not in BOS:
             raise ConfigError(f"expected {', '.join(BOS)}, got {self.ppl_bos!r}", ("ppl_bos",))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset, words
 from prunekit.engine.rounding import arrangement, shapes
@@ -43,10 +44,12 @@ class Evaluator:
         self.progress = progress
         self.store = ScoreStore(store, adapter.facts.fingerprint) if store else None
         self.tokenizer = checkpoint.tokenizer()
-        self.tasks = [
-            (task, self._key(task.digest(config.limit, self.tokenizer), config.batch_size))
-            for task in load_tasks(config)
-        ]
+        if config.apply_chat_template and not self.tokenizer.chat_template:
+            raise ConfigError(
+                f"the tokenizer of {checkpoint.source} has no chat template; leave "
+                "apply_chat_template out"
+            )
+        self.tasks = [(task, self._key_of(task)) for task in load_tasks(config)]
         self.windows = self._windows(context_length(checkpoint.config()))
         self._evaluations: dict[Subset, Evaluation] = {}
 
@@ -74,6 +77,11 @@ class Evaluator:
             self.progress(f"reading {protocol.name}", 0, None, "")
             found.append(cut(protocol, self.tokenizer, context))
         return found
+
+    def _key_of(self, task: LoadedTask) -> str:
+        chat = self.config.apply_chat_template
+        digest = task.digest(self.config.limit, self.tokenizer, chat)
+        return self._key(digest, self.config.batch_size)
 
     def _key(self, digest: str, layout: object) -> str:
         """Identify a score among those of the same model and subset."""

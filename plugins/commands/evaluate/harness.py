@@ -50,6 +50,7 @@ def run_task(
                 {"tasks": task.leaves, "groups": task.groups},
                 limit=config.limit,
                 bootstrap_iters=0,
+                apply_chat_template=config.apply_chat_template,
             )
     except torch.OutOfMemoryError as error:
         raise ConfigError(
@@ -168,6 +169,7 @@ def _score(task: LoadedTask, results: Mapping[str, Any], config: EvalConfig) -> 
             "items_there_are": sum(n["original"] for n in counts),
             "limit": config.limit,
             "num_fewshot": results["n-shot"].get(task.name),
+            "apply_chat_template": config.apply_chat_template,
             "task_version": results["versions"].get(task.name),
             "batch_size": config.batch_size,
             "lm_eval": version("lm-eval"),

@@ -31,9 +31,13 @@ class LoadedTask:
     leaves: dict[str, Any]
     groups: dict[str, Any]
 
-    def digest(self, limit: int | None, tokenizer: PreTrainedTokenizerBase) -> str:
+    def digest(
+        self, limit: int | None, tokenizer: PreTrainedTokenizerBase, chat: bool = False
+    ) -> str:
         """Return a digest of its items, prompts, tokens and scoring."""
         digest = hashlib.blake2b(digest_size=8)
+        if chat:
+            digest.update(_plain(tokenizer.chat_template).encode())
         digest.update(f"{version('lm-eval')} {limit}".encode())
         for name, task in self.leaves.items():
             digest.update(f"{name} {_plain(task.dump_config())}".encode())

@@ -156,8 +156,12 @@ def slug(words: str) -> str:
 
 
 def identity(words: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that identify an evaluation; the batch size changes speed only."""
-    return {word: value for word, value in words.items() if word != "batch_size"}
+    """Return the settings that identify an evaluation.
+
+    The batch size changes speed only, and a switch that is off may not be in older files.
+    """
+    ignored = ("batch_size", *(word for word, value in words.items() if value is False))
+    return {word: value for word, value in words.items() if word not in ignored}
 
 
 class StudyFolder:

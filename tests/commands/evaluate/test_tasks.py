@@ -2,6 +2,7 @@
 
 import random
 import re
+import shutil
 import sys
 
 import numpy as np
@@ -61,6 +62,37 @@ def test_a_task_scores_what_the_command_line_of_the_harness_prints(
     value, error = printed["demo", "acc_norm"]
     assert (round(score.value, 4), round(score.standard_error, 4)) == (value, error)
     assert round(score.record["metrics"]["acc,none"], 4) == printed["demo", "acc"][0]
+
+
+CHAT = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n{% endfor %}"
+
+
+def test_as_a_chat_it_scores_what_the_harness_prints_too(
+    exported, evaluator, monkeypatch, capsys, tmp_path
+):
+    copies = (shutil.copytree(folder, tmp_path / f"{folder.name}-chat") for folder in exported)
+    model, pruned = copies
+    for folder in (model, pruned):
+        (folder / "chat_template.jinja").write_text(CHAT)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "demo.yaml").write_text(yaml.safe_dump(demo_task()))
+    printed = harness(
+        monkeypatch, capsys, pruned, "--tasks", "demo", "--include_path", tmp_path / "own",
+        "--limit", 16, "--batch_size", 8, "--apply_chat_template",
+    )  # fmt: skip
+    config = EvalConfig(tasks=("demo",), limit=16, apply_chat_template=True)
+    score = evaluator(model, config).evaluate(REMOVED).tasks["demo"]
+    assert round(score.value, 4) == printed["demo", "acc_norm"][0]
+    plain = evaluator(model, EvalConfig(tasks=("demo",), limit=16)).evaluate(REMOVED).tasks["demo"]
+    assert score.record["apply_chat_template"]
+    assert not plain.record["apply_chat_template"]
+    assert score.record["metrics"] != plain.record["metrics"]
+
+
+def test_a_tokenizer_without_a_chat_template_is_refused(exported, evaluator):
+    config = EvalConfig(tasks=("demo",), limit=2, apply_chat_template=True)
+    with pytest.raises(ConfigError, match="has no chat template; leave apply_chat_template out"):
+        evaluator(exported[0], config)
 
 
 @pytest.mark.parametrize("kind", ["loglikelihood_rolling", "generate_until"])
