@@ -1,4 +1,4 @@
-"""Where the commands print, and how long work is shown."""
+"""The console that commands print on, and the progress bar."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class ProgressBar(Progress):
 
 
 class _Words(ProgressColumn):
-    """What a task says under a name."""
+    """A field of a task, by its name."""
 
     def __init__(self, name: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What plugins may import; what else they may lean on is in docs/plugins/compatibility.md."""
+"""The API for plugins; docs/plugins/compatibility.md says what else they may rely on."""
 
 import warnings
 from importlib import import_module

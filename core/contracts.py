@@ -1,4 +1,4 @@
-"""What a plugin must have, checked before it can be chosen, and the defaults of all the rest."""
+"""Check what a plugin class requires, and give it the defaults of the rest."""
 
 from __future__ import annotations
 

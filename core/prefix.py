@@ -64,7 +64,7 @@ class PrefixMeter(Meter):
             yield piece
 
     def _prepared(self, number: int) -> Batch:
-        """The batch, with what the objective keeps of the dense model's output, if anything."""
+        """Return the batch, with what the objective keeps of the dense model's output."""
         if overrides(self.objective, Objective.prepare) and number not in self._prepared_batches:
             batch = self.batches[number]
             with _step("model", self.adapter):

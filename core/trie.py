@@ -43,7 +43,7 @@ def walk(
 
 
 def block_runs(subsets: Iterable[Subset], n_blocks: int) -> int:
-    """How many blocks `walk` runs for these subsets.
+    """Return the number of blocks that `walk` runs for these subsets.
 
     >>> block_runs([frozenset({i}) for i in range(32)], 32)
     527
@@ -52,7 +52,7 @@ def block_runs(subsets: Iterable[Subset], n_blocks: int) -> int:
 
 
 def runs_of_each(subsets: Iterable[Subset], n_blocks: int) -> dict[Subset, int]:
-    """The subsets in the order of `walk`, each with the blocks that run after the one before it.
+    """Return the subsets in the order of `walk`, each with the blocks run after the one before it.
 
     >>> runs_of_each([frozenset(), frozenset({3})], 4)
     {frozenset({3}): 3, frozenset(): 1}
@@ -70,7 +70,7 @@ def runs_of_each(subsets: Iterable[Subset], n_blocks: int) -> dict[Subset, int]:
 
 
 def block_runs_alone(subsets: Iterable[Subset], n_blocks: int) -> int:
-    """How many blocks run when each subset is measured by itself.
+    """Return the number of blocks that run if each subset is measured by itself.
 
     >>> block_runs_alone([frozenset({i}) for i in range(32)], 32)
     992

@@ -1,10 +1,11 @@
-"""What a search is told, from flags, a YAML file or Python."""
+"""The configuration of a search, from flags, a YAML file or Python."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ TRUST = "trust_remote_code"
 NOT_BY_A_FILE = (
     "no file can say so; read the code of the model, then add --trust-remote-code to the command"
 )
+BUDGET = re.compile(r"\d{1,6}|\d{1,2}(\.\d+)?%", re.ASCII)
 PLUGIN_KINDS = ("searcher", "objective", "backend")
 DEFAULT_DEMO = "qwen3"
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
@@ -28,12 +30,12 @@ Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything about a search but the options of its plugins."""
+    """The settings of a search, without the options of its plugins."""
 
     model: str | None = option(None, "folder, name on the hub, or demo:FAMILY; else demo")
     searcher: str = option("greedy", "search algorithm")
     objective: str = option("ppl", "calibration objective")
-    budget: int | None = option(None, "blocks to remove; by default a quarter of them")
+    budget: str | None = option(None, "blocks to remove, as 7 or 25%; by default a quarter")
     protect_first: int = option(0, "first blocks that may not be removed", low=0)
     protect_last: int = option(0, "last blocks that may not be removed", low=0)
     protect: str | None = option(None, "other blocks that may not be removed, as 2,5")
@@ -64,11 +66,14 @@ class SearchConfig:
     """searcher, objective and backend by the same names, and the parts of a mix of objectives"""
 
     def as_dict(self) -> dict[str, Any]:
-        """The words of a configuration file."""
-        return {**dataclasses.asdict(self.settings), **self.options}
+        """Return the content of a configuration file."""
+        values = dataclasses.asdict(self.settings)
+        if self.settings.budget and self.settings.budget.isdecimal():
+            values["budget"] = int(self.settings.budget)
+        return {**values, **self.options}
 
     def digest(self) -> str:
-        """Eight letters that tell what is searched from other searches, wherever it is measured."""
+        """Return eight letters that identify the search, whatever backend measures it."""
         where = ("backend", self.settings.backend)
         what = {word: value for word, value in self.as_dict().items() if word not in where}
         text = json.dumps(what, sort_keys=True)
@@ -78,6 +83,8 @@ class SearchConfig:
 def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
     """Check every key and value, and make the plugins. Raises ConfigError with the wrong key."""
     known = {o.name for o in options_of(Settings)}
+    if (budget := given.get("budget")) is not None:
+        given = {**given, "budget": _budget(budget)}
     settings = _canonical(build(Settings, {k: v for k, v in given.items() if k in known}), registry)
     options = _canonical_keys({k: v for k, v in given.items() if k not in known}, registry)
     for name, value in options.items():
@@ -97,8 +104,22 @@ def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
     return SearchConfig(settings, options, plugins)
 
 
+def _budget(given: object) -> str:
+    """Return a number of blocks or a share of them as text."""
+    text = "" if isinstance(given, bool) else str(given).strip()
+    if not BUDGET.fullmatch(text):
+        raise ConfigError(
+            f"budget: expected a number of blocks, as 7, or a share of them, as 25%, got {given!r}",
+            ("budget",),
+        )
+    return text
+
+
 def read_config(path: Path | None, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:
-    """What flags say, over a file where one is given; ConfigError where it alone says trust."""
+    """Parse flags, which win over those of a file if one is given.
+
+    Raises ConfigError if the file alone trusts the model's code.
+    """
     if path is None:
         return parse(flags, registry)
     config = parse_file(path, flags, registry)
@@ -108,7 +129,7 @@ def read_config(path: Path | None, flags: Mapping[str, Any], registry: Registry)
 
 
 def parse_file(path: Path, flags: Mapping[str, Any], registry: Registry) -> SearchConfig:
-    """The same from a YAML file, over which flags win; errors in the file name the line."""
+    """Parse a YAML file and flags, which win; errors in the file name the line."""
     data, lines = read_yaml(path, "searcher: greedy")
     for kind in PLUGIN_KINDS:
         if kind in flags and flags[kind] != data.get(kind):
@@ -130,7 +151,7 @@ def _is_in(flags: Mapping[str, Any], key: tuple[str, ...]) -> bool:
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Both; where both have a value the one above wins, option by option."""
+    """Merge two configurations; the one above wins, option by option."""
     merged = {**below, **above}
     for name, value in above.items():
         if isinstance(value, Mapping) and isinstance(below.get(name), Mapping):
@@ -139,7 +160,7 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _canonical(settings: Settings, registry: Registry) -> Settings:
-    """Plugins by the shortest names that mean them alone."""
+    """Name plugins by the shortest names that are unique."""
     labels: dict[str, Any] = {
         kind: registry.label(_named(registry, kind, name, kind))
         for kind, name in settings.plugins().items()
@@ -185,9 +206,9 @@ def _named(registry: Registry, kind: str, name: str, *key: str) -> Entry:
 
 
 def with_full_model_name(settings: Settings) -> Settings:
-    """`demo` is one of the embedded models, and a folder the same one from everywhere.
+    """Replace `demo` by the name of an embedded model, and a folder by its absolute path.
 
-    ConfigError for an empty name, as a variable of a shell gives it that was never set.
+    Raises ConfigError for an empty name, as from a shell variable that was never set.
     """
     model = "demo" if settings.model is None else settings.model
     if not model.strip():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.contracts import is_mix
@@ -55,12 +57,12 @@ class Plan:
 
     @property
     def is_mix(self) -> bool:
-        """Whether the objective is made of others, or of one other."""
+        """Return whether the objective is made of others, or of one other."""
         return self.parts[0][0] is not self.objective
 
     @property
     def measured_first(self) -> list[Subset]:
-        """What is measured of a mix before anything is asked: it tells the units of its parts."""
+        """Return what is measured of a mix first, to find the scales of its parts."""
         return single_removals(self.problem.n_blocks) if self.is_mix else []
 
     @property
@@ -89,7 +91,7 @@ def resolve(
     options = {name: values_of(plugin) for name, plugin in config.plugins.items()}
     return Plan(
         config=SearchConfig(
-            dataclasses.replace(settings, budget=problem.budget),
+            dataclasses.replace(settings, budget=str(problem.budget)),
             {name: values for name, values in options.items() if values},
             config.plugins,
         ),
@@ -107,7 +109,7 @@ def resolve(
 
 
 def _period(pattern: Pattern | None, config: PretrainedConfig) -> int:
-    """The blocks that go together; ConfigError where blocks differ and follow no pattern."""
+    """Return the period of the blocks. Raises ConfigError if they differ without a pattern."""
     if pattern is None and (differing := kinds_of_blocks(config)):
         raise ConfigError(
             f"keep_pattern: the blocks of this model differ ({', '.join(differing)}), but their "
@@ -118,9 +120,9 @@ def _period(pattern: Pattern | None, config: PretrainedConfig) -> int:
 
 
 def check_searcher(plan: Plan) -> None:
-    """ConfigError where the searcher can be known to fail, before anything is loaded.
+    """Raise ConfigError if the searcher is bound to fail; nothing is loaded.
 
-    That is where the problem is none for it, and where it needs what the objective cannot give.
+    It may refuse the problem, or need signals that the objective cannot give.
     """
     check_problem(plan.searcher, plan.problem)
     parts = [part for part, _ in plan.parts]
@@ -128,7 +130,7 @@ def check_searcher(plan: Plan) -> None:
 
 
 def spec_of(settings: Settings) -> Spec:
-    """What a worker needs to load the model."""
+    """Return what a worker needs to load the model."""
     settings = with_full_model_name(settings)
     values = dataclasses.asdict(settings)
     return Spec(**{field.name: values[field.name] for field in dataclasses.fields(Spec)})
@@ -143,17 +145,24 @@ def _parts(config: SearchConfig) -> tuple[tuple[Objective, float], ...]:
 
 
 def _problem(settings: Settings, n_blocks: int, period: int) -> Problem:
-    """The question put to the searcher; by default a quarter goes, in whole periods."""
+    """Return the problem of the searcher; by default a quarter is removed, in whole periods."""
     first, last = settings.protect_first, settings.protect_last
     ends = frozenset(i for i in range(n_blocks) if i < first or i >= n_blocks - last)
     protected = ends | _protected(settings.protect, n_blocks)
-    quarter = max(period, n_blocks // 4 // period * period)
-    budget = quarter if settings.budget is None else settings.budget
-    return Problem(n_blocks, budget, protected, settings.seed)
+    return Problem(n_blocks, _budget(settings, n_blocks, period), protected, settings.seed)
+
+
+def _budget(settings: Settings, n_blocks: int, period: int) -> int:
+    """Return the number of blocks to remove; a share is rounded down, to whole periods."""
+    given = settings.budget or "25%"
+    if not given.endswith("%"):
+        return int(given)
+    share = math.floor(n_blocks * Fraction(given.removesuffix("%")) / 100)
+    return max(period, share // period * period)
 
 
 def _protected(text: str | None, n_blocks: int) -> Subset:
-    """The blocks that are protected by number; ConfigError where the model has no such block."""
+    """Return the blocks protected by number. Raises ConfigError if the model lacks one."""
     try:
         blocks = frozenset(blocks_in(text or "none"))
     except ValueError:

@@ -18,7 +18,7 @@ from prunekit.engine.result import read_result
 
 @dataclass(frozen=True)
 class Run:
-    """What a search was told, and what came out."""
+    """A finished search: its configuration, and its result."""
 
     folder: Path
     config: SearchConfig
@@ -28,7 +28,7 @@ class Run:
 
 
 def read_run(run: Path, workdir: Path) -> Run:
-    """The run in a folder, or of that name under `workdir`; ConfigError where there is none.
+    """Read the run in a folder, or of that name under `workdir`. Raises ConfigError if missing.
 
     A model from the hub is pinned to the commit that was searched. Its code is not trusted: who
     reads the run back may not be who searched.
@@ -46,6 +46,6 @@ def read_run(run: Path, workdir: Path) -> Run:
 
 
 def folder_of(run: Path, workdir: Path) -> Path:
-    """The folder called so, else the run of that name under `workdir` if there is one."""
+    """Return the folder of that name, else the run of that name under `workdir` if it exists."""
     named = workdir / "runs" / run
     return run if run.is_dir() or not named.is_dir() else named

@@ -35,12 +35,13 @@ def choose_variant(
     given: Mapping[str, Any],
     anew: Collection[str] = (),
 ) -> Variant:
-    """Either `model` without the blocks `remove`, or what a `run` found.
+    """Return `model` without the blocks `remove`, or the choice of a `run`.
 
     `run` is a run's folder, or its name under `workdir`. `given` holds settings of the model such
-    as `adapter` and `device`; `anew` names those that may be others than in the search. ConfigError
-    where it is neither or both, where a run is told what it knows itself, and where its model has
-    changed, before anything of that is loaded.
+    as `adapter` and `device`; `anew` names those that may differ from the search.
+
+    Raises ConfigError if it is neither or both, if a setting of the run is given again, or if its
+    model has changed; nothing of it is loaded.
     """
     if (run is None) == (remove is None):
         raise ConfigError(
@@ -69,7 +70,7 @@ def choose_variant(
 
 
 def as_subset(blocks: Iterable[int]) -> Subset:
-    """The blocks as a set; ConfigError where one is no number or is named twice."""
+    """Return the blocks as a set. Raises ConfigError if one is not a number or is named twice."""
     listed = list(blocks) if isinstance(blocks, Iterable) else [blocks]
     if not isinstance(blocks, Iterable) or not all(type(i) is int for i in listed):
         raise ConfigError(f"expected block numbers, counted from 0, as [9, 12]; got {blocks!r}")
@@ -80,7 +81,7 @@ def as_subset(blocks: Iterable[int]) -> Subset:
 
 
 def check_blocks(removed: Subset, n_blocks: int) -> None:
-    """ConfigError unless these blocks can be removed from a model of so many."""
+    """Raise ConfigError unless these can be removed from a model of `n_blocks` blocks."""
     wrong = [i for i in removed if not 0 <= i < n_blocks]
     if wrong:
         raise ConfigError(
@@ -93,13 +94,13 @@ def check_blocks(removed: Subset, n_blocks: int) -> None:
 
 
 def check_weights(weights: str, result: Mapping[str, Any] | None, model: str) -> None:
-    """ConfigError where a search chose the blocks by other weights than the model has now."""
+    """Raise ConfigError if the weights have changed since a search chose the blocks."""
     if result is not None and result["weights"] != weights:
         raise _changed(model, "weights have")
 
 
 def _check_tokenizer(tokenizer: str, result: Mapping[str, Any], model: str) -> None:
-    """The same for the tokenizer; results of earlier versions do not tell theirs."""
+    """Raise ConfigError if the tokenizer has changed; results of version 0.1 may not record it."""
     if result.get("tokenizer", tokenizer) != tokenizer:
         raise _changed(model, "tokenizer has")
 

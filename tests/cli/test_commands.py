@@ -260,7 +260,10 @@ def test_a_mistake_costs_one_line(prunekit, words, status, message):
         ("seacher: genetic\n", "a.yaml:1: seacher: no such key. Did you mean 'searcher'?"),
         ("model: demo\nsearcher: gentic\n", "a.yaml:2: no searcher is called 'gentic'"),
         ("budget: 3\nmodel: 5\n", "a.yaml:2: model: expected text, got 5"),
-        ("model: demo\nbudget: many\n", "a.yaml:2: budget: expected int, got 'many'"),
+        (
+            "model: demo\nbudget: many\n",
+            "a.yaml:2: budget: expected a number of blocks",
+        ),
         ("genetic: 3\nsearcher: genetic\n", "a.yaml:1: genetic: expected options"),
         ("a: [\n", "a.yaml:2: "),
     ],
