@@ -97,6 +97,13 @@ def test_every_built_in_plugin_is_in_the_readme(registry):
         assert f"`{entry.name}`" in README
 
 
+def test_no_example_takes_the_name_of_a_built_in_plugin(registry):
+    built_in = {entry.name for entry in registry.entries}
+    for page, text in {"README.md": README, **PAGES}.items():
+        for block in blocks("python", text):
+            assert not built_in & set(re.findall(r'^\s+name(?:: .*)? = "(.*)"', block, re.M)), page
+
+
 def commands(text):
     lines = "\n".join(blocks("sh", text)).replace("\\\n", " ").splitlines()
     typed = [command.strip() for line in lines for command in line.split("&&")]
