@@ -14,6 +14,7 @@ from prunekit.hf.datasets import (
 )
 from prunekit.hf.documents import (
     Document,
+    columns_in,
     documents_of_rows,
     is_missing,
     place_of,
@@ -42,6 +43,7 @@ __all__ = [
     "block_path",
     "check_file",
     "check_finite",
+    "columns_in",
     "documents_of_rows",
     "file_rows",
     "first_line",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import reprlib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,6 +86,16 @@ def is_missing(value: Any) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
+def columns_in(names: Iterable[object]) -> str:
+    """List the first names of columns for a message, each in one short line.
+
+    >>> columns_in(["text", "n" * 99]), columns_in([])
+    ('text, nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn', 'nothing')
+    """
+    shown = [repr(str(name)[:40])[1:-1] for name in itertools.islice(names, 9)]
+    return ", ".join(shown) or "nothing"
+
+
 def place_of(row: Mapping[str, Any], number: int | None, data: str) -> str:
     """Name a row for a message: its place in the file, or its number in this draw."""
     place = f"row {number} of this draw" if number else ""
@@ -124,8 +135,7 @@ def _no_text(row: Mapping[str, Any], column: str, where: str, cure: str) -> Conf
             f"{where}: expected text in the column `{column}`, got {reprlib.repr(row[column])}; "
             "fix or drop the row"
         )
-    names = [str(name)[:40] for name, value in row.items() if not is_missing(value)]
-    found = ", ".join(names[:9]) or "nothing"
+    found = columns_in(name for name, value in row.items() if not is_missing(value))
     return ConfigError(f"{where}: expected text in a column `{column}`, found {found}; {cure}")
 
 
@@ -137,22 +147,18 @@ def rendered(
 ) -> Iterator[str]:
     """Yield texts as they are, and chats as the tokenizer's template writes them.
 
-    If windows begin with the beginning-of-text token (`begins`), a chat loses the one that the
-    template writes, with a Remark. Raises ConfigError if the template is missing or fails.
+    If windows begin with the beginning-of-text token (`begins`), what begins with it already, as
+    rendered chats do, loses it, with a Remark. Raises ConfigError if the template is missing or
+    fails.
     """
     bos = tokenizer.bos_token if tokenizer.bos_token_id in begins else None
     is_said = False
     for document in documents:
-        if isinstance(document, str):
-            yield document
-            continue
-        text = _written(document, tokenizer)
+        text = document if isinstance(document, str) else _written(document, tokenizer)
         if bos and text.startswith(bos) and not is_said:
             is_said = True
-            line = (
-                f"data {data!r}: {bos} of the chat template is left out, as windows begin with it"
-            )
-            warnings.warn(line, Remark, stacklevel=2)
+            line = f"texts begin with {bos}; it is left out there, as every window has it"
+            warnings.warn(f"data {data!r}: {line}", Remark, stacklevel=2)
         yield text.removeprefix(bos or "")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prunekit.core import ConfigError
-from prunekit.hf import is_missing
+from prunekit.hf import columns_in, is_missing
 from prunekit.plugins.objectives.item import PASSAGES, Item, blank_in, check_unread
 
 READ = frozenset(("question", *PASSAGES, "choices", "answer"))
@@ -43,8 +43,7 @@ def _check_columns(held: Mapping[str, Any], place: str) -> None:
     if not {"choices", "answer"} <= held.keys() or not {"question", "context"} & held.keys():
         raise ConfigError(
             f"{place}: expected the columns `question`, `choices` and `answer`, found "
-            f"{', '.join(str(name)[:40] for name in list(held)[:9]) or 'nothing'}; the option "
-            "`columns` names others"
+            f"{columns_in(held)}; the option `columns` names others"
         )
     for name in ("question", *PASSAGES):
         if name in held and not isinstance(held[name], str):
@@ -65,7 +64,9 @@ def _passage(held: Mapping[str, Any], place: str) -> str | None:
 
 def _choices(held: Mapping[str, Any], place: str, where: str) -> list[Any]:
     choices = held["choices"]
-    if not isinstance(choices, list) or not all(isinstance(c, str | int | float) for c in choices):
+    if not isinstance(choices, list) or not all(
+        isinstance(c, str | int | float) and c == c for c in choices
+    ):
         raise _wrong(place, "a list of texts as `choices`", choices)
     texts = list(map(text_of, choices))
     if len(texts) < 2 or len(set(texts)) < len(texts) or not all(t.strip() for t in texts):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from prunekit.core import ConfigError
-from prunekit.hf import Row, is_missing
+from prunekit.hf import Row, columns_in, is_missing
+from prunekit.plugins.objectives.columns import text_of
 from prunekit.plugins.objectives.item import PASSAGES
 
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 NAMED = ("question", *PASSAGES, "choices", "answer")
 
 
@@ -45,8 +48,9 @@ def renamed(row: Row, names: Mapping[str, list[str]], where: str) -> Row:
     taken = [column for columns in names.values() for column in columns]
     for column in taken:
         if column not in row:
-            known = ", ".join(str(name)[:40] for name in list(row)[:9])
-            raise ConfigError(f"{where}: no column `{column}` as named by `columns`, found {known}")
+            raise ConfigError(
+                f"{where}: no column `{column}` as named by `columns`, found {columns_in(row)}"
+            )
     rest = {name: value for name, value in row.items() if name not in taken}
     for name in names:
         if not is_missing(rest.get(name)):
@@ -75,7 +79,7 @@ def cells_of(row: Row, where: str) -> Row:
     choices = cells.get("choices")
     if isinstance(choices, str) and choices.strip():
         cells["choices"] = choices = _list(choices, where)
-    if isinstance(choices, list) and cells.get("answer") not in list(map(str, choices)):
+    if isinstance(choices, list) and cells.get("answer") not in list(map(text_of, choices)):
         cells["answer"] = _number(cells.get("answer"))
     return Row(cells, row.place)
 
@@ -95,10 +99,11 @@ def _list(text: str, where: str) -> list[Any]:
 
 
 def _number(value: Any) -> Any:
-    """Return a cell as a number if it is written as one."""
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except (TypeError, ValueError, OverflowError):
-            pass
-    return value
+    """Return a cell as a number if it is written as one.
+
+    >>> _number("12"), _number("-1.5e3"), _number("nan"), _number("1_000")
+    (12, -1500.0, 'nan', '1_000')
+    """
+    if not isinstance(value, str) or not NUMBER.fullmatch(value):
+        return value
+    return int(value) if value.lstrip("+-").isdigit() and len(value) < 4000 else float(value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunekit.core import ConfigError
+from prunekit.hf import columns_in
 
 AUTO, NONE = "auto", "none"
 UNDERSCORES = re.compile(r"_+")
@@ -107,8 +108,8 @@ def check_unread(row: Mapping[str, Any], read: Collection[str], cure: str, where
         known = name.lower() in ABOUT or name.lower().endswith("_id")
         if name not in read and not known and _holds_text(value):
             raise ConfigError(
-                f"{where}: the column `{name[:40]}` is not read; if it belongs before the answer, "
-                f"{cure}, else leave it out"
+                f"{where}: the column `{columns_in([name])}` is not read; if it belongs before "
+                f"the answer, {cure}, else leave it out"
             )
 
 

@@ -55,6 +55,7 @@ def test_a_file_without_any_text_is_an_error(tmp_path):
     ("line", "message"),
     [
         (row(body="a"), "expected text in a column `text`, found body; rename it to `text`"),
+        (row(**{"a\nb": "a"}), r"expected text in a column `text`, found a\\nb; rename"),
         (row(text=5), "got 5; fix or drop the row"),
         (f'{{"text": {10**400}}}', "got 1000.*; fix or drop the row"),
         (row(text={"a": "b"}), "fix or drop the row"),
@@ -88,9 +89,16 @@ def test_a_chat_has_no_second_token_at_its_beginning(tmp_path, chatty):
     assert texts == ["[user] Hello\n[assistant] Good day\n"] * 3
     (remark,) = remarks
     assert str(remark.message) == (
-        f"data 'a.jsonl': {chatty.bos_token} of the chat template is left out, as windows begin "
-        "with it"
+        f"data 'a.jsonl': texts begin with {chatty.bos_token}; it is left out there, as every "
+        "window has it"
     )
+
+
+def test_nor_has_a_text_that_was_rendered_before(chatty):
+    bos = chatty.bos_token
+    with pytest.warns(Remark, match="it is left out there"):
+        assert list(rendered([f"{bos}a {bos}"], chatty, [chatty.bos_token_id], "a")) == [f"a {bos}"]
+    assert list(rendered([f"{bos}a"], chatty, [], "a")) == [f"{bos}a"]
 
 
 def test_a_tokenizer_without_a_template_refuses_chats(tmp_path, demo_tokenizer):

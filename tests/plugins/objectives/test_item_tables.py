@@ -126,6 +126,8 @@ def test_rows_that_hold_nothing_are_skipped_with_one_remark(tmp_path):
         ({**ROW, "answer": 10**400}, "line 7, item .*: the answer 1000"),
         ({**ROW, "choices": ["x" * 999] * 2}, "line 7, item .*: expected two or more different"),
         ({**ROW, "hint": "text"}, "line 7: the column `hint` is not read"),
+        ({**ROW, "choices": ["Ben", float("nan")]}, "line 7: an item needs a list of texts"),
+        ({**ROW, "a\nb": "text"}, r"line 7: the column `a\\nb` is not read"),
         ({**ROW, "choices": {"a": 1}}, "line 7: an item needs a list of texts"),
         ({"x" * 999: "a"}, "line 7: expected the columns .* `columns` names others"),
         ({"instruction": "Do.", "answer": "a"}, "line 7: not an item of Commonsense-170k"),

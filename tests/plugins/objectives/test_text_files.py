@@ -77,7 +77,7 @@ def test_a_chat_begins_with_one_token_of_beginning(tmp_path, llama_like, how, fi
     size = {"samples": 1, "length": len(plain) + 1, "packing": "stream", "add_bos": how}
     data = write(tmp_path, {"messages": CHAT})
     if first:
-        with pytest.warns(Remark, match="of the chat template is left out, as windows begin with"):
+        with pytest.warns(Remark, match="it is left out there, as every window has it"):
             (found,) = windows(tokenizer, data=data, **size)
     else:
         (found,) = windows(tokenizer, data=data, **size)
