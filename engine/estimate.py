@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.engine.cost import Cost, measure_speed
 from prunekit.engine.dry_run import dry_run_cost
@@ -38,7 +37,10 @@ class Estimate:
 
 
 def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
-    """Run the search on made-up losses, and time two variants on one batch if weights are local."""
+    """Run the search on made-up losses, and time two variants on one batch if weights are local.
+
+    Raises PrunekitError if the search could not begin, as with data that cannot be read.
+    """
     progress = progress or Progress()
     resolve_device(plan.spec.device)
     check_searcher(plan)
@@ -49,10 +51,7 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
     if not plan.checkpoint.is_folder:
         return Estimate(whole, None, "the weights would have to be fetched", remark)
     progress.begin("timing one batch")
-    try:
-        return Estimate(whole, _seconds(plan, cost), checkpoint=remark)
-    except PrunekitError as error:
-        return Estimate(whole, None, str(error), remark)
+    return Estimate(whole, _seconds(plan, cost), checkpoint=remark)
 
 
 def _seconds(plan: Plan, cost: Cost) -> float:

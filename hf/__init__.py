@@ -9,11 +9,23 @@ from prunekit.hf.datasets import (
     guarded,
     hub_rows,
     is_plain_text,
+    is_table,
+    stream_rows,
+)
+from prunekit.hf.documents import (
+    Document,
+    columns_in,
+    documents_of_rows,
+    is_missing,
+    place_of,
+    remark_on_skipped,
+    rendered,
     text_column,
 )
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite
+from prunekit.hf.row_files import Row
 from prunekit.hf.tokens import (
     Beginning,
     first_tokens,
@@ -25,23 +37,33 @@ from prunekit.hf.tokens import (
 __all__ = [
     "Beginning",
     "Checkpoint",
+    "Document",
+    "Row",
     "auto_class",
     "block_path",
     "check_file",
     "check_finite",
+    "columns_in",
+    "documents_of_rows",
     "file_rows",
     "first_line",
     "first_tokens",
     "guarded",
     "hub_rows",
+    "is_missing",
     "is_plain_text",
+    "is_table",
     "load_adapter",
     "negative_log_likelihood",
     "perplexity",
+    "place_of",
     "plain_tokens",
     "probe",
     "readable",
     "rebuild",
+    "remark_on_skipped",
     "removal_check",
+    "rendered",
+    "stream_rows",
     "text_column",
 ]

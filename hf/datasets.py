@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
-import json
-import re
 import stat
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from prunekit.core.errors import ConfigError
+from prunekit.core.errors import ConfigError, PrunekitError
 from prunekit.core.options import nearest
+from prunekit.hf.row_files import Row, json_rows, table_rows, text_rows
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
 
+T = TypeVar("T")
 READERS = {
     ".txt": "text",
     ".raw": "text",
     ".jsonl": "json",
     ".json": "json",
+    ".csv": "table",
+    ".tsv": "table",
     ".parquet": "parquet",
 }
-
-
 CURES = {
     "text": "expected UTF-8 text",
     "json": 'expected one JSON object a line, as {"text": "..."}',
+    "table": "expected a line of column names, and as many fields in each row",
     "parquet": "expected a parquet file",
+    "gzip": "expected a whole file compressed by gzip",
 }
 SHUFFLE_BUFFER = 10_000
-SOLID = re.compile(r"\S")
 
 
 def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
@@ -39,46 +42,44 @@ def file_rows(path: Path, names: str) -> list[dict[str, Any]]:
 
     Raises ConfigError if it cannot be read; `names` are the other accepted values.
     """
+    return list(stream_rows(path, names))
+
+
+def stream_rows(path: Path, names: str) -> Iterator[Row]:
+    """Yield the rows of a local file one by one, each with its place, as `file_rows` reads them."""
     check_file(path, names)
     kind = READERS[_ending(path)]
     try:
-        return _json_rows(path) if kind == "json" else _rows_of_datasets(path, kind)
+        yield from _read(path, kind)
     except Exception as error:
-        cause = error.__cause__ or error
+        cause = error.__cause__ if kind == "parquet" and error.__cause__ else error
         lines = str(cause).strip().splitlines() or [type(cause).__name__]
-        raise ConfigError(
-            f"data {str(path)!r} cannot be read: {lines[-1]}; {CURES[kind]}"
-        ) from error
+        what, cure = lines[-1].rstrip("."), CURES[_cause(error, path, kind)]
+        raise ConfigError(f"data {str(path)!r} cannot be read: {what}; {cure}") from error
 
 
-def _rows_of_datasets(path: Path, kind: str) -> list[dict[str, Any]]:
+def _cause(error: Exception, path: Path, kind: str) -> str:
+    broken = isinstance(error, EOFError | gzip.BadGzipFile | zlib.error)
+    return "gzip" if broken and _is_packed(path) else kind
+
+
+def _read(path: Path, kind: str) -> Iterator[Row]:
+    if kind == "text":
+        return text_rows(path)
+    if kind == "json":
+        return json_rows(path)
+    if kind == "table":
+        return table_rows(path, "\t" if _ending(path) == ".tsv" else ",")
+    return _parquet_rows(path)
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
     from datasets import load_dataset
 
-    how = {"sample_by": "document"} if kind == "text" else {}
-    return list(load_dataset(kind, data_files=str(path), split="train", streaming=True, **how))
-
-
-def _json_rows(path: Path) -> list[dict[str, Any]]:
-    """Read JSON lines or a list of objects. Raises ValueError for anything else.
-
-    The library `datasets` is not used, as it gives a column one type: 1 beside 1.5 would become
-    1.0, and strings that look like dates would become dates.
-    """
-    packed = path.suffix == ".gz"
-    text = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
-    rows = list(_json_values(text.decode("utf-8-sig")))
-    if len(rows) == 1 and isinstance(rows[0], list):
-        (rows,) = rows
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("it contains more than objects")
-    return rows
-
-
-def _json_values(text: str) -> Iterator[Any]:
-    decoder, end = json.JSONDecoder(), 0
-    while start := SOLID.search(text, end):
-        value, end = decoder.raw_decode(text, start.start())
-        yield value
+    files = glob.escape(str(path))  # the library would take brackets for a pattern
+    rows = load_dataset("parquet", data_files=files, split="train", streaming=True)
+    for number, row in enumerate(rows, start=1):
+        yield Row(row, f"row {number}")
 
 
 def check_file(path: Path, names: str) -> None:
@@ -114,9 +115,22 @@ def is_plain_text(path: Path) -> bool:
     return READERS.get(_ending(path)) == "text"
 
 
+def is_table(path: Path) -> bool:
+    """Return True if the file holds text under column names, where every value is text.
+
+    >>> is_table(Path("a.tsv.gz")), is_table(Path("a.jsonl"))
+    (True, False)
+    """
+    return READERS.get(_ending(path)) == "table"
+
+
 def _ending(path: Path) -> str:
     """Return the extension that decides how to read the file, without that of a compression."""
-    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    return (path.with_suffix("") if _is_packed(path) else path).suffix.lower()
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
 
 
 def hub_rows(
@@ -138,29 +152,13 @@ def hub_rows(
         ) from error
 
 
-def guarded(rows: Iterable[dict[str, Any]], data: str) -> Iterator[dict[str, Any]]:
+def guarded(rows: Iterable[T], data: str) -> Iterator[T]:
     """Yield the rows. Raises ConfigError if the connection breaks before the last."""
     try:
         yield from rows
+    except PrunekitError:
+        raise
     except Exception as error:
         raise ConfigError(
             f"data {data!r} broke off ({type(error).__name__}); run the command again"
         ) from error
-
-
-def text_column(rows: Iterable[dict[str, Any]], data: str) -> Iterator[str]:
-    """Yield the column `text` of every row. Raises ConfigError if a row lacks it."""
-    for number, row in enumerate(guarded(rows, data), start=1):
-        text = row.get("text")
-        if text is not None and not isinstance(text, str):
-            raise ConfigError(
-                f"data {data!r}: expected text in the column `text`, got {text!r} in row {number} "
-                "of this draw; fix or drop the row"
-            )
-        if text is None:
-            found = ", ".join(name for name, value in row.items() if value is not None)
-            raise ConfigError(
-                f"data {data!r}: expected text in a column `text`, found {found or 'nothing'} in "
-                f"row {number} of this draw"
-            )
-        yield text

@@ -9,9 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from prunekit.core import IGNORE, Batch, ConfigError, Objective, Output, Sample, option
-from prunekit.hf import Beginning, file_rows, first_tokens, guarded, hub_rows, plain_tokens
+from prunekit.hf import (
+    Beginning,
+    first_tokens,
+    guarded,
+    hub_rows,
+    is_missing,
+    is_table,
+    place_of,
+    plain_tokens,
+    remark_on_skipped,
+    stream_rows,
+)
 from prunekit.plugins.objectives.columns import item_of_columns
 from prunekit.plugins.objectives.commonsense import is_commonsense, item_of_instruction
+from prunekit.plugins.objectives.headings import cells_of, parse_columns, renamed
 from prunekit.plugins.objectives.item import Item
 from prunekit.plugins.objectives.rows import (
     check_data,
@@ -45,7 +57,12 @@ class MultipleChoice(Objective):
 
     name: ClassVar[str]
     demo_options: ClassVar[dict[str, object]] = {"data": "demo"}
-    data: str = option("commonsense_170k", "demo, commonsense_170k, or a .jsonl file of items")
+    data: str = option(
+        "commonsense_170k", "demo, commonsense_170k, or a .jsonl or .csv file of items"
+    )
+    columns: str | None = option(
+        None, "names that a file's columns have, as question=query,choices=options,answer=gold"
+    )
     samples: int | None = option(None, "items; by default 128, of demo data 64", low=1)
     repr: Literal["content", "label"] = option(
         "content", "score the text of each choice, or its label after all were listed"
@@ -70,6 +87,12 @@ class MultipleChoice(Objective):
                 f"{self.blank!r}",
                 (self.name, "blank"),
             )
+        parse_columns(self.columns, self.name)
+        if self.columns and self.data in NAMES.split(", "):
+            raise ConfigError(
+                f"--{self.name}.columns: data {self.data!r} is no file; drop the option",
+                (self.name, "columns"),
+            )
 
     def check_data(self) -> None:
         """Raise ConfigError if `data` is neither a known name nor a file, without reading it."""
@@ -81,7 +104,9 @@ class MultipleChoice(Objective):
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """One sample per item, one row per choice; ConfigError if an item cannot be scored."""
-        items = load_items(self.data, self.seed, self._n_samples, self.name, self.blank)
+        items = load_items(
+            self.data, self.seed, self._n_samples, self.name, self.blank, self.columns
+        )
         first = first_tokens(tokenizer, self.add_bos, f"--{self.name}.add-bos")
         return [self._sample(item, tokenizer, first) for item in items]
 
@@ -146,18 +171,24 @@ def disjoint_draws_of_items(data: str, samples: int) -> int | None:
 
 
 def load_items(
-    data: str, seed: int, samples: int, objective: str, blank: str = "auto"
+    data: str,
+    seed: int,
+    samples: int,
+    objective: str,
+    blank: str = "auto",
+    columns: str | None = None,
 ) -> list[Item]:
     """Return draw `seed` of `samples` items for an objective.
 
-    `blank` is the text that a choice replaces in the sentences of a file, see `blank_in`. Raises
-    ConfigError if there are too few items or one is invalid.
+    `blank` is the text that a choice replaces in the sentences of a file, see `blank_in`, `columns`
+    the names that a file gives its columns. Raises ConfigError if there are too few items or one is
+    invalid.
     """
     if data == "demo":
         rows = draw(demo_rows(DEMO_ITEMS), seed, samples)
         items = _parsed(rows, blank, data)
     else:
-        rows = shuffled(guarded(_rows(data, objective), data), seed)
+        rows = shuffled(guarded(_rows(data, objective, columns), data), seed)
         items = islice(_parsed(rows, blank, data), samples)
     found = list(items)
     if len(found) < samples:
@@ -168,18 +199,25 @@ def load_items(
     return found
 
 
-def _rows(data: str, objective: str) -> Iterable[dict[str, Any]]:
+def _rows(data: str, objective: str, columns: str | None) -> Iterable[Mapping[str, Any]]:
     if data == "commonsense_170k":
         rows: Iterable[dict[str, Any]] = hub_rows(
             COMMONSENSE, None, "train", instead_of_hub(objective)
         )
         return rows
-    return file_rows(Path(data).expanduser(), NAMES)
+    path = Path(data).expanduser()
+    listed = list(stream_rows(path, NAMES))
+    held = [row for row in listed if not all(map(is_missing, row.values()))]
+    remark_on_skipped(len(listed) - len(held), len(listed), data)
+    names = parse_columns(columns, objective)
+    found = (renamed(row, names, place_of(row, None, data)) for row in held)
+    return [cells_of(row, place_of(row, None, data)) for row in found] if is_table(path) else found
 
 
 def _parsed(rows: Iterable[Mapping[str, Any]], blank: str, data: str) -> Iterator[Item]:
     for row in rows:
+        where = place_of(row, None, data)
         instructed = is_commonsense(row)
-        item = item_of_instruction(row, data) if instructed else item_of_columns(row, blank, data)
+        item = item_of_instruction(row, where) if instructed else item_of_columns(row, blank, where)
         if item is not None:
             yield item

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prunekit.core import ConfigError
-from prunekit.plugins.objectives.item import Item, blank_in, check_unread
-
-PASSAGES = ("context", "passage", "article", "support")
-"""Names that data sets give the text that a question is about."""
+from prunekit.hf import columns_in, is_missing
+from prunekit.plugins.objectives.item import PASSAGES, Item, blank_in, check_unread
 
 READ = frozenset(("question", *PASSAGES, "choices", "answer"))
 
 
-def item_of_columns(row: Mapping[str, Any], blank: str, data: str) -> Item:
+def item_of_columns(row: Mapping[str, Any], blank: str, place: str) -> Item:
     """Read the item of a row with `question`, a passage or both, `choices` and `answer`.
 
     Empty columns count as missing. Raises ConfigError if the row is no such item or has text in a
-    column that is not read.
+    column that is not read; `place` names the row in the message.
     """
-    held = {name: value for name, value in row.items() if value not in (None, "", [])}
-    _check_columns(held, data)
-    question, passage = held.get("question"), _passage(held, data)
+    held = {name: value for name, value in row.items() if not is_missing(value)}
+    _check_columns(held, place)
+    question, passage = held.get("question"), _passage(held, place)
     stem: str = question or passage or ""
-    where = f"data {data!r}, item {stem[:40]!r}"
-    choices = _choices(held, data, where)
+    where = f"{place}, item {stem[:40]!r}"
+    choices = _choices(held, place, where)
     texts = tuple(map(text_of, choices))
     labels = tuple(f"answer{number}" for number in range(1, len(texts) + 1))
     return Item(
@@ -40,36 +39,40 @@ def item_of_columns(row: Mapping[str, Any], blank: str, data: str) -> Item:
     )
 
 
-def _check_columns(held: Mapping[str, Any], data: str) -> None:
+def _check_columns(held: Mapping[str, Any], place: str) -> None:
     if not {"choices", "answer"} <= held.keys() or not {"question", "context"} & held.keys():
         raise ConfigError(
-            f"data {data!r}: expected the columns `question`, `choices` and `answer`, found "
-            f"{', '.join(held) or 'nothing'}"
+            f"{place}: expected the columns `question`, `choices` and `answer`, found "
+            f"{columns_in(held)}; the option `columns` names others"
         )
     for name in ("question", *PASSAGES):
         if name in held and not isinstance(held[name], str):
-            raise _wrong(data, f"text as its {name}", held[name])
+            raise _wrong(place, f"text as its {name}", held[name])
     passage = next((name for name in PASSAGES if name in held), None)
     cure = f"add its text to `{passage}`" if passage else "rename it to `context`"
-    check_unread(held, READ, cure, f"data {data!r}")
+    check_unread(held, READ, cure, place)
 
 
-def _passage(held: Mapping[str, Any], data: str) -> str | None:
+def _passage(held: Mapping[str, Any], place: str) -> str | None:
     names = [name for name in PASSAGES if name in held]
     if len(names) > 1:
         raise ConfigError(
-            f"data {data!r}: an item has both `{names[0]}` and `{names[1]}`; join them in one"
+            f"{place}: an item has both `{names[0]}` and `{names[1]}`; join them in one"
         )
     return held[names[0]] if names else None
 
 
-def _choices(held: Mapping[str, Any], data: str, where: str) -> list[Any]:
+def _choices(held: Mapping[str, Any], place: str, where: str) -> list[Any]:
     choices = held["choices"]
-    if not isinstance(choices, list) or not all(isinstance(c, str | int | float) for c in choices):
-        raise _wrong(data, "a list of texts as `choices`", choices)
+    if not isinstance(choices, list) or not all(
+        isinstance(c, str | int | float) and c == c for c in choices
+    ):
+        raise _wrong(place, "a list of texts as `choices`", choices)
     texts = list(map(text_of, choices))
     if len(texts) < 2 or len(set(texts)) < len(texts) or not all(t.strip() for t in texts):
-        raise ConfigError(f"{where}: expected two or more different choices, got {texts}")
+        raise ConfigError(
+            f"{where}: expected two or more different choices, got {reprlib.repr(texts)}"
+        )
     return choices
 
 
@@ -90,9 +93,9 @@ def _instruction(
     )
 
 
-def _wrong(data: str, expected: str, got: Any) -> ConfigError:
+def _wrong(place: str, expected: str, got: Any) -> ConfigError:
     return ConfigError(
-        f"data {data!r}: an item needs {expected}, not {got!r}; fix the row or drop it"
+        f"{place}: an item needs {expected}, not {reprlib.repr(got)}; fix the row or drop it"
     )
 
 
@@ -117,16 +120,16 @@ def right_choice(answer: Any, choices: Sequence[Any], where: str) -> int:
         found.add(answer)
     if not found:
         raise ConfigError(
-            f"{where}: the answer {answer!r} is not one of its {len(choices)} choices; give the "
-            "text of the right one, or its index from 0"
+            f"{where}: the answer {reprlib.repr(answer)} is not one of its {len(choices)} choices; "
+            "give the text of the right one, or its index from 0"
         )
     if len(found) > 1:
         texts = " or ".join(
             json.dumps(text_of(choices[i]), ensure_ascii=False) for i in sorted(found)
         )
         raise ConfigError(
-            f"{where}: the answer {answer!r} names more than one choice, by value or by index from "
-            f"0; give the right one as text: {texts}"
+            f"{where}: the answer {reprlib.repr(answer)} names more than one choice, by value or "
+            f"by index from 0; give the right one as text: {texts}"
         )
     return found.pop()
 

@@ -12,6 +12,7 @@ Eight tasks in one file, each item an instruction that ends in its labels:
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,18 +44,19 @@ def is_commonsense(row: Mapping[str, Any]) -> bool:
     return texts and row.get("choices") is None
 
 
-def item_of_instruction(row: Mapping[str, Any], data: str) -> Item | None:
+def item_of_instruction(row: Mapping[str, Any], place: str) -> Item | None:
     """Read the item of a row; None if a wrong choice equals the right one, as in a few items.
 
-    Raises ConfigError if it is no item of this format, or has text in a column that is not read.
+    Raises ConfigError if it is no item of this format, or has text in a column that is not read;
+    `place` names the row in the message.
     """
-    question = parse_commonsense(row["instruction"])
-    where = f"data {data!r}, item {question.stem[:40]!r}"
+    question = parse_commonsense(row["instruction"], f"{place}: ")
+    where = f"{place}, item {question.stem[:40]!r}"
     check_unread(row, READ, "add its text to `instruction`", where)
     if row["answer"] not in question.labels:
         raise ConfigError(
-            f"{where}: the answer {row['answer']!r} is not one of {', '.join(question.labels)}; "
-            "fix the item or drop it"
+            f"{where}: the answer {reprlib.repr(row['answer'])} is not one of "
+            f"{', '.join(question.labels)}; fix the item or drop it"
         )
     answer = question.labels.index(row["answer"])
     if question.choices.count(question.choices[answer]) > 1:
@@ -70,8 +72,8 @@ def item_of_instruction(row: Mapping[str, Any], data: str) -> Item | None:
     )
 
 
-def parse_commonsense(instruction: str) -> Question:
-    """Take an instruction apart; ConfigError if it has another format.
+def parse_commonsense(instruction: str, where: str = "") -> Question:
+    """Take an instruction apart; ConfigError, which begins with `where`, if it has another format.
 
     Markers of choices are searched from the last to the first and from the right, so that text in
     the question that looks like one cannot match.
@@ -79,7 +81,7 @@ def parse_commonsense(instruction: str) -> Question:
     format_line = FORMAT.search(instruction)
     if not format_line:
         raise ConfigError(
-            f"not an item of Commonsense-170k: {instruction[:60]!r} ends in no format; "
+            f"{where}not an item of Commonsense-170k: {instruction[:60]!r} ends in no format; "
             "fix the item or drop it"
         )
     labels = tuple(format_line[1].split("/"))
@@ -88,21 +90,21 @@ def parse_commonsense(instruction: str) -> Question:
         return Question(IMPERATIVE.sub("", body).strip(), labels, labels, blank=False)
     choices: list[str] = []
     for label in reversed(labels):
-        body, choice = _cut(body, label, instruction)
+        body, choice = _cut(body, label, instruction, where)
         choices.insert(0, choice)
     stem = IMPERATIVE.sub("", body).strip()
     blank = labels[0].startswith("option") and "_" in stem
     return Question(stem, tuple(choices), labels, blank)
 
 
-def _cut(body: str, label: str, instruction: str) -> tuple[str, str]:
+def _cut(body: str, label: str, instruction: str, where: str) -> tuple[str, str]:
     """Return the text before the last marker of this label, and the text after it."""
     parts = LABEL.fullmatch(label)
     marker = f"{parts[1].capitalize()}{parts[2]}:" if parts else f"{label}:"
     place = body.rfind(marker)
     if place < 0:
         raise ConfigError(
-            f"not an item of Commonsense-170k: {instruction[:60]!r} has no choice {marker!r}; "
-            "fix the item or drop it"
+            f"{where}not an item of Commonsense-170k: {instruction[:60]!r} has no choice "
+            f"{marker!r}; fix the item or drop it"
         )
     return body[:place], body[place + len(marker) :].strip()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunekit.core import ConfigError
+from prunekit.hf import columns_in
 
 AUTO, NONE = "auto", "none"
 UNDERSCORES = re.compile(r"_+")
@@ -81,6 +82,9 @@ class Item:
         return "" if self.prompt[-1:].isspace() or choice[:1].isspace() else " "
 
 
+PASSAGES = ("context", "passage", "article", "support")
+"""Names that data sets give the text that a question is about."""
+
 ABOUT = frozenset(
     (
         *("id", "idx", "index", "qid", "uid", "uuid", "guid", "key", "hash"),
@@ -104,13 +108,18 @@ def check_unread(row: Mapping[str, Any], read: Collection[str], cure: str, where
         known = name.lower() in ABOUT or name.lower().endswith("_id")
         if name not in read and not known and _holds_text(value):
             raise ConfigError(
-                f"{where}: the column `{name}` is not read; if it belongs before the answer, "
-                f"{cure}, else leave it out"
+                f"{where}: the column `{columns_in([name])}` is not read; if it belongs before "
+                f"the answer, {cure}, else leave it out"
             )
 
 
 def _holds_text(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(value.strip())
-    parts = value.values() if isinstance(value, Mapping) else value
-    return isinstance(value, Mapping | list) and any(map(_holds_text, parts))
+    """Return True if there is text in a value, at any depth."""
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str) and value.strip():
+            return True
+        if isinstance(value, Mapping | list):
+            left += value.values() if isinstance(value, Mapping) else value
+    return False

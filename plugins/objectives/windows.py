@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 from prunekit.core import IGNORE, ConfigError, Objective, Sample, option
 from prunekit.hf import (
     Beginning,
-    file_rows,
+    Document,
+    documents_of_rows,
     first_tokens,
     hub_rows,
     is_plain_text,
     plain_tokens,
+    rendered,
+    stream_rows,
     text_column,
 )
 from prunekit.plugins.objectives.rows import (
@@ -45,7 +48,8 @@ class TextWindows(Objective):
 
     name: ClassVar[str]
     demo_options: ClassVar[dict[str, object]] = {"data": "demo"}
-    data: str = option("c4", "demo, c4, wikitext2, or a .txt, .jsonl or .parquet file")
+    data: str = option("c4", "demo, c4, wikitext2, or a .txt, .jsonl, .csv or .parquet file")
+    column: str = option("text", "column of a file that holds the text, or a chat")
     samples: int | None = option(None, "sequences; by default 64, of demo data 32", low=1)
     length: int | None = option(None, "tokens a sequence; by default 2048, of demo data 128", low=2)
     packing: Literal["auto", "documents", "stream"] = option(
@@ -67,7 +71,7 @@ class TextWindows(Objective):
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """Return `samples` sequences of `length` tokens; ConfigError if the text is too short."""
-        texts = open_texts(self.data, self.seed, self._size[0], self.name)
+        texts = open_texts(self.data, self.seed, self._size[0], self.name, self.column)
         documents = self.packing == "documents" or (self.packing == "auto" and texts.long)
         windows = self._cut_documents if documents else self._cut_stream
         first = first_tokens(tokenizer, self.add_bos, f"--{self.name}.add-bos")
@@ -76,7 +80,8 @@ class TextWindows(Objective):
                 f"--{self.name}.length {self._size[1]}: expected more, as each sequence begins "
                 f"with {len(first)} special tokens"
             )
-        cut = windows(texts, tokenizer, self._size[1] - len(first))
+        written = rendered(texts.documents, tokenizer, first, self.data)
+        cut = windows(texts, written, tokenizer, self._size[1] - len(first))
         return [_sample(first, ids) for ids in cut]
 
     @property
@@ -85,13 +90,17 @@ class TextWindows(Objective):
         return self.samples or samples, self.length or length
 
     def _cut_documents(
-        self, texts: Texts, tokenizer: PreTrainedTokenizerBase, width: int
+        self,
+        texts: Texts,
+        documents: Iterable[str],
+        tokenizer: PreTrainedTokenizerBase,
+        width: int,
     ) -> Iterator[list[int]]:
         """Cut one random window from each document that is long enough."""
         samples, _ = self._size
         rng = random.Random(self.seed)
         found = seen = 0
-        for document in texts.documents:
+        for document in documents:
             ids = plain_tokens(tokenizer, document)
             seen += len(ids)
             if len(ids) < width:
@@ -101,10 +110,16 @@ class TextWindows(Objective):
             found += 1
             if found == samples:
                 return
-        self._too_little(f"{found} documents that long, in {seen:,} tokens")
+        lower = [f"--{self.name}.samples"] if found else []
+        joined = not found or seen >= samples * width
+        self._too_little(f"{found} documents that long, in {seen:,} tokens", lower, joined)
 
     def _cut_stream(
-        self, texts: Texts, tokenizer: PreTrainedTokenizerBase, width: int
+        self,
+        texts: Texts,
+        documents: Iterable[str],
+        tokenizer: PreTrainedTokenizerBase,
+        width: int,
     ) -> Iterator[list[int]]:
         """Cut consecutive windows from all documents joined.
 
@@ -112,27 +127,32 @@ class TextWindows(Objective):
         """
         samples, _ = self._size
         passed_over = 0 if texts.shuffled else self.seed * samples * width
-        ids = _tokens_of_stream(texts, tokenizer, passed_over + samples * width)[passed_over:]
+        wanted = passed_over + samples * width
+        ids = _tokens_of_stream(documents, texts.joint, tokenizer, wanted)[passed_over:]
         if len(ids) < samples * width:
             if passed_over:
                 left = f"{len(ids):,} tokens after {passed_over:,} of earlier draws"
-                self._too_little(left, f"--{self.name}.seed, ")
-            self._too_little(f"{len(ids):,} tokens")
+                self._too_little(left, [f"--{self.name}.seed", f"--{self.name}.samples"])
+            self._too_little(f"{len(ids):,} tokens", [f"--{self.name}.samples"])
         for start in range(0, samples * width, width):
             yield ids[start : start + width]
 
-    def _too_little(self, found: str, lower: str = "") -> NoReturn:
+    def _too_little(self, found: str, lower: Sequence[str], joined: bool = False) -> NoReturn:
         samples, length = self._size
+        before = ", ".join(lower) + " or " * bool(lower)
+        join = f", or join documents with --{self.name}.packing stream" if joined else ""
         raise ConfigError(
             f"data {self.data!r} has {found}; {samples} sequences of {length:,} tokens "
-            f"({samples * length:,} in all) were requested: lower {lower}--{self.name}.samples "
-            f"or --{self.name}.length"
+            f"({samples * length:,} in all) were requested: lower {before}--{self.name}.length"
+            f"{join}"
         )
 
 
-def _tokens_of_stream(texts: Texts, tokenizer: PreTrainedTokenizerBase, count: int) -> list[int]:
+def _tokens_of_stream(
+    texts: Iterable[str], joint: str, tokenizer: PreTrainedTokenizerBase, count: int
+) -> list[int]:
     """Return at least `count` tokens of the joined documents, or all of them."""
-    documents, taken, characters = iter(texts.documents), list[str](), 0
+    documents, taken, characters = iter(texts), list[str](), 0
     wanted = 4 * count
     while True:
         for document in documents:
@@ -140,7 +160,7 @@ def _tokens_of_stream(texts: Texts, tokenizer: PreTrainedTokenizerBase, count: i
             characters += len(document)
             if characters >= wanted:
                 break
-        ids = plain_tokens(tokenizer, texts.joint.join(taken))
+        ids = plain_tokens(tokenizer, joint.join(taken))
         if len(ids) >= count or characters < wanted:
             return ids
         wanted *= 2
@@ -160,7 +180,7 @@ def _sample(first: list[int], ids: list[int]) -> Sample:
 class Texts:
     """A source of documents."""
 
-    documents: Iterable[str]
+    documents: Iterable[Document]
     """in order of use"""
     long: bool
     """each document is long enough to cut a sample from; else they are joined"""
@@ -175,12 +195,19 @@ def disjoint_draws_of_texts(data: str, draw_size: int) -> int | None:
     return disjoint_draws(demo_rows(DEMO_TEXTS), draw_size) if data == "demo" else None
 
 
-def open_texts(data: str, seed: int, draw_size: int, objective: str) -> Texts:
+def open_texts(data: str, seed: int, draw_size: int, objective: str, column: str = "text") -> Texts:
     """Open the documents that `data` names, shuffled ones in the order of draw `seed`.
 
     `demo` holds several disjoint draws of `draw_size` documents. Raises ConfigError if `data` is
-    neither `demo`, `c4` nor `wikitext2` nor a readable file.
+    neither `demo`, `c4` nor `wikitext2` nor a readable file with text in `column`.
     """
+    path = Path(data).expanduser()
+    if column != "text" and (data in NAMES.split(", ") or is_plain_text(path)):
+        raise ConfigError(
+            f"--{objective}.column {column}: data {data!r} has no columns to choose from; drop "
+            f"--{objective}.column",
+            (objective, "column"),
+        )
     if data == "demo":
         rows = draw(demo_rows(DEMO_TEXTS), seed, draw_size)
         return Texts(text_column(rows, data), long=True)
@@ -191,8 +218,8 @@ def open_texts(data: str, seed: int, draw_size: int, objective: str) -> Texts:
         instead = instead_of_hub(objective)
         lines = hub_rows("Salesforce/wikitext", "wikitext-2-raw-v1", "train", instead)
         return Texts(text_column(lines, data), long=False, shuffled=False)
-    path = Path(data).expanduser()
-    rows = file_rows(path, NAMES)
+    file = stream_rows(path, NAMES)
     if is_plain_text(path):
-        return Texts(text_column(rows, data), long=False, shuffled=False)
-    return Texts(text_column(shuffled(rows, seed), data), long=True)
+        return Texts(text_column(file, data), long=False, shuffled=False)
+    cure = f"name another with --{objective}.column"
+    return Texts(shuffled(documents_of_rows(file, data, column, cure), seed), long=True)

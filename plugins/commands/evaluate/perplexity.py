@@ -17,6 +17,7 @@ from prunekit.core.measurement import Measurement, Piece
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import Subset
 from prunekit.engine.bos import begins_with
+from prunekit.hf.documents import rendered
 from prunekit.hf.tokens import first_tokens, negative_log_likelihood, plain_tokens
 from prunekit.plugins.commands.evaluate.config import Bos, Progress
 from prunekit.plugins.commands.evaluate.scores import PerplexityScore
@@ -104,7 +105,9 @@ def _windows(protocol: PerplexityProtocol, tokenizer: PreTrainedTokenizerBase) -
     first = _first(protocol, tokenizer)
     cutter = {"joined": _joined, "long-documents": _long_documents, "passages": _passages}
     width, tokenize = protocol.length - len(first), partial(_tokenize, tokenizer, protocol.bos)
-    pieces = cutter[protocol.packing](protocol, width, tokenize, documents_of(protocol))
+    begins = first_tokens(tokenizer, "auto", "") if protocol.bos == "tokenizer" else first
+    documents = rendered(documents_of(protocol), tokenizer, begins, protocol.source)
+    pieces = cutter[protocol.packing](protocol, width, tokenize, documents)
     windows = [Window(first + ids, max(1, len(first) + seen)) for ids, seen in pieces]
     return [window for window in windows if len(window.ids) > window.context]
 

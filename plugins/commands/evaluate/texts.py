@@ -7,15 +7,18 @@ in full beside its number.
 from __future__ import annotations
 
 import itertools
+import os
 import random
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from prunekit.core.errors import ConfigError
+from prunekit.core.errors import ConfigError, Remark
 from prunekit.core.options import suggest
-from prunekit.hf.datasets import READERS, file_rows, hub_rows, is_plain_text, text_column
+from prunekit.hf.datasets import READERS, check_file, hub_rows, is_plain_text, stream_rows
+from prunekit.hf.documents import Document, documents_of_rows, text_column
 from prunekit.plugins.commands.evaluate.config import DEMO, Bos, EvalConfig
 
 DEMO_DATA = Path(__file__).parent / "demo-data"
@@ -77,11 +80,13 @@ def _named(text: str) -> PerplexityProtocol:
         return replace(PROTOCOLS[name], name=text, source=file, subset=None, split=None)
     if text in PROTOCOLS:
         return PROTOCOLS[text]
-    if not Path(text).expanduser().is_file():
+    path = Path(text).expanduser()
+    if not os.path.exists(path):  # unlike Path.exists, False too for a name that is too long
         raise ConfigError(
-            f"{text}: no such protocol and no such file; a file ends in "
+            f"{text[:100]}: no such protocol and no such file; a file ends in "
             f"{', '.join(READERS)}.{suggest(text, PROTOCOLS)}"
         )
+    check_file(path, ", ".join(PROTOCOLS))
     return PerplexityProtocol(text, text)
 
 
@@ -109,10 +114,11 @@ def _adapted(protocol: PerplexityProtocol, config: EvalConfig) -> PerplexityProt
     )
 
 
-def documents_of(protocol: PerplexityProtocol) -> Iterator[str]:
+def documents_of(protocol: PerplexityProtocol) -> Iterator[Document]:
     """Read the documents, in the order in which the protocol uses them.
 
-    Raises ConfigError if they are not available.
+    Under a protocol of the table the empty rows of a file count as those on the hub do. Raises
+    ConfigError if they are not available.
     """
     shuffle = protocol.packing == "long-documents"
     if protocol.split is not None:
@@ -125,19 +131,26 @@ def documents_of(protocol: PerplexityProtocol) -> Iterator[str]:
 
 
 def check_documents(protocol: PerplexityProtocol) -> None:
-    """Raise ConfigError unless there is at least one document."""
-    if not list(itertools.islice(documents_of(protocol), 1)):
-        raise ConfigError(f"data {protocol.source!r} is empty")
+    """Raise ConfigError unless there is at least one document; remarks are left to the reading."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Remark)
+        if not list(itertools.islice(documents_of(protocol), 1)):
+            raise ConfigError(f"data {protocol.source!r} is empty")
 
 
-def _of_file(protocol: PerplexityProtocol) -> list[str]:
+def _of_file(protocol: PerplexityProtocol) -> Sequence[Document]:
     path = Path(protocol.source).expanduser()
     if protocol.source == DEMO:
         path = DEMO_DATA / "evaluation-passages.jsonl"
-    texts = list(text_column(file_rows(path, ", ".join(PROTOCOLS)), str(path)))
-    if is_plain_text(path) and protocol.name.partition("=")[0] in PROTOCOLS:
-        return [line for text in texts for line in _lines(text)]
-    return texts
+    rows, as_on_hub = stream_rows(path, ", ".join(PROTOCOLS)), _is_of_table(protocol)
+    if not is_plain_text(path):
+        return documents_of_rows(rows, str(path), keep_blank=as_on_hub)
+    texts = list(text_column(rows, str(path)))
+    return [line for text in texts for line in _lines(text)] if as_on_hub else texts
+
+
+def _is_of_table(protocol: PerplexityProtocol) -> bool:
+    return protocol.name.partition("=")[0] in PROTOCOLS
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -123,11 +123,15 @@ def test_too_little_text_says_how_much_there_was(tmp_path, demo_tokenizer, packi
         ("empty.txt", b"", "the file is empty"),
         ("empty.jsonl", b"", "the file is empty"),
         ("broken.jsonl", b'{"text": "a"}\n{"text\n', "cannot be read"),
-        ("other.jsonl", b'{"body": "a"}\n', "found body in row 1"),
+        (
+            "other.jsonl",
+            b'{"body": "a"}\n',
+            "line 1: .* found body; name another with --ppl.column",
+        ),
         (
             "number.jsonl",
             b'{"text": 5}\n',
-            "in the column `text`, got 5 in row 1 .* fix or drop the row",
+            "line 1: .* in the column `text`, got 5; fix or drop the row",
         ),
         ("binary.txt", b"\x80\x81", "cannot be read: .* expected UTF-8 text"),
         ("broken.parquet", b"no parquet", "cannot be read"),
