@@ -104,8 +104,6 @@ class SingleSession:
             check_table(signal, table, self.facts.n_blocks, self.cache.n_samples)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}; {again}") from error
-        if not all(math.isfinite(x) for row in table for x in row):
-            raise ConfigError(f"{path}: not all of its numbers are finite; {again}")
         return table
 
     def speed(self) -> Speed:

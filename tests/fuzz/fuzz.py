@@ -19,17 +19,14 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", OMP_NUM_THREADS="1", COLUMNS="80")
-os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="fuzz-cache-")
+from running import digests, faults, run
+from targets import ONE, TARGETS
+from world import build
 
 from prunekit.engine.quiet import quiet_libraries
 
-quiet_libraries()  # before `world` imports any of them, as a command does
-
-from running import digests, faults, run
-from targets import TARGETS
-from world import build
-
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+ENVIRONMENT = {**OFFLINE, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
 MEMORY = 16 * 2**30
 """Bytes of addresses: a model that claims to be huge fails instead of filling the machine."""
 
@@ -71,23 +68,25 @@ def try_one(world, seed, index, only=""):
     path.write_bytes(target.mutate(path, path.read_bytes(), rng))
     words, writes = rng.choice(target.commands)
     name = str(path.relative_to(world.folder))
-    one = str(next(Path("work/runs").glob("*one-shot*")))
-    argv = [{"FILE": name, "HERE": str(Path(name).parent), "ONE": one}.get(w, w) for w in words]
+    meant = {"FILE": name, "HERE": str(Path(name).parent), ONE: str(next(Path().glob(ONE)))}
+    argv = [meant.get(word, word) for word in words]
     before = digests(world.folder)
     outcome = run(argv)
-    outputs = [pattern for pattern in writes if pattern.startswith("out")]
-    found = list(
-        faults(outcome, before, digests(world.folder), writes, outputs, "--json" in argv)
-    )
+    names = (path.name, path.parent.name) if target.is_stored else ()
+    after = digests(world.folder)
+    found = list(faults(outcome, before, after, writes, names, "--json" in argv))
     return target.name, argv, name, outcome, found
 
 
 def main():
     """Try inputs until the time or their number is over; return 1 if one failed."""
     options = _options()
+    os.environ.update(ENVIRONMENT)
+    quiet_libraries()  # before anything imports them, as a command does
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    counts, failed, kinds = collections.Counter(), collections.Counter(), set()
+    counts, failed, kinds = collections.Counter(), collections.Counter(), collections.Counter()
     with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as folder:
+        os.environ["HF_DATASETS_CACHE"] = f"{folder}/datasets"
         world = World(Path(folder))
         if options.replay is not None:
             return _replay(world, options)
@@ -100,19 +99,17 @@ def main():
             for fault in found:
                 where = f"--seed {options.seed} --replay {index}"
                 print(f"{where}{_flag(options)}: {target}: {name}: {' '.join(argv)}: {fault}")
-                kinds.add(fault.partition(":")[0])
+                kinds[fault.partition(":")[0]] += 1
             sys.stdout.flush()
             index += 1
     for target, count in sorted(counts.items()):
         print(f"{target:24}{count:6} inputs{failed[target]:6} failures")
-    print(f"{counts.total()} inputs, {failed.total()} failures")
+    print(f"{counts.total()} inputs, {failed.total()} failures {dict(kinds) or ''}")
     return int(failed.total() > 0)
 
 
 def _replay(world, options):
-    target, argv, name, outcome, found = try_one(
-        world, options.seed, options.replay, options.only
-    )
+    target, argv, name, outcome, found = try_one(world, options.seed, options.replay, options.only)
     print(f"{target}: {name}: prunekit {' '.join(argv)}\nstatus {outcome.status}")
     print(f"{outcome.out[-2000:]}\n{outcome.err}\n{outcome.trace}")
     print("\n".join(found) or "as it should be")

@@ -75,7 +75,7 @@ def _drop(holder, key, whole, known, rng):
 def _shift(holder, key, whole, known, rng):
     """Put a number a little beside itself, or change the type but not the meaning."""
     old = holder[key]
-    if type(old) in (int, float):
+    if type(old) in (int, float) and abs(old) < 1e300:
         holder[key] = rng.choice([old + 1, old - 1, -old, str(old), old + 0.5, old * 2, [old]])
     elif isinstance(old, str):
         holder[key] = rng.choice([old.upper(), old + "x", old[:-1], [old], {old: 1}, old * 40])

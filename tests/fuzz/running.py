@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 SECONDS = 20
+LONGEST = 2100
+"""Characters of an error, so that what is wrong in it can be found."""
 FINE = ("error: ", "note: ", "no --model given", "missing: ", "not drawn: ")
 """How lines on standard error begin; a command may also print usage, and what else it says."""
 
@@ -71,11 +73,11 @@ def digests(folder):
     }
 
 
-def faults(outcome, before, after, writes, outputs=(), json_out=False):
+def faults(outcome, before, after, writes, names, json_out=False):
     """Yield what is wrong with an outcome, the kind first.
 
     `before` and `after` are digests; `writes` are patterns of the files that the command may
-    write, and `outputs` those that are there only if it succeeds.
+    write, those of `out` only if it succeeds; an error has one of the `names`, if there are any.
     """
     lines = [line for line in outcome.err.split("\n") if line.strip()]
     if outcome.timed_out:
@@ -92,19 +94,23 @@ def faults(outcome, before, after, writes, outputs=(), json_out=False):
         is_usage = outcome.status == 2 and lines and lines[0].startswith("Usage: ")
         if not is_usage and (len(errors) != 1 or other):
             yield f"words: expected one line of error, got {lines[:4]}"
+        elif not is_usage and len(errors[0]) > LONGEST:
+            yield f"long: {len(errors[0])} characters: {errors[0][:200]}"
+        elif names and not is_usage and not any(name in errors[0] for name in names):
+            yield f"nameless: {errors[0]}"
     elif strange := [line for line in lines if not line.startswith(FINE)]:
         yield f"words: {strange[:3]}"
     elif json_out and not _is_json(outcome.out):
         yield f"json: {outcome.out[:80]!r}"
-    yield from _touched(outcome, before, after, writes, outputs)
+    yield from _touched(outcome, before, after, writes)
 
 
-def _touched(outcome, before, after, writes, outputs):
+def _touched(outcome, before, after, writes):
     for name in sorted({*before, *after}):
         allowed = any(fnmatch(name, pattern) for pattern in writes)
         if before.get(name) != after.get(name) and not allowed:
             yield f"files: {'wrote' if name not in before else 'changed'} {name}"
-        if outcome.status and name not in before and any(fnmatch(name, p) for p in outputs):
+        if outcome.status and name not in before and name.startswith("out"):
             yield f"partial: {name}"
         if ".partial-" in name:
             yield f"partial: {name}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mutations import header, json_file, json_lines, text_file, yaml_file
 from world import CBO, EVALUATE, SEARCH
 
+ONE = "work/runs/*one-shot*"
 OUT = ["out", "out/*"]
 JOURNALS, RUNS, SCORES = "work/journals/*", "work/runs/*", "work/evaluations/*"
 BY_NAME = {
@@ -23,13 +24,15 @@ BY_NAME = {
 class Target:
     """Files, and commands that read them: each is a list of words and of files it may write.
 
-    In the words, FILE is the file that was mutated, and ONE the folder of a run.
+    In the words, FILE is the file that was mutated, HERE its folder, and ONE that of a run.
     """
 
     name: str
     patterns: tuple[str, ...]
     commands: tuple[tuple[list[str], list[str]], ...]
     weight: int = 2
+    is_stored: bool = False
+    """whether prunekit wrote the file, so that an error names it"""
     mutate: Callable = lambda path, data, rng: BY_NAME[path.suffix](data, rng)
 
 
@@ -37,14 +40,14 @@ WORK = ["--workdir", "work"]
 DRY = ["search", "--model", "model", "-k", "1", "--dry-run", "-q"]
 EVALUATED = [SCORES, "work/runs/*/evaluation.json"]
 OF_A_RUN = (
-    (["show", "ONE"], []),
+    (["show", ONE], []),
     (["show", *WORK], []),
     (["show", *WORK, "--json"], []),
     (["show", "work", "--json"], []),
-    (["show", "ONE", "--json"], []),
-    (["export", "--run", "ONE", *WORK, "--to", "out"], OUT),
-    (["export", "--run", "ONE", *WORK, "--to", "out", "--format", "llama.cpp"], OUT),
-    (["evaluate", "--run", "ONE", *WORK, *EVALUATE], EVALUATED),
+    (["show", ONE, "--json"], []),
+    (["export", "--run", ONE, *WORK, "--to", "out"], OUT),
+    (["export", "--run", ONE, *WORK, "--to", "out", "--format", "llama.cpp"], OUT),
+    (["evaluate", "--run", ONE, *WORK, *EVALUATE], EVALUATED),
 )
 TARGETS = (
     Target(
@@ -76,26 +79,32 @@ TARGETS = (
         ((["evaluate", "--model", "model", "--ppl", "FILE", "-q", *WORK], EVALUATED),),
         weight=1,
     ),
-    Target("results", ("work/runs/*one-shot*/result.json",), OF_A_RUN, weight=4),
-    Target("evaluations", ("work/runs/*one-shot*/evaluation.json",), OF_A_RUN, weight=3),
-    Target("timings", ("work/runs/*one-shot*/latency.json",), OF_A_RUN[:6], weight=3),
+    Target("results", (f"{ONE}/result.json",), OF_A_RUN, is_stored=True, weight=4),
+    Target(
+        "evaluations", ("work/runs/*one-shot*/evaluation.json",), OF_A_RUN, is_stored=True, weight=3
+    ),
+    Target(
+        "timings", ("work/runs/*one-shot*/latency.json",), OF_A_RUN[:6], is_stored=True, weight=3
+    ),
     Target(
         "configurations of runs",
-        ("work/runs/*one-shot*/config.yaml",),
+        (f"{ONE}/config.yaml",),
         (*OF_A_RUN, (["search", "--config", "FILE", "--dry-run", "-q"], [])),
     ),
-    Target("accounts", ("work/runs/*/work/*.json",), ((SEARCH, [JOURNALS, RUNS]),)),
+    Target("accounts", ("work/runs/*/work/*.json",), ((SEARCH, [JOURNALS, RUNS]),), is_stored=True),
     Target(
         "journals",
         ("work/journals/*/*.jsonl",),
         ((["show", "HERE"], []), (["show", "HERE", "--json"], []), (SEARCH, [JOURNALS, RUNS])),
         weight=3,
+        is_stored=True,
     ),
-    Target("signals", ("work/journals/*/*.json",), ((CBO, [JOURNALS, RUNS]),)),
+    Target("signals", ("work/journals/*/*.json",), ((CBO, [JOURNALS, RUNS]),), is_stored=True),
     Target(
         "scores",
         ("work/evaluations/*/*/*.json",),
-        ((["evaluate", "--run", "ONE", *WORK, *EVALUATE, "--json"], EVALUATED),),
+        ((["evaluate", "--run", ONE, *WORK, *EVALUATE, "--json"], EVALUATED),),
+        is_stored=True,
     ),
     Target(
         "provenance",
@@ -107,6 +116,7 @@ TARGETS = (
             (["search", "--model", "pruned", "--dry-run", "-q"], []),
         ),
         weight=3,
+        is_stored=True,
     ),
     Target(
         "studies",
@@ -118,6 +128,7 @@ TARGETS = (
             (["study", "work/studies/small/study.yaml", *WORK, "--dry-run", "--json"], []),
         ),
         weight=5,
+        is_stored=True,
     ),
     Target(
         "checkpoints",
