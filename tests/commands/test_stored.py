@@ -79,7 +79,9 @@ def test_what_is_whole_is_read(tiny_model, tmp_path):
 )
 def test_a_kept_score_that_no_evaluation_gives_is_named(tmp_path, key, value):
     store = ScoreStore(tmp_path, {"weights": "abc"})
-    score = PerplexityScore("demo", Measurement((1.0, float("inf")), (2.0, 2.0)), {"tokens": 4, "digest": "d"})
+    score = PerplexityScore(
+        "demo", Measurement((1.0, float("inf")), (2.0, 2.0)), {"tokens": 4, "digest": "d"}
+    )
     store.keep(frozenset({1}), "x", score)
     assert store.perplexity(frozenset({1}), "demo", "x") == score
     (path,) = tmp_path.rglob("*.json")
@@ -96,7 +98,9 @@ def test_a_timing_that_holds_no_numbers_is_named(quick, value):
     timed = prunekit.latency(run=run, **short).as_dict()
     assert read_latency(run) == json.loads(json.dumps(timed))
     (run / "latency.json").write_text(json.dumps({**timed, "prefill_ratio": value}))
-    with pytest.raises(ConfigError, match=r"prefill_ratio(\.median)? (cannot be|is miss).*; time the run again"):
+    with pytest.raises(
+        ConfigError, match=r"prefill_ratio(\.median)? (cannot be|is miss).*; time the run again"
+    ):
         read_latency(run)
 
 
@@ -118,5 +122,7 @@ def test_an_evaluation_that_holds_something_else_is_named(tmp_path, key, value):
     assert rows_of(read_record(tmp_path))[0].dense == 2.0
     broken = {"demo": [{**row, key: value}]}
     path.write_text(json.dumps({"schema": 1, "perplexities": broken, "tasks": {}}))
-    with pytest.raises(ConfigError, match=rf"perplexities.demo.*{key}.* (cannot be|is missing).*; remove it and"):
+    with pytest.raises(
+        ConfigError, match=rf"perplexities.demo.*{key}.* (cannot be|is missing).*; remove it and"
+    ):
         read_record(tmp_path)

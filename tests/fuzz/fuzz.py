@@ -19,8 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from running import digests, faults, run
-from targets import ONE, TARGETS
+from running import digests, faults, run_patiently
+from targets import BY_NAME, ONE, TARGETS
 from world import build
 
 from prunekit.engine.quiet import quiet_libraries
@@ -48,9 +48,12 @@ class World:
         now = digests(self.folder)
         for name in {*now, *self.digests}:
             path = self.folder / name
-            if name not in self.digests:
-                path.unlink()
-            elif now.get(name) != self.digests[name]:
+            if now.get(name) == self.digests.get(name):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+            if name in self.digests:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(self.kept / name, path)
         for path in sorted(self.folder.rglob("*"), reverse=True):
@@ -65,17 +68,34 @@ def try_one(world, seed, index, only=""):
     (target,) = rng.choices(targets, [target.weight for target in targets])
     pattern = rng.choice(target.patterns)
     path = rng.choice(sorted(world.folder.glob(pattern)))
-    path.write_bytes(target.mutate(path, path.read_bytes(), rng))
+    if rng.random() < 0.85:
+        path.write_bytes(BY_NAME[path.suffix](path.read_bytes(), rng))
+    else:
+        _misplace(path, world, rng)
     words, writes = rng.choice(target.commands)
     name = str(path.relative_to(world.folder))
     meant = {"FILE": name, "HERE": str(Path(name).parent), ONE: str(next(Path().glob(ONE)))}
     argv = [meant.get(word, word) for word in words]
     before = digests(world.folder)
-    outcome = run(argv)
+    outcome = run_patiently(argv)
     names = (path.name, path.parent.name) if target.is_stored else ()
     after = digests(world.folder)
     found = list(faults(outcome, before, after, writes, names, "--json" in argv))
     return target.name, argv, name, outcome, found
+
+
+def _misplace(path, world, rng):
+    """Put another file in its place, or a folder, or a link that leads nowhere, or nothing."""
+    kind = rng.random()
+    if kind < 0.6:
+        files = [other for other in world.folder.rglob("*") if other.suffix == path.suffix]
+        path.write_bytes(rng.choice(sorted(files)).read_bytes())
+        return
+    path.unlink()
+    if kind < 0.75:
+        path.mkdir()
+    elif kind < 0.9:
+        path.symlink_to(rng.choice(["nowhere", path.name, "/"]))
 
 
 def main():

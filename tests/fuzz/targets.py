@@ -1,6 +1,5 @@
 """What is mutated, and the commands that read it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mutations import header, json_file, json_lines, text_file, yaml_file
@@ -33,7 +32,6 @@ class Target:
     weight: int = 2
     is_stored: bool = False
     """whether prunekit wrote the file, so that an error names it"""
-    mutate: Callable = lambda path, data, rng: BY_NAME[path.suffix](data, rng)
 
 
 WORK = ["--workdir", "work"]
