@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 DEEPEST = 60
 """Levels of a file, so that whatever walks through it by recursion comes to its end."""
-HALF = re.compile("[\ud800-\udfff]")
-"""Halves of characters, which JSON can write but no file or terminal can hold."""
 
 
 def parse_json(text: str) -> Any:
     """Parse JSON.
 
     Raises ValueError if it is not JSON, as NaN is not, has a key twice in one place, a number that
-    is too large for a float, or half of a character, or is nested too deeply.
+    is too large for a float, or is nested too deeply.
     """
     try:
         value = _DECODER.decode(text)
@@ -27,8 +24,6 @@ def parse_json(text: str) -> Any:
     for level, _ in enumerate(_levels(value)):
         if level > DEEPEST:
             raise ValueError("it is nested too deeply")
-    if "\\ud" in text.lower() and HALF.search(json.dumps(value, ensure_ascii=False)):
-        raise ValueError("it has half of a character")
     return value
 
 
@@ -38,7 +33,11 @@ def shortened(value: object, most: int = 120) -> str:
     >>> shortened([1, 2]), shortened("x" * 99, most=9)
     ('[1, 2]', "'xxx...x'")
     """
-    text = repr(value)
+    return cut(repr(value), most)
+
+
+def cut(text: str, most: int = 120) -> str:
+    """Return a text without its middle if it is long."""
     if len(text) <= most:
         return text
     end = (most - 3) // 3

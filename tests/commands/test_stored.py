@@ -34,7 +34,6 @@ READERS = {
         ('{"schema": 1}', "is missing"),
         ('{"schema": 1, "schema": 1}', "it has 'schema' twice"),
         ('{"schema": 1, "x": 1e999}', "1e999 is too large"),
-        (r'{"schema": 1, "x": "\ud800"}', "it has half of a character"),
         ('{"schema": 1, "x": ' + "[" * 300 + "]" * 300 + "}", "it is nested too deeply"),
     ],
 )

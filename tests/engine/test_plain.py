@@ -17,8 +17,6 @@ def test_what_prunekit_writes_is_read(text):
         ('{"a": [-Infinity]}', "it has no -Infinity"),
         ('{"a": 1e999}', "1e999 is too large"),
         ('{"b": {"a": 1, "a": 1}}', "it has 'a' twice"),
-        ('["\\ud800"]', "it has half of a character"),
-        ('{"\\uDFFF": 1}', "it has half of a character"),
         ("[" * 70 + "]" * 70, "it is nested too deeply"),
         ('{"a": ' * 70 + "1" + "}" * 70, "it is nested too deeply"),
         ("[" * 100_000, "it is nested too deeply"),

@@ -26,6 +26,8 @@ from world import build
 from prunekit.engine.quiet import quiet_libraries
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+CHANGED = "no longer the model that was searched"
+"""An error that names the model, since that may have changed as well as the file."""
 ENVIRONMENT = {**OFFLINE, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
 MEMORY = 16 * 2**30
 """Bytes of addresses: a model that claims to be huge fails instead of filling the machine."""
@@ -78,7 +80,7 @@ def try_one(world, seed, index, only=""):
     argv = [meant.get(word, word) for word in words]
     before = digests(world.folder)
     outcome = run_patiently(argv)
-    names = (path.name, path.parent.name) if target.is_stored else ()
+    names = (path.name, path.parent.name, CHANGED) if target.is_stored else ()
     after = digests(world.folder)
     found = list(faults(outcome, before, after, writes, names, "--json" in argv))
     return target.name, argv, name, outcome, found

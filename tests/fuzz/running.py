@@ -13,7 +13,9 @@ from fnmatch import fnmatch
 SECONDS = 20
 LONGEST = 2100
 """Characters of an error, so that what is wrong in it can be found."""
-FINE = ("error: ", "note: ", "no --model given", "missing: ", "not drawn: ")
+FAILED = ("error: ", "would fail: ", "failed: ", "not evaluated: ")
+"""How a line begins that says what was wrong: of a command, or of some cells of a study."""
+FINE = (*FAILED, "note: ", "no --model given", "missing: ", "not drawn: ")
 """How lines on standard error begin; a command may also print usage, and what else it says."""
 
 
@@ -95,7 +97,7 @@ def faults(outcome, before, after, writes, names, json_out=False):
     elif "Traceback (most recent call last)" in outcome.err + outcome.out:
         yield "traceback: printed"
     elif outcome.status:
-        errors = [line for line in lines if line.startswith("error: ")]
+        errors = [line for line in lines if line.startswith(FAILED)]
         other = [line for line in lines if not line.startswith(FINE)]
         is_usage = outcome.status == 2 and lines and lines[0].startswith("Usage: ")
         if not is_usage and (len(errors) != 1 or other):

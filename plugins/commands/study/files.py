@@ -260,7 +260,8 @@ def _check_is(found: Any, wanted: Any) -> None:
 def _made(cls: type[T], row: Any) -> T:
     """Make a record of the values that this version knows. Raises ValueError for bad ones."""
     hints, known = get_type_hints(cls), row if isinstance(row, dict) else {}
-    needed = [f.name for f in dataclasses.fields(cls) if _is_needed(f)]  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    needed = [f.name for f in fields if f.default is MISSING and f.default_factory is MISSING]
     check_fields(row, {name: of for name, of in hints.items() if name in needed or name in known})
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in hints}
     if "cell" in values:
@@ -269,10 +270,6 @@ def _made(cls: type[T], row: Any) -> T:
     if check := CHECKS.get(cls):
         check(values)
     return made
-
-
-def _check_cell(row: Mapping[str, Any]) -> None:
-    check_counts(row, "budget", "seed", "draw")
 
 
 def _check_result(row: Mapping[str, Any]) -> None:
@@ -290,12 +287,8 @@ def _check_evaluation(row: Mapping[str, Any]) -> None:
 
 
 CHECKS: dict[type, Callable[[Mapping[str, Any]], None]] = {
-    Cell: _check_cell,
+    Cell: lambda row: check_counts(row, "budget", "seed", "draw"),
     CellResult: _check_result,
     VariantEvaluation: _check_evaluation,
 }
 """What the values of a record must satisfy besides their types."""
-
-
-def _is_needed(f: dataclasses.Field[Any]) -> bool:
-    return f.default is MISSING and f.default_factory is MISSING

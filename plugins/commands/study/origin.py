@@ -14,7 +14,7 @@ from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.interfaces import ModelFacts
 from prunekit.engine.cost import Speed
 from prunekit.engine.files import write_text
-from prunekit.engine.plain import shortened
+from prunekit.engine.plain import cut
 from prunekit.engine.rounding import depends_on_layout, depends_on_threads
 from prunekit.engine.stored import check_counts, read_stored
 from prunekit.plugins.commands.study.files import AGAIN, slug
@@ -119,7 +119,7 @@ def _other(kind: str, label: str) -> str:
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return ", ".join(
-        f"{key} was {shortened(a)}, is {shortened(b)}" for key, a, b in _differences(old, new)
+        f"{key} was {cut(str(a))}, is {cut(str(b))}" for key, a, b in _differences(old, new)
     )
 
 
