@@ -24,6 +24,9 @@ OF_THE_MACHINE = (
 )
 """Errors that a path or the machine causes wherever it is met, so that no bug is behind them."""
 
+LONGEST = 2000
+"""Characters of an error, since one may quote a file; its end says what to do."""
+
 
 def main() -> None:
     """Run a command."""
@@ -53,6 +56,8 @@ def main() -> None:
 def _end(error: PrunekitError) -> NoReturn:
     mistake = error.exit_status == 1
     line = f"error: {error}" if mistake else str(error)
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 3 :]}"
     err.print(line, style="red" if mistake else "", soft_wrap=True)
     sys.exit(error.exit_status)
 

@@ -85,6 +85,7 @@ def _children(path: Path, node: Any) -> Iterator[tuple[str, Any, int]]:
             line = key.start_mark.line + 1
             if key.tag != "tag:yaml.org,2002:str":
                 raise ConfigError(f"{path}:{line}: expected a word as key, got {key.value!r}")
+            _check_value(path, key)
             yield str(key.value), value, line
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
@@ -99,6 +100,7 @@ def _check_value(path: Path, node: yaml.ScalarNode) -> None:
 
     try:
         yaml.SafeLoader("").construct_object(node)
+        node.value.encode()  # half of a character is none
     except (ValueError, ArithmeticError, LookupError, AttributeError) as error:
         line, text = node.start_mark.line + 1, node.value[:40]
         raise ConfigError(f"{path}:{line}: {text!r} cannot be read ({error}); quote it") from error

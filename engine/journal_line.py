@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from prunekit.core.problem import Subset
+from prunekit.engine.plain import parse_json, shortened
 
 Span: TypeAlias = tuple[int, int]
 """Samples from the first up to, but not including, the second."""
@@ -51,9 +52,9 @@ def read_line(
         raise ValueError(f"expected {', '.join(sorted(FIELDS))}")
     removed, span = row["removed"], row["samples"]
     if not _ascending([-1, *_list(removed), n_blocks]):
-        raise ValueError(f"`removed` must be block numbers in order, not {removed!r}")
+        raise ValueError(f"`removed` must be block numbers in order, not {shortened(removed)}")
     if not _ascending([-1, *_list(span), n_samples + 1]) or len(span) != 2:
-        raise ValueError(f"`samples` must be a span of the calibration set, not {span!r}")
+        raise ValueError(f"`samples` must be a span of the calibration set, not {shortened(span)}")
     values = _sums(_list(row["sums"])), _weights(_list(row["weights"]))
     if {len(column) for column in values} != {span[1] - span[0]}:
         raise ValueError(f"expected {span[1] - span[0]} sums and weights")
@@ -62,10 +63,7 @@ def read_line(
 
 def read_row(line: bytes) -> Any:
     """Parse the JSON of a line. Raises ValueError if it is not valid JSON, as with NaN."""
-    try:
-        return _DECODER.decode(line.decode())
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    return parse_json(line.decode())
 
 
 def contradict(one: tuple[Span, Values], other: tuple[Span, Values], spread: float) -> bool:
@@ -105,7 +103,7 @@ def _ascending(numbers: list[Any]) -> bool:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"expected a list, not {value!r}")
+        raise ValueError(f"expected a list, not {shortened(value)}")
     return value
 
 
@@ -131,10 +129,3 @@ def _floats(row: list[Any]) -> tuple[float, ...]:
         return tuple(map(float, row))
     except OverflowError as error:
         raise ValueError(f"a number is too large ({error})") from error
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)

@@ -13,7 +13,7 @@ from prunekit.core.problem import Subset
 from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.result import check_result
-from prunekit.engine.stored import check_kept, check_removed, read_stored
+from prunekit.engine.stored import check_fields, check_kept, check_removed, read_stored
 from prunekit.engine.versions import versions
 
 SCHEMA = 1
@@ -27,7 +27,14 @@ STORED = {
     "versions": Mapping[str, str],
     "search": Any,
 }
-"""The fields to read back."""
+MAY_BE = {
+    "parameters": int,
+    "parameters_removed": int,
+    "remark": str | None,
+    "config": Mapping[str, Any] | None,
+    "evaluation": Mapping[str, Any] | None,
+}
+"""The fields to read back: those that are needed, and others."""
 
 
 def provenance(
@@ -95,10 +102,13 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
 
 
 def _check(row: Mapping[str, Any]) -> None:
+    check_fields(row, {name: hint for name, hint in MAY_BE.items() if name in row})
     check_removed(row["removed"], row["blocks"])
     check_kept(row["kept"], row["removed"], row["blocks"])
     if row["search"] is not None:
-        check_result(row["search"])
+        check_result(row["search"], "search")
+        if row["search"]["removed"] != row["removed"]:
+            raise ValueError(f"removed cannot be {row['removed']}, as its search chose others")
 
 
 def pinned(record: Mapping[str, Any]) -> str:

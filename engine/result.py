@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from prunekit.core.errors import ConfigError
+from prunekit.engine.plain import shortened
 from prunekit.engine.stored import (
     check_counts,
+    check_difference,
     check_fields,
     check_kept,
     check_removed,
@@ -22,6 +24,7 @@ from prunekit.engine.stored import (
 
 SCHEMA = 1
 T = TypeVar("T")
+FILE = "result.json"
 AGAIN = "run the search again"
 
 
@@ -118,7 +121,7 @@ NEEDED = [f.name for f in dataclasses.fields(SearchResult) if f.default is datac
 
 def read_result(run: Path) -> dict[str, Any]:
     """Return the result stored in a run's folder. Raises ConfigError if it is missing or bad."""
-    path = run / "result.json"
+    path = run / FILE
     if not path.is_file():
         raise ConfigError(
             f"{run}: no finished run; expected a folder with result.json under WORKDIR/runs"
@@ -126,19 +129,38 @@ def read_result(run: Path) -> dict[str, Any]:
     return read_stored(path, SCHEMA, NEEDED, AGAIN, check_result)
 
 
-def check_result(row: Any) -> None:
-    """Raise ValueError unless plain data is a result: its values, and the blocks that they name."""
-    check_fields(row, {name: STORED[name] for name in NEEDED})
-    check_fields(row, {name: hint for name, hint in STORED.items() if name in row})
+def check_result(row: Any, name: str = "") -> None:
+    """Raise ValueError unless plain data is a result: its values, and the blocks that they name.
+
+    `name` is that of the row in a larger one.
+    """
+    known = row if isinstance(row, dict) else ()
+    check_fields(row, {n: h for n, h in STORED.items() if n in NEEDED or n in known}, name)
     check_counts(row, "budget", "parameters_removed", "seed")
-    check_counts(row["work"], *(field.name for field in dataclasses.fields(Work)))
-    check_counts(row["difference"], "standard_error")
+    check_counts(row["work"], *get_type_hints(Work), name="work")
+    check_counts(row["difference"], "standard_error", name="difference")
+    check_difference(row["difference"]["value"], row["pruned"]["loss"], row["dense"]["loss"])
     if not row["parameters_removed"] < row["parameters"]:
         raise ValueError(f"parameters cannot be {row['parameters']!r}")
     check_removed(row["removed"], row["n_blocks"], row["budget"])
     check_kept(row["kept"], row["removed"], row["n_blocks"])
     if row["runner_up"]:
+        check_counts(row["runner_up"]["behind"], "standard_error", name="runner_up.behind")
         check_removed(row["runner_up"]["removed"], row["n_blocks"], row["budget"])
+
+
+def check_of_run(folder: Path, removed: Sequence[int], *weights: str) -> None:
+    """Raise ValueError if the run in a folder, if there is one, chose other blocks or weights.
+
+    Raises ConfigError if its result is damaged.
+    """
+    if not (folder / FILE).is_file():
+        return
+    result = read_result(folder)
+    if sorted(removed) != sorted(result["removed"]):
+        raise ValueError(f"removed is {list(removed)}, but the run removes {result['removed']}")
+    if other := [found for found in weights if found != result["weights"]]:
+        raise ValueError(f"weights is {shortened(other[0])}, but the run has {result['weights']!r}")
 
 
 def result_of(row: Mapping[str, Any]) -> SearchResult:

@@ -22,7 +22,7 @@ from prunekit.engine.files import write_text
 from prunekit.engine.result import Difference, Reading
 from prunekit.engine.signals import check_finite, check_mixable, check_table
 from prunekit.engine.statistics import differences_without_each, jackknife
-from prunekit.engine.stored import read_json
+from prunekit.engine.stored import misfit, read_json
 
 
 class SingleSession:
@@ -102,10 +102,10 @@ class SingleSession:
         table: Table = read_json(path, again)
         try:
             check_table(signal, table, self.facts.n_blocks, self.cache.n_samples)
+            if found := misfit(table, tuple[tuple[float, ...], ...], signal.name):
+                raise ValueError(found)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}; {again}") from error
-        if not all(math.isfinite(x) for row in table for x in row):
-            raise ConfigError(f"{path}: not all of its numbers are finite; {again}")
         return table
 
     def speed(self) -> Speed:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
+from prunekit.engine.plain import parse_json, shortened
 
 LARGEST_NUMBER, LARGEST_COUNT = 1e100, 2**63
 """Upper bounds of measurements and counts, so that sums of them are finite."""
@@ -26,38 +26,74 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def fits(value: Any, hint: Any) -> bool:
-    """Return True if plain data match an annotation; a dataclass is an object with its fields.
+def misfit(value: Any, hint: Any, name: str = "") -> str:
+    """Describe the first part that does not match an annotation; empty if all does.
 
-    >>> fits([1, None], tuple[float | None, ...]), fits("12", tuple[int, ...]), fits(True, int)
-    (True, False, False)
+    A dataclass is an object with its fields, and `name` is that of the value.
+
+    >>> misfit([1, None], tuple[float | None, ...], "x"), misfit({"a": [True]}, dict, "x")
+    ('', '')
+    >>> misfit({"loss": [1, "2"]}, Mapping[str, tuple[int, ...]], "x")
+    "x.loss.1 cannot be '2'"
     """
     origin, of = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        found = [misfit(value, option, name) for option in of]
+        return max(found, key=len) if all(found) else ""  # the longest name is the innermost
+    parts: list[tuple[Any, Any, Any]] | None = None
+    if origin is tuple and isinstance(value, (list, tuple)):
+        parts = [(index, item, of[0]) for index, item in enumerate(value)]
+    elif origin is Mapping and isinstance(value, dict):
+        parts = [(key, item, of[1]) for key, item in value.items()]
+    elif dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        hints = get_type_hints(hint)
+        if missing := [key for key in hints if key not in value]:
+            return f"{_joined(name, missing[0])} is missing"
+        parts = [(key, value[key], of) for key, of in hints.items()]
+    if parts is None:
+        return "" if _is(value, hint) else f"{name} cannot be {shortened(value)}"
+    return next(filter(None, (misfit(v, of, _joined(name, key)) for key, v, of in parts)), "")
+
+
+def _joined(name: str, key: object) -> str:
+    return f"{name}.{str(key)[:40]}" if name else str(key)
+
+
+def _is(value: Any, hint: Any) -> bool:
+    """Return whether a value has this type and is no larger than a number may be."""
     if hint is Any:
         return True
-    if origin in (Union, UnionType):
-        return any(fits(value, option) for option in of)
-    if origin is tuple:
-        return isinstance(value, (list, tuple)) and all(fits(item, of[0]) for item in value)
-    if origin is Mapping:
-        return isinstance(value, dict) and all(fits(item, of[1]) for item in value.values())
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and not isinstance(value, hint):
-        hints = get_type_hints(hint)
-        return isinstance(value, dict) and all(
-            name in value and fits(value[name], of) for name, of in hints.items()
-        )
     if hint is float:
         return type(value) in (int, float) and abs(value) <= LARGEST_NUMBER
     if hint is int:
         return type(value) is int and abs(value) <= LARGEST_COUNT
-    return isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool)
+    if get_origin(hint) is not None or not isinstance(value, hint):
+        return False
+    return not isinstance(value, bool) or hint is bool
 
 
-def check_counts(row: Mapping[str, Any], *names: str) -> None:
-    """Raise ValueError if one of these numbers is known and below 0."""
-    for name in names:
-        if row[name] is not None and row[name] < 0:
-            raise ValueError(f"{name} cannot be {row[name]!r}")
+def fits(value: Any, hint: Any) -> bool:
+    """Return True if plain data match an annotation.
+
+    >>> fits([1, None], tuple[float | None, ...]), fits("12", tuple[int, ...]), fits(True, int)
+    (True, False, False)
+    """
+    return not misfit(value, hint)
+
+
+def check_counts(row: Mapping[str, Any], *keys: str, name: str = "") -> None:
+    """Raise ValueError if one of these numbers is known and below 0; `name` is that of the row."""
+    for key in keys:
+        if row[key] is not None and row[key] < 0:
+            raise ValueError(f"{_joined(name, key)} cannot be {row[key]!r}")
+
+
+def check_difference(difference: float | None, a: float | None, b: float | None) -> None:
+    """Raise ValueError unless this is a - b, where all three are known."""
+    if difference is None or a is None or b is None:
+        return
+    if not math.isclose(difference, a - b, rel_tol=1e-6, abs_tol=1e-9 * max(abs(a), abs(b), 1)):
+        raise ValueError(f"the difference of {a!r} and {b!r} cannot be {difference!r}")
 
 
 def check_removed(removed: Sequence[int], n_blocks: int, budget: int | None = None) -> None:
@@ -97,36 +133,36 @@ def read_stored(
     ValueError.
     """
     row = read_json(path, again)
-    if not isinstance(row, dict) or row.get("schema") != schema or set(needed) - set(row):
-        expected = f"a record of schema {schema}" if schema else f"a record of {', '.join(needed)}"
-        raise ConfigError(f"{path}: expected {expected}; {again}")
     try:
-        if isinstance(needed, Mapping):
-            check_fields(row, needed)
+        if not isinstance(row, dict) or row.get("schema") != schema:
+            what = f"a record of schema {schema}" if schema else "keys and values"
+            raise ValueError(f"expected {what}")
+        check_fields(row, needed if isinstance(needed, Mapping) else dict.fromkeys(needed, Any))
         check(row)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}; {again}") from error
     return row
 
 
-def check_fields(row: Any, hints: Mapping[str, Any]) -> None:
-    """Raise ValueError unless each of these keys has a value that matches its annotation."""
-    if not isinstance(row, dict) or set(hints) - set(row):
-        raise ValueError(f"expected {', '.join(hints)}, not {row!r}")
-    for name, hint in hints.items():
-        if not fits(row[name], hint):
-            raise ValueError(f"{name} cannot be {row[name]!r}")
+def check_fields(row: Any, hints: Mapping[str, Any], name: str = "") -> None:
+    """Raise ValueError unless each of these keys has a value that matches its annotation.
+
+    `name` is that of the row.
+    """
+    if not isinstance(row, dict):
+        raise ValueError(f"{name or 'expected keys and values, it'} cannot be {shortened(row)}")
+    for key, hint in hints.items():
+        if key not in row:
+            raise ValueError(f"{_joined(name, key)} is missing")
+        if found := misfit(row[key], hint, _joined(name, key)):
+            raise ValueError(found)
 
 
 def read_json(path: Path, again: str) -> Any:
     """Read a JSON file. Raises ConfigError if it cannot be read or is not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        return parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} is not JSON ({error}); {again}") from error
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"it has no {word}")

@@ -145,3 +145,14 @@ def test_commands_are_quoted_whatever_a_checkpoint_says_of_itself(prunekit, tiny
     words = read.stdout.decode().split("\0")[:-1]
     assert words == ["latency", "--model", model, "--remove", "1,2", "--revision", "x;touch PWNED"]
     assert not Path("PWNED").exists()
+
+
+def test_an_error_that_quotes_a_long_value_keeps_its_beginning_and_its_end(prunekit, tmp_path):
+    path = tmp_path / "long.yaml"
+    path.write_text(f"seed: {'x' * 5000}y\n")
+    status, _, err = prunekit("search", "--config", path, "--dry-run")
+    assert status == 1
+    assert err.startswith(f"error: {path}:1: seed: expected int, got 'xxx")
+    assert err.endswith("xy'\n")
+    assert len(err) < 2000
+    assert len(err.strip().splitlines()) == 1

@@ -139,9 +139,12 @@ def test_a_broken_checkpoint_is_named(tiny_model, tmp_path):
 
 
 @pytest.mark.parametrize("describes", [{}, {"weights": "a"}, {"weights": "a", "objective": 3}, []])
-def test_a_file_that_describes_no_journal_is_none(tmp_path, describes):
+def test_a_journal_that_does_not_describe_itself_is_named(tmp_path, describes):
     folder = tmp_path / "journals" / "a"
     folder.mkdir(parents=True)
     (folder / "a.jsonl").write_text(json.dumps({"schema": 2, "describes": describes}) + "\n")
-    with pytest.raises(ConfigError, match="nothing to show"):
+    with pytest.raises(ConfigError, match=r"a\.jsonl:1: not the first line of a journal"):
         prunekit.show(folder)
+    elsewhere = folder.rename(tmp_path / "data")
+    with pytest.raises(ConfigError, match="nothing to show"):
+        prunekit.show(elsewhere)

@@ -31,7 +31,10 @@ READERS = {
         ("\udcff", "is not JSON"),
         ("[1]", "expected a record of schema 1"),
         ('{"schema": 2}', "expected a record of schema 1"),
-        ('{"schema": 1}', "expected a record of schema 1"),
+        ('{"schema": 1}', "is missing"),
+        ('{"schema": 1, "schema": 1}', "it has 'schema' twice"),
+        ('{"schema": 1, "x": 1e999}', "1e999 is too large"),
+        ('{"schema": 1, "x": ' + "[" * 300 + "]" * 300 + "}", "it is nested too deeply"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_what_makes_it_anew(tmp_path, name, text, message):
@@ -67,11 +70,17 @@ def test_what_is_whole_is_read(tiny_model, tmp_path):
         ("sums", ["1", 2.0]),
         ("sums", {}),
         ("record", 3),
+        ("record", {"tokens": 4}),
+        ("name", "other"),
+        ("removed", [2]),
+        ("model", {"weights": "other"}),
     ],
 )
 def test_a_kept_score_that_no_evaluation_gives_is_named(tmp_path, key, value):
     store = ScoreStore(tmp_path, {"weights": "abc"})
-    score = PerplexityScore("demo", Measurement((1.0, float("inf")), (2.0, 2.0)), {})
+    score = PerplexityScore(
+        "demo", Measurement((1.0, float("inf")), (2.0, 2.0)), {"tokens": 4, "digest": "d"}
+    )
     store.keep(frozenset({1}), "x", score)
     assert store.perplexity(frozenset({1}), "demo", "x") == score
     (path,) = tmp_path.rglob("*.json")
@@ -88,24 +97,31 @@ def test_a_timing_that_holds_no_numbers_is_named(quick, value):
     timed = prunekit.latency(run=run, **short).as_dict()
     assert read_latency(run) == json.loads(json.dumps(timed))
     (run / "latency.json").write_text(json.dumps({**timed, "prefill_ratio": value}))
-    with pytest.raises(ConfigError, match="prefill_ratio cannot be .*; time the run again"):
+    with pytest.raises(
+        ConfigError, match=r"prefill_ratio(\.median)? (cannot be|is miss).*; time the run again"
+    ):
         read_latency(run)
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("dense", "low"), ("of", "dense"), ("fingerprint", None), ("record", []), ("metric", 1)],
+    [
+        *(("dense", "low"), ("of", "dense"), ("fingerprint", None), ("record", []), ("metric", 1)),
+        *(("record", {}), ("record", {"tokens": "many"}), ("standard_error", -1.0)),
+    ],
 )
 def test_an_evaluation_that_holds_something_else_is_named(tmp_path, key, value):
     row = {
         **{"name": "demo", "metric": "perplexity", "dense": 2.0, "pruned": None},
         **{"difference": None, "standard_error": None, "higher_is_better": False},
-        **{"of": ["dense", "pruned"], "record": {}, "fingerprint": {}, "versions": {}},
+        **{"of": ["dense", "pruned"], "record": {"tokens": 9}, "fingerprint": {}, "versions": {}},
     }
     path = tmp_path / "evaluation.json"
     path.write_text(json.dumps({"schema": 1, "perplexities": {"demo": [row]}, "tasks": {}}))
     assert rows_of(read_record(tmp_path))[0].dense == 2.0
     broken = {"demo": [{**row, key: value}]}
     path.write_text(json.dumps({"schema": 1, "perplexities": broken, "tasks": {}}))
-    with pytest.raises(ConfigError, match="perplexities cannot be .*; remove it and evaluate agai"):
+    with pytest.raises(
+        ConfigError, match=rf"perplexities.demo.*{key}.* (cannot be|is missing).*; remove it and"
+    ):
         read_record(tmp_path)

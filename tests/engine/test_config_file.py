@@ -70,6 +70,8 @@ def test_items_of_lists_know_their_lines(tmp_path):
         (b"? [a]\n: b\n", r"a\.yaml:1: expected a word as key"),
         (b"<<: 3\n", r"a\.yaml:1: expected a"),
         (b"a: !!binary x\n", r"a\.yaml:1: "),
+        (rb'a: "\ud800"', r"a\.yaml:1: '.*ud800' cannot be read"),
+        (rb'"\ud800": 1', r"a\.yaml:1: '.*ud800' cannot be read"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_named(tmp_path, content, message):

@@ -15,17 +15,25 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from prunekit.core.errors import ConfigError
 from prunekit.core.measurement import Measurement
 from prunekit.core.problem import Subset
 from prunekit.engine.files import write_text
+from prunekit.engine.plain import shortened
+from prunekit.engine.result import check_of_run
 from prunekit.engine.rounding import depends_on_layout
-from prunekit.engine.stored import check_fields, finite, read_stored, subset_name
+from prunekit.engine.stored import (
+    check_counts,
+    check_difference,
+    check_fields,
+    finite,
+    read_stored,
+    subset_name,
+)
 from prunekit.plugins.commands.evaluate.comparison import SCHEMA, EvaluationResult, Row
 from prunekit.plugins.commands.evaluate.scores import PerplexityScore, TaskScore
 
@@ -36,6 +44,9 @@ PERPLEXITY = {
     "weights": tuple[float, ...],
     "record": Mapping[str, Any],
 }
+PROTOCOL = {"tokens": int, "digest": str}
+TASK = {"items": int, "metrics": Mapping[str, Any]}
+"""What is read back of the records of perplexities and tasks."""
 FILE = "evaluation.json"
 PARTS = ("perplexities", "tasks")
 SPEED_ONLY = ("batch_size",)
@@ -54,7 +65,7 @@ class ScoreStore:
         path = self._path(removed, name, key)
         if not path.is_file():
             return None
-        row = read_stored(path, SCORE_SCHEMA, PERPLEXITY, AGAIN, _check_sums)
+        row = self._read(path, PERPLEXITY, removed, name, _check_sums)
         sums = tuple(math.inf if x is None else x for x in row["sums"])
         return PerplexityScore(name, Measurement(sums, tuple(row["weights"])), row["record"])
 
@@ -63,7 +74,7 @@ class ScoreStore:
         path, hints = self._path(removed, name, key), get_type_hints(TaskScore)
         if not path.is_file():
             return None
-        row = read_stored(path, SCORE_SCHEMA, hints, AGAIN)
+        row = self._read(path, hints, removed, name, _check_task)
         return TaskScore(**{name: row[name] for name in hints} | {"items": tuple(row["items"])})
 
     def keep(self, removed: Subset, key: str, score: PerplexityScore | TaskScore) -> None:
@@ -83,6 +94,25 @@ class ScoreStore:
         text = json.dumps(row, allow_nan=False)
         write_text(self._path(removed, score.name, key), text + "\n")
 
+    def _read(
+        self,
+        path: Path,
+        hints: Mapping[str, Any],
+        removed: Subset,
+        name: str,
+        check: Callable[[Mapping[str, Any]], None],
+    ) -> dict[str, Any]:
+        """Read a score. Raises ConfigError if it is damaged, or of another model or subset."""
+        wanted = {"name": name, "removed": sorted(removed), "model": dict(self.fingerprint)}
+
+        def check_all(row: Mapping[str, Any]) -> None:
+            check(row)
+            for key, value in wanted.items():
+                if row.get(key, value) != value:
+                    raise ValueError(f"{key} is {shortened(row[key])}, not {shortened(value)}")
+
+        return read_stored(path, SCORE_SCHEMA, hints, AGAIN, check_all)
+
     def _path(self, removed: Subset, name: str, key: str) -> Path:
         word = re.sub(r"[^\w.]+", "-", name)[-40:].strip("-.")
         return self.folder / subset_name(removed) / f"{word}-{_digest(name, key)}.json"
@@ -91,6 +121,11 @@ class ScoreStore:
 def _check_sums(row: Mapping[str, Any]) -> None:
     if len(row["sums"]) != len(row["weights"]) or not all(w > 0 for w in row["weights"]):
         raise ValueError("expected a weight above 0 for each sum")
+    check_fields(row["record"], PROTOCOL, "record")
+
+
+def _check_task(row: Mapping[str, Any]) -> None:
+    check_fields(row["record"], TASK, "record")
 
 
 def _digest(*parts: Any) -> str:
@@ -126,23 +161,36 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     None if nothing was evaluated. Raises ConfigError if it cannot be read.
     """
     path = folder / FILE
-    hints = {part: Mapping[str, tuple[_StoredRow, ...]] for part in PARTS}
-    return read_stored(path, SCHEMA, hints, AGAIN) if path.is_file() else None
+    if not path.is_file():
+        return None
+
+    def check(row: Mapping[str, Any]) -> None:
+        check_evaluations(row)
+        weights = (stored["fingerprint"].get("weights") for stored in _stored(row))
+        check_of_run(folder, row.get("removed", ()), *filter(None, weights))
+
+    return read_stored(path, SCHEMA, (), AGAIN, check)
+
+
+def check_evaluations(record: Any, name: str = "") -> None:
+    """Raise ValueError unless plain data is the record of a run, which is called `name`."""
+    check_fields(record, dict.fromkeys(PARTS, Mapping[str, tuple[_StoredRow, ...]]), name)
+    for part, count in zip(PARTS, ("tokens", "items"), strict=True):
+        for row in (row for rows in record[part].values() for row in rows):
+            name = f"{part}.{row['name'][:40]}"
+            check_counts(row, "standard_error", name=name)
+            check_difference(row["difference"], row["pruned"], row["dense"])
+            check_fields(row["record"], {count: int}, f"{name}.record")
 
 
 def rows_of(record: Mapping[str, Any]) -> list[Row]:
-    """List the perplexities, then the tasks; those of one name together, the newest last.
+    """List the perplexities, then the tasks; those of one name together, the newest last."""
+    names = get_type_hints(Row)
+    return [Row(**{name: row[name] for name in names}) for row in _stored(record)]
 
-    Raises ConfigError if the record holds something else.
-    """
-    hints = get_type_hints(Row)
-    try:
-        stored = [row for part in PARTS for rows in record[part].values() for row in rows]
-        for row in stored:
-            check_fields(row, hints)
-        return [Row(**{name: row[name] for name in hints}) for row in stored]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{FILE} does not hold valid evaluations ({error}); {AGAIN}") from error
+
+def _stored(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [row for part in PARTS for rows in record[part].values() for row in rows]
 
 
 def _way(row: Mapping[str, Any]) -> str:

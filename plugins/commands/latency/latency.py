@@ -15,7 +15,8 @@ from prunekit.core.options import build, options_of
 from prunekit.core.registry import load
 from prunekit.engine.files import write_text
 from prunekit.engine.quiet import quietly
-from prunekit.engine.stored import read_stored
+from prunekit.engine.result import check_of_run
+from prunekit.engine.stored import check_counts, check_removed, read_stored
 from prunekit.engine.variant import Variant, check_blocks, check_weights, choose_variant
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import context_length, find
@@ -112,7 +113,16 @@ def read_latency(run: Path) -> dict[str, Any] | None:
     """
     path = run / FILE
     hints = get_type_hints(LatencyResult)
-    return read_stored(path, SCHEMA, hints, "time the run again") if path.is_file() else None
+    if not path.is_file():
+        return None
+
+    def check(row: Mapping[str, Any]) -> None:
+        check_removed(row["removed"], row["n_blocks"])
+        check_of_run(run, row["removed"], row["weights"])
+        for ratio in ("prefill_ratio", "decode_ratio"):
+            check_counts(row[ratio], "median", "low", "high", name=ratio)
+
+    return read_stored(path, SCHEMA, hints, "time the run again", check)
 
 
 def _check_context(variant: Variant, workload: Workload) -> None:

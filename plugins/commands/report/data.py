@@ -11,10 +11,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from prunekit.core.errors import ConfigError
 from prunekit.core.problem import DENSE, Subset
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.escaping import one_line
 from prunekit.plugins.commands.study.files import (
+    AGAIN,
     EVALUATE,
     Cell,
     CellFailure,
@@ -258,7 +260,10 @@ def _evaluation_asked(path: Path) -> Mapping[str, Any] | None:
     if not file.is_file():
         return None
     data, _ = read_yaml(file, "evaluate: {ppl: [demo]}")
-    return identity(data.get(EVALUATE, {}))
+    asked = data.get(EVALUATE) or {}
+    if not isinstance(asked, Mapping):
+        raise ConfigError(f"{file}: {EVALUATE}: expected settings such as {{ppl: [demo]}}; {AGAIN}")
+    return identity(asked)
 
 
 def _scores(

@@ -16,6 +16,8 @@ from prunekit.core.registry import load
 from prunekit.engine.config import DEFAULT_DEMO
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.journal import Journal
+from prunekit.engine.plain import parse_json
+from prunekit.engine.provenance import FILE as PROVENANCE
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.quiet import quietly
 from prunekit.engine.result import SearchResult, read_result, result_of
@@ -23,7 +25,7 @@ from prunekit.engine.runs import folder_of
 from prunekit.engine.stored import finite, fits
 from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import DEMO, Checkpoint, find
-from prunekit.plugins.commands.evaluate.store import read_record
+from prunekit.plugins.commands.evaluate.store import check_evaluations, read_record
 from prunekit.plugins.commands.latency.latency import read_latency
 
 
@@ -127,10 +129,13 @@ def to_json(shown: Shown) -> str:
 
 
 def _run(folder: Path) -> ShownRun | None:
-    if not (folder / "result.json").is_file():
+    if (result := _result(folder)) is None:
         return None
-    result = result_of(read_result(folder))
     return ShownRun(str(folder), result, read_record(folder), read_latency(folder))
+
+
+def _result(folder: Path) -> SearchResult | None:
+    return result_of(read_result(folder)) if (folder / "result.json").is_file() else None
 
 
 def _unfinished_run(folder: Path) -> ShownUnfinishedRun | None:
@@ -146,12 +151,12 @@ def _workdir(folder: Path) -> ShownWorkdir | None:
     results, others, unfinished = [], {}, []
     for run in sorted(path for path in (folder / "runs").iterdir() if path.is_dir()):
         try:
-            shown = _run(run)
+            result = _result(run)
         except ConfigError:
             others[run.name] = "cannot be read"
             continue
-        if shown is not None:
-            results.append(replace(shown.result, run=str(run)))
+        if result is not None:
+            results.append(replace(result, run=str(run)))
             continue
         others[run.name] = "not over"
         if (begun := _unfinished_run(run)) is not None:
@@ -173,14 +178,27 @@ def _checkpoint(checkpoint: Checkpoint) -> ShownCheckpoint:
         weight_bytes=sum(path.stat().st_size for path in files),
         dtypes=dict(sizes),
         files=len(files),
-        record=read_provenance(folder),
+        record=_record(folder),
     )
+
+
+def _record(folder: Path) -> dict[str, Any] | None:
+    """Read what prunekit wrote of a checkpoint, with the evaluations of its run."""
+    record = read_provenance(folder)
+    if record and record.get("evaluation"):
+        try:
+            check_evaluations(record["evaluation"], "evaluation")
+        except ValueError as error:
+            raise ConfigError(f"{folder / PROVENANCE}: {error}; export the model again") from error
+    return record
 
 
 def _journal(folder: Path) -> ShownJournal | None:
     segments = sorted(folder.glob("*.jsonl"))
-    describes = _describes(segments[0]) if segments else None
+    describes = next(filter(None, map(_describes, segments)), None)
     if describes is None:
+        if segments and folder.absolute().parent.name == "journals":
+            raise ConfigError(f"{segments[0]}:1: not the first line of a journal; move it away")
         return None
     known = Journal(folder, describes).known
     return ShownJournal(
@@ -198,8 +216,8 @@ def _describes(segment: Path) -> dict[str, Any] | None:
     """Read the header of a journal's segment; None if the file is not one."""
     try:
         with segment.open(encoding="utf-8") as file:
-            row = json.loads(file.readline())
-    except (OSError, ValueError, RecursionError):
+            row = parse_json(file.readline())
+    except (OSError, ValueError):
         return None
     found = row.get("describes") if isinstance(row, dict) else None
     shown = {"weights": str, "objective": str, "options": Mapping[str, Any]}

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
@@ -26,11 +27,13 @@ from typing import Any, TypeVar, get_type_hints
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
 from prunekit.engine.files import write_text
+from prunekit.engine.plain import shortened
 from prunekit.engine.stored import (
     check_counts,
+    check_difference,
+    check_fields,
     check_removed,
     finite,
-    fits,
     read_stored,
     subset_name,
 )
@@ -183,7 +186,7 @@ class StudyFolder:
                 f"{self.path}: not the folder of a study ({path.name} is missing); give a folder "
                 "that `prunekit study` wrote"
             )
-        rows = read_stored(path, SCHEMA, ("cells",), AGAIN)["cells"]
+        rows = read_stored(path, SCHEMA, {"cells": tuple[Cell, ...]}, AGAIN)["cells"]
         with _named(path):
             cells = [_made(Cell, row) for row in rows]
             if len(set(cells)) < len(cells):
@@ -203,9 +206,6 @@ class StudyFolder:
         outcome = _read(CellFailure, path) if failed else _read(CellResult, path)
         with _named(path):
             _check_is(outcome.cell, cell)
-            if isinstance(outcome, CellResult):
-                check_removed(outcome.removed, outcome.n_blocks, cell.budget)
-                check_counts(vars(outcome), *COUNTS)
         return outcome
 
     def write_importance(self, importance: Importance) -> None:
@@ -214,7 +214,12 @@ class StudyFolder:
 
     def importances(self) -> list[Importance]:
         """Return those measured so far."""
-        return list(self._all("importance", Importance))
+        found = []
+        for path in sorted((self.path / "importance").glob("*.json")):
+            found.append(_read(Importance, path))
+            with _named(path):
+                _check_is(f"{found[-1].id}.json", path.name)
+        return found
 
     def write_evaluation(self, evaluation: VariantEvaluation) -> None:
         """Write the evaluation of a variant."""
@@ -231,18 +236,13 @@ class StudyFolder:
             _check_is((found.model, list(found.removed)), (model, sorted(removed)))
         return found
 
-    def _all(self, folder: str, cls: type[T]) -> Iterator[T]:
-        for path in sorted((self.path / folder).glob("*.json")):
-            yield _read(cls, path)
-
     def _write(self, path: Path, row: Any) -> None:
         text = json.dumps(finite(dataclasses.asdict(row)), indent=1, allow_nan=False)
         write_text(path, text + "\n")
 
 
 def _read(cls: type[T], path: Path) -> T:
-    needed = [f.name for f in dataclasses.fields(cls) if _is_needed(f)]  # type: ignore[arg-type]
-    row = read_stored(path, SCHEMA, needed, AGAIN)
+    row = read_stored(path, SCHEMA, (), AGAIN)
     with _named(path):
         return _made(cls, row)
 
@@ -252,26 +252,47 @@ def _named(path: Path) -> Iterator[None]:
     """Name the file in errors about its content."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: {error}; {AGAIN}") from error
 
 
 def _check_is(found: Any, wanted: Any) -> None:
     if found != wanted:
-        raise ValueError(f"it is of {found}, not of {wanted}")
+        raise ValueError(f"it is of {shortened(found, 200)}, not of {shortened(wanted, 200)}")
 
 
 def _made(cls: type[T], row: Any) -> T:
-    if not isinstance(row, dict):
-        raise TypeError(f"expected keys and values, got {row!r}")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    """Make a record of the values that this version knows. Raises ValueError for bad ones."""
+    hints, known = get_type_hints(cls), row if isinstance(row, dict) else {}
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    needed = [f.name for f in fields if f.default is MISSING and f.default_factory is MISSING]
+    check_fields(row, {name: of for name, of in hints.items() if name in needed or name in known})
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in hints}
     if "cell" in values:
         values["cell"] = _made(Cell, row["cell"])
-    for name, hint in get_type_hints(cls).items():
-        if name in values and not fits(values[name], hint):
-            raise TypeError(f"{name} cannot be {values[name]!r}")
-    return cls(**values)
+    made = cls(**values)
+    if check := CHECKS.get(cls):
+        check(values)
+    return made
 
 
-def _is_needed(f: dataclasses.Field[Any]) -> bool:
-    return f.default is MISSING and f.default_factory is MISSING
+def _check_result(row: Mapping[str, Any]) -> None:
+    check_removed(row["removed"], row["n_blocks"], row["cell"].budget)
+    check_counts(row, *COUNTS)
+    check_difference(row["difference"], row["loss"], row["dense_loss"])
+
+
+def _check_evaluation(row: Mapping[str, Any]) -> None:
+    for part in ("perplexities", "accuracies", "standard_errors"):
+        for name, value in row.get(part, {}).items():
+            most = 1 if part == "accuracies" else math.inf
+            if value is not None and not 0 <= value <= most:
+                raise ValueError(f"{part}.{name[:40]} cannot be {value!r}")
+
+
+CHECKS: dict[type, Callable[[Mapping[str, Any]], None]] = {
+    Cell: lambda row: check_counts(row, "budget", "seed", "draw"),
+    CellResult: _check_result,
+    VariantEvaluation: _check_evaluation,
+}
+"""What the values of a record must satisfy besides their types."""

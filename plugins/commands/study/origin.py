@@ -14,8 +14,9 @@ from prunekit.core.errors import CheckpointError, ConfigError
 from prunekit.core.interfaces import ModelFacts
 from prunekit.engine.cost import Speed
 from prunekit.engine.files import write_text
+from prunekit.engine.plain import cut
 from prunekit.engine.rounding import depends_on_layout, depends_on_threads
-from prunekit.engine.stored import read_stored
+from prunekit.engine.stored import check_counts, read_stored
 from prunekit.plugins.commands.study.files import AGAIN, slug
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
     """Return the speed of a group, measured once."""
     path = folder / "speeds" / f"{group}.json"
     if path.is_file():
-        kept = read_stored(path, None, get_type_hints(Speed), AGAIN)
+        hints = get_type_hints(Speed)
+        kept = read_stored(path, None, hints, AGAIN, lambda row: check_counts(row, *hints))
         return Speed(kept["block"], kept["subset"])
     speed = measure()
     write_text(path, json.dumps(dataclasses.asdict(speed)) + "\n")
@@ -84,10 +86,9 @@ def agree(folder: Path, config: StudyConfig) -> None:
     """
     path = folder / LABELS
     now = _meanings(config)
-    before = read_stored(path, None, tuple(now), AGAIN) if path.is_file() else {}
+    hints = dict.fromkeys(now, Mapping[str, Mapping[str, Any]])
+    before = read_stored(path, None, hints, AGAIN) if path.is_file() else {}
     for kind, meanings in now.items():
-        if not isinstance(before.get(kind, {}), dict):
-            raise ConfigError(f"{path}: {kind}: expected labels with options; {AGAIN}")
         for label, meaning in meanings.items():
             if (old := before.get(kind, {}).get(label, meaning)) != meaning:
                 raise ConfigError(
@@ -117,7 +118,9 @@ def _other(kind: str, label: str) -> str:
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} was {a}, is {b}" for key, a, b in _differences(old, new))
+    return ", ".join(
+        f"{key} was {cut(str(a))}, is {cut(str(b))}" for key, a, b in _differences(old, new)
+    )
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
