@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.contracts import complete
 from prunekit.core.errors import ConfigError, Remark, blaming, described
+from prunekit.core.guard import Guard
 from prunekit.core.interfaces import (
     Backend,
     Batch,
@@ -113,7 +114,7 @@ def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
 def _samples(
     plan: Plan, objective: Objective, tokenizer: PreTrainedTokenizerBase
 ) -> Sequence[Sample]:
-    with blaming("objective", objective):
+    with blaming("objective", objective), Guard().watching():
         samples = list(objective.calibration_set(tokenizer))
         longest = max(map(_length, samples), default=0)
     _check_length(longest, objective, plan.context_length)
@@ -190,7 +191,7 @@ def open_meter(
     backend: Backend, spec: Spec, objective: Objective, batches: Sequence[Batch]
 ) -> Meter:
     """Open a meter whose pieces are checked. Raises PluginError if the backend returns none."""
-    with blaming("backend", backend):
+    with blaming("backend", backend), Guard().watching():
         meter = backend.open(spec, objective, batches)
         if not isinstance(getattr(meter, "facts", None), ModelFacts):
             raise TypeError(f"`open` must give a meter with `facts`, not {type(meter).__name__}")

@@ -35,7 +35,7 @@ def other_kind(config: PretrainedConfig) -> str:
     for pattern, kind in KINDS.items():
         if re.search(pattern, written_by):
             return f"{kind}, {written_by}"
-    if getattr(config, "is_encoder_decoder", False):
+    if config.is_encoder_decoder:
         return f"an encoder-decoder, {written_by}"
     return "" if own else f"no language model that transformers loads, {written_by}"
 

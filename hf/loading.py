@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
+from prunekit.core.guard import Guard
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.registry import Entry, Registry, load
 from prunekit.hf.checkpoint import Checkpoint, find, first_line
@@ -28,7 +29,8 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     checkpoint = find(spec, registry).opened()
     entry = choose_adapter(checkpoint.config(), spec.adapter, registry)
     device = resolve_device(spec.device)
-    with _as_this_family(entry.name, checkpoint, spec.adapter is not None):
+    chosen = spec.adapter is not None
+    with _as_this_family(entry.name, checkpoint, chosen), Guard().watching():
         adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
         prove(adapter)
     return adapter

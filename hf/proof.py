@@ -43,7 +43,7 @@ def prove(adapter: ModelAdapter) -> None:
                 _compare(adapter, batch, subset, state)
 
 
-def _check_causal(adapter: ModelAdapter, config: PretrainedConfig | None) -> None:
+def _check_causal(adapter: ModelAdapter, config: PretrainedConfig) -> None:
     """Raise UnfitModel if a prediction changes with the tokens after its position."""
     batch = probe(24, config=config)
     ids = batch.input_ids.clone()
@@ -100,10 +100,11 @@ def _subsets(adapter: ModelAdapter) -> list[Subset]:
     return [DENSE, *(frozenset({i}) for i in blocks), *several]
 
 
-def config_of(adapter: ModelAdapter) -> PretrainedConfig | None:
-    """Return the configuration of the adapter's model, if it has one."""
+def config_of(adapter: ModelAdapter) -> PretrainedConfig:
+    """Return the configuration of the adapter's model."""
     with adapter.bypassing(DENSE) as model:
-        return getattr(model, "config", None)
+        config: PretrainedConfig = model.config
+    return config
 
 
 def probe(*lengths: int, config: PretrainedConfig | None = None) -> Batch:
