@@ -65,7 +65,7 @@ class EvaluationResult:
     """everything about model and machine that changes a number: weights, dtype, device, ..."""
     versions: Mapping[str, str]
     remark: str = ""
-    """why there is nothing to compare with, if so"""
+    """why there is nothing to compare with, or what was removed before from what is"""
     schema: int = SCHEMA
 
     def mean_accuracy(self) -> Row | None:
