@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from prunekit.core.contracts import complete, overrides
 from prunekit.core.errors import ConfigError, blaming
+from prunekit.core.guard import Guard
 from prunekit.core.interfaces import Batch, Meter, ModelAdapter, Objective, Signal, State, Table
 from prunekit.core.measurement import Piece, check_piece
-from prunekit.core.problem import Subset
+from prunekit.core.problem import DENSE, Subset
 from prunekit.core.trie import walk
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class PrefixMeter(Meter):
         self.batches = batches
         self.facts = adapter.facts
         self._prepared_batches: dict[int, Batch] = {}
+        with _one_line("model", adapter), adapter.bypassing(DENSE) as model:
+            self._guard = Guard(model.parameters())
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """Yield one piece for each subset of each batch."""
@@ -47,39 +50,56 @@ class PrefixMeter(Meter):
         """Measure a signal of the dense model."""
         batches = (self._prepared(number) for number in range(len(self.batches)))
         with _one_line("model", self.adapter):
-            return signal.measure(self.adapter, self.objective, batches)
+            table = signal.measure(self.adapter, self.objective, batches)
+        with blaming("signal", signal):
+            self._guard.check_weights()
+        return table
 
     def _measure_batch(self, number: int, subsets: Sequence[Subset]) -> Iterator[Piece]:
         # Gradients are switched off step by step: a generator would leave them off while it waits.
+        self._guard.check_others()
         batch = self._prepared(number)
-        with _step("model", self.adapter):
+        with self._step("model", self.adapter):
             entered = self.adapter.enter(batch)
         for state, subset in walk(subsets, self.facts.n_blocks, entered, self._run):
-            with _step("model", self.adapter):
+            with self._step("model", self.adapter):
                 output = self.adapter.output(state)
-            with _step("objective", self.objective):
+                self._guard.check_weights()
+            with self._step("objective", self.objective):
                 sums, weights = self.objective.measure(output, batch)
                 piece = Piece(subset, number, _numbers(sums), _numbers(weights))
                 check_piece(piece, batch.n_samples)
+                self._guard.check_weights()
             yield piece
+            self._guard.check_others()
 
     def _prepared(self, number: int) -> Batch:
         """Return the batch, with what the objective keeps of the dense model's output."""
         if overrides(self.objective, Objective.prepare) and number not in self._prepared_batches:
             batch = self.batches[number]
-            with _step("model", self.adapter):
+            with self._step("model", self.adapter):
                 state = self.adapter.enter(batch)
                 for index in range(self.facts.n_blocks):
                     state = self.adapter.block(index, state)
                 output = self.adapter.output(state)
-            with _step("objective", self.objective):
+                self._guard.check_weights()
+            with self._step("objective", self.objective):
                 extra = {**batch.extra, **self.objective.prepare(batch, output)}
+                self._guard.check_weights()
             self._prepared_batches[number] = replace(batch, extra=extra)
         return self._prepared_batches.get(number, self.batches[number])
 
     def _run(self, index: int, state: State) -> State:
-        with _step("model", self.adapter):
+        with self._step("model", self.adapter):
             return self.adapter.block(index, state)
+
+    @contextlib.contextmanager
+    def _step(self, kind: str, plugin: object) -> Iterator[None]:
+        """Run without gradients, and report errors and changes of torch's defaults in one line."""
+        import torch
+
+        with _one_line(kind, plugin), torch.no_grad(), self._guard.watching():
+            yield
 
 
 def _numbers(values: Tensor) -> tuple[float, ...]:
@@ -88,15 +108,6 @@ def _numbers(values: Tensor) -> tuple[float, ...]:
         if not isinstance(number, int | float):
             raise TypeError(f"`measure` must give numbers, not {number!r}")
     return numbers
-
-
-@contextlib.contextmanager
-def _step(kind: str, plugin: object) -> Iterator[None]:
-    """Run without gradients, and report errors in one line."""
-    import torch
-
-    with _one_line(kind, plugin), torch.no_grad():
-        yield
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.contracts import complete
-from prunekit.core.errors import ConfigError, Remark, blaming
+from prunekit.core.errors import ConfigError, Remark, blaming, described
+from prunekit.core.guard import Guard
 from prunekit.core.interfaces import (
     Backend,
     Batch,
@@ -34,9 +35,10 @@ from prunekit.engine.rounding import arrangement, shapes
 from prunekit.engine.session import MixedSession, Session, SingleSession
 from prunekit.engine.signals import check_table
 from prunekit.hf.tokens import batches_of
+from prunekit.hf.vocabulary import check_tokens, has_token
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def _open_part(
         journal = Journal(folder, describes, meter.facts.n_blocks, len(samples))
         cache = MeasurementCache(meter, batches, journal, on_measured, on_written)
         session = SingleSession(objective, meter, cache, begins_with(samples, tokenizer))
-        if remark := _remark(session, samples, tokenizer):
+        if remark := _remark(session, samples, tokenizer, plan.model_config):
             warnings.warn(remark, Remark, stacklevel=2)
         yield session
     finally:
@@ -90,27 +92,34 @@ def _open_part(
 
 
 def _remark(
-    session: SingleSession, samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase
+    session: SingleSession,
+    samples: Sequence[Sample],
+    tokenizer: PreTrainedTokenizerBase,
+    config: PretrainedConfig,
 ) -> str:
     """Return a remark on the samples, if nothing was measured yet and the model is loaded here."""
     is_known = session.cache.journal.recall(DENSE, len(samples)) is not None
-    if is_known or session.adapter is None:
+    if is_known or session.adapter is None or not has_token(config, tokenizer.bos_token_id):
         return ""
     return remark_on_bos(session.adapter, session.objective, samples, tokenizer)
 
 
 def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
-    """Return the samples of an objective. Raises ConfigError if one exceeds the context."""
+    """Return the samples of an objective.
+
+    Raises ConfigError if one exceeds the context, or has a token that the model lacks.
+    """
     return _samples(plan, objective, plan.checkpoint.tokenizer())
 
 
 def _samples(
     plan: Plan, objective: Objective, tokenizer: PreTrainedTokenizerBase
 ) -> Sequence[Sample]:
-    with blaming("objective", objective):
+    with blaming("objective", objective), Guard().watching():
         samples = list(objective.calibration_set(tokenizer))
         longest = max(map(_length, samples), default=0)
     _check_length(longest, objective, plan.context_length)
+    check_tokens(samples, tokenizer, plan.model_config, described("objective", objective))
     return samples
 
 
@@ -183,7 +192,7 @@ def open_meter(
     backend: Backend, spec: Spec, objective: Objective, batches: Sequence[Batch]
 ) -> Meter:
     """Open a meter whose pieces are checked. Raises PluginError if the backend returns none."""
-    with blaming("backend", backend):
+    with blaming("backend", backend), Guard().watching():
         meter = backend.open(spec, objective, batches)
         if not isinstance(getattr(meter, "facts", None), ModelFacts):
             raise TypeError(f"`open` must give a meter with `facts`, not {type(meter).__name__}")

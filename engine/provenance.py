@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ MAY_BE = {
     "evaluation": Mapping[str, Any] | None,
 }
 """The fields to read back: those that are needed, and others."""
+STEP = {
+    "model": str,
+    "weights": str,
+    "blocks": int,
+    "removed": tuple[int, ...],
+}
+"""The fields of an earlier removal."""
 
 
 def provenance(
@@ -44,8 +52,13 @@ def provenance(
     result: Mapping[str, Any] | None,
     config: SearchConfig | None,
     evaluation: Mapping[str, Any] | None,
+    before: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Return the record: model, weights and blocks, the search, and its evaluation, if any."""
+    """Return the record: model, weights and blocks, the search, and its evaluation, if any.
+
+    `before` are the earlier removals by which the model itself was made, from `earlier_removals`.
+    """
+    step = {"blocks": facts.n_blocks, "removed": sorted(removed)}
     return {
         "schema": SCHEMA,
         "model": name_of(model),
@@ -53,6 +66,8 @@ def provenance(
         "blocks": facts.n_blocks,
         "removed": sorted(removed),
         "kept": [i for i in range(facts.n_blocks) if i not in removed],
+        "before": list(before),
+        "removed_of_first": removed_of_first([*before, step]),
         "parameters": facts.parameters,
         "parameters_removed": sum(facts.block_parameters[i] for i in removed),
         "versions": versions(),
@@ -60,6 +75,36 @@ def provenance(
         "config": config and portable(config).as_dict(),
         "evaluation": without_paths(evaluation),
     }
+
+
+def earlier_removals(folder: Path, n_blocks: int) -> list[dict[str, Any]]:
+    """Return what was removed before from the model in a folder, the first model's removal first.
+
+    Nothing if prunekit did not write it, or if it was given another number of blocks since. Raises
+    ConfigError if its record is damaged.
+    """
+    record = read_provenance(folder)
+    if record is None or len(record["kept"]) != n_blocks:
+        return []
+    search = record["search"]
+    step = {
+        **{name: record[name] for name in STEP},
+        "searcher": search and search["searcher"],
+        "objective": search and search["objective"],
+    }
+    return [*record.get("before", ()), step]
+
+
+def removed_of_first(steps: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the blocks that all removals took, by their numbers in the first model.
+
+    >>> removed_of_first([{"blocks": 6, "removed": [0, 3]}, {"blocks": 4, "removed": [1, 2]}])
+    [0, 2, 3, 4]
+    """
+    kept = list(range(steps[0]["blocks"]))
+    for step in steps:
+        kept = [number for i, number in enumerate(kept) if i not in step["removed"]]
+    return [i for i in range(steps[0]["blocks"]) if i not in kept]
 
 
 def name_of(place: str) -> str:
@@ -105,10 +150,33 @@ def _check(row: Mapping[str, Any]) -> None:
     check_fields(row, {name: hint for name, hint in MAY_BE.items() if name in row})
     check_removed(row["removed"], row["blocks"])
     check_kept(row["kept"], row["removed"], row["blocks"])
+    _check_line(row)
     if row["search"] is not None:
         check_result(row["search"], "search")
         if row["search"]["removed"] != row["removed"]:
             raise ValueError(f"removed cannot be {row['removed']}, as its search chose others")
+
+
+def _check_line(row: Mapping[str, Any]) -> None:
+    """Raise ValueError unless each removal leaves the blocks of the next one.
+
+    Records of earlier versions have no earlier removals.
+    """
+    before = row.get("before", [])
+    if not isinstance(before, list):
+        raise ValueError(f"before must be a list of removals, not {before!r}")
+    steps = [*before, row]
+    for step in steps:
+        check_fields(step, STEP)
+        check_removed(step["removed"], step["blocks"])
+    for step, later in itertools.pairwise(steps):
+        if step["blocks"] - len(step["removed"]) != later["blocks"]:
+            raise ValueError(
+                f"before: {step['blocks']} blocks without {len(step['removed'])} cannot be "
+                f"{later['blocks']}"
+            )
+    if row.get("removed_of_first", removed_of_first(steps)) != removed_of_first(steps):
+        raise ValueError(f"removed_of_first must be {removed_of_first(steps)}")
 
 
 def pinned(record: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, one_line
-from prunekit.hf.files import CONFIG, SMALL, admit, digest_of, fetch
+from prunekit.hf.files import CONFIG, SMALL, admit, defines_tokenizer, digest_of, fetch
 from prunekit.hf.tensors import (
     WEIGHTS,
     StoredTensor,
@@ -74,12 +74,18 @@ class Checkpoint:
                     self.source, **where
                 )
         except CheckpointError as error:
+            if not defines_tokenizer(self.folder()):
+                raise self._without_tokenizer() from error
             raise CheckpointError(f"the tokenizer cannot be read: {error}") from error
         if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
-            raise CheckpointError(
-                f"{self.source} holds no tokenizer; copy the files of the model's own into it"
-            )
+            raise self._without_tokenizer()
         return tokenizer
+
+    def _without_tokenizer(self) -> CheckpointError:
+        return CheckpointError(
+            f"{self.source} holds no tokenizer, such as tokenizer.json or tokenizer.model; copy "
+            "the tokenizer's files from the model that it was made from into it, or give that model"
+        )
 
     def identity(self) -> str:
         """Return the commit of a model on the hub, or a digest of a local folder.
@@ -168,6 +174,16 @@ def auto_class(config: PretrainedConfig) -> Any:
     or maps it to the class named in the configuration.
     """
     import transformers
+
+    name, _ = loaded_as(config)
+    return getattr(transformers, name) if name else None
+
+
+def loaded_as(config: PretrainedConfig) -> tuple[str, str]:
+    """Return the names of the automatic class and of the model's own class that it loads.
+
+    Both are empty if none generates text.
+    """
     from transformers.models.auto import modeling_auto
 
     known = {
@@ -179,10 +195,10 @@ def auto_class(config: PretrainedConfig) -> Any:
         offered["AutoModelForCausalLM"] = config.auto_map["AutoModelForCausalLM"]  # its own code
     written_by = config.architectures or []
     ranked = sorted(
-        (name for name, model in offered.items() if model is not None),
-        key=lambda name: (offered[name] not in written_by, name == "AutoModelForImageTextToText"),
+        ((name, str(model)) for name, model in offered.items() if model is not None),
+        key=lambda pair: (pair[1] not in written_by, pair[0] == "AutoModelForImageTextToText"),
     )
-    return getattr(transformers, ranked[0]) if ranked else None
+    return ranked[0] if ranked else ("", "")
 
 
 def find(spec: Spec, registry: Registry) -> Checkpoint:
@@ -260,9 +276,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
+    """Return the first line of an error's message, with what follows a colon at its end."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else ""
+    end = next((i for i, line in enumerate(lines) if not line.endswith(":")), len(lines))
+    return " ".join(lines[: end + 1])
 
 
 def _last_line(error: Exception) -> str:

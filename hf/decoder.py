@@ -173,7 +173,7 @@ class DecoderAdapter(ModelAdapter):
     def _study(self) -> None:
         import torch
 
-        batch = probe(7, 7)
+        batch = probe(7, 7, config=self.model.config)
         with torch.no_grad():
             inspect_blocks(self.blocks, lambda: self._forward(batch), *batch.input_ids.shape)
 

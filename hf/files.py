@@ -37,17 +37,40 @@ def fetch(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
     return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
 
 
-READ = ("*.safetensors", *SMALL)
-"""All files of a checkpoint; others beside them may be links."""
-BELOW = "additional_chat_templates/*"
-"""Files that tokenizers read from a subfolder."""
+BELOW = ("additional_chat_templates/*", "LICENSES/*.txt")
+"""Files that are read or copied from a subfolder."""
+TERMS = re.compile(
+    r"(.*[_-])?(licen[cs]es?|notices?|copying|copyright|patents|use[_-]?policy|terms([_-]of[_-]use)?)"
+    r"([_-][\w.-]*)?",
+    re.IGNORECASE,
+)
+TEXTS = re.compile(r"(\.(txt|md|rst|html|pdf|\d+))?", re.IGNORECASE)
 
 
-def check_links(folder: Path) -> None:
-    """Raise CheckpointError if a file that may be read links out of the folder."""
-    for path in sorted([*folder.iterdir(), *folder.glob(BELOW)]):
-        if any(map(path.match, READ)):
+def is_of_terms(path: Path) -> bool:
+    """Return True for the text of a licence, a notice or a policy of use.
+
+    >>> [is_of_terms(Path(name)) for name in ("LICENSE", "USE_POLICY.md", "license_check.py")]
+    [True, True, False]
+    """
+    return bool(TERMS.fullmatch(path.stem) and TEXTS.fullmatch(path.suffix))
+
+
+def is_read(path: Path) -> bool:
+    """Return True for a file that may be read or copied; others beside it may be links."""
+    return is_of_terms(path) or any(map(path.match, ("*.safetensors", *SMALL)))
+
+
+def _check_files(folder: Path) -> None:
+    """Raise CheckpointError if a file that may be read links out of the folder, or is a pointer.
+
+    Pointers to weights that are not used are no hindrance.
+    """
+    for path in sorted([*folder.iterdir(), *(path for b in BELOW for path in folder.glob(b))]):
+        if is_read(path):
             check_inside(path, folder)
+            if path.suffix != ".safetensors" and path.is_file():
+                check_fetched(path)
 
 
 def check_inside(path: Path, folder: Path) -> None:
@@ -64,6 +87,7 @@ def check_inside(path: Path, folder: Path) -> None:
 
 
 POINTER = b"version https://git-lfs"
+LARGEST_POINTER = 1024
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -80,12 +104,44 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def check_fetched(path: Path) -> None:
     """Raise CheckpointError if a file is only a git-lfs pointer to the real one."""
+    if path.stat().st_size > LARGEST_POINTER:
+        return
     with path.open("rb") as file:
         if file.read(len(POINTER)) == POINTER:
             raise CheckpointError(
                 f"{path} is a pointer of git-lfs, not the file itself; run `git lfs pull` in its "
                 "folder"
             )
+
+
+SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+VOCABULARIES = (
+    "tokenizer*.json",
+    "tokenizer.model*",
+    "*vocab*.json",
+    "*vocab*.txt",
+    "merges.txt",
+    "normalizer.json",
+    "dict.txt",
+    "emoji.json",
+    "byte_maps.json",
+    "prophetnet.tokenizer",
+    "word_*.json",
+    "tekken.json",
+    "*.tiktoken",
+    "*.model",
+    "*.spm",
+    "*.codes",
+)
+TOKENIZERS = (*SETTINGS, *VOCABULARIES)
+"""The files that define a tokenizer."""
+
+
+def defines_tokenizer(folder: Path) -> bool:
+    """Return True if a folder holds more of a tokenizer than settings, or names code for one."""
+    found = {path.name for pattern in VOCABULARIES for path in folder.glob(pattern)}
+    settings = read_object(folder / TOKENIZER) if (folder / TOKENIZER).is_file() else {}
+    return not found <= set(SETTINGS) or "auto_map" in settings
 
 
 def digest_of(files: Iterable[Path]) -> str:
@@ -116,12 +172,10 @@ PLAIN_JSON = re.compile(r"\w[\w.+=-]*\.json")
 
 def admit(folder: Path, trust_remote_code: bool) -> None:
     """Raise CheckpointError if a checkpoint is unsuitable or refers outside its folder."""
-    check_links(folder)
+    _check_files(folder)
     _check_adapter(folder)
     if not (folder / CONFIG).is_file():
-        raise CheckpointError(
-            f"{folder} holds no config.json; expected a folder written by save_pretrained"
-        )
+        raise CheckpointError(_no_config(folder))
     config = read_object(folder / CONFIG)
     _check_quantised(folder, config)
     _check_config(folder / CONFIG, config)
@@ -132,6 +186,17 @@ def admit(folder: Path, trust_remote_code: bool) -> None:
     if trust_remote_code:
         for file, given in ((CONFIG, config), (TOKENIZER, tokenizer)):
             _check_code(folder / file, given)
+
+
+def _no_config(folder: Path) -> str:
+    """Explain that a folder is no checkpoint, and name those inside, as in the hub's cache."""
+    found = sorted(
+        p.parent for below in ("*", "snapshots/*") for p in folder.glob(f"{below}/{CONFIG}")
+    )
+    if found:
+        inside = " or ".join(map(str, found[:3])) + (" or others" if len(found) > 3 else "")
+        return f"{folder} holds no config.json itself; give the folder inside that does: {inside}"
+    return f"{folder} holds no config.json; expected a folder written by save_pretrained"
 
 
 def _check_adapter(folder: Path) -> None:

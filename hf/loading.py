@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
+from prunekit.core.guard import Guard
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.registry import Entry, Registry, load
 from prunekit.hf.checkpoint import Checkpoint, find, first_line
+from prunekit.hf.decoder import DecoderAdapter
+from prunekit.hf.kinds import other_kind
 from prunekit.hf.proof import prove
 
 if TYPE_CHECKING:
@@ -26,7 +29,8 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     checkpoint = find(spec, registry).opened()
     entry = choose_adapter(checkpoint.config(), spec.adapter, registry)
     device = resolve_device(spec.device)
-    with _as_this_family(entry.name, checkpoint, spec.adapter is not None):
+    chosen = spec.adapter is not None
+    with _as_this_family(entry.name, checkpoint, chosen), Guard().watching():
         adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
         prove(adapter)
     return adapter
@@ -58,15 +62,33 @@ def _unfit(name: str, checkpoint: Checkpoint, chosen: bool, reason: str) -> Chec
 
 
 def choose_adapter(config: PretrainedConfig, name: str | None, registry: Registry) -> Entry:
-    """Return the adapter called `name`, or the best match for `config`."""
-    if name is not None:
-        return registry.get("model", name)
+    """Return the adapter called `name`, or the best match for `config`.
+
+    Raises CheckpointError if there is none, or if it runs decoders only and the model is none.
+    """
+    entry = registry.get("model", name) if name is not None else _best(config, registry)
+    if issubclass(entry.cls, DecoderAdapter) and (kind := other_kind(config)):
+        raise _no_decoder(config, kind)
+    return entry
+
+
+def _no_decoder(config: PretrainedConfig, kind: str) -> CheckpointError:
+    return CheckpointError(
+        f"{config.name_or_path or 'this model'} is {kind}; expected a model that predicts the next "
+        "token from those before it, as AutoModelForCausalLM loads one; give such a model"
+    )
+
+
+def _best(config: PretrainedConfig, registry: Registry) -> Entry:
+    """Return the family that claims a model most. Raises CheckpointError without exactly one."""
     entries = [e for e in registry.entries if e.kind == "model"]
     claims = {entry: _claim(entry, config, registry) for entry in entries}
     best = max(claims.values(), default=0)
     found = [entry for entry in entries if claims[entry] == best > 0]
     if len(found) == 1:
         return found[0]
+    if not found and (kind := other_kind(config)):
+        raise _no_decoder(config, f"{kind}{registry.quoted_failures(', model ')}")
     names = ", ".join(sorted(registry.label(e) for e in found or entries))
     reason = "more than one model family handles" if found else "no model family handles"
     raise CheckpointError(

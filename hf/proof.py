@@ -3,11 +3,13 @@
 Some families pass values from one block to a later one, or share state. Such a block is not a
 function of its input, and losses measured block by block would be silently wrong. So they are
 compared with the model's own forward pass with blocks bypassed: dense, for every single block
-removed and for two removals of several blocks; at two lengths and on a padded batch.
+removed and for two removals of several blocks; at two lengths and on a padded batch, both within
+the model's context and vocabulary.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,13 @@ from prunekit.core.errors import UnfitModel
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Sample
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.trie import walk
+from prunekit.hf.checkpoint import context_length
 from prunekit.hf.tokens import batches_of
+from prunekit.hf.vocabulary import vocabulary_size
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PretrainedConfig
 
 ROUNDING_UNITS = 8
 """Allowed difference, in roundings of the largest logit in the model's own dtype."""
@@ -28,21 +33,21 @@ def prove(adapter: ModelAdapter) -> None:
     """Raise UnfitModel unless the adapter reproduces its model, and the model is causal."""
     import torch
 
-    n, subsets = adapter.facts.n_blocks, _subsets(adapter)
+    n, subsets, config = adapter.facts.n_blocks, _subsets(adapter), config_of(adapter)
     with torch.no_grad():
-        _check_causal(adapter)
-        for batch in (probe(7), probe(24, 11)):
+        _check_causal(adapter, config)
+        for batch in (probe(7, config=config), probe(24, 11, config=config)):
             states = list(walk(subsets, n, adapter.enter(batch), adapter.block))
             # In another order than the walk, so that state passed between blocks differs.
             for state, subset in reversed(states):
                 _compare(adapter, batch, subset, state)
 
 
-def _check_causal(adapter: ModelAdapter) -> None:
+def _check_causal(adapter: ModelAdapter, config: PretrainedConfig) -> None:
     """Raise UnfitModel if a prediction changes with the tokens after its position."""
-    batch = probe(24)
+    batch = probe(24, config=config)
     ids = batch.input_ids.clone()
-    ids[:, -1] += 1
+    ids[:, -1] = (ids[:, -1] + 1) % _words(config)
     one, other = (
         adapter.reference(replace(batch, input_ids=i), DENSE)[:, :-1]
         for i in (batch.input_ids, ids)
@@ -73,8 +78,8 @@ def close(mine: Tensor, model: Tensor, rounding_units: float = ROUNDING_UNITS) -
     """Return True if logits agree with the model's own up to rounding in its dtype."""
     import torch
 
-    if mine.shape != model.shape:
-        return False
+    if mine.shape != model.shape or not model.numel():
+        return mine.shape == model.shape
     largest = float(model.nan_to_num(0, 0, 0).abs().max())
     allowed = rounding_units * torch.finfo(model.dtype).eps * largest
     return torch.allclose(mine.float(), model.float(), rtol=0, atol=allowed, equal_nan=True)
@@ -95,14 +100,38 @@ def _subsets(adapter: ModelAdapter) -> list[Subset]:
     return [DENSE, *(frozenset({i}) for i in blocks), *several]
 
 
-def probe(*lengths: int) -> Batch:
-    """Return a batch of rows of these lengths, with token ids that every vocabulary has."""
-    (batch,) = batches_of([_sample(length) for length in lengths], 10**6)
+def config_of(adapter: ModelAdapter) -> PretrainedConfig:
+    """Return the configuration of the adapter's model."""
+    with adapter.bypassing(DENSE) as model:
+        config: PretrainedConfig = model.config
+    return config
+
+
+def probe(*lengths: int, config: PretrainedConfig | None = None) -> Batch:
+    """Return a batch of rows of these lengths, with token ids that nearly every vocabulary has.
+
+    With a configuration, ids and lengths are made to fit the model.
+    """
+    words, context = _words(config), config and context_length(config)
+    longest = min(max(lengths), context or max(lengths))
+    fitting = [max(1, length * longest // max(lengths)) for length in lengths]
+    (batch,) = batches_of([_sample(length, words) for length in fitting], 10**6)
     return batch
 
 
-def _sample(length: int) -> Sample:
+USUAL_WORDS = 64
+"""Token ids of a probe are below this, and below the size of a smaller vocabulary."""
+
+
+def _words(config: PretrainedConfig | None) -> int:
+    return min(USUAL_WORDS, (config and vocabulary_size(config)) or USUAL_WORDS)
+
+
+def _sample(length: int, words: int) -> Sample:
     import torch
 
-    ids = (torch.arange(length) * 7 % 61 + 3)[None]
+    first = 3 * (words == USUAL_WORDS)  # the first ids often are special
+    count = words - first
+    step = next(step for step in (7, 5, 3, 1) if math.gcd(step, count) == 1)
+    ids = (torch.arange(length) * step % count + first)[None]
     return {"input_ids": ids, "targets": torch.full_like(ids, IGNORE)}

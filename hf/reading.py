@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import OWN_DTYPE
 from prunekit.hf.checkpoint import Checkpoint, auto_class, readable
+from prunekit.hf.kinds import misfit
 from prunekit.hf.tensors import dtype_called
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedMod
         what = "; ".join(f"{k.replace('_', ' ')}: {', '.join(v[:3])}" for k, v in wrong.items())
         raise CheckpointError(
             f"{checkpoint.source} does not load completely: the weights do not fit the "
-            f"configuration ({what}); the checkpoint is damaged or belongs to another model"
+            f"configuration ({what}); {misfit(config)}"
         )
     whole: PreTrainedModel = model.to(device)
     return whole

@@ -14,7 +14,7 @@ from prunekit.core.errors import CheckpointError, UnfitModel
 from prunekit.core.interfaces import Batch, ModelAdapter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.hf.checkpoint import Checkpoint, runnable
-from prunekit.hf.proof import close, gap, probe
+from prunekit.hf.proof import close, config_of, gap, probe
 from prunekit.hf.reading import check_finite, dtype_name, read_model
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 CACHE_ROUNDING_UNITS = 256
 """Tolerance of cached decoding, which sums in another order than a single forward pass."""
-PROBE, PROMPT = 24, 16
+PROBE = 24
+"""Tokens to predict; two thirds of them are the prompt of a generation."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Expectation:
         """Run the model itself with the removed blocks bypassed."""
         import torch
 
-        batch = probe(PROBE)
+        batch = probe(PROBE, config=config_of(adapter))
         with torch.no_grad():
             logits = adapter.reference(batch, removed)
         if not logits.isfinite().all():
@@ -74,7 +75,7 @@ def check_dense(model: Any) -> None:
     import transformers
 
     try:
-        _check_generation(model, probe(PROBE))
+        _check_generation(model, probe(PROBE, config=model.config))
     except UnfitModel as error:
         raise CheckpointError(
             f"{model.name_or_path} itself, with all its blocks, does not generate as it should "
@@ -130,7 +131,12 @@ def _check_forward(model: Any, expected: Expectation) -> None:
 
 
 def _check_cache(model: Any, batch: Batch) -> None:
-    """Generate the tokens of the probe with and without a cache, and compare the predictions."""
+    """Generate the tokens of the probe with and without a cache, and compare the predictions.
+
+    A context of one token leaves none to generate.
+    """
+    if batch.input_ids.shape[1] == 1:
+        return
     with _plain_generation(model):
         whole, cached = (_dictated(model, batch, use) for use in (False, True))
     if not close(cached, whole, CACHE_ROUNDING_UNITS):
@@ -145,10 +151,11 @@ def _dictated(model: Any, batch: Batch, use_cache: bool) -> Tensor:
     import torch
 
     ids = batch.input_ids.to(model.device)
+    prompt = ids[:, : max(1, ids.shape[1] * 2 // 3)]
     steps = model.generate(
-        ids[:, :PROMPT],
-        attention_mask=torch.ones_like(ids[:, :PROMPT]),
-        max_new_tokens=PROBE - PROMPT,
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=ids.shape[1] - prompt.shape[1],
         logits_processor=[lambda so_far, scores: _only(scores, ids[:, so_far.shape[1]])],
         output_logits=True,
         return_dict_in_generate=True,

@@ -1,4 +1,4 @@
-"""Copy the files of tokenizer, processors and generation from the source unchanged.
+"""Copy the files of tokenizer, processors and generation, and licences, from the source unchanged.
 
 Nothing is saved anew, as other programs may not read the format of the installed library. Trusted
 code is copied along with every `auto_map` that points to it; otherwise neither is.
@@ -13,49 +13,43 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.hf.checkpoint import Checkpoint, readable
-from prunekit.hf.files import check_inside, digest_of
+from prunekit.hf.files import TOKENIZERS, check_inside, digest_of, is_of_terms
 
 GENERATION = ("generation_config.json",)
 TEMPLATES = (
     "chat_template.json",
-    "chat_template.jinja",
+    "*.jinja",
     "additional_chat_templates/*.jinja",
+    "*SYSTEM_PROMPT*.txt",
 )
-TOKENIZERS = (
-    "tokenizer*.json",
-    "tokenizer.model*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "*vocab*.json",
-    "*vocab*.txt",
-    "merges.txt",
-    "normalizer.json",
-    "dict.txt",
-    "emoji.json",
-    "byte_maps.json",
-    "prophetnet.tokenizer",
-    "word_*.json",
-    "tekken.json",
-    "*.tiktoken",
-    "*.model",
-    "*.spm",
-    "*.codes",
-)
+LICENCES = ("LICENSES/*.txt",)
 PROCESSORS = ("*processor_config.json",)
 CODE = ("*.py", "custom_generate/*.py")
+TERMS = (
+    "*LICEN*",
+    "*[Ll]icen*",
+    "*NOTICE*",
+    "*[Nn]otice*",
+    "*COPY*",
+    "*POLICY*",
+    "*TERMS*",
+    "*PATENTS*",
+)
+"""The files among which `is_of_terms` chooses, for the hub's client."""
 AUTO_MAP = "auto_map"
 
 
 def copy_side_files(checkpoint: Checkpoint, to: Path) -> None:
-    """Copy what belongs to tokenizer, processors and generation, byte for byte.
+    """Copy what belongs to tokenizer, processors, generation and terms of use, byte for byte.
 
     Only an `auto_map` whose code is left out is dropped. Raises CheckpointError if a file is a link
     out of the folder, or if a tokenizer needs code that is not trusted.
     """
-    patterns = [*GENERATION, *TEMPLATES, *TOKENIZERS, *PROCESSORS]
+    patterns = [*GENERATION, *TEMPLATES, *TOKENIZERS, *PROCESSORS, *LICENCES]
     patterns += CODE if checkpoint.trust_remote_code else ()
-    folder = _fetched(checkpoint, patterns)
-    for path in _files(folder, patterns):
+    folder = _fetched(checkpoint, [*patterns, *TERMS])
+    terms = filter(is_of_terms, _files(folder, ("*",)))
+    for path in {*_files(folder, patterns), *terms}:
         check_inside(path, folder)
         target = to / path.relative_to(folder)
         target.parent.mkdir(exist_ok=True)

@@ -67,13 +67,17 @@ def weight_names(folder: Path) -> list[str] | None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the weight files. Raises CheckpointError if one is missing or none is found."""
+    """Return the weight files.
+
+    Raises CheckpointError if none is found, or if one is missing or only a pointer to it.
+    """
     names = weight_names(folder)
     if names is None:
         raise CheckpointError(_nothing_to_read(folder))
     for name in names:
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: {INDEX} names {name}, which is missing; fetch it")
+        check_fetched(folder / name)
     return [folder / name for name in names]
 
 
@@ -141,7 +145,6 @@ def _weight_map(index: Path) -> dict[str, str]:
 def _read_head(path: Path) -> list[StoredTensor]:
     from safetensors import SafetensorError, safe_open
 
-    check_fetched(path)
     try:
         with safe_open(path, framework="numpy"):  # checks the header
             pass

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, State
 from prunekit.core.problem import DENSE, Subset, words
-from prunekit.hf.proof import close, gap, probe, prove
+from prunekit.hf.proof import close, config_of, gap, probe, prove
 from prunekit.hf.roundtrip import Expectation, check_checkpoint
 from prunekit.testing.contract import Checker, ContractError
 
@@ -22,7 +22,7 @@ def check_blocks(checker: Checker, adapter: ModelAdapter, stock: Any) -> None:
     """Raise ContractError unless the adapter runs blocks as the model itself does."""
     import torch
 
-    batch = probe(24, 11)
+    batch = probe(24, 11, config=stock.config)
     with torch.no_grad():
         with checker.doing("running the blocks one by one"):
             _check_inputs_stay(checker, adapter, batch)
@@ -113,7 +113,7 @@ def _check_states(checker: Checker, adapter: ModelAdapter, batch: Batch) -> None
     with checker.doing("running two batches at once"):
         mine = adapter.enter(batch)
         expected = last(mine)
-        adapter.enter(probe(9))
+        adapter.enter(probe(9, config=config_of(adapter)))
         checker.require(
             torch.equal(last(mine), expected),
             "keeps on itself what belongs to a batch: after another batch was entered, the first "

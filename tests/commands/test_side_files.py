@@ -14,7 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import prunekit
 from prunekit.core import CheckpointError
 from prunekit.hf.checkpoint import Checkpoint
-from prunekit.hf.side_files import TOKENIZERS, copy_side_files
+from prunekit.hf.files import TOKENIZERS
+from prunekit.hf.side_files import copy_side_files
 
 OWN = {"README.md", "config.json", "model.safetensors", "prunekit.json"}
 """What is made anew."""
@@ -33,8 +34,30 @@ TAKEN = (
     "preprocessor_config.json",
     "processor_config.json",
     "video_preprocessor_config.json",
+    "LICENSE",
+    "LICENSE.txt",
+    "license-2.0.md",
+    "LICENSE-APACHE",
+    "LLAMA_LICENSE.pdf",
+    "Notice",
+    "NOTICE.txt",
+    "USE_POLICY.md",
+    "THIRD_PARTY_NOTICES.txt",
+    "COPYING",
+    "LICENSES/Apache-2.0.txt",
+    "SYSTEM_PROMPT.txt",
+    "tool_chat_template.jinja",
 )
 LEFT = (
+    "license_check.py",
+    "LICENSE.safetensors",
+    "license.bin",
+    "LICENSES/run.py",
+    "params.json",
+    "quantize_config.json",
+    "adapter_model.safetensors",
+    "original/tokenizer.model",
+    "notes.txt",
     "pytorch_model.bin",
     "model.gguf",
     "optimizer.pt",
@@ -119,7 +142,7 @@ def test_a_model_without_a_tokenizer_is_not_calibrated_with_one_that_is_made_up(
 
 
 @pytest.mark.parametrize(
-    "name", ["tokenizer.model", "chat_template.jinja", "generation_config.json"]
+    "name", ["tokenizer.model", "chat_template.jinja", "generation_config.json", "LICENSE"]
 )
 def test_a_link_out_of_the_folder_is_not_followed(model, tmp_path, name):
     (tmp_path / "secret").write_text("{}")
@@ -151,12 +174,13 @@ def test_of_a_model_on_the_hub_files_come_along_that_nothing_loaded(
     import huggingface_hub.constants
 
     folder = hub_cache(tiny_model(), tmp_path)
-    put(folder, ["tokenizer.model", "preprocessor_config.json"])
+    put(folder, ["tokenizer.model", "preprocessor_config.json", "LICENSE", "Notice.md"])
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(Checkpoint, "identity", lambda self: f"owner/name@{folder.name}")
     monkeypatch.chdir(tmp_path)
     copy_side_files(Checkpoint("owner/name"), Path("."))
-    assert {"tokenizer.json", "tokenizer.model", "preprocessor_config.json"} <= files_of(Path("."))
+    copied = {"tokenizer.json", "tokenizer.model", "preprocessor_config.json", "LICENSE"}
+    assert copied | {"Notice.md"} <= files_of(Path("."))
 
 
 def hub_cache(source, place):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen
 from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
+
+if TYPE_CHECKING:
+    from prunekit.plugins.commands.evaluate.comparison import EvaluationResult, GateMissed
 
 Ppl = Annotated[str, typer.Option(help="Perplexities: wikitext2, c4, lambada, demo, or files.")]
 Tasks = Annotated[
@@ -69,44 +72,53 @@ class Evaluate(Command):
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
-        from prunekit.plugins.commands.evaluate.comparison import GateMissed
-        from prunekit.plugins.commands.evaluate.evaluate import evaluate as measure
-        from prunekit.plugins.commands.evaluate.printing import show_evaluation
-
         listen(verbose)
         say_if_demo(run is not None or "model" in given, quiet)
-        missed = None
         with counter(quiet) as show:
-            try:
-                result = measure(
-                    **given,
-                    run=run,
-                    remove=parse_blocks(remove),
-                    baseline=baseline,
-                    ppl=ppl,
-                    tasks=tasks,
-                    limit=limit,
-                    include_path=include_path,
-                    num_fewshot=num_fewshot,
-                    apply_chat_template=apply_chat_template,
-                    batch_size=batch_size,
-                    ppl_length=ppl_length,
-                    ppl_stride=ppl_stride,
-                    ppl_samples=ppl_samples,
-                    ppl_bos=ppl_bos,
-                    max_ppl_ratio=max_ppl_ratio,
-                    min_accuracy=parse_bounds(min_accuracy or []),
-                    workdir=workdir,
-                    progress=show,
-                )
-            except GateMissed as error:
-                missed, result = error, error.result
-        if json:
-            sys.stdout.write(result.to_json())
-        else:
-            show_evaluation(result, quiet)
+            result, missed = _measured(
+                **given,
+                run=run,
+                remove=parse_blocks(remove),
+                baseline=baseline,
+                ppl=ppl,
+                tasks=tasks,
+                limit=limit,
+                include_path=include_path,
+                num_fewshot=num_fewshot,
+                apply_chat_template=apply_chat_template,
+                batch_size=batch_size,
+                ppl_length=ppl_length,
+                ppl_stride=ppl_stride,
+                ppl_samples=ppl_samples,
+                ppl_bos=ppl_bos,
+                max_ppl_ratio=max_ppl_ratio,
+                min_accuracy=parse_bounds(min_accuracy or []),
+                workdir=workdir,
+                progress=show,
+            )
+        _print(result, json, quiet)
         if missed:
             raise missed
+
+
+def _measured(**given: Any) -> tuple[EvaluationResult, GateMissed | None]:
+    """Return the result, also of a model that misses its bounds, and that error."""
+    from prunekit.plugins.commands.evaluate.comparison import GateMissed
+    from prunekit.plugins.commands.evaluate.evaluate import evaluate
+
+    try:
+        return evaluate(**given), None
+    except GateMissed as error:
+        return error.result, error
+
+
+def _print(result: EvaluationResult, as_json: bool, quiet: bool) -> None:
+    from prunekit.plugins.commands.evaluate.printing import show_evaluation
+
+    if as_json:
+        sys.stdout.write(result.to_json())
+    else:
+        show_evaluation(result, quiet)
 
 
 def parse_bounds(texts: list[str]) -> dict[str, str]:

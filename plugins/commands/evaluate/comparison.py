@@ -65,7 +65,7 @@ class EvaluationResult:
     """everything about model and machine that changes a number: weights, dtype, device, ..."""
     versions: Mapping[str, str]
     remark: str = ""
-    """why there is nothing to compare with, if so"""
+    """why there is nothing to compare with, or what was removed before from what is"""
     baseline: str = ""
     """the model that stands for the dense one, if the user named it"""
     schema: int = SCHEMA

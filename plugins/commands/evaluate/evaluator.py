@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelAdapter
@@ -11,6 +12,7 @@ from prunekit.core.problem import Subset, words
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.hf.checkpoint import Checkpoint, context_length
 from prunekit.hf.tokens import batches_of
+from prunekit.hf.vocabulary import check_tokens, checking_tokens
 from prunekit.plugins.commands.evaluate.config import EvalConfig, Progress, no_progress
 from prunekit.plugins.commands.evaluate.harness import run_task
 from prunekit.plugins.commands.evaluate.perplexity import Windows, cut, measure_perplexities
@@ -18,6 +20,9 @@ from prunekit.plugins.commands.evaluate.scores import Evaluation
 from prunekit.plugins.commands.evaluate.store import ScoreStore
 from prunekit.plugins.commands.evaluate.tasks import LoadedTask, load_tasks
 from prunekit.plugins.commands.evaluate.texts import protocols_of
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 
 class Evaluator:
@@ -50,7 +55,7 @@ class Evaluator:
                 "apply_chat_template out"
             )
         self.tasks = [(task, self._key_of(task)) for task in load_tasks(config)]
-        self.windows = self._windows(context_length(checkpoint.config()))
+        self.windows = self._windows(checkpoint.config())
         self._evaluations: dict[Subset, Evaluation] = {}
 
     def evaluate(self, removed: Subset) -> Evaluation:
@@ -71,11 +76,13 @@ class Evaluator:
         """Return the evaluation of a variant, to which scores are added as they are measured."""
         return self._evaluations.setdefault(removed, Evaluation(tuple(sorted(removed))))
 
-    def _windows(self, context: int | None) -> list[Windows]:
+    def _windows(self, config: PretrainedConfig) -> list[Windows]:
         found = []
         for protocol in protocols_of(self.config):
             self.progress(f"reading {protocol.name}", 0, None, "")
-            found.append(cut(protocol, self.tokenizer, context))
+            windows = cut(protocol, self.tokenizer, context_length(config))
+            check_tokens(windows.samples, self.tokenizer, config, protocol.name)
+            found.append(windows)
         return found
 
     def _key_of(self, task: LoadedTask) -> str:
@@ -118,7 +125,10 @@ class Evaluator:
         variant = f"without {words(subset)}" if subset else "with all blocks"
         title = f"{task.name}, {variant}"
         self.progress(title, 0, None, "")
-        with self.adapter.bypassing(subset) as model:
+        with (
+            self.adapter.bypassing(subset) as model,
+            checking_tokens(model, self.tokenizer, task.name),
+        ):
             score = run_task(
                 task,
                 model,

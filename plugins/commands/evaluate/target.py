@@ -9,7 +9,7 @@ from typing import Any
 
 from prunekit.core.errors import ConfigError, PrunekitError
 from prunekit.core.interfaces import ModelFacts, Spec
-from prunekit.core.problem import DENSE, Subset
+from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
 from prunekit.engine.config import parse
 from prunekit.engine.plan import spec_of
@@ -35,7 +35,7 @@ class EvalTarget:
     gone: tuple[int, ...] = ()
     """blocks removed when the checkpoint was made, according to its `prunekit.json`"""
     remark: str = ""
-    """why there is nothing to compare with, if so"""
+    """why there is nothing to compare with, or what was removed before from what is"""
 
     @property
     def is_compared(self) -> bool:
@@ -79,7 +79,24 @@ def find_target(
     variant = choose_variant(model, remove, run, workdir, given, anew=OF_RUNS)
     if not variant.removed:
         raise ConfigError("--remove names no block; leave it out to evaluate the model as it is")
-    return EvalTarget(variant.spec, variant.removed, variant.run)
+    remark = _removed_before(variant.spec.model)
+    return EvalTarget(variant.spec, variant.removed, variant.run, remark=remark)
+
+
+def _removed_before(dense: str) -> str:
+    """Return a remark if the model to compare with was pruned itself, otherwise ''."""
+    try:
+        record = read_provenance(Path(dense))
+    except ConfigError as error:
+        return f"compared with {dense}, which was pruned before: {error}"
+    if record is None:
+        return ""
+    first = next(iter(record.get("before", ())), record)
+    gone = record.get("removed_of_first", record["removed"])
+    return (
+        f"compared with {dense}, which was pruned before: it lacks blocks {words(gone)} of "
+        f"{first['model']}"
+    )
 
 
 def _beside(
@@ -112,9 +129,10 @@ def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
         )
         return EvalTarget(spec, gone=gone, remark=remark)
     try:
-        return EvalTarget(spec, origin=find_dense(spec, record, workdir), gone=gone)
+        origin = find_dense(spec, record, workdir)
     except ConfigError as error:
         return EvalTarget(spec, gone=gone, remark=f"without its dense model: {error}")
+    return EvalTarget(spec, origin=origin, gone=gone, remark=_removed_before(origin.model))
 
 
 def find_dense(spec: Spec, record: Mapping[str, Any], workdir: Path) -> Spec:

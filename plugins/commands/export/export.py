@@ -18,7 +18,7 @@ from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
 from prunekit.engine.config import SearchConfig
 from prunekit.engine.files import check_writable, rename_into_place, writing
-from prunekit.engine.provenance import FILE, portable, provenance
+from prunekit.engine.provenance import FILE, earlier_removals, portable, provenance
 from prunekit.engine.quiet import quietly
 from prunekit.engine.variant import check_blocks, check_weights, choose_variant
 from prunekit.hf.checkpoint import find
@@ -94,7 +94,8 @@ def export_checkpoint(
     check_blocks(removed, adapter.facts.n_blocks)
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
-    record = provenance(spec.model, adapter.facts, removed, result, config, evaluation)
+    before = earlier_removals(checkpoint.folder(), adapter.facts.n_blocks)
+    record = provenance(spec.model, adapter.facts, removed, result, config, evaluation, before)
     record["remark"] = broken_pattern(checkpoint.config(), removed)
     if record["remark"]:  # a warning, which users can turn into an error
         warnings.warn(f"{to}: {record['remark']}", Remark, stacklevel=2)

@@ -37,6 +37,15 @@ This is {{ model | code }} without {{ record.removed | length }} of its \
 - Removed: blocks {{ record.removed | blocks }}, counted from 0.
 - Kept: blocks {{ record.kept | blocks }}.
 - Original weights: {{ record.weights | code }}.
+{% for step in record.before %}
+- Removed before, from {{ step.model | code }}: blocks {{ step.removed | blocks }} of \
+{{ step.blocks }}{% if step.searcher %}, chosen by {{ step.searcher | code }} with \
+{{ step.objective | code }}{% endif %}.
+{% endfor %}
+{% if record.before %}
+- In all, {{ record.before[0].model | code }} without its blocks \
+{{ record.removed_of_first | blocks }}.
+{% endif %}
 {% if losses %}
 {% set search = record.search %}
 - Chosen by the searcher {{ search.searcher | code }} with the objective \

@@ -142,7 +142,7 @@ def test_another_rotary_scaling_or_family_goes_to_the_generic_adapter(registry):
 
 
 def test_a_model_that_writes_no_text_is_nobodys(registry):
-    with pytest.raises(CheckpointError, match="no model family handles .* --adapter from: hf-"):
+    with pytest.raises(CheckpointError, match="no language model .* model type 'vit'; expected"):
         choose_adapter(AutoConfig.for_model("vit"), None, registry)
 
 
