@@ -32,6 +32,7 @@ MAY_BE = {
     "parameters": int,
     "parameters_removed": int,
     "remark": str | None,
+    "checkpoint": str,
     "config": Mapping[str, Any] | None,
     "evaluation": Mapping[str, Any] | None,
 }

@@ -253,3 +253,17 @@ def test_a_changed_model_is_set_beside_its_baseline(tiny_model, tmp_path):
 def test_a_baseline_is_for_a_model_as_it_is(tiny_model, given):
     with pytest.raises(ConfigError, match="--baseline compares --model as it is"):
         prunekit.evaluate(**{"model": str(tiny_model()), **given}, baseline="demo")
+
+
+def test_a_checkpoint_that_was_changed_since_is_not_passed_off_as_the_pruned_one(
+    tiny_model, tmp_path
+):
+    model, pruned = str(tiny_model("qwen3")), tmp_path / "pruned"
+    prunekit.export(model, remove=[1], to=pruned)
+    given = {**QUICK, "workdir": tmp_path / "work"}
+    assert "changed" not in prunekit.evaluate(str(pruned), **given).remark
+    weights = load_file(pruned / "model.safetensors")
+    weights["model.norm.weight"] *= 1.5
+    save_file(weights, pruned / "model.safetensors", metadata={"format": "pt"})
+    healed = prunekit.evaluate(str(pruned), **given)
+    assert healed.remark.startswith(f"{pruned} was changed since prunekit wrote it")

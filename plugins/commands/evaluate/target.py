@@ -121,6 +121,15 @@ def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
         return EvalTarget(
             spec, remark="no blocks are missing, so there is nothing to compare with: add --remove"
         )
+    target = _beside_its_dense_model(spec, record, workdir)
+    now = find(replace(spec, trust_remote_code=False), load()).identity()
+    if record.get("checkpoint", now) == now:  # version 0.1 did not record it
+        return target
+    changed = f"{spec.model} was changed since prunekit wrote it, in its weights or config.json"
+    return replace(target, remark="; ".join(filter(None, (changed, target.remark))))
+
+
+def _beside_its_dense_model(spec: Spec, record: Mapping[str, Any], workdir: Path) -> EvalTarget:
     gone = tuple(record["removed"])
     if spec.trust_remote_code:  # the user trusts this folder, not a model that its file names
         remark = (

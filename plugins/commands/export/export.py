@@ -113,6 +113,7 @@ def export_checkpoint(
             )
             (folder / CONFIG).write_text(settings, encoding="utf-8")
             copy_side_files(checkpoint, folder)
+            record["checkpoint"] = find(Spec(str(folder)), registry).identity()
             (folder / FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             (folder / CARD).write_text(card, encoding="utf-8")
         del adapter, dense, pruned  # to free memory for the model that is read back
