@@ -88,7 +88,7 @@ def _removed_before(dense: str) -> str:
         return f"compared with {dense}, which was pruned before: {error}"
     if record is None:
         return ""
-    first, *_ = [*record.get("before", ()), record]
+    first = [*record.get("before", ()), record][0]
     gone = record.get("removed_of_first", record["removed"])
     return (
         f"compared with {dense}, which was pruned before: it lacks blocks {words(gone)} of "
