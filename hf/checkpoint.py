@@ -264,6 +264,11 @@ def _advice(checkpoint: Checkpoint, error: Exception) -> str:
         return f"config.json is not that of such a model: {_last_line(error)}"
     if "does not recognize this architecture" in str(error):
         return "this transformers knows no such `model_type` as config.json names; try a newer one"
+    if "FlashAttention" in str(error) or "flash_attn" in str(error):
+        return (
+            "config.json asks for an attention kernel that is not installed here; install it, or "
+            f"remove `attn_implementation` there: {first_line(error)}"
+        )
     if "trust_remote_code" in str(error):
         return "needs code of its own to run; read that code, then add --trust-remote-code"
     return f"cannot be loaded: {type(error).__name__}: {first_line(error)}"

@@ -144,3 +144,11 @@ def test_an_index_beside_a_single_file_changes_nothing(folder, tiny_model, tmp_p
     assert not (to / "model.safetensors.index.json").exists()
     for name in ("model.safetensors", "config.json"):
         assert (to / name).read_bytes() == (clean / name).read_bytes()
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_an_attention_kernel_that_is_not_installed_is_named(folder, tmp_path, key):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, key: "flash_attention_2"}))
+    line = the_line(lambda: prunekit.export(str(folder), remove=[1], to=tmp_path / "out"))
+    assert "asks for an attention kernel that is not installed here; install it, or remove" in line
