@@ -119,6 +119,11 @@ def test_an_evaluation_that_holds_something_else_is_named(tmp_path, key, value):
     path = tmp_path / "evaluation.json"
     path.write_text(json.dumps({"schema": 1, "perplexities": {"demo": [row]}, "tasks": {}}))
     assert rows_of(read_record(tmp_path))[0].dense == 2.0
+    path.write_text(
+        json.dumps({"schema": 1, "perplexities": {}, "tasks": {}, "removed": 3}),
+    )
+    with pytest.raises(ConfigError, match="removed cannot be 3; remove it and evaluate again"):
+        read_record(tmp_path)
     broken = {"demo": [{**row, key: value}]}
     path.write_text(json.dumps({"schema": 1, "perplexities": broken, "tasks": {}}))
     with pytest.raises(

@@ -166,6 +166,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
     def check(row: Mapping[str, Any]) -> None:
         check_evaluations(row)
+        check_fields(row, {"removed": tuple[int, ...]} if "removed" in row else {})
         weights = (stored["fingerprint"].get("weights") for stored in _stored(row))
         check_of_run(folder, row.get("removed", ()), *filter(None, weights))
 
