@@ -73,7 +73,7 @@ def test_every_cell_has_the_words_of_a_search(groups):
     plan = group.plans[group.cells[5]]
     settings = plan.config.settings
     assert (settings.model, settings.dtype, settings.protect_last) == ("demo:llama3", "float32", 1)
-    assert (settings.searcher, settings.budget, settings.seed) == ("genetic", 2, 5)
+    assert (settings.searcher, plan.problem.budget, settings.seed) == ("genetic", 2, 5)
     assert plan.problem.protected == {15}
     assert plan.config.options["margin"]["samples"] == 4
     assert plan.config.options["margin"]["data"] == "demo"
