@@ -11,7 +11,15 @@ from prunekit.cli.screen import err
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import blocks_in
 
-MODEL_SETTINGS = ("model", "adapter", "revision", "trust_remote_code", "device", "dtype")
+MODEL_SETTINGS = (
+    "model",
+    "adapter",
+    "revision",
+    "trust_remote_code",
+    "device",
+    "dtype",
+    "attention",
+)
 """Settings that decide which model a command takes, and how it is loaded."""
 Run = Annotated[Path | None, typer.Option(help="Folder or name of a run.")]
 Remove = Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")]

@@ -21,7 +21,7 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = {
 """The hook and the base class of each kind of plugin."""
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RESERVED = {
-    *("adapter", "backend", "budget", "device", "dtype"),
+    *("adapter", "attention", "backend", "budget", "device", "dtype"),
     *("model", "objective", "protect", "revision", "searcher", "seed"),
 }
 """Names that no plugin may have: its options share a configuration file with these settings."""

@@ -63,6 +63,7 @@ class Spec:
     device: str = "auto"
     dtype: str = "auto"
     tokens_per_forward: int = 8192
+    attention: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ NOT_BY_A_FILE = (
 BUDGET = re.compile(r"\d{1,6}|\d{1,2}(\.\d+)?%", re.ASCII)
 PLUGIN_KINDS = ("searcher", "objective", "backend")
 DEFAULT_DEMO = "qwen3"
+Attention: TypeAlias = Literal["auto", "eager", "sdpa", "flash_attention_2"]
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -45,6 +46,7 @@ class Settings:
     backend: str = option("local", "where measurements run")
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps")
     dtype: Dtype = option("auto", "auto is the checkpoint's own where the device runs it well")
+    attention: Attention = option("auto", "auto is what transformers and config.json choose")
     revision: str | None = option(None, "branch, tag or commit on the hub")
     trust_remote_code: bool = option(False, "run code that comes with the model")
     tokens_per_forward: int = option(
@@ -70,6 +72,8 @@ class SearchConfig:
         values = dataclasses.asdict(self.settings)
         if self.settings.budget and self.settings.budget.isdecimal():
             values["budget"] = int(self.settings.budget)
+        if self.settings.attention == "auto":  # runs of version 0.1 do not have it, nor its name
+            del values["attention"]
         return {**values, **self.options}
 
     def digest(self) -> str:

@@ -50,15 +50,21 @@ class Checkpoint:
     """a folder, or a name on the hub"""
     revision: str | None = None
     trust_remote_code: bool = False
+    attention: str = "auto"
 
     def config(self) -> PretrainedConfig:
         """Read the configuration. Raises CheckpointError if it is missing."""
         from transformers import AutoConfig
 
-        where = self._where()
+        where = {**self._where(), **self.kernels}
         with readable(self):
             config: PretrainedConfig = AutoConfig.from_pretrained(self.source, **where)
         return config
+
+    @property
+    def kernels(self) -> dict[str, str]:
+        """The arguments of transformers for the kernel of attention, if one was chosen."""
+        return {} if self.attention == "auto" else {"attn_implementation": self.attention}
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Read the tokenizer. Raises CheckpointError if it is missing.
@@ -207,10 +213,10 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
         entry = registry.get("model", spec.model.removeprefix(DEMO))
         if entry.cls.demo is None:
             raise CheckpointError(f"the model family {entry.name!r} brings no demo checkpoint")
-        return Checkpoint(str(entry.cls.demo))
+        return Checkpoint(str(entry.cls.demo), attention=spec.attention)
     folder = Path(spec.model).expanduser()
     if folder.is_dir():
-        checkpoint = Checkpoint(str(folder), trust_remote_code=spec.trust_remote_code)
+        checkpoint = Checkpoint(str(folder), None, spec.trust_remote_code, spec.attention)
         checkpoint.weight_files()
         return checkpoint
     if folder.exists() or not HUB_NAME.fullmatch(spec.model):
@@ -218,7 +224,7 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
             f"{spec.model}: no such folder, and no name of a model on the hub either; "
             "give a folder with a checkpoint, OWNER/NAME, or demo"
         )
-    return Checkpoint(spec.model, spec.revision, spec.trust_remote_code)
+    return Checkpoint(spec.model, spec.revision, spec.trust_remote_code, spec.attention)
 
 
 @contextlib.contextmanager
@@ -267,7 +273,7 @@ def _advice(checkpoint: Checkpoint, error: Exception) -> str:
     if "FlashAttention" in str(error) or "flash_attn" in str(error):
         return (
             "config.json asks for an attention kernel that is not installed here; install it, or "
-            f"remove `attn_implementation` there: {first_line(error)}"
+            f"choose another with --attention sdpa: {first_line(error)}"
         )
     if "trust_remote_code" in str(error):
         return "needs code of its own to run; read that code, then add --trust-remote-code"

@@ -26,6 +26,7 @@ def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedMod
             trust_remote_code=checkpoint.trust_remote_code,
             dtype=resolve_dtype(dtype, device, checkpoint),
             use_safetensors=True,
+            **checkpoint.kernels,
             output_loading_info=True,
         )
     model, report = loaded

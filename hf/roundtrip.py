@@ -6,7 +6,7 @@ import contextlib
 import copy
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,10 +91,13 @@ def _check_generation(model: Any, batch: Batch) -> None:
         _check_cache(model, batch)
 
 
-def check_checkpoint(folder: Path, expected: Expectation, trust_remote_code: bool) -> None:
-    """Raise CheckpointError unless the folder loads completely and predicts the expected logits."""
+def check_checkpoint(folder: Path, expected: Expectation, source: Checkpoint) -> None:
+    """Raise CheckpointError unless the folder loads completely and predicts the expected logits.
+
+    It is read as `source` is: with its code if that is trusted, and the same kernel of attention.
+    """
     try:
-        checkpoint = Checkpoint(str(folder), trust_remote_code=trust_remote_code).opened()
+        checkpoint = replace(source, source=str(folder), revision=None).opened()
         device, dtype = str(expected.logits.device), dtype_name(expected.logits.dtype)
         check_model(read_model(checkpoint, device, dtype), expected)
     except CheckpointError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, State
 from prunekit.core.problem import DENSE, Subset, words
+from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.proof import close, config_of, gap, probe, prove
 from prunekit.hf.roundtrip import Expectation, check_checkpoint
 from prunekit.testing.contract import Checker, ContractError
@@ -59,7 +60,7 @@ def check_export(checker: Checker, adapter: ModelAdapter, removed: Subset) -> No
         with checker.doing("saving the model without some blocks"):
             model.save_pretrained(folder)
         try:
-            check_checkpoint(Path(folder), expected, trust_remote_code=False)
+            check_checkpoint(Path(folder), expected, Checkpoint(folder))
         except CheckpointError as error:
             raise ContractError(
                 f"{checker.who} exports a model without blocks {words(removed)} that is not right: "

@@ -98,7 +98,7 @@ def test_a_checkpoint_of_others(prunekit, tiny_model):
 def test_a_journal(prunekit, run):
     (folder,) = Path("prunekit-runs", "journals").iterdir()
     out = printed(prunekit, folder)
-    assert "objective: Perplexity (data demo, samples 2, length 24" in out
+    assert "objective: Perplexity (data demo, column text, samples 2, length 24" in out
     assert "10 subsets of up to 2 samples, by 1 process\n" in out
     assert "by the number of blocks removed: 0: 1, 1: 8, 2: 1" in out
 

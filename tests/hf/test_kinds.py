@@ -151,4 +151,4 @@ def test_an_attention_kernel_that_is_not_installed_is_named(folder, tmp_path, ke
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, key: "flash_attention_2"}))
     line = the_line(lambda: prunekit.export(str(folder), remove=[1], to=tmp_path / "out"))
-    assert "asks for an attention kernel that is not installed here; install it, or remove" in line
+    assert "asks for an attention kernel that is not installed here; install it, or choose" in line

@@ -18,7 +18,7 @@ from prunekit.engine.runs import Run, read_run
 from prunekit.engine.variant import check_blocks, check_weights, choose_variant
 from prunekit.hf.checkpoint import DEMO, HUB_NAME, find
 
-OF_RUNS = ("device", "dtype", "tokens_per_forward")
+OF_RUNS = ("device", "dtype", "tokens_per_forward", "attention")
 """Settings that may differ from the run's: where and how it is evaluated, not what it is."""
 
 

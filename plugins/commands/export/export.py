@@ -117,7 +117,7 @@ def export_checkpoint(
             (folder / FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             (folder / CARD).write_text(card, encoding="utf-8")
         del adapter, dense, pruned  # to free memory for the model that is read back
-        check_checkpoint(folder, expected, spec.trust_remote_code)
+        check_checkpoint(folder, expected, checkpoint)
         check_dtype(folder, checkpoint, dtype)
 
 

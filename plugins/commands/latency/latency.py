@@ -95,7 +95,9 @@ def latency(
     given = {name: value for name, value in given.items() if value is not None}
     names = {o.name for o in options_of(Workload)} & set(given)
     workload = build(Workload, {name: given.pop(name) for name in names})
-    variant = choose_variant(model, remove, run, workdir, given, anew=("device", "dtype"))
+    variant = choose_variant(
+        model, remove, run, workdir, given, anew=("device", "dtype", "attention")
+    )
     _check_context(variant, workload)
     try:
         result = _measure(variant, workload, watch)
