@@ -60,18 +60,22 @@ def quietly() -> Iterator[None]:
 
 
 def show_remarks(show: Callable[[str], None] | None) -> None:
-    """Pass every Remark to `show`, or ignore it if None; other warnings are unaffected."""
+    """Pass every Remark to `show`, each text once, or ignore it if None.
+
+    Other warnings are unaffected.
+    """
     os.environ.pop(NO_REMARKS, None)
     if show is None:
         os.environ[NO_REMARKS] = "1"
     warnings.simplefilter("ignore" if show is None else "always", Remark)
-    others = warnings.showwarning
+    others, shown = warnings.showwarning, set[str]()
 
     def forward(message: Warning | str, *where: Any) -> None:
-        if show and isinstance(message, Remark):
-            show(str(message))
-        else:
+        if not show or not isinstance(message, Remark):
             others(message, *where)
+        elif (text := str(message)) not in shown:
+            shown.add(text)
+            show(text)
 
     warnings.showwarning = cast(Any, forward)
 

@@ -267,3 +267,18 @@ def test_a_checkpoint_that_was_changed_since_is_not_passed_off_as_the_pruned_one
     save_file(weights, pruned / "model.safetensors", metadata={"format": "pt"})
     healed = prunekit.evaluate(str(pruned), **given)
     assert healed.remark.startswith(f"{pruned} was changed since prunekit wrote it")
+
+
+def test_a_column_of_a_file_is_named(tiny_model, tmp_path):
+    given = {"dtype": "float32", "workdir": tmp_path / "work", "ppl_length": 32}
+    for name, column in (("plain", "text"), ("story", "story")):
+        rows = [json.dumps({column: text, "note": "not this"}) + "\n" for text in TEXTS]
+        (tmp_path / f"{name}.jsonl").write_text("".join(rows))
+    model, paths = str(tiny_model()), [str(tmp_path / f"{n}.jsonl") for n in ("plain", "story")]
+    plain = prunekit.evaluate(model, ppl=paths[0], **given).perplexities[paths[0]]
+    named = prunekit.evaluate(model, ppl=paths[1], ppl_column="story", **given)
+    assert named.perplexities[paths[1]].dense == plain.dense
+    with pytest.raises(ConfigError, match="name it with --ppl-column"):
+        prunekit.evaluate(model, ppl=paths[1], **given)
+    with pytest.raises(ConfigError, match="--ppl-column: demo has no column 'story' to choose"):
+        prunekit.evaluate(model, ppl="demo", ppl_column="story", **given)

@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
-from prunekit.engine.quiet import QUIET
+from prunekit.core.errors import Remark
+from prunekit.engine.quiet import QUIET, show_remarks
 
 PROGRAM = """
 import sys
+import warnings
 {first}
 import prunekit
 ppl = {{"samples": 2, "length": 24, "data": "demo"}}
@@ -45,3 +48,12 @@ def test_the_users_own_bars_come_back(tiny_model, tmp_path, first):
     ours, _, theirs = done.stderr.partition("now the user's own\n")
     assert ours == ""
     assert "Loading weights" in theirs
+
+
+def test_a_remark_that_comes_again_is_shown_once():
+    shown = []
+    with warnings.catch_warnings():
+        show_remarks(shown.append)
+        for text in ("3 rows are skipped", "another", "3 rows are skipped"):
+            warnings.warn(text, Remark, stacklevel=1)
+    assert shown == ["3 rows are skipped", "another"]

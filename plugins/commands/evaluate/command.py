@@ -31,6 +31,7 @@ PplLength = Annotated[int | None, typer.Option(help="Tokens per window.")]
 PplStride = Annotated[int | None, typer.Option(help="Stride between windows.")]
 PplSamples = Annotated[int | None, typer.Option(help="Windows per text.")]
 PplBos = Annotated[str, typer.Option(help="Start of a window: auto, every, none or tokenizer.")]
+PplColumn = Annotated[str | None, typer.Option(help="Column of a file that holds the text.")]
 MaxPplRatio = Annotated[
     float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
 ]
@@ -65,6 +66,7 @@ class Evaluate(Command):
         ppl_stride: PplStride = None,
         ppl_samples: PplSamples = None,
         ppl_bos: PplBos = "auto",
+        ppl_column: PplColumn = None,
         max_ppl_ratio: MaxPplRatio = None,
         min_accuracy: MinAccuracy = None,
         workdir: Workdir = Path("prunekit-runs"),
@@ -91,6 +93,7 @@ class Evaluate(Command):
                 ppl_stride=ppl_stride,
                 ppl_samples=ppl_samples,
                 ppl_bos=ppl_bos,
+                ppl_column=ppl_column,
                 max_ppl_ratio=max_ppl_ratio,
                 min_accuracy=parse_bounds(min_accuracy or []),
                 workdir=workdir,

@@ -64,6 +64,8 @@ class EvalConfig:
     ppl_samples: int | None = None
     """number of windows; None leaves it to the protocol"""
     ppl_bos: Bos = "auto"
+    ppl_column: str | None = None
+    """the column of files that holds the text; None is `text`, or `messages` of chats"""
 
     def __post_init__(self) -> None:
         for name, low in LOWEST.items():

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 from prunekit.core.errors import ConfigError, Remark
 from prunekit.core.options import suggest
 from prunekit.hf.datasets import READERS, check_file, hub_rows, is_plain_text, stream_rows
-from prunekit.hf.documents import Document, documents_of_rows, text_column
+from prunekit.hf.documents import TEXT, Document, documents_of_rows, text_column
 from prunekit.plugins.commands.evaluate.config import DEMO, Bos, EvalConfig
 
 DEMO_DATA = Path(__file__).parent / "demo-data"
@@ -47,6 +47,8 @@ class PerplexityProtocol:
     samples: int | None = None
     """number of windows; None is all"""
     bos: Bos = "auto"
+    column: str | None = None
+    """the column of a file; None is `text`, or `messages` of chats"""
     seed: int = 0
     length_is_fixed: bool = False
     """if the user chose the length, so that it is not adapted to model or text"""
@@ -104,8 +106,15 @@ def _adapted(protocol: PerplexityProtocol, config: EvalConfig) -> PerplexityProt
             "over; choose a shorter one",
             ("ppl_stride",),
         )
+    if (column := config.ppl_column) is not None and not _has_columns(protocol):
+        raise ConfigError(
+            f"{protocol.name} has no column {column!r} to choose; name a file with rows, or leave "
+            "it out",
+            ("ppl_column",),
+        )
     return replace(
         protocol,
+        column=column,
         length=length,
         length_is_fixed=config.ppl_length is not None,
         stride=stride,
@@ -144,9 +153,16 @@ def _of_file(protocol: PerplexityProtocol) -> Sequence[Document]:
         path = DEMO_DATA / "evaluation-passages.jsonl"
     rows, as_on_hub = stream_rows(path, ", ".join(PROTOCOLS)), _is_of_table(protocol)
     if not is_plain_text(path):
-        return documents_of_rows(rows, str(path), keep_blank=as_on_hub)
+        column, cure = protocol.column or TEXT, "name it with --ppl-column"
+        return documents_of_rows(rows, str(path), column, cure, keep_blank=as_on_hub)
     texts = list(text_column(rows, str(path)))
     return [line for text in texts for line in _lines(text)] if as_on_hub else texts
+
+
+def _has_columns(protocol: PerplexityProtocol) -> bool:
+    """Return True for the rows of a file, as opposed to plain text and data with one column."""
+    of_file = protocol.split is None and protocol.source != DEMO
+    return of_file and not is_plain_text(Path(protocol.source))
 
 
 def _is_of_table(protocol: PerplexityProtocol) -> bool:

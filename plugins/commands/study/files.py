@@ -161,9 +161,10 @@ def slug(words: str) -> str:
 def identity(words: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that identify an evaluation.
 
-    The batch size changes speed only, and a switch that is off may not be in older files.
+    The batch size changes speed only; settings of version 0.2 are not in older files.
     """
-    ignored = ("batch_size", *(word for word, value in words.items() if value is False))
+    unset = (word for word in ("apply_chat_template", "ppl_column") if not words.get(word))
+    ignored = ("batch_size", *unset)
     return {word: value for word, value in words.items() if word not in ignored}
 
 
