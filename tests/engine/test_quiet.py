@@ -12,7 +12,6 @@ from prunekit.engine.quiet import QUIET, show_remarks
 
 PROGRAM = """
 import sys
-import warnings
 {first}
 import prunekit
 ppl = {{"samples": 2, "length": 24, "data": "demo"}}
