@@ -156,3 +156,12 @@ def test_an_error_that_quotes_a_long_value_keeps_its_beginning_and_its_end(prune
     assert err.endswith("xy'\n")
     assert len(err) < 2000
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_model_that_was_pruned_twice_shows_its_whole_line(prunekit, tiny_model, tmp_path):
+    model = str(tiny_model(n_blocks=6))
+    for source, removed, to in ((model, "1", "once"), ("once", "0,3", "twice")):
+        assert prunekit("export", "--model", source, "--remove", removed, "--to", to)[0] == 0
+    out = printed(prunekit, "twice")
+    assert f"removed 1 of blocks 0 to 5 of {Path(model).name} before\n" in out
+    assert "removed 0,3 of blocks 0 to 4" in out

@@ -119,6 +119,9 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
 def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
     out.print(f"made from {record['model']}", soft_wrap=True)
     out.print(f"weights {record['weights']}", soft_wrap=True)
+    for step in record.get("before", ()):
+        removed = f"removed {words(step['removed'])} of blocks 0 to {step['blocks'] - 1}"
+        out.print(f"{removed} of {step['model']} before", soft_wrap=True)
     if remark := record.get("remark"):
         out.print(f"note: {remark}", style="yellow", soft_wrap=True)
     if shown.n_blocks != len(record["kept"]):
