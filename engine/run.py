@@ -94,7 +94,7 @@ class SearchRun(Generic[K]):
             try:
                 signals = {s.name: session.signal(s) for s in needs_of(plan.searcher)}
             except (ConfigError, PluginError) as error:
-                failed[key] = error
+                failed[key] = error.with_traceback(None)  # its frames hold this dictionary
             else:
                 ready[key] = plan.searcher, replace(plan.problem, signals=signals)
         first = next(iter(plans.values()))

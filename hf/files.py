@@ -79,7 +79,13 @@ def check_inside(path: Path, folder: Path) -> None:
     places = [folder]
     if folder.parent.name == "snapshots":
         places.append(folder.parents[1] / "blobs")
-    if not any(path.resolve().is_relative_to(place) for place in places):
+    try:
+        target = path.resolve()
+    except (RuntimeError, OSError) as error:  # until Python 3.13 a loop is a RuntimeError
+        raise CheckpointError(
+            f"{path} is a link that leads nowhere; fetch the file again"
+        ) from error
+    if not any(target.is_relative_to(place) for place in places):
         raise CheckpointError(
             f"{path} is a link to a place outside of its folder, and is not read from there; copy "
             "the file itself to its place, or give the folder where it lies"
@@ -177,6 +183,12 @@ def admit(folder: Path, trust_remote_code: bool) -> None:
     if not (folder / CONFIG).is_file():
         raise CheckpointError(_no_config(folder))
     config = read_object(folder / CONFIG)
+    written_by = config.get("architectures")
+    if written_by is not None and [*_words(written_by)] != written_by:
+        raise CheckpointError(
+            f"{folder / CONFIG}: `architectures` must be a list of names, not {written_by!r:.100}; "
+            "fetch it again"
+        )
     _check_quantised(folder, config)
     _check_config(folder / CONFIG, config)
     tokenizer = read_object(folder / TOKENIZER) if (folder / TOKENIZER).is_file() else {}

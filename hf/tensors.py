@@ -153,6 +153,8 @@ def _read_head(path: Path) -> list[StoredTensor]:
     with path.open("rb") as file:
         head: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     head.pop("__metadata__", None)
+    if not all(isinstance(about, dict) for about in head.values()):
+        raise CheckpointError(f"{path}: its header is not that of safetensors; fetch it again")
     return [
         StoredTensor(
             path,

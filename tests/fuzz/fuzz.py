@@ -71,7 +71,7 @@ def try_one(world, seed, index, only=""):
     pattern = rng.choice(target.patterns)
     path = rng.choice(sorted(world.folder.glob(pattern)))
     if rng.random() < 0.85:
-        path.write_bytes(BY_NAME[path.suffix](path.read_bytes(), rng))
+        _replace(path, BY_NAME[path.suffix](path.read_bytes(), rng))
     else:
         _misplace(path, world, rng)
     words, writes = rng.choice(target.commands)
@@ -86,12 +86,18 @@ def try_one(world, seed, index, only=""):
     return target.name, argv, name, outcome, found
 
 
+def _replace(path, content):
+    """Write another file of this name: what is mapped into memory cannot become shorter."""
+    path.unlink()
+    path.write_bytes(content)
+
+
 def _misplace(path, world, rng):
     """Put another file in its place, or a folder, or a link that leads nowhere, or nothing."""
     kind = rng.random()
     if kind < 0.6:
         files = [other for other in world.folder.rglob("*") if other.suffix == path.suffix]
-        path.write_bytes(rng.choice(sorted(files)).read_bytes())
+        _replace(path, rng.choice(sorted(files)).read_bytes())
         return
     path.unlink()
     if kind < 0.75:

@@ -35,6 +35,7 @@ class Target:
 
 
 WORK = ["--workdir", "work"]
+DEMO = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "16"]
 DRY = ["search", "--model", "model", "-k", "1", "--dry-run", "-q"]
 EVALUATED = [SCORES, "work/runs/*/evaluation.json"]
 OF_A_RUN = (
@@ -111,7 +112,7 @@ TARGETS = (
             (["show", "pruned"], []),
             (["show", "pruned", "--json"], []),
             (["evaluate", "--model", "pruned", *WORK, *EVALUATE], EVALUATED),
-            (["search", "--model", "pruned", "--dry-run", "-q"], []),
+            (["search", "--model", "pruned", "--dry-run", "-q", *DEMO], []),
         ),
         weight=3,
         is_stored=True,
@@ -134,7 +135,7 @@ TARGETS = (
         (
             (["show", "model"], []),
             (["show", "model", "--json"], []),
-            (DRY, []),
+            ([*DRY, *DEMO], []),
             (["export", "--model", "model", "--remove", "1", "--to", "out"], OUT),
             (["evaluate", "--model", "model", *WORK, *EVALUATE], EVALUATED),
         ),

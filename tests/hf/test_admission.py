@@ -231,3 +231,16 @@ def test_a_study_refuses_it_as_well(folder, tmp_path):
     )
     with pytest.raises(ConfigError, match=r"study.yaml:\d+: .* holds an adapter"):
         prunekit.study(path, workdir=tmp_path / "runs")
+
+
+@pytest.mark.parametrize("value", ["LlamaForCausalLM", [["LlamaForCausalLM"]], [3], {"a": "b"}, 3])
+def test_architectures_that_are_no_list_of_names_are_refused(folder, tmp_path, value):
+    add(folder / "config.json", architectures=value)
+    assert "`architectures` must be a list of names, not" in told_everywhere(folder, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "config.json"])
+def test_a_link_to_itself_is_refused(folder, tmp_path, name):
+    (folder / name).unlink()
+    (folder / name).symlink_to(name)
+    assert f"{name} is a link that leads nowhere" in told_everywhere(folder, tmp_path)

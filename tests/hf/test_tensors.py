@@ -233,3 +233,16 @@ def test_weights_that_are_not_finite_are_blamed_not_the_adapter(single, which):
     save_file({**tensors, **changed}, path, {"format": "pt"})
     with pytest.raises(CheckpointError, match="holds numbers that are not finite"):
         load_adapter(Spec(str(single), device="cpu", dtype="float32"))
+
+
+def test_a_header_of_lists_is_refused(single):
+    path = single / "model.safetensors"
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    head = json.loads(content[8 : 8 + size])
+    head.pop("__metadata__", None)
+    lists = {name: [*about.values()] for name, about in head.items()}
+    text = json.dumps(lists).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    with pytest.raises(CheckpointError, match="safetensors"):
+        load(single)

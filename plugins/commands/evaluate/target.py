@@ -16,7 +16,7 @@ from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.runs import Run, read_run
 from prunekit.engine.variant import check_blocks, check_weights, choose_variant
-from prunekit.hf.checkpoint import DEMO, HUB_NAME, find
+from prunekit.hf.checkpoint import DEMO, HUB_NAME, Checkpoint, find
 
 OF_RUNS = ("device", "dtype", "tokens_per_forward", "attention")
 """Settings that may differ from the run's: where and how it is evaluated, not what it is."""
@@ -122,7 +122,7 @@ def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
             spec, remark="no blocks are missing, so there is nothing to compare with: add --remove"
         )
     target = _beside_its_dense_model(spec, record, workdir)
-    now = find(replace(spec, trust_remote_code=False), load()).identity()
+    now = Checkpoint(str(Path(spec.model).expanduser())).identity()
     if record.get("checkpoint", now) == now:  # version 0.1 did not record it
         return target
     changed = f"{spec.model} was changed since prunekit wrote it, in its weights or config.json"
