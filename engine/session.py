@@ -106,7 +106,7 @@ class SingleSession:
                 raise ValueError(found)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}; {again}") from error
-        return table
+        return [[float(x) for x in row] for row in table]  # numpy takes no integer of any size
 
     def speed(self) -> Speed:
         """Time a block and a subset with a few forwards that are not kept."""

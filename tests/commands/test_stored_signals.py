@@ -39,6 +39,8 @@ def test_a_stored_signal_that_no_model_gives_is_named_and_not_used(quick, given,
         path.write_text(whole.replace(str(table[0][0]), number, 1))
         with pytest.raises(ConfigError, match=f"json is not JSON .{number} is too large.; remove"):
             prunekit.search(**quick, **given)
+    path.write_text(json.dumps(changed(table, -(10**30))))
+    assert prunekit.search(**quick, **given).removed
     for message, tables in faults.items():
         for broken in tables:
             path.write_text(broken if isinstance(broken, str) else json.dumps(broken))

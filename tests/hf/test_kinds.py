@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification as Classifier
 
 import prunekit
 from prunekit.core.errors import CheckpointError
+from prunekit.hf.checkpoint import Checkpoint
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 10\n"
 LLAMA = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "pad_token_id": 0}
@@ -152,3 +153,12 @@ def test_an_attention_kernel_that_is_not_installed_is_named(folder, tmp_path, ke
     (folder / "config.json").write_text(json.dumps({**config, key: "flash_attention_2"}))
     line = the_line(lambda: prunekit.export(str(folder), remove=[1], to=tmp_path / "out"))
     assert "asks for an attention kernel that is not installed here; install it, or choose" in line
+
+
+def test_a_tokenizer_that_does_not_run_is_named(tiny_model, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model(), folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": {"a": 1}}))
+    with pytest.raises(CheckpointError, match="does not run|cannot be read"):
+        Checkpoint(str(folder)).tokenizer()
