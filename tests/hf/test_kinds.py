@@ -160,5 +160,5 @@ def test_a_tokenizer_that_does_not_run_is_named(tiny_model, tmp_path):
     shutil.copytree(tiny_model(), folder)
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": {"a": 1}}))
-    with pytest.raises(CheckpointError, match="does not run|cannot be read"):
+    with pytest.raises(CheckpointError, match="the tokenizer cannot be read"):
         Checkpoint(str(folder)).tokenizer()
