@@ -98,8 +98,8 @@ def together(group: Group, place: Path) -> Way:
     with open_session(some(group), place) as session:
         lockstep = LockStep({cell: search(plan) for cell, plan in plans(group).items()})
 
-        def evaluate(wanted: Sequence[Subset]) -> dict[Subset, float]:
-            losses = clock.timed(lambda: session.losses(wanted))
+        def evaluate(wanted: Sequence[Subset], share: float) -> dict[Subset, float]:
+            losses = clock.timed(lambda: session.losses(wanted, share))
             return dict(zip(wanted, losses, strict=True))
 
         lockstep.run(evaluate)

@@ -36,7 +36,7 @@ from prunekit.core.interfaces import (
 from prunekit.core.measurement import Piece
 from prunekit.core.options import option
 from prunekit.core.prefix import PrefixMeter
-from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.problem import DENSE, Part, Problem, Subset
 from prunekit.core.trie import runs_of_each, walk
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "ModelFacts",
     "Objective",
     "Output",
+    "Part",
     "Piece",
     "PluginError",
     "PrefixMeter",

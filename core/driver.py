@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from prunekit.core.contracts import complete
 from prunekit.core.errors import PluginError, blaming, described
 from prunekit.core.interfaces import Search, Searcher, Signal
-from prunekit.core.problem import Problem, Subset, words
+from prunekit.core.problem import WHOLE, Problem, Subset, share_of, words
 
 
 def check_problem(searcher: Searcher, problem: Problem) -> None:
@@ -50,6 +50,8 @@ class Driver:
         self.problem = problem
         self.requests: list[Subset] = []
         self.losses: dict[Subset, float] = {}
+        """on the whole calibration set"""
+        self._known: set[tuple[float, Subset]] = set()
         self.removed: Subset | None = None
         self.request: Sequence[Subset] | None = None
         self._without_news = 0
@@ -66,7 +68,8 @@ class Driver:
         assert self.request is not None
         self._check_progress(self.request)
         self.requests += self.request
-        self.losses.update(zip(self.request, losses, strict=True))
+        if share_of(self.request) == WHOLE:
+            self.losses.update(zip(self.request, losses, strict=True))
         self._advance(losses)
 
     def run(
@@ -106,8 +109,9 @@ class Driver:
         self.request = request
 
     def _check_progress(self, request: Sequence[Subset]) -> None:
-        is_new = any(subset not in self.losses for subset in request)
-        self._without_news = 0 if is_new else self._without_news + 1
+        asked = {(share_of(request), subset) for subset in request}
+        self._without_news = self._without_news + 1 if asked <= self._known else 0
+        self._known |= asked
         if self._without_news > PATIENCE:
             raise self._broke(f"asked for nothing but known subsets {PATIENCE:,} times in a row")
 

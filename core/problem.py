@@ -17,6 +17,36 @@ DENSE: Subset = frozenset()
 """Nothing removed."""
 
 
+WHOLE = 1.0
+"""The share of a request for losses on the whole calibration set."""
+
+
+class Part(tuple[Subset, ...]):
+    """A request for losses on a part of the calibration set: the first `share` of its samples.
+
+    Yielded in place of a list of subsets, it returns their losses on the first ceil(share x n) of
+    n samples; a later request for more measures only the other samples.
+
+    >>> Part([frozenset({3})], share=0.25).share
+    0.25
+    """
+
+    share: float
+
+    def __new__(cls, subsets: Iterable[Subset], share: float) -> Part:
+        """Raise ValueError unless 0 < share <= 1."""
+        if not 0 < share <= WHOLE:
+            raise ValueError(f"the share of a Part must be above 0 and at most 1, not {share!r}")
+        part = super().__new__(cls, subsets)
+        part.share = share
+        return part
+
+
+def share_of(request: Sequence[Subset]) -> float:
+    """Return the share of the calibration set that a request is about."""
+    return request.share if isinstance(request, Part) else WHOLE
+
+
 @dataclass(frozen=True)
 class Problem:
     """Everything that a searcher may know.

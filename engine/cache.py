@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from prunekit.core.interfaces import Batch, Meter
 from prunekit.core.measurement import Measurement, Piece
-from prunekit.core.problem import Subset
+from prunekit.core.problem import WHOLE, Subset
 from prunekit.core.trie import runs_of_each
 from prunekit.engine.journal import Journal
 from prunekit.engine.journal_line import Span, Values
@@ -59,30 +59,44 @@ class MeasurementCache:
         """
         return round(self._block_runs / len(self.spans))
 
-    def measure(self, subsets: Sequence[Subset]) -> list[Measurement]:
+    def measure(self, subsets: Sequence[Subset], share: float = WHOLE) -> list[Measurement]:
         """Return a measurement for each subset, in their order; none is made twice.
 
-        The journal is read again first, as other processes may have measured meanwhile.
+        With a `share` below 1 it is of the first ceil(share x n) of n samples; whole batches are
+        run all the same. The journal is read again first, as other processes may have measured
+        meanwhile.
         """
+        samples = math.ceil(share * self.n_samples)
         if any(s not in self._complete for s in subsets):
             self.journal.refresh()
-        new = [s for s in dict.fromkeys(subsets) if not self._recall(s)]
+        new = [s for s in dict.fromkeys(subsets) if not self._recall(s, samples)]
         if new:
-            self._measure(sorted(new, key=sorted))
-        return [self._complete[s] for s in subsets]
+            self._measure(sorted(new, key=sorted), samples)
+        return [self._of_first(samples, s) for s in subsets]
 
-    def _recall(self, subset: Subset) -> bool:
-        """Return whether the subset is complete, in memory or in the journal."""
-        if subset not in self._complete:
-            parts = self.journal.recall(subset, self.n_samples)
-            if parts is None:
-                return False
+    def _of_first(self, samples: int, subset: Subset) -> Measurement:
+        if samples == self.n_samples:
+            return self._complete[subset]
+        parts = self.journal.recall(subset, samples)
+        assert parts is not None  # it was recalled or measured before
+        whole = _join(parts)
+        return Measurement(whole.sums[:samples], whole.weights[:samples])
+
+    def _recall(self, subset: Subset, samples: int) -> bool:
+        """Return whether the first samples of the subset are known, in memory or on disk."""
+        if subset in self._complete:
+            return True
+        parts = self.journal.recall(subset, samples)
+        if parts is not None and samples == self.n_samples:
             self._complete[subset] = _join(parts)
-        return True
+        return parts is not None
 
-    def _measure(self, subsets: Sequence[Subset]) -> None:
+    def _measure(self, subsets: Sequence[Subset], samples: int) -> None:
         known = self.journal.known
-        wanted = [[s for s in subsets if span not in known.get(s, {})] for span in self.spans]
+        wanted = [
+            [s for s in subsets if span[0] < samples and span not in known.get(s, {})]
+            for span in self.spans
+        ]
         runs = [runs_of_each(new, self.meter.facts.n_blocks) for new in wanted]
         written = time.monotonic()
         try:
@@ -106,7 +120,7 @@ class MeasurementCache:
             pieces, self._pending = self._pending, []
             self.journal.append(pieces)
             begun = {subset for subset, _, _ in pieces} - self._complete.keys()
-            self.measured += sum(map(self._recall, begun))
+            self.measured += sum(self._recall(subset, self.n_samples) for subset in begun)
             self._on_written()
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 
 from prunekit.core.interfaces import Meter
-from prunekit.core.problem import DENSE, Subset, single_removals
+from prunekit.core.problem import DENSE, WHOLE, Subset, share_of, single_removals
 from prunekit.core.trie import block_runs, block_runs_alone
 
 
@@ -24,25 +25,40 @@ class CostCounter:
     def __init__(self, n_blocks: int) -> None:
         self.n_blocks = n_blocks
         self.seen: set[Subset] = set()
-        """the different subsets"""
+        """the different subsets, measured on the whole calibration set"""
         self.asked = 0
         """subsets, repeats included"""
-        self.block_runs = 0
-        """blocks run if each subset is measured once and a request shares its prefixes"""
-        self.block_runs_unshared = 0
-        """the same with every subset asked measured by itself"""
+        self._shares: dict[Subset, float] = {}
+        """how much of the calibration set each subset was measured on"""
+        self._runs = self._runs_unshared = 0.0
+
+    @property
+    def block_runs(self) -> int:
+        """Blocks run if each subset is measured once and a request shares its prefixes."""
+        return round(self._runs)
+
+    @property
+    def block_runs_unshared(self) -> int:
+        """The same with every subset asked measured by itself."""
+        return round(self._runs_unshared)
 
     def add(self, request: Sequence[Subset]) -> None:
         """Count one request."""
-        self.measure(request)
+        share = share_of(request)
+        self.measure(request, share)
         self.asked += len(request)
-        self.block_runs_unshared += block_runs_alone(request, self.n_blocks)
+        self._runs_unshared += share * block_runs_alone(request, self.n_blocks)
 
-    def measure(self, subsets: Sequence[Subset]) -> None:
+    def measure(self, subsets: Sequence[Subset], share: float = WHOLE) -> None:
         """Count subsets that are measured although no searcher asked for them."""
-        new = set(subsets) - self.seen
-        self.seen |= new
-        self.block_runs += block_runs(new, self.n_blocks)
+        behind = {s: self._shares.get(s, 0.0) for s in subsets}
+        steps = sorted({share, *(done for done in behind.values() if done < share)})
+        for low, high in pairwise(steps):
+            new = [s for s, done in behind.items() if done <= low]
+            self._runs += (high - low) * block_runs(new, self.n_blocks)
+        self._shares |= {s: max(share, done) for s, done in behind.items()}
+        if share == WHOLE:
+            self.seen |= behind.keys()
 
 
 def importance_cost(n_blocks: int) -> CostCounter:

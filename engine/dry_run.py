@@ -14,7 +14,7 @@ from typing import TypeVar
 from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.problem import DENSE, WHOLE, Problem, Subset, share_of
 from prunekit.engine.cost import Cost, CostCounter
 from prunekit.engine.lockstep import LockStep
 from prunekit.engine.signals import synthetic_signals
@@ -59,8 +59,9 @@ def dry_run(
     lockstep = LockStep({key: _copied(*search) for key, search in searches.items()}, also)
     costs = lockstep.costs.values()
 
-    def evaluate(wanted: Sequence[Subset]) -> dict[Subset, float]:
-        measured.measure([*wanted, *(lockstep.removed.values() if choices else ())])
+    def evaluate(wanted: Sequence[Subset], share: float) -> dict[Subset, float]:
+        chosen = lockstep.removed.values() if choices and share == WHOLE else ()
+        measured.measure([*wanted, *chosen], share)
         return {subset: made_up_loss(subset, measured.n_blocks) for subset in wanted}
 
     def is_too_long() -> bool:
@@ -122,8 +123,9 @@ def uses_chance(searcher: Searcher, problem: Problem, seeds: Sequence[int]) -> b
 def _agree(drivers: Sequence[Driver], n_blocks: int) -> bool:
     first = drivers[0]
     while first.request is not None and first.asked < MOST_SUBSETS:
-        requests = [list(driver.request or ()) for driver in drivers]
-        if any(request != requests[0] for request in requests):
+        requests = [driver.request or () for driver in drivers]
+        asked = [(share_of(request), list(request)) for request in requests]
+        if any(other != asked[0] for other in asked):
             return False
         losses = [made_up_loss(subset, n_blocks) for subset in requests[0]]
         for driver in drivers:

@@ -95,16 +95,17 @@ class Journal:
             self._keep(*piece)
 
     def recall(self, subset: Subset, samples: int) -> list[Values] | None:
-        """Return the values of all samples, in order, or None if some are missing.
+        """Return the values of the first samples, in order, or None if some are missing.
 
-        Spans may come from runs with other batch sizes, so any chain from the first sample to the
-        last is accepted.
+        Spans may come from runs with other batch sizes, so any chain that begins with the first
+        sample is accepted. The last span may reach beyond `samples`.
         """
         chains: dict[int, list[Values]] = {0: []}
         for (first, last), values in sorted(self.known.get(subset, {}).items()):
             if first in chains:
                 chains[last] = [*chains[first], values]
-        return chains.get(samples)
+        ends = [end for end in chains if end >= samples]
+        return chains[min(ends)] if ends else None
 
     def _read_on(self, path: Path) -> None:
         """Read the new lines of a segment; the last may be half-written."""

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import Problem, Subset
+from prunekit.core.problem import WHOLE, Problem, Subset, share_of
 from prunekit.engine.cost import CostCounter
 
 K = TypeVar("K", bound=Hashable)
@@ -49,31 +49,36 @@ class LockStep(Generic[K]):
         """The choices of the searches that ended."""
         return {k: d.removed for k, d in self.drivers.items() if d.removed is not None}
 
-    def wanted(self) -> list[Subset]:
-        """Return the subsets to measure now, each once; none if all have ended."""
-        requests = [driver.request or () for driver in self.running.values()]
-        return list(dict.fromkeys(subset for request in requests for subset in request))
+    def wanted(self) -> dict[float, list[Subset]]:
+        """Return the subsets to measure now, each once, by share of the calibration set."""
+        wanted: dict[float, dict[Subset, None]] = {}
+        for driver in self.running.values():
+            request = driver.request or ()
+            wanted.setdefault(share_of(request), {}).update(dict.fromkeys(request))
+        return {share: list(subsets) for share, subsets in sorted(wanted.items())}
 
     def run(
         self,
-        evaluate: Callable[[Sequence[Subset]], Mapping[Subset, float]],
+        evaluate: Callable[[Sequence[Subset], float], Mapping[Subset, float]],
         until: Callable[[], bool] = lambda: False,
     ) -> None:
         """Answer every round with `evaluate` until all searches have ended, or `until` is true.
 
-        It is called once more when all have ended, with nothing wanted.
+        It is given subsets and a share of the calibration set, and called once more when all have
+        ended, with nothing wanted.
         """
         while self.running and not until():
-            self._answer(evaluate(self.wanted()))
+            wanted = self.wanted()
+            self._answer({share: evaluate(wanted[share], share) for share in wanted})
         if not self.running:
-            evaluate([])
+            evaluate([], WHOLE)
 
-    def _answer(self, losses: Mapping[Subset, float]) -> None:
+    def _answer(self, losses: Mapping[float, Mapping[Subset, float]]) -> None:
         for key, driver in self.running.items():
             request = driver.request or ()
             self.costs[key].add(request)
             try:
-                driver.answer([losses[subset] for subset in request])
+                driver.answer([losses[share_of(request)][subset] for subset in request])
             except PrunekitError as error:
                 self.failed[key] = error
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from prunekit.core.driver import Driver, check_problem, needs_of
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Axis, Search, Searcher, Signal, Table
-from prunekit.core.problem import Problem, Subset
+from prunekit.core.problem import Part, Problem, Subset, share_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class PeriodSearch(Searcher):
                 continue
             driver = Driver(self.searcher, cut.problem(problem, self.needs))
             while driver.request is not None:
-                losses = yield [cut.blocks(runs) for runs in driver.request]
+                blocks = [cut.blocks(runs) for runs in driver.request]
+                losses = yield Part(blocks, share_of(driver.request))
                 driver.answer(losses)
             assert driver.removed is not None
             choices.append(cut.blocks(driver.removed))

@@ -9,7 +9,7 @@ from typing import Generic, TypeAlias
 from prunekit.core.driver import Driver, needs_of
 from prunekit.core.errors import CheckpointError, ConfigError, PluginError, PrunekitError
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import DENSE, Problem, Subset, words
+from prunekit.core.problem import DENSE, WHOLE, Problem, Subset, words
 from prunekit.engine.cost import CostCounter
 from prunekit.engine.lockstep import K, LockStep
 from prunekit.engine.plan import Plan
@@ -72,13 +72,16 @@ class SearchRun(Generic[K]):
         """Subsets of the current request that are measured, parts of subsets included."""
         return min(max(0.0, self.measured - self._before), self._new)
 
-    def losses(self, session: Session, subsets: Sequence[Subset]) -> dict[Subset, float]:
-        """Measure subsets, counting them as progress."""
+    def losses(
+        self, session: Session, subsets: Sequence[Subset], share: float = WHOLE
+    ) -> dict[Subset, float]:
+        """Measure subsets on a share of the samples, counting them as progress."""
         self._before = self.measured
         self._on_progress(self)
         self._new = len(set(subsets) - self.known)
-        losses = dict(zip(subsets, session.losses(subsets), strict=True))
-        self.known |= losses.keys()
+        losses = dict(zip(subsets, session.losses(subsets, share), strict=True))
+        if share == WHOLE:
+            self.known |= losses.keys()
         self._new = 0
         return losses
 
@@ -116,7 +119,9 @@ class SearchRun(Generic[K]):
         """
         outcomes: dict[K, Outcome] = {}
 
-        def evaluate(wanted: Sequence[Subset]) -> dict[Subset, float]:
+        def evaluate(wanted: Sequence[Subset], share: float) -> dict[Subset, float]:
+            if share < WHOLE:
+                return self.losses(session, wanted, share)
             chosen = {k: s for k, s in self.lockstep.removed.items() if k not in outcomes}
             for key in chosen:
                 on_end(key)

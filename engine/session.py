@@ -15,7 +15,7 @@ from prunekit.core.contracts import overrides
 from prunekit.core.errors import ConfigError, blaming
 from prunekit.core.interfaces import Meter, ModelAdapter, Objective, Signal, Table
 from prunekit.core.measurement import loss_of, mean_loss
-from prunekit.core.problem import Subset, single_removals
+from prunekit.core.problem import WHOLE, Subset, single_removals
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.cost import Speed, measure_speed
 from prunekit.engine.files import write_text
@@ -49,9 +49,9 @@ class SingleSession:
         """Subsets measured so far, not counting those in the journal."""
         return self.cache.measured
 
-    def losses(self, subsets: Sequence[Subset]) -> list[float]:
-        """Return the losses of subsets, in their order."""
-        return [loss_of(m, self.reduce) for m in self.cache.measure(subsets)]
+    def losses(self, subsets: Sequence[Subset], share: float = WHOLE) -> list[float]:
+        """Return the losses of subsets, in their order, on the first `share` of the samples."""
+        return [loss_of(m, self.reduce) for m in self.cache.measure(subsets, share)]
 
     def works(self, subset: Subset) -> bool:
         """Return whether the loss of a subset is finite; only this subset is measured."""
@@ -162,8 +162,8 @@ class MixedSession:
         """A subset is one, under however many parts it is measured."""
         return max(session.measured for session in self.sessions)
 
-    def losses(self, subsets: Sequence[Subset]) -> list[float]:
-        columns = [session.losses(subsets) for session in self.sessions]
+    def losses(self, subsets: Sequence[Subset], share: float = WHOLE) -> list[float]:
+        columns = [session.losses(subsets, share) for session in self.sessions]
         return [self._mix(row) for row in zip(*columns, strict=True)]
 
     def works(self, subset: Subset) -> bool:

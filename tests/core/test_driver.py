@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunekit.core import ConfigError, PluginError, Problem
+from prunekit.core import ConfigError, Part, PluginError, Problem
 from prunekit.core.driver import Driver
 
 PROBLEM = Problem(6, 2, protected=frozenset({0}))
@@ -43,6 +43,18 @@ def test_losses_arrive_in_the_order_asked():
 
     Driver(Listening(), PROBLEM).run(zeros)
     assert seen == [[5.0, 1.0]]
+
+
+def test_losses_on_a_part_of_the_samples_do_not_rank():
+    asked = [Part([frozenset({1, 5})], share=0.5), [frozenset({1, 2})]]
+    driver = Driver(searcher(*asked), PROBLEM).run(zeros)
+    assert (driver.ranked(), driver.asked) == ([frozenset({1, 2})], 2)
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.01, float("nan")])
+def test_a_part_is_a_share_of_the_samples(share):
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        Part([frozenset({1})], share)
 
 
 def test_the_best_so_far_is_known_at_every_moment():

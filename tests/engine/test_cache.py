@@ -1,5 +1,6 @@
 """Measured once, answered for ever."""
 
+import math
 import os
 import random
 import signal
@@ -32,6 +33,28 @@ def test_nothing_is_measured_twice_by_one_process(toy_meter, tmp_path):
         ((b, s) for b in range(2) for s in SUBSETS), key=repr
     )
     assert book.measured == len(SUBSETS)
+
+
+@pytest.mark.parametrize(("share", "run"), [(0.25, [0]), (0.5, [0]), (0.6, [0, 1]), (1.0, [0, 1])])
+def test_a_part_runs_the_batches_that_hold_its_samples(toy_meter, tmp_path, share, run):
+    (whole,) = cache(toy_meter(), tmp_path / "other").measure([frozenset({11})])
+    meter = toy_meter()
+    book = cache(meter, tmp_path)
+    (part,) = book.measure([frozenset({11})], share)
+    n = math.ceil(4 * share)
+    assert (part.sums, part.weights) == (whole.sums[:n], whole.weights[:n])
+    assert [batch for batch, _ in meter.log] == run
+    assert book.measured == (run == [0, 1])
+
+
+def test_the_rest_of_a_part_is_measured_once(toy_meter, tmp_path):
+    meter = toy_meter()
+    book = cache(meter, tmp_path)
+    book.measure(SUBSETS, 0.5)
+    whole = book.measure(SUBSETS)
+    book.measure(SUBSETS, 0.5)
+    assert whole == cache(toy_meter(), tmp_path / "other").measure(SUBSETS)
+    assert len(meter.log) == len(set(meter.log)) == 2 * len(SUBSETS)
 
 
 def test_nor_by_the_next_process(toy_meter, tmp_path):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from prunekit.core import Problem
+from prunekit.core import Part, Problem
 from prunekit.core.driver import Driver
+from prunekit.engine.cost import CostCounter
 from prunekit.engine.dry_run import dry_run_cost, made_up_loss, uses_chance
 from prunekit.engine.lockstep import LockStep
 from prunekit.engine.signals import synthetic_signals
@@ -29,7 +30,7 @@ def loss(subset):
 def run(lockstep):
     rounds = []
 
-    def evaluate(wanted):
+    def evaluate(wanted, share):
         rounds.append(wanted)
         return {subset: loss(subset) for subset in wanted}
 
@@ -122,3 +123,49 @@ def test_what_never_ends_counts_as_chance(monkeypatch):
 
     monkeypatch.setattr("prunekit.engine.dry_run.MOST_SUBSETS", 20)
     assert uses_chance(Endless(), Problem(N, 3), [0, 1])
+
+
+class Staged:
+    """Look at all pairs on a quarter of the samples, at the best three on all of them."""
+
+    name = "staged"
+
+    def search(self, problem):
+        pairs = [frozenset({i, i + 1}) for i in range(problem.n_blocks - 1)]
+        losses = yield Part(pairs, share=0.25)
+        best = [pair for _, pair in sorted(zip(losses, pairs, strict=True), key=lambda x: x[0])]
+        losses = yield best[:3]
+        return best[losses.index(min(losses))]
+
+
+def test_requests_for_a_part_are_answered_beside_those_for_all(registry):
+    problem = Problem(N, 2)
+    shares = []
+
+    def evaluate(wanted, share):
+        shares.append(share)
+        return {subset: loss(subset) + (share < 1) * max(subset) for subset in wanted}
+
+    lockstep = LockStep(
+        {
+            "staged": (Staged(), problem),
+            "greedy": (registry.get("searcher", "greedy").cls(), problem),
+        }
+    )
+    lockstep.run(evaluate)
+    assert shares[:2] == [0.25, 1.0]
+    driver = lockstep.drivers["staged"]
+    assert driver.ranked()[0] == driver.removed
+    assert driver.losses == {subset: loss(subset) for subset in driver.losses}
+    assert len(driver.losses) == 3
+
+
+def test_a_part_costs_its_share_and_what_is_left_of_it_later():
+    counter = CostCounter(n_blocks=4)
+    counter.add(Part([frozenset({3}), frozenset({2})], share=0.5))
+    assert (counter.block_runs, counter.seen) == (2, set())  # 0 and 1 once, then 2 or 3, halved
+    counter.add([frozenset({2}), frozenset({3}), frozenset({0})])
+    # 0 on the first half, runs three blocks; on the second 2 and 3 run four again, and 0 three
+    assert counter.block_runs == round(2 + 3 / 2 + (4 + 3) / 2)
+    assert counter.block_runs_unshared == (3 + 3) / 2 + 3 + 3 + 3
+    assert counter.seen == {frozenset({i}) for i in (0, 2, 3)}
