@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +53,24 @@ class SingleSession:
     def losses(self, subsets: Sequence[Subset], share: float = WHOLE) -> list[float]:
         """Return the losses of subsets, in their order, on the first `share` of the samples."""
         return [loss_of(m, self.reduce) for m in self.cache.measure(subsets, share)]
+
+    @property
+    def n_samples(self) -> int:
+        """The size of the calibration set."""
+        return self.cache.n_samples
+
+    def losses_of_split(
+        self, subsets: Sequence[Subset], parts: int, seed: int
+    ) -> list[tuple[float, ...]]:
+        """Split the samples at random into equal parts; return a subset's loss on each of them.
+
+        Equal seeds split sets of equal size alike. At most `parts - 1` samples are in no part.
+        """
+        order = random.Random(seed).sample(range(self.n_samples), self.n_samples)
+        size = self.n_samples // parts
+        rows = [order[i * size : (i + 1) * size] for i in range(parts)]
+        measured = self.cache.measure(subsets)
+        return [tuple(loss_of(m.of(part), self.reduce) for part in rows) for m in measured]
 
     def works(self, subset: Subset) -> bool:
         """Return whether the loss of a subset is finite; only this subset is measured."""
@@ -165,6 +184,19 @@ class MixedSession:
     def losses(self, subsets: Sequence[Subset], share: float = WHOLE) -> list[float]:
         columns = [session.losses(subsets, share) for session in self.sessions]
         return [self._mix(row) for row in zip(*columns, strict=True)]
+
+    @property
+    def n_samples(self) -> int:
+        return min(session.n_samples for session in self.sessions)
+
+    def losses_of_split(
+        self, subsets: Sequence[Subset], parts: int, seed: int
+    ) -> list[tuple[float, ...]]:
+        columns = [session.losses_of_split(subsets, parts, seed) for session in self.sessions]
+        return [
+            tuple(self._mix(row) for row in zip(*of_subset, strict=True))
+            for of_subset in zip(*columns, strict=True)
+        ]
 
     def works(self, subset: Subset) -> bool:
         return all(session.works(subset) for session in self.sessions)
