@@ -15,7 +15,8 @@ from prunekit.core.contracts import overrides
 from prunekit.core.errors import ConfigError, blaming
 from prunekit.core.interfaces import Meter, ModelAdapter, Objective, Signal, Table
 from prunekit.core.measurement import loss_of, mean_loss
-from prunekit.core.problem import Subset, single_removals
+from prunekit.core.problem import DENSE, Subset, single_removals
+from prunekit.engine.bounds import CEILING, Bound, below_ceiling
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.cost import Speed, measure_speed
 from prunekit.engine.files import write_text
@@ -56,6 +57,10 @@ class SingleSession:
     def works(self, subset: Subset) -> bool:
         """Return whether the loss of a subset is finite; only this subset is measured."""
         return math.isfinite(self.losses([subset])[0])
+
+    def broken_bounds(self, subset: Subset) -> list[str]:
+        """Return a sentence for each bound that a subset breaks; only a mix has bounds."""
+        return []
 
     def difference(self, a: Subset, b: Subset) -> Difference:
         """Return the loss of a minus that of b, with the standard error over samples."""
@@ -137,13 +142,24 @@ class Scale:
 
 
 class MixedSession:
-    """The same of the weighted sum of standardised losses."""
+    """The same of the weighted sum of standardised losses, within bounds."""
 
-    def __init__(self, sessions: Sequence[SingleSession], weights: Sequence[float]) -> None:
-        """The first loss measures every single removal under each part, to know its scale."""
+    def __init__(
+        self,
+        sessions: Sequence[SingleSession],
+        weights: Sequence[float],
+        ratios: Sequence[float | None] | None = None,
+    ) -> None:
+        """The first loss measures every single removal under each part, to know its scale.
+
+        `ratios` are the bounds of the parts, None where there is none.
+        """
         self.sessions = sessions
         self.facts = sessions[0].facts
         self.weights = weights
+        pairs = zip(sessions, ratios or [None] * len(sessions), strict=True)
+        self.bounds = [None if r is None else Bound(s.objective.name, r) for s, r in pairs]
+        """one for each part, None where there is none"""
         words = {session.begins_with for session in sessions}
         self.begins_with = words.pop() if len(words) == 1 else ""
 
@@ -164,10 +180,20 @@ class MixedSession:
 
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
         columns = [session.losses(subsets) for session in self.sessions]
-        return [self._mix(row) for row in zip(*columns, strict=True)]
+        sums = [self._mix(row) for row in zip(*columns, strict=True)]
+        if not self._has_bounds:
+            return sums
+        rows = zip(sums, zip(*columns, strict=True), strict=True)
+        return [self._bounded(total, row) for total, row in rows]
 
     def works(self, subset: Subset) -> bool:
         return all(session.works(subset) for session in self.sessions)
+
+    def broken_bounds(self, subset: Subset) -> list[str]:
+        losses = [session.losses([subset, DENSE]) for session in self.sessions]
+        pairs = zip(self.bounds, losses, strict=True)
+        found = [bound.complaint(*of_both) for bound, of_both in pairs if bound]
+        return list(filter(None, found))
 
     def difference(self, a: Subset, b: Subset) -> Difference:
         loss_of_a, loss_of_b = self.losses([a, b])
@@ -175,7 +201,12 @@ class MixedSession:
         return Difference(gap if math.isfinite(gap) else None, self._difference_error(a, b))
 
     def _difference_error(self, a: Subset, b: Subset) -> float | None:
-        """Return the standard error; errors of parts on the same samples are correlated."""
+        """Return the standard error; errors of parts on the same samples are correlated.
+
+        None if a subset breaks a bound, as its loss is then no sum of losses.
+        """
+        if self._has_bounds and not all(map(self._is_sum, (a, b))):
+            return None
         together: dict[Any, list[list[float]]] = {}
         for session, factor in zip(self.sessions, self._factors(), strict=True):
             without = session.differences_without_each(a, b)
@@ -213,6 +244,33 @@ class MixedSession:
     @property
     def adapter(self) -> ModelAdapter | None:
         return self.sessions[0].adapter
+
+    @property
+    def _has_bounds(self) -> bool:
+        return any(self.bounds)
+
+    @cached_property
+    def _dense_losses(self) -> list[float]:
+        """Of each part."""
+        return [session.losses([DENSE])[0] for session in self.sessions]
+
+    def _bounded(self, total: float, losses: Sequence[float]) -> float:
+        """Return the loss of a subset of this sum: see `prunekit.engine.bounds`."""
+        if not math.isfinite(total):
+            return total
+        excess = self._excess(losses)
+        return CEILING + excess if excess else below_ceiling(total)
+
+    def _excess(self, losses: Sequence[float]) -> float:
+        """Return how far all bounds are exceeded, each in deviations of its part."""
+        rows = zip(self.bounds, losses, self._dense_losses, self.scales, strict=True)
+        return math.fsum(b.excess(x, dense) / scale.deviation for b, x, dense, scale in rows if b)
+
+    def _is_sum(self, subset: Subset) -> bool:
+        """Return whether the loss of a subset is the plain sum of standardised losses."""
+        row = [session.losses([subset])[0] for session in self.sessions]
+        total = self._mix(row)
+        return self._bounded(total, row) == total
 
     def _factors(self) -> list[float]:
         return [w / scale.deviation for w, scale in zip(self.weights, self.scales, strict=True)]

@@ -175,5 +175,11 @@ def _check_parts(checker: Checker, objective: Any) -> None:
         isinstance(parts, Mapping) and parts and all(map(math.isfinite, parts.values())),
         f"gives {parts!r} as its parts; expected names of objectives and finite weights",
     )
-    checker.require(objective.name not in parts, "has itself as a part")
+    with checker.doing("naming its bounds"):
+        bounds = objective.bounds_by_name()
+    checker.require(
+        isinstance(bounds, Mapping) and all(1 <= ratio < math.inf for ratio in bounds.values()),
+        f"gives {bounds!r} as its bounds; expected names of objectives and finite ratios from 1 on",
+    )
+    checker.require(objective.name not in {**parts, **bounds}, "has itself as a part")
     checker.require(dict(parts) == dict(again), "gives other parts at another call")
