@@ -91,7 +91,8 @@ def _run(shown: ShownRun) -> None:
     out.print(f"{shown.folder}: a run")
     show_result(shown.result)
     if remark := suspicion(shown.result.difference, shown.result.unit, shown.result.objective):
-        out.print(f"note: {remark}\n", style="yellow", soft_wrap=True)
+        sign = "+/-" if out.options.ascii_only else "±"
+        out.print(f"note: {remark.replace('±', sign)}\n", style="yellow", soft_wrap=True)
     _latency(shown.latency)
     _evaluation(shown.evaluation)
     _versions(shown.result.versions)
