@@ -8,6 +8,7 @@ import pytest
 
 from prunekit.core import ConfigError
 from prunekit.core.options import internals_of, options_of, values_of
+from prunekit.plugins.objectives import texts
 from prunekit.plugins.objectives.choice import Choice
 from prunekit.plugins.objectives.divergence import Divergence
 from prunekit.plugins.objectives.margin import Margin
@@ -134,22 +135,43 @@ def test_where_only_the_tokenizer_can_tell_the_samples_are_refused(
     packing, tmp_path, demo_tokenizer
 ):
     path = tmp_path / "texts.jsonl"
-    texts = [prose(1), *["a short text"] * 40]
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    rows = [prose(1), *["a short text"] * 40]
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
     held = Perplexity(data=str(path), samples=1, length=300, packing=packing).held_out()
     with pytest.raises(ConfigError, match="0 sequences of 300 tokens beside its calibration set"):
         held.calibration_set(demo_tokenizer)
 
 
-def test_what_occurs_twice_is_not_on_both_sides(tmp_path, demo_tokenizer):
+def test_questions_that_occur_twice_are_not_on_both_sides(tmp_path):
     assert Margin(data=item_file(tmp_path, 10, same=10), samples=2).held_out() is None
+
+
+@pytest.mark.parametrize("packing", ["documents", "stream"])
+def test_documents_that_occur_twice_are_not_on_both_sides(packing, tmp_path, demo_tokenizer):
     path = tmp_path / "texts.jsonl"
     twice = [prose(1), prose(1), prose(1), prose(2)]
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in twice))
     for seed in range(4):
-        objective = Perplexity(data=str(path), samples=1, length=20, seed=seed)
+        given = {"samples": 1, "length": 20, "seed": seed, "packing": packing}
+        objective = Perplexity(data=str(path), **given)
         sides = [documents_of(o, demo_tokenizer) for o in (objective, objective.held_out())]
         assert sorted(map(list, sides)) == [[1], [2]]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_of_lines_in_a_fixed_order_they_begin_with_the_next_line(seed, demo_tokenizer, monkeypatch):
+    lines = [{"text": prose(n, words=4 + n % 5)} for n in range(60)]
+    monkeypatch.setattr(texts, "hub_rows", lambda *where: lines)
+    objective = Perplexity(data="wikitext2", samples=2, length=30, seed=seed)
+    here = documents_of(objective, demo_tokenizer)
+    held = objective.held_out(times=2)
+    there = documents_of(held, demo_tokenizer)
+    joined = "\n\n".join(row["text"] for row in lines[max(here) + 1 :])
+    tokens = demo_tokenizer(joined).input_ids
+    assert rows_of(held, demo_tokenizer) == [
+        tuple(tokens[i : i + 30]) for i in range(0, 4 * 30, 30)
+    ]
+    assert max(here) + 1 in there
 
 
 def test_data_of_the_hub_is_not_read_to_know(monkeypatch):
