@@ -45,6 +45,11 @@ class Margin(MultipleChoice):
         "divide an item's gap by the spread of its options: the dense model's, or its own",
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale != "none":  # what is divided by its spread is in nats no more
+            object.__setattr__(self, "unit", "standard deviations per item")
+
     def prepares(self) -> bool:
         """Return whether the spread of the dense model is needed."""
         return self.scale == "dense"

@@ -92,7 +92,7 @@ def _run(shown: ShownRun) -> None:
     show_result(shown.result)
     if remark := suspicion(shown.result.difference, shown.result.unit, shown.result.objective):
         sign = "+/-" if out.options.ascii_only else "±"
-        out.print(f"note: {remark.replace('±', sign)}\n", style="yellow", soft_wrap=True)
+        out.print(f"note: {remark.replace('±', sign)}\n", style="yellow")
     _latency(shown.latency)
     _evaluation(shown.evaluation)
     _versions(shown.result.versions)

@@ -2,19 +2,25 @@
 
 import dataclasses
 import json
+import math
 import warnings
 
 import pytest
 
 from prunekit.core import ConfigError
 from prunekit.core.options import internals_of, options_of, values_of
+from prunekit.core.problem import DENSE
+from prunekit.core.registry import load
+from prunekit.engine.config import parse
+from prunekit.engine.opening import open_session
+from prunekit.engine.plan import resolve
 from prunekit.plugins.objectives import texts
 from prunekit.plugins.objectives.choice import Choice
 from prunekit.plugins.objectives.divergence import Divergence
 from prunekit.plugins.objectives.margin import Margin
 from prunekit.plugins.objectives.perplexity import Perplexity
 
-WORDS = "the king had a horse and three daughters who lived beside a river of old stones".split()
+WORDS = ["king", "horse", "three", "daughters", "beside", "river", "of", "old", "stones"]
 
 
 def prose(n, words=120):
@@ -192,6 +198,20 @@ def test_looking_for_them_makes_no_remark(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Margin(data=str(path), samples=2).held_out() is not None
+
+
+def test_they_are_measured_into_a_journal_of_their_own(tiny_model, tmp_path):
+    registry = load()
+    given = {"model": str(tiny_model()), "ppl": {"data": "demo", "samples": 2, "length": 16}}
+    plan = resolve(parse(given, registry), registry)
+    options = []
+    for objective in (plan.objective, plan.objective.held_out(times=1)):
+        chosen = dataclasses.replace(plan, objective=objective, parts=((objective, 1.0),))
+        with open_session(chosen, tmp_path) as session:
+            assert math.isfinite(session.losses([DENSE])[0])
+            options.append(session.cache.journal.describes["options"])
+    assert len(list(tmp_path.glob("journals/*"))) == 2
+    assert options == [values_of(plan.objective), {**values_of(plan.objective), "skip": 2}]
 
 
 def test_what_is_skipped_is_no_option_but_tells_journals_apart():

@@ -31,6 +31,13 @@ def test_by_default_it_is_the_gap_and_the_dense_model_is_not_run(measured):
     assert sums(measured, Margin(), PRUNED) == [-gap for gap in GAPS]
 
 
+def test_its_unit_is_that_of_a_ratio():
+    assert Margin().unit == "nats per item"
+    scaled = dataclasses.replace(Margin(), scale="own")
+    assert scaled.unit == "standard deviations per item"
+    assert dataclasses.replace(scaled, scale="none").unit == "nats per item"
+
+
 @pytest.mark.parametrize("negatives", ["mean", "max"])
 @pytest.mark.parametrize("reduction", ["item-mean", "pair-mean", "pudding-sum"])
 def test_the_dense_model_itself_has_the_same_margin_by_both(measured, negatives, reduction):
