@@ -34,7 +34,7 @@ from prunekit.core.interfaces import (
     Table,
 )
 from prunekit.core.measurement import Piece
-from prunekit.core.options import option
+from prunekit.core.options import internal, option
 from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Part, Problem, Subset
 from prunekit.core.trie import runs_of_each, walk
@@ -72,6 +72,7 @@ __all__ = [
     "UnfitModel",
     "blaming",
     "hookimpl",
+    "internal",
     "option",
     "runs_of_each",
     "walk",

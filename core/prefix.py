@@ -75,7 +75,8 @@ class PrefixMeter(Meter):
 
     def _prepared(self, number: int) -> Batch:
         """Return the batch, with what the objective keeps of the dense model's output."""
-        if overrides(self.objective, Objective.prepare) and number not in self._prepared_batches:
+        prepares = overrides(self.objective, Objective.prepare) and self.objective.prepares()
+        if prepares and number not in self._prepared_batches:
             batch = self.batches[number]
             with self._step("model", self.adapter):
                 state = self.adapter.enter(batch)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from prunekit.core.contracts import is_mix
+from prunekit.core.contracts import is_mix, names_of_parts
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import build, option, options_of, suggest
 from prunekit.core.registry import Entry, Registry
@@ -197,8 +197,10 @@ def _make_plugins(
     made = {name: make(kind, name, kind) for kind, name in settings.plugins().items()}
     objective = made[settings.objective]
     if is_mix(objective):
-        for name in objective.parts_by_name():
-            made[name] = make("objective", name, settings.objective, "parts")
+        weights = objective.parts_by_name()
+        for name in names_of_parts(objective):
+            key = "parts" if name in weights else "bound"
+            made[name] = make("objective", name, settings.objective, key)
     return made
 
 

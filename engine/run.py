@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias
 
 from prunekit.core.driver import Driver, needs_of
-from prunekit.core.errors import CheckpointError, ConfigError, PluginError, PrunekitError
+from prunekit.core.errors import CheckpointError, ConfigError, PluginError, PrunekitError, Remark
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, WHOLE, Problem, Subset, words
 from prunekit.engine.cost import CostCounter
@@ -148,6 +149,7 @@ class SearchRun(Generic[K]):
             check_choice(session, self._name_of(key), removed, plan.spec.model)
         except CheckpointError as error:
             return error
+        remark_on_bounds(session, self._name_of(key), removed)
         loss, dense_loss = session.losses([removed, DENSE])
         return Choice(
             removed=removed,
@@ -177,3 +179,13 @@ def check_choice(session: Session, searcher: str, removed: Subset, model: str) -
             "finite, so nothing can be recommended; try a smaller --budget, another --dtype or "
             "another searcher (what was measured is kept)"
         )
+
+
+def remark_on_bounds(session: Session, searcher: str, removed: Subset) -> None:
+    """Warn with a Remark for each bound that a choice breaks."""
+    for complaint in session.broken_bounds(removed):
+        line = (
+            f"without blocks {words(removed)}, the choice of {searcher}, {complaint}; lower "
+            "--budget, raise the bound, or try another searcher"
+        )
+        warnings.warn(line, Remark, stacklevel=2)

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prunekit.core.driver import Driver
-from prunekit.core.problem import Subset, share_of
+from prunekit.core.problem import Subset
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from prunekit.engine.session import Session
 
 HALVES, QUARTERS = 2, 4
@@ -44,9 +42,7 @@ class Stability:
     """how many times the samples would bring it to STABLE; None if it is there, or never will be"""
 
 
-def stability(
-    driver: Driver, session: Session, seconds: float, seed: int = 0
-) -> Stability | None:
+def stability(driver: Driver, session: Session, seconds: float, seed: int = 0) -> Stability | None:
     """Repeat a search that ended on random parts of the calibration set.
 
     Takes about `seconds`, or the time of FEWEST_REPEATS. Losses of subsets that the search did not

@@ -26,6 +26,7 @@ from prunekit.engine.quiet import quietly
 from prunekit.engine.result import RunnerUp, SearchResult, Work
 from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
+from prunekit.engine.suspicion import suspicion
 from prunekit.engine.versions import versions
 from prunekit.hf.roundtrip import check_dense as check_dense_model
 from prunekit.hf.side_files import tokenizer_digest
@@ -88,7 +89,8 @@ def _remark_on_pattern(plan: Plan) -> str:
 def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> SearchResult:
     """Carry out a plan: search, and write the run's folder.
 
-    The folder comes to be when model and data are there, so that a start that fails leaves none.
+    Warns with a Remark if the pruned model beats the dense one. The folder comes to be when model
+    and data are there, so that a start that fails leaves none.
     """
     check_searcher(plan)
     check_writable(workdir)
@@ -96,6 +98,8 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
     written = folder.absolute() / "result.json"
     result = _Search(plan, folder, progress or Progress()).result(workdir)
     write_text(written, result.to_json())
+    if remark := suspicion(result.difference, result.unit, result.objective):
+        warnings.warn(remark, Remark, stacklevel=2)
     return result
 
 
