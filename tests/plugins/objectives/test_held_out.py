@@ -1,9 +1,11 @@
 """Held-out samples: those that a calibration set does not draw."""
 
 import dataclasses
+import itertools
 import json
 import math
 import warnings
+from bisect import bisect_left
 
 import pytest
 
@@ -166,18 +168,20 @@ def test_documents_that_occur_twice_are_not_on_both_sides(packing, tmp_path, dem
 
 @pytest.mark.parametrize("seed", [0, 1, 4])
 def test_of_lines_in_a_fixed_order_they_begin_with_the_next_line(seed, demo_tokenizer, monkeypatch):
-    lines = [{"text": prose(n, words=4 + n % 5)} for n in range(60)]
-    monkeypatch.setattr(texts, "hub_rows", lambda *where: lines)
+    lines = [prose(n, words=4 + n % 5) for n in range(60)]
+    monkeypatch.setattr(texts, "hub_rows", lambda *where: [{"text": line} for line in lines])
+    whole = demo_tokenizer("\n\n".join(lines), return_offsets_mapping=True)
+    ends = list(itertools.accumulate(len(line) + 2 for line in lines))
+    last = whole["offset_mapping"][(seed + 1) * 60 - 1][1]
+    after = bisect_left(ends, last) + 1
     objective = Perplexity(data="wikitext2", samples=2, length=30, seed=seed)
-    here = documents_of(objective, demo_tokenizer)
-    held = objective.held_out(times=2)
-    there = documents_of(held, demo_tokenizer)
-    joined = "\n\n".join(row["text"] for row in lines[max(here) + 1 :])
-    tokens = demo_tokenizer(joined).input_ids
-    assert rows_of(held, demo_tokenizer) == [
+    assert sum(rows_of(objective, demo_tokenizer), ()) == tuple(
+        whole["input_ids"][seed * 60 : (seed + 1) * 60]
+    )
+    tokens = demo_tokenizer("\n\n".join(lines[after:])).input_ids
+    assert rows_of(objective.held_out(times=2), demo_tokenizer) == [
         tuple(tokens[i : i + 30]) for i in range(0, 4 * 30, 30)
     ]
-    assert max(here) + 1 in there
 
 
 def test_data_of_the_hub_is_not_read_to_know(monkeypatch):
