@@ -35,7 +35,6 @@ from prunekit.core.interfaces import (
 )
 from prunekit.core.measurement import Piece
 from prunekit.core.options import option
-from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Problem, Subset
 from prunekit.core.trie import runs_of_each, walk
 
@@ -57,7 +56,6 @@ __all__ = [
     "Output",
     "Piece",
     "PluginError",
-    "PrefixMeter",
     "Problem",
     "PrunekitError",
     "Sample",
