@@ -95,24 +95,6 @@ def values_of(plugin: object) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
 
-def flag_name(*path: str) -> str:
-    """Return the flag of an option.
-
-    >>> flag_name("genetic", "population"), flag_name("protect_first")
-    ('--genetic.population', '--protect-first')
-    """
-    return "--" + ".".join(path).replace("_", "-")
-
-
-def no_flag_name(*path: str) -> str:
-    """Return the flag that switches an option off.
-
-    >>> no_flag_name("ppl", "add_bos")
-    '--no-ppl.add-bos'
-    """
-    return f"--no-{flag_name(*path).removeprefix('--')}"
-
-
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return a closing sentence that offers the nearest known name, or all of them.
 
