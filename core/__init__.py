@@ -35,7 +35,6 @@ from prunekit.core.interfaces import (
 )
 from prunekit.core.measurement import Piece
 from prunekit.core.options import internal, option
-from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Part, Problem, Subset
 from prunekit.core.trie import runs_of_each, walk
 
@@ -58,7 +57,6 @@ __all__ = [
     "Part",
     "Piece",
     "PluginError",
-    "PrefixMeter",
     "Problem",
     "PrunekitError",
     "Sample",

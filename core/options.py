@@ -113,24 +113,6 @@ def internals_of(plugin: Any) -> dict[str, Any]:
     return {f.name: value for f, value in values.items() if value != f.default}
 
 
-def flag_name(*path: str) -> str:
-    """Return the flag of an option.
-
-    >>> flag_name("genetic", "population"), flag_name("protect_first")
-    ('--genetic.population', '--protect-first')
-    """
-    return "--" + ".".join(path).replace("_", "-")
-
-
-def no_flag_name(*path: str) -> str:
-    """Return the flag that switches an option off.
-
-    >>> no_flag_name("ppl", "add_bos")
-    '--no-ppl.add-bos'
-    """
-    return f"--no-{flag_name(*path).removeprefix('--')}"
-
-
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return a closing sentence that offers the nearest known name, or all of them.
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.contracts import complete
 from prunekit.core.errors import ConfigError, Remark, blaming, described
-from prunekit.core.guard import Guard
 from prunekit.core.interfaces import (
     Backend,
     Batch,
@@ -35,6 +34,7 @@ from prunekit.engine.rounding import arrangement, shapes
 from prunekit.engine.session import MixedSession, Session
 from prunekit.engine.single_session import SingleSession
 from prunekit.engine.signals import check_table
+from prunekit.hf.guard import Guard
 from prunekit.hf.tokens import batches_of
 from prunekit.hf.vocabulary import check_tokens, has_token
 

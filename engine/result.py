@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -59,12 +60,22 @@ class Work:
     Measurements of earlier searches make it cheaper, except for `asked`.
     """
 
-    asked: int
-    measured: int
-    block_runs: int
-    block_runs_alone: int
+    asked: int = 0
+    measured: int = 0
+    block_runs: int = 0
+    block_runs_alone: int = 0
     """with every subset asked measured by itself"""
-    seconds: float
+    seconds: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return self._with(other, operator.add)
+
+    def __or__(self, other: Work) -> Work:
+        """Return the larger of each number, as both count the same searches."""
+        return self._with(other, max)
+
+    def _with(self, other: Work, choose: Callable[[Any, Any], Any]) -> Work:
+        return Work(*map(choose, dataclasses.astuple(self), dataclasses.astuple(other)))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from prunekit.core.driver import Driver, needs_of
 from prunekit.core.errors import Interrupted, PrunekitError, Remark, StorageError
 from prunekit.core.problem import DENSE, words
 from prunekit.core.registry import Registry, load
-from prunekit.engine.account import Account, Spent
+from prunekit.engine.account import Account
 from prunekit.engine.config import SearchConfig, parse
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.escaping import shell_word
@@ -136,7 +136,7 @@ class _Search:
         self.folder = folder.absolute()  # a plugin may change the working directory
         self.progress = progress
         self.account: Account | None = None
-        self.spent = Spent()
+        self.spent = Work()
         self.run = SearchRun[str](partial(_advance, progress))
 
     def result(self, workdir: Path) -> SearchResult:
@@ -211,9 +211,7 @@ def _expected(plan: Plan) -> float | None:
     return cost.asked if cost.complete else None
 
 
-def _result(
-    plan: Plan, session: Session, choice: Choice, spent: Spent, folder: str
-) -> SearchResult:
+def _result(plan: Plan, session: Session, choice: Choice, spent: Work, folder: str) -> SearchResult:
     settings, facts, removed = plan.config.settings, session.facts, choice.removed
     return SearchResult(
         model=plan.spec.model,
@@ -232,10 +230,9 @@ def _result(
         runner_up=_runner_up(session, choice),
         parameters=facts.parameters,
         parameters_removed=choice.parameters_removed,
-        work=Work(
+        work=replace(
+            spent,
             asked=choice.cost.asked,
-            measured=spent.measured,
-            block_runs=spent.block_runs,
             block_runs_alone=len(plan.parts) * choice.cost.block_runs_unshared,
             seconds=round(spent.seconds, 3),
         ),

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from prunekit.core.contracts import complete, overrides
 from prunekit.core.errors import ConfigError, blaming
-from prunekit.core.guard import Guard
 from prunekit.core.interfaces import Batch, Meter, ModelAdapter, Objective, Signal, State, Table
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.trie import walk
+from prunekit.hf.guard import Guard
 
 if TYPE_CHECKING:
     from torch import Tensor
