@@ -106,6 +106,7 @@ class Searcher(abc.ABC):
 
     name: ClassVar[str]
     paper: ClassVar[str | None] = None
+    one_pass: ClassVar[bool] = False
 
     @property
     def needs(self) -> tuple[Signal, ...]:

@@ -25,6 +25,7 @@ NOT_BY_A_FILE = (
 BUDGET = re.compile(r"\d{1,6}|\d{1,2}(\.\d+)?%", re.ASCII)
 PLUGIN_KINDS = ("searcher", "objective", "backend")
 DEFAULT_DEMO = "qwen3"
+FINALISTS = 5
 Attention: TypeAlias = Literal["auto", "eager", "sdpa", "flash_attention_2"]
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -41,6 +42,9 @@ class Settings:
     protect_last: int = option(0, "last blocks that may not be removed", low=0)
     protect: str | None = option(None, "other blocks that may not be removed, as 2,5")
     keep_pattern: bool = option(False, "remove whole periods where the kinds of blocks repeat")
+    finalists: int = option(
+        FINALISTS, "best subsets measured again on held-out samples; 0: none", low=0
+    )
     seed: int = option(0, "seed of every random choice of the search", low=0)
     adapter: str | None = option(None, "model family; by default it is recognised")
     backend: str = option("local", "where measurements run")
@@ -74,6 +78,8 @@ class SearchConfig:
             values["budget"] = int(self.settings.budget)
         if self.settings.attention == "auto":  # runs of version 0.1 do not have it, nor its name
             del values["attention"]
+        if self.settings.finalists == FINALISTS:  # nor this one
+            del values["finalists"]
         return {**values, **self.options}
 
     def digest(self) -> str:

@@ -32,8 +32,8 @@ from prunekit.engine.journal import Journal
 from prunekit.engine.plan import Plan
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.engine.session import MixedSession, Session
-from prunekit.engine.single_session import SingleSession
 from prunekit.engine.signals import check_table
+from prunekit.engine.single_session import SingleSession
 from prunekit.hf.guard import Guard
 from prunekit.hf.tokens import batches_of
 from prunekit.hf.vocabulary import check_tokens, has_token

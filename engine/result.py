@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from prunekit.core.errors import ConfigError
+from prunekit.engine.held_out import HeldOut, check_held_out, held_out_of
 from prunekit.engine.plain import shortened
+from prunekit.engine.reading import Difference, Reading
+from prunekit.engine.stability import Stability, check_stability
 from prunekit.engine.stored import (
     check_counts,
     check_difference,
@@ -27,22 +30,6 @@ SCHEMA = 1
 T = TypeVar("T")
 FILE = "result.json"
 AGAIN = "run the search again"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A loss, also in other units."""
-
-    loss: float
-    readings: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference of losses on the same samples; None if it is unknown."""
-
-    value: float | None
-    standard_error: float | None
 
 
 @dataclass(frozen=True)
@@ -106,6 +93,10 @@ class SearchResult:
     """the beginning-of-text token, if every calibration sample began with it"""
     tokenizer: str = ""
     """a digest of its files; empty for a model from the hub, and in results of earlier versions"""
+    held_out: HeldOut | None = None
+    """the finalists that `removed` was chosen from; None if the search alone chose it"""
+    stability: Stability | None = None
+    """of what the search chose, before any finalists; None if it cannot be estimated"""
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
@@ -154,6 +145,10 @@ def check_result(row: Any, name: str = "") -> None:
     if not row["parameters_removed"] < row["parameters"]:
         raise ValueError(f"parameters cannot be {row['parameters']!r}")
     check_removed(row["removed"], row["n_blocks"], row["budget"])
+    if row.get("held_out"):
+        check_held_out(row["held_out"], row["n_blocks"], row["removed"])
+    if row.get("stability"):
+        check_stability(row["stability"])
     check_kept(row["kept"], row["removed"], row["n_blocks"])
     if row["runner_up"]:
         check_counts(row["runner_up"]["behind"], "standard_error", name="runner_up.behind")
@@ -189,6 +184,8 @@ def result_of(row: Mapping[str, Any]) -> SearchResult:
             "runner_up": runner_up
             and RunnerUp(tuple(runner_up["removed"]), _known(Difference, runner_up["behind"])),
             "work": _known(Work, row["work"]),
+            "held_out": held_out_of(row["held_out"]) if row.get("held_out") else None,
+            "stability": _known(Stability, row["stability"]) if row.get("stability") else None,
         },
     )
 

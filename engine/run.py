@@ -14,7 +14,7 @@ from prunekit.core.problem import DENSE, WHOLE, Problem, Subset, words
 from prunekit.engine.cost import CostCounter
 from prunekit.engine.lockstep import K, LockStep
 from prunekit.engine.plan import Plan
-from prunekit.engine.result import Difference
+from prunekit.engine.reading import Difference
 from prunekit.engine.session import Session
 
 
@@ -31,6 +31,20 @@ class Choice:
     cost: CostCounter
     """of this search alone, under one objective"""
     driver: Driver
+
+    @classmethod
+    def of(cls, removed: Subset, session: Session, cost: CostCounter, driver: Driver) -> Choice:
+        """Measure the choice of a search, or another subset that is taken in its place."""
+        loss, dense_loss = session.losses([removed, DENSE])
+        return cls(
+            removed=removed,
+            loss=loss,
+            dense_loss=dense_loss,
+            difference=session.difference(removed, DENSE),
+            parameters_removed=sum(session.facts.block_parameters[i] for i in removed),
+            cost=cost,
+            driver=driver,
+        )
 
     @property
     def runner_up(self) -> Subset | None:
@@ -150,16 +164,7 @@ class SearchRun(Generic[K]):
         except CheckpointError as error:
             return error
         remark_on_bounds(session, self._name_of(key), removed)
-        loss, dense_loss = session.losses([removed, DENSE])
-        return Choice(
-            removed=removed,
-            loss=loss,
-            dense_loss=dense_loss,
-            difference=session.difference(removed, DENSE),
-            parameters_removed=sum(session.facts.block_parameters[i] for i in removed),
-            cost=self.lockstep.costs[key],
-            driver=driver,
-        )
+        return Choice.of(removed, session, self.lockstep.costs[key], driver)
 
 
 def check_dense(session: Session, model: str) -> None:

@@ -13,7 +13,7 @@ from prunekit.core.interfaces import ModelAdapter, Signal, Table
 from prunekit.core.problem import DENSE, WHOLE, Subset, single_removals
 from prunekit.engine.bounds import CEILING, Bound, below_ceiling
 from prunekit.engine.cost import Speed
-from prunekit.engine.result import Difference, Reading
+from prunekit.engine.reading import Difference, Reading
 from prunekit.engine.signals import check_mixable
 from prunekit.engine.single_session import SingleSession
 from prunekit.engine.statistics import jackknife

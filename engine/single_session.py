@@ -17,7 +17,7 @@ from prunekit.core.problem import WHOLE, Subset
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.cost import Speed, measure_speed
 from prunekit.engine.files import write_text
-from prunekit.engine.result import Difference, Reading
+from prunekit.engine.reading import Difference, Reading
 from prunekit.engine.signals import check_finite, check_table
 from prunekit.engine.statistics import differences_without_each, jackknife
 from prunekit.engine.stored import misfit, read_json

@@ -10,12 +10,13 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.driver import Driver
 from prunekit.core.problem import Subset
+from prunekit.engine.stored import check_counts
 
 if TYPE_CHECKING:
     from prunekit.engine.session import Session
@@ -40,6 +41,13 @@ class Stability:
     """how often the samples were split"""
     times: int | None
     """how many times the samples would bring it to STABLE; None if it is there, or never will be"""
+
+
+def check_stability(row: Mapping[str, Any]) -> None:
+    """Raise ValueError unless the numbers in a file can be those of a Stability."""
+    check_counts(row, "agreement", "repeats", "times", name="stability")
+    if row["agreement"] > 1:
+        raise ValueError(f"stability.agreement cannot be {row['agreement']!r}")
 
 
 def stability(driver: Driver, session: Session, seconds: float, seed: int = 0) -> Stability | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prunekit.engine.result import Difference
+from prunekit.engine.reading import Difference
 
 ERRORS = 2.0
 """A difference of so many standard errors has a chance of about 2% of its own."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunekit.engine.result import Difference
+from prunekit.engine.reading import Difference
 from prunekit.engine.suspicion import suspicion
 
 

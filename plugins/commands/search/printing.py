@@ -14,7 +14,8 @@ from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.estimate import Estimate
 from prunekit.engine.plan import Plan
-from prunekit.engine.result import Difference, Reading, SearchResult, Work
+from prunekit.engine.reading import Difference, Reading
+from prunekit.engine.result import SearchResult, Work
 
 BLOCKS_A_LINE = 60
 DEFAULT_RUNS = Path("prunekit-runs", "runs")

@@ -3,7 +3,7 @@
 import pytest
 
 from prunekit.core.measurement import Measurement, loss_of
-from prunekit.engine.result import Difference
+from prunekit.engine.reading import Difference
 from prunekit.engine.statistics import difference_error
 from prunekit.engine.suspicion import suspicion
 from prunekit.plugins.objectives.choice import Choice
