@@ -20,9 +20,9 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
@@ -31,10 +31,11 @@ from prunekit.engine.plain import shortened
 from prunekit.engine.stored import (
     check_counts,
     check_difference,
-    check_fields,
     check_removed,
+    check_stored,
     finite,
     read_stored,
+    restored,
     subset_name,
 )
 
@@ -264,35 +265,35 @@ def _check_is(found: Any, wanted: Any) -> None:
 
 def _made(cls: type[T], row: Any) -> T:
     """Make a record of the values that this version knows. Raises ValueError for bad ones."""
-    hints, known = get_type_hints(cls), row if isinstance(row, dict) else {}
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    needed = [f.name for f in fields if f.default is MISSING and f.default_factory is MISSING]
-    check_fields(row, {name: of for name, of in hints.items() if name in needed or name in known})
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in hints}
-    if "cell" in values:
-        values["cell"] = _made(Cell, row["cell"])
-    made = cls(**values)
+    check_stored(row, cls)
+    made = restored(cls, row)
     if check := CHECKS.get(cls):
-        check(values)
+        check(made)
     return made
 
 
-def _check_result(row: Mapping[str, Any]) -> None:
-    check_removed(row["removed"], row["n_blocks"], row["cell"].budget)
-    check_counts(row, *COUNTS)
-    check_difference(row["difference"], row["loss"], row["dense_loss"])
+def _check_cell(cell: Cell) -> None:
+    check_counts(vars(cell), "budget", "seed", "draw")
 
 
-def _check_evaluation(row: Mapping[str, Any]) -> None:
+def _check_result(found: CellResult) -> None:
+    _check_cell(found.cell)
+    check_removed(found.removed, found.n_blocks, found.cell.budget)
+    check_counts(vars(found), *COUNTS)
+    check_difference(found.difference, found.loss, found.dense_loss)
+
+
+def _check_evaluation(found: VariantEvaluation) -> None:
     for part in ("perplexities", "accuracies", "standard_errors"):
-        for name, value in row.get(part, {}).items():
+        for name, value in vars(found)[part].items():
             most = 1 if part == "accuracies" else math.inf
             if value is not None and not 0 <= value <= most:
                 raise ValueError(f"{part}.{name[:40]} cannot be {value!r}")
 
 
-CHECKS: dict[type, Callable[[Mapping[str, Any]], None]] = {
-    Cell: lambda row: check_counts(row, "budget", "seed", "draw"),
+CHECKS: dict[type, Callable[[Any], None]] = {
+    Cell: _check_cell,
+    CellFailure: lambda found: _check_cell(found.cell),
     CellResult: _check_result,
     VariantEvaluation: _check_evaluation,
 }
