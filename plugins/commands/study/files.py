@@ -18,8 +18,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -188,12 +187,9 @@ class StudyFolder:
                 f"{self.path}: not the folder of a study ({path.name} is missing); give a folder "
                 "that `prunekit study` wrote"
             )
-        rows = read_stored(path, SCHEMA, {"cells": tuple[Cell, ...]}, AGAIN)["cells"]
-        with _named(path):
-            cells = [_made(Cell, row) for row in rows]
-            if len(set(cells)) < len(cells):
-                raise ValueError("a cell is planned twice")
-            return cells
+        hints = {"cells": tuple[Cell, ...]}
+        plan = read_stored(path, SCHEMA, hints, AGAIN, _check_plan)
+        return [restored(Cell, row) for row in plan["cells"]]
 
     def write_cell(self, outcome: CellResult | CellFailure) -> None:
         """Write the outcome of a cell."""
@@ -205,10 +201,8 @@ class StudyFolder:
         if not path.is_file():
             return None
         failed = "error" in read_stored(path, SCHEMA, ("cell",), AGAIN)
-        outcome = _read(CellFailure, path) if failed else _read(CellResult, path)
-        with _named(path):
-            _check_is(outcome.cell, cell)
-        return outcome
+        kind: type[CellResult | CellFailure] = CellFailure if failed else CellResult
+        return _read(kind, path, lambda outcome: outcome.cell, cell)
 
     def write_importance(self, importance: Importance) -> None:
         """Write the losses of single removals."""
@@ -216,12 +210,8 @@ class StudyFolder:
 
     def importances(self) -> list[Importance]:
         """Return those measured so far."""
-        found = []
-        for path in sorted((self.path / "importance").glob("*.json")):
-            found.append(_read(Importance, path))
-            with _named(path):
-                _check_is(f"{found[-1].id}.json", path.name)
-        return found
+        paths = sorted((self.path / "importance").glob("*.json"))
+        return [_read(Importance, path, lambda i: f"{i.id}.json", path.name) for path in paths]
 
     def write_evaluation(self, evaluation: VariantEvaluation) -> None:
         """Write the evaluation of a variant."""
@@ -233,37 +223,31 @@ class StudyFolder:
         path = self.path / "evaluations" / slug(model) / f"{subset_name(removed)}.json"
         if not path.is_file():
             return None
-        found = _read(VariantEvaluation, path)
-        with _named(path):
-            _check_is((found.model, list(found.removed)), (model, sorted(removed)))
-        return found
+        wanted = (model, sorted(removed))
+        return _read(VariantEvaluation, path, lambda e: (e.model, list(e.removed)), wanted)
 
     def _write(self, path: Path, row: Any) -> None:
         text = json.dumps(finite(dataclasses.asdict(row)), indent=1, allow_nan=False)
         write_text(path, text + "\n")
 
 
-def _read(cls: type[T], path: Path) -> T:
-    row = read_stored(path, SCHEMA, (), AGAIN)
-    with _named(path):
-        return _made(cls, row)
+def _read(cls: type[T], path: Path, of: Callable[[T], Any], wanted: Any) -> T:
+    """Read a record. Raises ConfigError if it is damaged, or not `of` what is wanted."""
+
+    def check(row: Mapping[str, Any]) -> None:
+        if (found := of(_made(cls, row))) != wanted:
+            raise ValueError(f"it is of {shortened(found, 200)}, not of {shortened(wanted, 200)}")
+
+    return restored(cls, read_stored(path, SCHEMA, (), AGAIN, check))
 
 
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Name the file in errors about its content."""
-    try:
-        yield
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error}; {AGAIN}") from error
+def _check_plan(row: Mapping[str, Any]) -> None:
+    cells = [_made(Cell, cell) for cell in row["cells"]]
+    if len(set(cells)) < len(cells):
+        raise ValueError("a cell is planned twice")
 
 
-def _check_is(found: Any, wanted: Any) -> None:
-    if found != wanted:
-        raise ValueError(f"it is of {shortened(found, 200)}, not of {shortened(wanted, 200)}")
-
-
-def _made(cls: type[T], row: Any) -> T:
+def _made(cls: type[T], row: Mapping[str, Any]) -> T:
     """Make a record of the values that this version knows. Raises ValueError for bad ones."""
     check_stored(row, cls)
     made = restored(cls, row)
