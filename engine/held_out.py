@@ -57,25 +57,3 @@ def check_held_out(row: Mapping[str, Any], n_blocks: int, removed: list[int]) ->
         check_counts(finalist["behind"], "standard_error", name="held_out.finalists.behind")
     if sorted(row["finalists"][0]["removed"]) != sorted(removed):
         raise ValueError(f"removed is {removed}, but not the first finalist")
-
-
-def held_out_of(row: Mapping[str, Any]) -> HeldOut:
-    """Return what a file holds."""
-    finalists = [
-        Finalist(
-            removed=tuple(f["removed"]),
-            found_by=f["found_by"],
-            loss=f["loss"],
-            held_out=f["held_out"],
-            behind=Difference(**f["behind"]),
-            apart=f["apart"],
-        )
-        for f in row["finalists"]
-    ]
-    return HeldOut(
-        samples=row["samples"],
-        dense=row["dense"],
-        finalists=tuple(finalists),
-        overfitting=Difference(**row["overfitting"]),
-        seconds=row["seconds"],
-    )

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from prunekit.core.errors import ConfigError
-from prunekit.engine.held_out import HeldOut, check_held_out, held_out_of
+from prunekit.engine.held_out import HeldOut, check_held_out
 from prunekit.engine.plain import shortened
 from prunekit.engine.reading import Difference, Reading
 from prunekit.engine.stability import Stability, check_stability
 from prunekit.engine.stored import (
     check_counts,
     check_difference,
-    check_fields,
     check_kept,
     check_removed,
+    check_stored,
     finite,
     read_stored,
 )
 
 SCHEMA = 1
-T = TypeVar("T")
 FILE = "result.json"
 AGAIN = "run the search again"
 
@@ -117,10 +115,6 @@ class _StoredReading:
     readings: Mapping[str, float | None]
 
 
-STORED = {**get_type_hints(SearchResult), "dense": _StoredReading, "pruned": _StoredReading}
-NEEDED = [f.name for f in dataclasses.fields(SearchResult) if f.default is dataclasses.MISSING]
-
-
 def read_result(run: Path) -> dict[str, Any]:
     """Return the result stored in a run's folder. Raises ConfigError if it is missing or bad."""
     path = run / FILE
@@ -128,7 +122,7 @@ def read_result(run: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{run}: no finished run; expected a folder with result.json under WORKDIR/runs"
         )
-    return read_stored(path, SCHEMA, NEEDED, AGAIN, check_result)
+    return read_stored(path, SCHEMA, (), AGAIN, check_result)
 
 
 def check_result(row: Any, name: str = "") -> None:
@@ -136,8 +130,7 @@ def check_result(row: Any, name: str = "") -> None:
 
     `name` is that of the row in a larger one.
     """
-    known = row if isinstance(row, dict) else ()
-    check_fields(row, {n: h for n, h in STORED.items() if n in NEEDED or n in known}, name)
+    check_stored(row, SearchResult, name, dense=_StoredReading, pruned=_StoredReading)
     check_counts(row, "budget", "parameters_removed", "seed")
     check_counts(row["work"], *get_type_hints(Work), name="work")
     check_counts(row["difference"], "standard_error", name="difference")
@@ -167,39 +160,3 @@ def check_of_run(folder: Path, removed: Sequence[int], *weights: str) -> None:
         raise ValueError(f"removed is {list(removed)}, but the run removes {result['removed']}")
     if other := [found for found in weights if found != result["weights"]]:
         raise ValueError(f"weights is {shortened(other[0])}, but the run has {result['weights']!r}")
-
-
-def result_of(row: Mapping[str, Any]) -> SearchResult:
-    """Return a stored result as it was; numbers that were not finite are infinite."""
-    runner_up = row["runner_up"]
-    return _known(
-        SearchResult,
-        {
-            **row,
-            "removed": tuple(row["removed"]),
-            "kept": tuple(row["kept"]),
-            "dense": _reading(row["dense"]),
-            "pruned": _reading(row["pruned"]),
-            "difference": _known(Difference, row["difference"]),
-            "runner_up": runner_up
-            and RunnerUp(tuple(runner_up["removed"]), _known(Difference, runner_up["behind"])),
-            "work": _known(Work, row["work"]),
-            "held_out": held_out_of(row["held_out"]) if row.get("held_out") else None,
-            "stability": _known(Stability, row["stability"]) if row.get("stability") else None,
-        },
-    )
-
-
-def _known(cls: type[T], row: Mapping[str, Any]) -> T:
-    """Return the record with the values that this version knows; a later one may write more."""
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    return cls(**{name: row[name] for name in names if name in row})
-
-
-def _reading(row: Mapping[str, Any]) -> Reading:
-    readings = {name: _number(value) for name, value in row["readings"].items()}
-    return Reading(_number(row["loss"]), readings)
-
-
-def _number(value: float | None) -> float:
-    return math.inf if value is None else value

@@ -32,6 +32,7 @@ from prunekit.engine.stored import (
     check_fields,
     finite,
     read_stored,
+    restored,
     subset_name,
 )
 from prunekit.plugins.commands.evaluate.comparison import SCHEMA, EvaluationResult, Row
@@ -76,7 +77,7 @@ class ScoreStore:
         if not path.is_file():
             return None
         row = self._read(path, hints, removed, name, _check_task)
-        return TaskScore(**{name: row[name] for name in hints} | {"items": tuple(row["items"])})
+        return restored(TaskScore, row)
 
     def keep(self, removed: Subset, key: str, score: PerplexityScore | TaskScore) -> None:
         """Write a score. Raises StorageError if that fails."""
@@ -187,8 +188,7 @@ def check_evaluations(record: Any, name: str = "") -> None:
 
 def rows_of(record: Mapping[str, Any]) -> list[Row]:
     """List the perplexities, then the tasks; those of one name together, the newest last."""
-    names = get_type_hints(Row)
-    return [Row(**{name: row[name] for name in names if name in row}) for row in _stored(record)]
+    return [restored(Row, row) for row in _stored(record)]
 
 
 def _stored(record: Mapping[str, Any]) -> list[dict[str, Any]]:

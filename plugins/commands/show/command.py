@@ -17,7 +17,8 @@ from prunekit.core import Command, hookimpl
 from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.provenance import pinned
-from prunekit.engine.result import result_of
+from prunekit.engine.result import SearchResult
+from prunekit.engine.stored import restored
 from prunekit.engine.suspicion import suspicion
 from prunekit.plugins.commands.evaluate.printing import evaluation_table
 from prunekit.plugins.commands.evaluate.store import rows_of
@@ -139,7 +140,7 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
         out.print("the blocks were chosen manually")
     else:
         out.print()
-        show_result(result_of(record["search"]))
+        show_result(restored(SearchResult, record["search"]))
     _evaluation(record.get("evaluation"))
     _versions(record["versions"])
 
