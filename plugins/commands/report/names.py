@@ -45,7 +45,7 @@ def _parts(name: str) -> tuple[str, list[str]]:
 def _shortest(name: str, parts: Mapping[str, tuple[str, list[str]]]) -> str:
     before, own = parts[name]
     others = [of for other, of in parts.items() if other != name]
-    for n in range(1, len(own)):
+    for n in range(1, len(own) + 1):
         if all((before, own[-n:]) != (start, of[-n:]) for start, of in others):
             return before + "/".join(own[-n:])
     return name

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 STEPS = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1, 3), (1,))
 """Values in each power of ten, the finest first."""
-LETTER, GAP, LINE = 0.075, 0.08, 0.17
+LETTER, GAP, LINE = 0.08, 0.08, 0.17
 """Inches: the width of a digit, what lies between two labels, and the height of a line."""
+POWERS_FROM = 100_000
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def log_ticks(low: float, high: float, inches: float, upright: bool = False) -> list[float]:
@@ -23,12 +25,34 @@ def log_ticks(low: float, high: float, inches: float, upright: bool = False) -> 
 
     Labels are beside each other, or above each other on an `upright` axis.
     """
-    found: list[float] = []
     for ticks in _candidates(low, high):
         found = [x for x in ticks if low <= x <= high]
         if all(_apart(a, b, low, high, inches, upright) for a, b in itertools.pairwise(found)):
+            if len(found) > 1:
+                return found
             break
-    return found
+    return _linear(low, high, 6 if upright else 3)
+
+
+def _linear(low: float, high: float, most: int) -> list[float]:
+    """Return evenly spaced round numbers, for an axis too short for powers of ten."""
+    from matplotlib.ticker import MaxNLocator
+
+    return [float(x) for x in MaxNLocator(most).tick_values(low, high) if low <= x <= high]
+
+
+def label(value: float) -> str:
+    """Format a tick; a large one as a power of ten.
+
+    >>> label(0.25), label(20_000.0), label(1e6), label(2e12)
+    ('0.25', '20,000', '10⁶', '2·10¹²')
+    """
+    if value < POWERS_FROM:
+        return number(value, 6)
+    power = math.floor(math.log10(value) + 1e-9)
+    raised = f"10{str(power).translate(RAISED)}"
+    first = number(value / 10.0**power, 6)
+    return raised if first == "1" else f"{first}·{raised}"
 
 
 def _candidates(low: float, high: float) -> Iterator[list[float]]:
@@ -41,7 +65,7 @@ def _candidates(low: float, high: float) -> Iterator[list[float]]:
 
 def _apart(a: float, b: float, low: float, high: float, inches: float, upright: bool) -> bool:
     room = inches * math.log(b / a) / math.log(high / low)
-    wide = LETTER * (len(number(a)) + len(number(b))) / 2 + GAP
+    wide = LETTER * (len(label(a)) + len(label(b))) / 2 + GAP
     return room >= (LINE if upright else wide)
 
 
@@ -50,4 +74,4 @@ def set_ticks(axes: Axes, name: str, ticks: Sequence[float]) -> None:
     axis: Any = axes.xaxis if name == "x" else axes.yaxis
     axis.set_ticks(ticks, minor=False)
     axis.set_ticks([], minor=True)
-    axis.set_major_formatter(lambda value, _: number(value))
+    axis.set_major_formatter(lambda value, _: label(value))

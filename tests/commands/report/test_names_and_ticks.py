@@ -44,7 +44,7 @@ def test_no_folder_is_in_the_head_of_a_column(by_hand):
     ("low", "high", "inches", "ticks"),
     [
         (9, 130, 1.9, [10, 20, 50, 100]),
-        (1, 1e6, 1.9, [1, 1000, 1e6]),
+        (1, 1e6, 1.9, [1, 100, 1e4, 1e6]),
         (3, 4, 1.9, [3, 4]),
     ],
 )

@@ -256,13 +256,8 @@ def _spread(
 
 
 def _logarithmic(axes: Axes) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     axes.set_yscale("log")
     axes.set_ylabel(f"{axes.get_ylabel()} (log scale)")
     low, high = axes.get_ylim()
-    wide = high > 2 * low
-    set_ticks(axes, "y", log_ticks(low, high, ROOM, True) if wide else [])
-    if not wide:
-        axes.yaxis.set_major_locator(MaxNLocator(6))
+    set_ticks(axes, "y", log_ticks(low, high, ROOM, upright=True))
     axes.set_ylim(low, high)

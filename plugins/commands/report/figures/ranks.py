@@ -70,7 +70,8 @@ def _ranks_panel(study: Study, c: Condition, found: RankComparison) -> Panel:
     p = 1.0 if found.p is None else found.p
     chance = f"p = {p:.2f}" if p >= 0.01 else "p < 0.01"
     rho = "ρ undefined" if found.rho is None else f"ρ = {found.rho:+.2f}, {chance}"
-    rho += f", {count(found.distinct, 'distinct choice')}"
+    if found.distinct < len(found.searchers):
+        rho += f"\nof {count(found.distinct, 'distinct choice')}"
     ranked = zip(found.searchers, found.perplexity, found.accuracy, strict=True)
     places = ", ".join(f"{s} {x:g} and {y:g}" for s, x, y in ranked)
     alt = f"{where}: {rho}. Ranks by perplexity and by accuracy: {places}"
