@@ -41,17 +41,17 @@ def _linear(low: float, high: float, most: int) -> list[float]:
     return [float(x) for x in MaxNLocator(most).tick_values(low, high) if low <= x <= high]
 
 
-def label(value: float) -> str:
-    """Format a tick; a large one as a power of ten.
+def label(value: float, digits: int = 6) -> str:
+    """Format a number to stand beside others; a large one with a power of ten.
 
-    >>> label(0.25), label(20_000.0), label(1e6), label(2e12)
-    ('0.25', '20,000', '10⁶', '2·10¹²')
+    >>> label(0.25), label(20_000.0), label(1e6), label(2e12), label(1.608e9, 2)
+    ('0.25', '20,000', '10⁶', '2·10¹²', '1.6·10⁹')
     """
     if value < POWERS_FROM:
-        return number(value, 6)
+        return number(value, digits)
     power = math.floor(math.log10(value) + 1e-9)
     raised = f"10{str(power).translate(RAISED)}"
-    first = number(value / 10.0**power, 6)
+    first = number(value / 10.0**power, digits)
     return raised if first == "1" else f"{first}·{raised}"
 
 

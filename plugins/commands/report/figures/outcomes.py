@@ -26,7 +26,7 @@ from prunekit.plugins.commands.report.measures import (
 )
 from prunekit.plugins.commands.report.style import BLUE, GREY, INK, ORANGE, YELLOW, searcher_looks
 from prunekit.plugins.commands.report.telling import not_the_best
-from prunekit.plugins.commands.report.ticks import log_ticks, set_ticks
+from prunekit.plugins.commands.report.ticks import label, log_ticks, set_ticks
 from prunekit.plugins.commands.report.variance import OUTCOMES, Bars, Outcome, variances
 from prunekit.plugins.commands.report.wording import count, listed, number, percent
 
@@ -241,7 +241,7 @@ def _spread(
         axes.fill_between([x - 0.42, x + 0.42], low, high, color=GREY, alpha=0.2, linewidth=0)
         axes.plot([x - 0.42, x + 0.42], [mean, mean], color=INK, linewidth=1)
         if len(values) > 1:
-            note = f"σ² {number(variance_of(values), 2)}"
+            note = f"σ² {label(variance_of(values), 2)}"
             axes.annotate(note, (x, high), (0, 5), textcoords="offset points", ha="center", size=7)
         for searcher, y in found["mean"].items():
             aside = (study.searchers.index(searcher) + 0.5) / len(study.searchers) - 0.5
