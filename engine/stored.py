@@ -29,7 +29,8 @@ def finite(value: Any) -> Any:
 def misfit(value: Any, hint: Any, name: str = "") -> str:
     """Describe the first part that does not match an annotation; empty if all does.
 
-    A dataclass is an object with its fields, and `name` is that of the value.
+    A dataclass is an object with its fields, of which those with defaults may be missing, and
+    `name` is that of the value.
 
     >>> misfit([1, None], tuple[float | None, ...], "x"), misfit({"a": [True]}, dict, "x")
     ('', '')
@@ -47,12 +48,19 @@ def misfit(value: Any, hint: Any, name: str = "") -> str:
         parts = [(key, item, of[1]) for key, item in value.items()]
     elif dataclasses.is_dataclass(hint) and isinstance(value, dict):
         hints = get_type_hints(hint)
-        if missing := [key for key in hints if key not in value]:
+        if missing := [key for key in required(hint) if key not in value]:
             return f"{_joined(name, missing[0])} is missing"
-        parts = [(key, value[key], of) for key, of in hints.items()]
+        parts = [(key, value[key], of) for key, of in hints.items() if key in value]
     if parts is None:
         return "" if _is(value, hint) else f"{name} cannot be {shortened(value)}"
     return next(filter(None, (misfit(v, of, _joined(name, key)) for key, v, of in parts)), "")
+
+
+def required(cls: Any) -> list[str]:
+    """Return the names of a dataclass's fields that have no default."""
+    none = dataclasses.MISSING
+    fields = dataclasses.fields(cls)
+    return [f.name for f in fields if f.default is none and f.default_factory is none]
 
 
 def _joined(name: str, key: object) -> str:

@@ -15,6 +15,7 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.problem import DENSE, Subset
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.escaping import one_line
+from prunekit.plugins.commands.study.conditions import condition
 from prunekit.plugins.commands.study.files import (
     AGAIN,
     EVALUATE,
@@ -170,10 +171,12 @@ def read_study(path: Path) -> Study:
         for key, e in found.items()
         if e and asked in (None, e.details.get("wanted"))
     }
-    pairs = {(cell.model, cell.objective) for cell in cells}
-    importances = tuple(i for i in folder.importances() if (i.model, i.objective) in pairs)
+    pairs = {(cell.model, cell.objective, cell.calibration) for cell in cells}
+    importances = tuple(
+        i for i in folder.importances() if (i.model, i.objective, i.calibration) in pairs
+    )
     parts = tuple(cells), tuple(outcomes), variants, evaluated, importances
-    return _study(*_in_lines(parts))
+    return _study(*_in_lines(_in_conditions(parts)))
 
 
 def _study(
@@ -239,6 +242,15 @@ def _frame(
     for name, labels in zip(CELL[:3], order, strict=False):
         frame[name] = pd.Categorical(frame[name], labels)
     return frame
+
+
+def _in_conditions(found: Any) -> Any:
+    """Let every objective under a calibration count as one of its own, called `ppl small`."""
+    if isinstance(found, Cell | Importance):
+        return replace(found, objective=condition(found.objective, found.calibration))
+    if isinstance(found, CellResult | CellFailure):
+        return replace(found, cell=_in_conditions(found.cell))
+    return tuple(map(_in_conditions, found)) if isinstance(found, tuple) else found
 
 
 def _in_lines(found: Any) -> Any:

@@ -20,7 +20,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -35,13 +35,14 @@ from prunekit.engine.stored import (
     check_removed,
     finite,
     read_stored,
+    required,
     subset_name,
 )
+from prunekit.plugins.commands.study.conditions import condition
 
 SCHEMA = 1
 LONGEST_NAME = 200
 """of a file, without what is put to its ends"""
-KINDS = ("models", "objectives", "searchers")
 EVALUATE = "evaluate"
 """The key of what is evaluated, in study.yaml."""
 AGAIN = "remove it and run the study again"
@@ -61,11 +62,13 @@ class Cell:
     seed: int
     draw: int
     """the calibration draw: the seed of the objective"""
+    calibration: str = ""
+    """the label of other options of the objective; empty for its own"""
 
     @property
     def id(self) -> str:
         """A file name, different for each cell."""
-        words = f"{self.model}_{self.objective}_{self.searcher}"
+        words = f"{self.model}_{condition(self.objective, self.calibration)}_{self.searcher}"
         return f"{slug(words)}_k{self.budget}_s{self.seed}_d{self.draw}"
 
 
@@ -118,11 +121,12 @@ class Importance:
     dense: float | None
     singles: tuple[float | None, ...]
     schema: int = SCHEMA
+    calibration: str = ""
 
     @property
     def id(self) -> str:
         """A file name."""
-        return f"{slug(f'{self.model}_{self.objective}')}_d{self.draw}"
+        return f"{slug(f'{self.model}_{condition(self.objective, self.calibration)}')}_d{self.draw}"
 
 
 @dataclass(frozen=True)
@@ -265,16 +269,13 @@ def _check_is(found: Any, wanted: Any) -> None:
 def _made(cls: type[T], row: Any) -> T:
     """Make a record of the values that this version knows. Raises ValueError for bad ones."""
     hints, known = get_type_hints(cls), row if isinstance(row, dict) else {}
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    needed = [f.name for f in fields if f.default is MISSING and f.default_factory is MISSING]
-    check_fields(row, {name: of for name, of in hints.items() if name in needed or name in known})
+    check_fields(row, {k: of for k, of in hints.items() if k in {*required(cls), *known}})
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in hints}
     if "cell" in values:
         values["cell"] = _made(Cell, row["cell"])
-    made = cls(**values)
     if check := CHECKS.get(cls):
         check(values)
-    return made
+    return cls(**values)
 
 
 def _check_result(row: Mapping[str, Any]) -> None:
