@@ -13,12 +13,13 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from prunekit.core.errors import ConfigError, StorageError
 from prunekit.engine.files import write_text
-from prunekit.engine.result import Work, read_result
+from prunekit.engine.result import NO_WORK, Work, read_result
 from prunekit.engine.session import Session
 from prunekit.engine.stored import read_stored
 
@@ -35,7 +36,7 @@ class Account:
         self._folder = run / "work"
         self._own = self._folder / f"{uuid.uuid4().hex}.json"
         self._reported = _reported(run)
-        self._before = Work(measured=session.measured, block_runs=session.block_runs)
+        self._before = replace(NO_WORK, measured=session.measured, block_runs=session.block_runs)
         self._start = time.perf_counter()
 
     def keep(self) -> None:
@@ -45,7 +46,7 @@ class Account:
         search goes on: the next call makes up for it, and `total` counts it anyway.
         """
         spent = self._spent()
-        if spent != Work():
+        if spent != NO_WORK:
             row = {"schema": SCHEMA, **{name: vars(spent)[name] for name in KEPT}}
             with contextlib.suppress(StorageError):
                 write_text(self._own, json.dumps(row) + "\n")
@@ -62,10 +63,10 @@ class Account:
     def _spent(self) -> Work:
         measured = self._session.measured - self._before.measured
         block_runs = self._session.block_runs - self._before.block_runs
-        if self._reported != Work() and not (measured or block_runs):
-            return Work()
+        if self._reported != NO_WORK and not (measured or block_runs):
+            return NO_WORK
         seconds = round(time.perf_counter() - self._start, 3)
-        return Work(measured=measured, block_runs=block_runs, seconds=seconds)
+        return replace(NO_WORK, measured=measured, block_runs=block_runs, seconds=seconds)
 
 
 def _read(path: Path) -> Work:
@@ -84,8 +85,8 @@ def _reported(run: Path) -> Work:
     try:
         return _work(read_result(run)["work"])
     except ConfigError:
-        return Work()
+        return NO_WORK
 
 
 def _work(row: Mapping[str, Any]) -> Work:
-    return Work(**{name: row[name] for name in KEPT})
+    return replace(NO_WORK, **{name: row[name] for name in KEPT})

@@ -45,12 +45,12 @@ class Work:
     Measurements of earlier searches make it cheaper, except for `asked`.
     """
 
-    asked: int = 0
-    measured: int = 0
-    block_runs: int = 0
-    block_runs_alone: int = 0
+    asked: int
+    measured: int
+    block_runs: int
+    block_runs_alone: int
     """with every subset asked measured by itself"""
-    seconds: float = 0.0
+    seconds: float
 
     def __add__(self, other: Work) -> Work:
         return self._with(other, operator.add)
@@ -61,6 +61,9 @@ class Work:
 
     def _with(self, other: Work, choose: Callable[[Any, Any], Any]) -> Work:
         return Work(*map(choose, dataclasses.astuple(self), dataclasses.astuple(other)))
+
+
+NO_WORK = Work(0, 0, 0, 0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import MISSING
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -31,7 +30,7 @@ def finite(value: Any) -> Any:
 def misfit(value: Any, hint: Any, name: str = "") -> str:
     """Describe the first part that does not match an annotation; empty if all does.
 
-    A dataclass is an object with its fields, of which those with a default may be missing, and
+    A dataclass is an object with its fields, of which those with defaults may be missing, and
     `name` is that of the value.
 
     >>> misfit([1, None], tuple[float | None, ...], "x"), misfit({"a": [True]}, dict, "x")
@@ -50,7 +49,7 @@ def misfit(value: Any, hint: Any, name: str = "") -> str:
         parts = [(key, item, of[1]) for key, item in value.items()]
     elif dataclasses.is_dataclass(hint) and isinstance(value, dict):
         hints = get_type_hints(hint)
-        if missing := [key for key in _needed(hint) if key not in value]:
+        if missing := [key for key in required(hint) if key not in value]:
             return f"{_joined(name, missing[0])} is missing"
         parts = [(key, value[key], of) for key, of in hints.items() if key in value]
     if parts is None:
@@ -58,8 +57,11 @@ def misfit(value: Any, hint: Any, name: str = "") -> str:
     return next(filter(None, (misfit(v, of, _joined(name, key)) for key, v, of in parts)), "")
 
 
-def _needed(cls: Any) -> list[str]:
-    return [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
+def required(cls: Any) -> list[str]:
+    """Return the names of a dataclass's fields that have no default."""
+    none = dataclasses.MISSING
+    fields = dataclasses.fields(cls)
+    return [f.name for f in fields if f.default is none and f.default_factory is none]
 
 
 def _joined(name: str, key: object) -> str:
@@ -171,8 +173,9 @@ def check_stored(row: Any, cls: type, name: str = "", **other: Any) -> None:
     `name` is that of the row, `other` annotations of fields that are stored in another way.
     """
     known, hints = row if isinstance(row, dict) else (), {**get_type_hints(cls), **other}
-    needed = [f.name for f in dataclasses.fields(cls) if f.default is f.default_factory is MISSING]
-    check_fields(row, {n: h for n, h in hints.items() if n in needed or n in known}, name)
+    check_fields(
+        row, {n: hints[n] for n in dict.fromkeys([*required(cls), *known]) if n in hints}, name
+    )
 
 
 def restored(cls: type[T], row: Mapping[str, Any]) -> T:

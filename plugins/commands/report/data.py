@@ -20,6 +20,7 @@ from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.report.averages import average
 from prunekit.plugins.commands.report.kept import kept_values
 from prunekit.plugins.commands.report.names import chance_of, without_folders
+from prunekit.plugins.commands.study.conditions import condition
 from prunekit.plugins.commands.study.files import (
     AGAIN,
     EVALUATE,
@@ -159,11 +160,13 @@ def read_study(path: Path) -> Study:
     }
     kept = {key: kept_values(path, e) for key, e in evaluated.items()}
     evaluated = {key: _shortened(e) for key, e in evaluated.items()}
-    pairs = {(cell.model, cell.objective) for cell in cells}
-    importances = tuple(i for i in folder.importances() if (i.model, i.objective) in pairs)
+    pairs = {(cell.model, cell.objective, cell.calibration) for cell in cells}
+    importances = tuple(
+        i for i in folder.importances() if (i.model, i.objective, i.calibration) in pairs
+    )
     parts = tuple(cells), tuple(outcomes), variants, evaluated, importances
     lines = {_in_lines(k): {one_line(n): m for n, m in of.items()} for k, of in kept.items()}
-    return _study(lines, *_in_lines(parts))
+    return _study(lines, *_in_lines(_in_conditions(parts)))
 
 
 def _shortened(e: VariantEvaluation) -> VariantEvaluation:
@@ -246,6 +249,15 @@ def _frame(
     for name, labels in zip(CELL[:3], order, strict=False):
         frame[name] = pd.Categorical(frame[name], labels)
     return frame
+
+
+def _in_conditions(found: Any) -> Any:
+    """Let every objective under a calibration count as one of its own, called `ppl small`."""
+    if isinstance(found, Cell | Importance):
+        return replace(found, objective=condition(found.objective, found.calibration))
+    if isinstance(found, CellResult | CellFailure):
+        return replace(found, cell=_in_conditions(found.cell))
+    return tuple(map(_in_conditions, found)) if isinstance(found, tuple) else found
 
 
 def _in_lines(found: Any) -> Any:

@@ -26,7 +26,7 @@ from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
-from prunekit.engine.result import RunnerUp, SearchResult, Work
+from prunekit.engine.result import NO_WORK, RunnerUp, SearchResult, Work
 from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
 from prunekit.engine.stability import stability
@@ -140,7 +140,7 @@ class _Search:
         self.folder = folder.absolute()  # a plugin may change the working directory
         self.progress = progress
         self.account: Account | None = None
-        self.spent = Work()
+        self.spent = NO_WORK
         self.run = SearchRun[str](partial(_advance, progress))
 
     def result(self, workdir: Path) -> SearchResult:

@@ -14,6 +14,7 @@ from prunekit.core.registry import Registry
 from prunekit.engine.config import NOT_BY_A_FILE, TRUST, parse
 from prunekit.engine.config_file import Lines, read_yaml
 from prunekit.plugins.commands.evaluate.config import EvalConfig
+from prunekit.plugins.commands.study.calibration import CALIBRATION, calibrations, conditions
 from prunekit.plugins.commands.study.definitions import (
     Definition,
     Key,
@@ -24,8 +25,9 @@ from prunekit.plugins.commands.study.definitions import (
     searcher_definition,
 )
 from prunekit.plugins.commands.study.eval_section import parse_evaluation, words_of
-from prunekit.plugins.commands.study.files import EVALUATE, KINDS, LONGEST_NAME, slug
+from prunekit.plugins.commands.study.files import EVALUATE, LONGEST_NAME, Cell, slug
 
+KINDS = ("models", "objectives", "searchers")
 SHARED = (
     "protect_first",
     "protect_last",
@@ -77,6 +79,9 @@ class StudyConfig:
     """settings of all its searches, and the options of the backend"""
     models: tuple[Definition, ...]
     objectives: tuple[Definition, ...]
+    calibrations: tuple[Definition, ...]
+    conditions: tuple[Definition, ...]
+    """the objectives, each once with the options of every calibration that it takes part in"""
     searchers: tuple[Definition, ...]
     budgets: tuple[int, ...]
     seeds: tuple[int, ...]
@@ -88,13 +93,19 @@ class StudyConfig:
 
     @property
     def by_kind(self) -> dict[str, tuple[Definition, ...]]:
-        """Models, objectives and searchers, by these words."""
-        return dict(zip(KINDS, (self.models, self.objectives, self.searchers), strict=True))
+        """Models, objectives, calibrations and searchers, by their keys in the file."""
+        return {
+            "models": self.models,
+            "objectives": self.objectives,
+            CALIBRATION: self.calibrations,
+            "searchers": self.searchers,
+        }
 
-    def definitions(self, model: str, objective: str, searcher: str) -> tuple[Definition, ...]:
-        """Return the definitions of these labels."""
-        labels = zip(self.by_kind.values(), (model, objective, searcher), strict=True)
-        return tuple(next(d for d in found if d.label == label) for found, label in labels)
+    def definitions(self, cell: Cell) -> tuple[Definition, ...]:
+        """Return the definitions of the labels of a cell."""
+        labels = (cell.model, cell.objective, cell.calibration, cell.searcher)
+        pairs = zip(self.by_kind.values(), labels, strict=True)
+        return tuple(d for found, label in pairs for d in found if d.label == label)
 
     def located(self) -> AbstractContextManager[None]:
         """Return a context in which errors name the line of the study's file, if it has one."""
@@ -110,9 +121,10 @@ class StudyConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of a study's file, with every option filled in."""
+        kinds = {kind: found for kind, found in self.by_kind.items() if found}
         return {
             "name": self.name,
-            **{k: {d.label: dict(d.resolved) for d in found} for k, found in self.by_kind.items()},
+            **{k: {d.label: dict(d.resolved) for d in found} for k, found in kinds.items()},
             "budgets": list(self.budgets),
             "seeds": list(self.seeds),
             "draws": list(self.draws),
@@ -149,7 +161,7 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
     Folders named by `config` are relative to `base`.
     """
     backend = str(given.get("backend", "local"))
-    known = ("name", *KINDS, *asdict(Numbers()), *SHARED, EVALUATE, backend)
+    known = ("name", *KINDS, CALIBRATION, *asdict(Numbers()), *SHARED, EVALUATE, backend)
     for key in given:
         if key not in known:
             raise ConfigError(f"{key}: no such key.{suggest(key, known)}", (key,))
@@ -158,12 +170,16 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
             f"no {' and no '.join(missing)}; a study needs {', '.join(KINDS)} and budgets"
         )
     shared = _shared({k: given[k] for k in (*SHARED, backend) if k in given}, registry)
-    models, objectives, searchers = (list(labelled(given[kind], kind)) for kind in KINDS)
+    models, named, searchers = (list(labelled(given[kind], kind)) for kind in KINDS)
+    objectives = tuple(objective_definition(*objective, registry) for objective in named)
+    calibrated = calibrations(given.get(CALIBRATION, {}))
     return StudyConfig(
         name=_name(given.get("name", "study")),
         shared=shared,
         models=tuple(model_definition(*model, registry, base) for model in models),
-        objectives=tuple(objective_definition(*objective, registry) for objective in objectives),
+        objectives=objectives,
+        calibrations=calibrated,
+        conditions=conditions(objectives, calibrated, registry),
         searchers=tuple(searcher_definition(*searcher, registry) for searcher in searchers),
         budgets=_numbers(given["budgets"], "budgets"),
         seeds=_numbers(given.get("seeds", 0), "seeds"),

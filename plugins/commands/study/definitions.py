@@ -27,7 +27,7 @@ MODEL_KEYS = (*(field.name for field in fields(Spec)), *OF_BLOCKS, "config")
 
 @dataclass(frozen=True)
 class Definition:
-    """A labelled model, objective or searcher."""
+    """A labelled model, objective, calibration or searcher."""
 
     label: str
     where: Key
@@ -40,6 +40,8 @@ class Definition:
     """plugins of an objective whose option `seed` is the calibration draw"""
     config: Path | None = None
     """of a model: a folder whose config.json gives its shape without the hub"""
+    calibration: str = ""
+    """of an objective: the label of the calibration that changed its options, if one did"""
 
     def made(self, registry: Registry) -> Searcher:
         """Make the searcher."""
@@ -107,11 +109,28 @@ def model_definition(
 def objective_definition(label: str, said: Any, where: Key, registry: Registry) -> Definition:
     """Check an objective: its name, or a mapping of its options and those of its parts by name."""
     config = _parse_plugin("objective", label, said, where, registry)
-    own, others = config.settings.objective, (config.settings.searcher, config.settings.backend)
-    objectives = {name: made for name, made in config.plugins.items() if name not in others}
-    with located(where, own=own):
-        for name, objective in objectives.items():
-            _check_objective(name, objective, config.options.get(name, {}))
+    with located(where, own=config.settings.objective):
+        return _objective(label, where, config)
+
+
+def recalibrated(
+    objective: Definition, options: Mapping[str, Mapping[str, Any]], registry: Registry
+) -> Definition:
+    """Return an objective with other options, by plugin. A ConfigError has their key."""
+    config = parse(merge(objective.given, options), registry)
+    return _objective(objective.label, objective.where, config)
+
+
+def objectives_of(config: SearchConfig) -> dict[str, Any]:
+    """Return the objective of a search and, if it is made of others, its parts, by name."""
+    others = (config.settings.searcher, config.settings.backend)
+    return {name: made for name, made in config.plugins.items() if name not in others}
+
+
+def _objective(label: str, where: Key, config: SearchConfig) -> Definition:
+    own, objectives = config.settings.objective, objectives_of(config)
+    for name, objective in objectives.items():
+        _check_objective(name, objective, config.options.get(name, {}))
     values = {name: values_of(objective) for name, objective in objectives.items()}
     drawn = [name for name, options in values.items() if "seed" in options]
     for name, objective in objectives.items():

@@ -144,10 +144,10 @@ class _Trial:
         self.loaded = loaded
         self.speeds: dict[str, Speed] = {}
         self.sizes: dict[str, int] = {}
-        """bytes of calibration data, by objective"""
+        """bytes of calibration data, by condition"""
         self.seconds = 0.0
         self.stopped: dict[tuple[str, int], str] = {}
-        """objectives and draws that cannot be measured, and why"""
+        """conditions and draws that cannot be measured, and why"""
 
     def time(self, group: Group) -> None:
         """Read its data, and time the first draw of its objective; the others are as large."""
@@ -155,17 +155,17 @@ class _Trial:
         cost = self.dry_runs.cost(group)
         try:
             samples = [calibration_samples(group.plan, o) for o, _ in group.plan.parts]
-            if group.objective not in self.speeds:
-                self._measure(group.objective, group.plan, samples)
+            if group.condition not in self.speeds:
+                self._measure(group.condition, group.plan, samples)
         except PrunekitError as error:
-            self.stopped[group.objective, group.draw] = str(error)
+            self.stopped[group.condition, group.draw] = str(error)
             return
-        speed = self.speeds[group.objective]
+        speed = self.speeds[group.condition]
         self.seconds += speed.seconds(cost.block_runs, cost.measured)
 
     def failures(self, group: Group) -> list[CellFailure]:
         """Return the searches of a group that cannot run."""
-        if why := self.stopped.get((group.objective, group.draw)):
+        if why := self.stopped.get((group.condition, group.draw)):
             return [CellFailure(cell, why) for cell in group.cells]
         return self.dry_runs.failures(group)
 

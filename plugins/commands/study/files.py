@@ -37,11 +37,11 @@ from prunekit.engine.stored import (
     restored,
     subset_name,
 )
+from prunekit.plugins.commands.study.conditions import condition
 
 SCHEMA = 1
 LONGEST_NAME = 200
 """of a file, without what is put to its ends"""
-KINDS = ("models", "objectives", "searchers")
 EVALUATE = "evaluate"
 """The key of what is evaluated, in study.yaml."""
 AGAIN = "remove it and run the study again"
@@ -61,11 +61,13 @@ class Cell:
     seed: int
     draw: int
     """the calibration draw: the seed of the objective"""
+    calibration: str = ""
+    """the label of other options of the objective; empty for its own"""
 
     @property
     def id(self) -> str:
         """A file name, different for each cell."""
-        words = f"{self.model}_{self.objective}_{self.searcher}"
+        words = f"{self.model}_{condition(self.objective, self.calibration)}_{self.searcher}"
         return f"{slug(words)}_k{self.budget}_s{self.seed}_d{self.draw}"
 
 
@@ -118,11 +120,12 @@ class Importance:
     dense: float | None
     singles: tuple[float | None, ...]
     schema: int = SCHEMA
+    calibration: str = ""
 
     @property
     def id(self) -> str:
         """A file name."""
-        return f"{slug(f'{self.model}_{self.objective}')}_d{self.draw}"
+        return f"{slug(f'{self.model}_{condition(self.objective, self.calibration)}')}_d{self.draw}"
 
 
 @dataclass(frozen=True)

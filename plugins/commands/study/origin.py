@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from prunekit.engine.cost import Speed
 from prunekit.engine.files import write_text
 from prunekit.engine.plain import cut
 from prunekit.engine.rounding import depends_on_layout, depends_on_threads
-from prunekit.engine.stored import check_counts, read_stored
+from prunekit.engine.stored import check_counts, check_fields, read_stored
+from prunekit.plugins.commands.study.calibration import CALIBRATION
 from prunekit.plugins.commands.study.files import AGAIN, slug
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def speed_of(folder: Path, group: str, measure: Callable[[], Speed]) -> Speed:
 
 
 LABELS = "labels.json"
+MEANINGS = Mapping[str, Mapping[str, Any]]
 HOW_ONLY = ("device", "tokens_per_forward", "trust_remote_code", "config")
 """Settings that change no number; in 16 bits `check_origin` checks `tokens_per_forward`."""
 
@@ -86,8 +88,7 @@ def agree(folder: Path, config: StudyConfig) -> None:
     """
     path = folder / LABELS
     now = _meanings(config)
-    hints = dict.fromkeys(now, Mapping[str, Mapping[str, Any]])
-    before = read_stored(path, None, hints, AGAIN) if path.is_file() else {}
+    before = _meanings_before(path, now) if path.is_file() else {}
     for kind, meanings in now.items():
         for label, meaning in meanings.items():
             if (old := before.get(kind, {}).get(label, meaning)) != meaning:
@@ -97,6 +98,19 @@ def agree(folder: Path, config: StudyConfig) -> None:
                 )
     merged = {kind: {**before.get(kind, {}), **now[kind]} for kind in now}
     write_text(path, json.dumps(merged, indent=1) + "\n")
+
+
+def _meanings_before(path: Path, kinds: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Read the meanings of all labels. Studies of version 0.2 have none of calibrations."""
+    hints = dict.fromkeys(kinds, MEANINGS)
+    later = {CALIBRATION: hints.pop(CALIBRATION)}
+    return read_stored(
+        path,
+        None,
+        hints,
+        AGAIN,
+        lambda row: check_fields(row, later if CALIBRATION in row else {}),
+    )
 
 
 def _meanings(config: StudyConfig) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from prunekit.engine.dry_run import uses_chance
 from prunekit.engine.plan import Plan, resolve, spec_of
 from prunekit.hf.checkpoint import Checkpoint, find
 from prunekit.hf.loading import choose_adapter
+from prunekit.plugins.commands.study.conditions import condition
 from prunekit.plugins.commands.study.config import StudyConfig
 from prunekit.plugins.commands.study.definitions import Definition, demo_advice
 from prunekit.plugins.commands.study.files import LONGEST_NAME, Cell, CellResult, StudyFolder
@@ -33,7 +34,7 @@ COORDINATES = tuple(field.name for field in fields(Cell))
 
 @dataclass(frozen=True)
 class Group:
-    """The searches of one model under one objective and draw."""
+    """The searches of one model under one objective, calibration and draw."""
 
     model: str
     objective: str
@@ -44,6 +45,12 @@ class Group:
     """the place of that configuration"""
     reason: str = ""
     """why it is not available"""
+    calibration: str = ""
+
+    @property
+    def condition(self) -> str:
+        """The objective, and the calibration if there is one."""
+        return condition(self.objective, self.calibration)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -99,7 +106,7 @@ class _Planner:
         ]
         return [
             self._group(objective, draw, places)
-            for objective in self.config.objectives
+            for objective in self.config.conditions
             for draw in (self.config.draws if objective.drawn else self.config.draws[:1])
         ]
 
@@ -137,13 +144,14 @@ class _Planner:
     def _group(
         self, objective: Definition, draw: int, places: Sequence[tuple[Definition, int, int]]
     ) -> Group:
+        model, label, calibration = self.model.label, objective.label, objective.calibration
         plans = {
-            Cell(self.model.label, objective.label, searcher.label, budget, seed, draw): self._plan(
+            Cell(model, label, searcher.label, budget, seed, draw, calibration): self._plan(
                 objective, draw, searcher, budget, seed
             )
             for searcher, budget, seed in places
         }
-        return Group(self.model.label, objective.label, draw, plans, self.source, self.reason)
+        return Group(model, label, draw, plans, self.source, self.reason, calibration)
 
     def _plan(
         self, objective: Definition, draw: int, searcher: Definition, budget: int, seed: int
@@ -175,7 +183,7 @@ def _check_draws(config: StudyConfig, groups: Sequence[Group]) -> None:
             if n and group.draw >= n:  # 0 means that the number of samples is wrong
                 raise ConfigError(
                     f"draws: {group.draw}: the data of {objective.name!r} under "
-                    f"{group.objective!r} have {_in_words(n)} that share no sample; choose from "
+                    f"{group.condition!r} have {_in_words(n)} that share no sample; choose from "
                     "these, or lower its samples",
                     ("draws", str(config.draws.index(group.draw))),
                 )
@@ -199,32 +207,30 @@ def _check_file_names(config: StudyConfig, groups: Sequence[Group]) -> None:
     for cell in cells:
         if len(cell.id) > LONGEST_NAME:
             raise ConfigError(
-                f"{', '.join(_labels(cell))} would be kept under a file name of {len(cell.id)} "
+                f"{_labels(config, cell)} would be kept under a file name of {len(cell.id)} "
                 f"characters, {LONGEST_NAME} are possible; choose shorter labels",
                 _longest(config, cell).where,
             )
         other = names.setdefault(cell.id.lower(), cell)
         if other is not cell:
             raise ConfigError(
-                f"{', '.join(_labels(other))} and {', '.join(_labels(cell))} would be kept under "
+                f"{_labels(config, other)} and {_labels(config, cell)} would be kept under "
                 f"one file name, {cell.id}; choose labels that differ in letters or digits",
                 _what_differs(config, cell, other).where,
             )
 
 
 def _longest(config: StudyConfig, cell: Cell) -> Definition:
-    return max(config.definitions(*_labels(cell)), key=lambda found: len(found.label))
+    return max(config.definitions(cell), key=lambda found: len(found.label))
 
 
 def _what_differs(config: StudyConfig, cell: Cell, other: Cell) -> Definition:
-    pairs = zip(
-        config.definitions(*_labels(cell)), config.definitions(*_labels(other)), strict=True
-    )
-    return next(found for found, of_other in pairs if found is not of_other)
+    others = config.definitions(other)
+    return next(found for found in config.definitions(cell) if found not in others)
 
 
-def _labels(cell: Cell) -> tuple[str, str, str]:
-    return cell.model, cell.objective, cell.searcher
+def _labels(config: StudyConfig, cell: Cell) -> str:
+    return ", ".join(found.label for found in config.definitions(cell))
 
 
 def select(groups: Sequence[Group], pattern: str | None) -> list[Group]:
@@ -245,9 +251,10 @@ def select(groups: Sequence[Group], pattern: str | None) -> list[Group]:
 
 
 def coordinates(groups: Sequence[Group]) -> dict[str, list[str]]:
-    """Return the values of each coordinate: `{"budget": ["3", "4"], ...}`."""
+    """Return the values of each coordinate that has any: `{"budget": ["3", "4"], ...}`."""
     cells = [asdict(cell) for group in groups for cell in group.cells]
-    return {key: list(dict.fromkeys(str(cell[key]) for cell in cells)) for key in COORDINATES}
+    values = {key: dict.fromkeys(str(cell[key]) for cell in cells) for key in COORDINATES}
+    return {key: named for key, found in values.items() if (named := list(filter(None, found)))}
 
 
 def _check_pattern(part: str) -> None:

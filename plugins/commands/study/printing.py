@@ -24,8 +24,10 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
     """Print the estimated cost of a study."""
     searches = len(estimate.cells)
     out.print(f"{estimate.name}: {searches} searches in {len(study.chosen)} groups", style="bold")
-    for key, values in coordinates(study.chosen).items():
-        out.print(f"{key:9} {', '.join(values)}")
+    listed = coordinates(study.chosen)
+    width = max(map(len, listed))
+    for key, values in listed.items():
+        out.print(f"{key:{width}} {', '.join(values)}")
     out.print(_counts(estimate))
     out.print(
         "subsets asked for, and those that differ with the dense model and each single removal; "

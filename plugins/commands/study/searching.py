@@ -129,6 +129,7 @@ class _GroupSearch:
         return Importance(
             model=self.group.model,
             objective=self.group.objective,
+            calibration=self.group.calibration,
             draw=self.group.draw,
             unit=self._plan(self.unwritten[0]).objective.unit,
             dense=finite(losses[DENSE]),
@@ -178,7 +179,7 @@ class SearchTask:
     def title(self) -> str:
         """Model, objectives and draw."""
         first = self.groups[0]
-        objectives = ", ".join(group.objective for group in self.groups)
+        objectives = ", ".join(group.condition for group in self.groups)
         return f"{first.model}, {objectives}, draw {first.draw}"
 
     def run(self, loaded: LoadedModel, on_progress: OnProgress) -> Effort:
