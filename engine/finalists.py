@@ -8,7 +8,6 @@ other samples, together with what rankings choose that cost one forward pass.
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from prunekit.core.errors import ConfigError, PluginError, Remark
 from prunekit.core.interfaces import Searcher
 from prunekit.core.options import build
 from prunekit.core.problem import DENSE, Subset
-from prunekit.core.registry import Registry
+from prunekit.core.registry import Registry, load
 from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.opening import open_session
 from prunekit.engine.paired import LEVEL, holm, normal_p
@@ -102,36 +101,61 @@ def candidates(
     return dict.fromkeys(best, name) | {s: who for s, who in found.items() if s not in best}
 
 
-def enter_held_out(
-    stack: ExitStack,
-    plan: Plan,
-    session: Session,
-    workdir: Path,
-    on_measured: Callable[[float], None],
-) -> Session | None:
-    """Open a session on samples that the search did not see, as long as the stack is open.
+class Finals:
+    """Held-out samples beside those of a session; the first choice among them opens them."""
 
-    Returns None, with a Remark, if the data has none left. A mix keeps the scales of its search.
-    """
-    held_plan = held_out_plan(plan, times_held_out(session.n_samples))
-    if held_plan is None:
-        warnings.warn(f"{NOTHING_HELD_OUT}: all of the data is used", Remark, stacklevel=2)
-        return None
-    try:
-        held = stack.enter_context(open_session(held_plan, workdir, on_measured))
-    except ConfigError as error:
-        warnings.warn(f"{NOTHING_HELD_OUT}: {error}", Remark, stacklevel=2)
-        return None
-    if isinstance(held, MixedSession) and isinstance(session, MixedSession):
-        held.scales = session.scales
-    return held
+    def __init__(
+        self,
+        stack: ExitStack,
+        session: Session,
+        workdir: Path,
+        on_measured: Callable[[float], None] = lambda subsets: None,
+    ) -> None:
+        """They are open as long as the stack is."""
+        self._stack = stack
+        self._session = session
+        self._workdir = workdir
+        self._on_measured = on_measured
+        self._held: list[Session] | None = None
+
+    def choose(self, plan: Plan, name: str, driver: Driver, most: int) -> HeldOut | None:
+        """Measure the `most` best subsets of a search and the rankings' choices again.
+
+        Returns None for a search that measured nothing, a ranking itself, and, with a Remark, if
+        the data has no samples left.
+        """
+        if not most or not driver.losses or not (held := self._opened(plan)):
+            return None
+        found = candidates(driver, name, rivals(plan, self._session, load()), most)
+        assert driver.removed is not None
+        return measure_held_out(found, driver.removed, self._session, held[0])
+
+    def _opened(self, plan: Plan) -> list[Session]:
+        """Return the session on held-out samples, or none; a mix keeps the scales of its search."""
+        if self._held is None:
+            self._held = self._open(plan)
+        return self._held
+
+    def _open(self, plan: Plan) -> list[Session]:
+        held_plan = held_out_plan(plan, times_held_out(self._session.n_samples))
+        if held_plan is None:
+            warnings.warn(f"{NOTHING_HELD_OUT}: all of the data is used", Remark, stacklevel=2)
+            return []
+        try:
+            opened = open_session(held_plan, self._workdir, self._on_measured)
+            held = self._stack.enter_context(opened)
+        except ConfigError as error:
+            warnings.warn(f"{NOTHING_HELD_OUT}: {error}", Remark, stacklevel=2)
+            return []
+        if isinstance(held, MixedSession) and isinstance(self._session, MixedSession):
+            held.scales = self._session.scales
+        return [held]
 
 
 def measure_held_out(
     found: Mapping[Subset, str], choice: Subset, session: Session, held: Session
 ) -> HeldOut:
     """Measure candidates on held-out samples; `choice` is that of the search itself."""
-    start = time.perf_counter()
     subsets = list(found)
     held_out = dict(zip(subsets, held.losses(subsets), strict=True))
     ranked = sorted(subsets, key=lambda s: (held_out[s], sorted(s)))
@@ -153,7 +177,6 @@ def measure_held_out(
             for subset, loss, difference, apart in finalists
         ),
         overfitting=_overfitting(held.difference(choice, DENSE), session.difference(choice, DENSE)),
-        seconds=round(time.perf_counter() - start, 3),
     )
 
 

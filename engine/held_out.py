@@ -37,8 +37,6 @@ class HeldOut:
     overfitting: Difference
     """how much more the choice of the search adds to the held-out loss than to that on its
     calibration set, the dense model subtracted from each"""
-    seconds: float = 0.0
-    """that this took"""
 
     @property
     def winner(self) -> frozenset[int]:
@@ -48,7 +46,7 @@ class HeldOut:
 
 def check_held_out(row: Mapping[str, Any], n_blocks: int, removed: list[int]) -> None:
     """Raise ValueError unless the finalists in a file are subsets, and the first is the choice."""
-    check_counts(row, "samples", "seconds", name="held_out")
+    check_counts(row, "samples", name="held_out")
     check_counts(row["overfitting"], "standard_error", name="held_out.overfitting")
     if not row["finalists"]:
         raise ValueError("held_out.finalists cannot be empty")

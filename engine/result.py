@@ -32,7 +32,7 @@ AGAIN = "run the search again"
 
 @dataclass(frozen=True)
 class RunnerUp:
-    """The second best subset that was measured, and how much worse it is."""
+    """The second best subset, and how much worse it is: on held-out samples, if there are any."""
 
     removed: tuple[int, ...]
     behind: Difference

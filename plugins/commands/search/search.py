@@ -20,7 +20,7 @@ from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
-from prunekit.engine.finalists import candidates, enter_held_out, measure_held_out, rivals
+from prunekit.engine.finalists import Finals
 from prunekit.engine.held_out import HeldOut
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
@@ -138,6 +138,7 @@ class _Search:
         self.name = plan.config.settings.searcher
         self.name_of_run = str(folder)
         self.folder = folder.absolute()  # a plugin may change the working directory
+        self.workdir = self.folder.parents[1]
         self.progress = progress
         self.account: Account | None = None
         self.spent = NO_WORK
@@ -148,11 +149,11 @@ class _Search:
         opened = open_session(self.plan, workdir, self.run.on_measured, self._on_written)
         try:
             with opened as session:
-                return self._search(session, workdir)
+                return self._search(session)
         except KeyboardInterrupt:
             raise Interrupted(self._farewell(workdir)) from None
 
-    def _search(self, session: Session, workdir: Path) -> SearchResult:
+    def _search(self, session: Session) -> SearchResult:
         if self.plan.to_save:
             check_generates(session)
         self.progress.begin("measuring the dense model")
@@ -165,24 +166,20 @@ class _Search:
             raise choice
         self.progress.begin("estimating the stability of the choice")
         stable = stability(choice.driver, session, STABILITY_SECONDS)
-        held_out = self._held_out(session, choice, workdir)
+        most = self.plan.config.settings.finalists
+        self.progress.begin("measuring finalists", "subsets", lambda: most + 1)
+        with ExitStack() as stack:
+            finals = Finals(stack, session, self.workdir, self.progress.advance)
+            held_out = finals.choose(self.plan, self.name, choice.driver, most)
         if held_out:
             choice = Choice.of(held_out.winner, session, choice.cost, choice.driver)
         result = _result(self.plan, session, choice, self.spent, self.name_of_run)
-        return replace(result, held_out=held_out, stability=stable)
-
-    def _held_out(self, session: Session, choice: Choice, workdir: Path) -> HeldOut | None:
-        """Measure the finalists on held-out samples, unless the search is a ranking itself."""
-        most = self.plan.config.settings.finalists
-        if not most or not choice.driver.losses:
-            return None
-        self.progress.begin("ranking blocks in one pass")
-        others = rivals(self.plan, session, load())
-        found = candidates(choice.driver, self.name, others, most)
-        self.progress.begin("measuring finalists", "subsets", lambda: len(found) + 1)
-        with ExitStack() as stack:
-            held = enter_held_out(stack, self.plan, session, workdir, self.progress.advance)
-            return measure_held_out(found, choice.removed, session, held) if held else None
+        return replace(
+            result,
+            runner_up=_second(held_out) if held_out else result.runner_up,
+            held_out=held_out,
+            stability=stable,
+        )
 
     def _start(self, session: Session) -> None:
         """Measure the signals that the searcher needs, and let it begin."""
@@ -271,6 +268,12 @@ def _runner_up(session: Session, choice: Choice) -> RunnerUp | None:
     if subset is None:
         return None
     return RunnerUp(tuple(sorted(subset)), session.difference(subset, choice.removed))
+
+
+def _second(held_out: HeldOut) -> RunnerUp | None:
+    """Return the finalist behind the winner, compared on the held-out samples."""
+    others = held_out.finalists[1:]
+    return RunnerUp(others[0].removed, others[0].behind) if others else None
 
 
 def _config_text(plan: Plan) -> str:
