@@ -34,7 +34,7 @@ from prunekit.engine.quiet import quiet_libraries
 from prunekit.engine.session import Session
 
 SEEDS = (0, 1, 2)
-RANDOM = ("genetic", "bayesian")
+RANDOM = ("genetic", "bayesian", "annealing", "evopress", "random")
 VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "cbo, fisher": ("cbo", {"hessian": "fisher"}),
     "cbo, exact": ("cbo", {"hessian": "exact", "first_order": 1.0}),
