@@ -32,7 +32,8 @@ from prunekit.engine.lockstep import LockStep
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan
 from prunekit.engine.quiet import quiet_libraries
-from prunekit.engine.session import Session, SingleSession
+from prunekit.engine.session import Session
+from prunekit.engine.single_session import SingleSession
 from prunekit.plugins.commands.study.config import parse_study
 from prunekit.plugins.commands.study.files import Cell
 from prunekit.plugins.commands.study.planning import Group, plan_study

@@ -15,7 +15,7 @@ from rich.markup import escape
 from prunekit.cli.printable import printable
 from prunekit.cli.stopping import stoppable
 from prunekit.core.interfaces import Command
-from prunekit.core.options import Option, flag_name, no_flag_name, options_of
+from prunekit.core.options import Option, options_of
 from prunekit.core.registry import Registry
 from prunekit.engine.config import PLUGIN_KINDS, Settings
 
@@ -24,6 +24,24 @@ SHORT = {"budget": "-k"}
 
 Flags: TypeAlias = list[tuple[tuple[str, ...], Any]]
 """Paths in a configuration, and how Typer is to read them."""
+
+
+def flag_name(*path: str) -> str:
+    """Return the flag of an option.
+
+    >>> flag_name("genetic", "population"), flag_name("protect_first")
+    ('--genetic.population', '--protect-first')
+    """
+    return "--" + ".".join(path).replace("_", "-")
+
+
+def no_flag_name(*path: str) -> str:
+    """Return the flag that switches an option off.
+
+    >>> no_flag_name("ppl", "add_bos")
+    '--no-ppl.add-bos'
+    """
+    return f"--no-{flag_name(*path).removeprefix('--')}"
 
 
 def flags_of(command: type[Command], registry: Registry) -> Flags:

@@ -34,8 +34,7 @@ from prunekit.core.interfaces import (
     Table,
 )
 from prunekit.core.measurement import Piece
-from prunekit.core.options import option
-from prunekit.core.prefix import PrefixMeter
+from prunekit.core.options import internal, option
 from prunekit.core.problem import DENSE, Part, Problem, Subset
 from prunekit.core.trie import runs_of_each, walk
 
@@ -58,7 +57,6 @@ __all__ = [
     "Part",
     "Piece",
     "PluginError",
-    "PrefixMeter",
     "Problem",
     "PrunekitError",
     "Sample",
@@ -72,6 +70,7 @@ __all__ = [
     "UnfitModel",
     "blaming",
     "hookimpl",
+    "internal",
     "option",
     "runs_of_each",
     "walk",

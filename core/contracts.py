@@ -97,6 +97,11 @@ def is_mix(objective: object) -> bool:
     return hasattr(cls, "parts_by_name") and overrides(cls, parts)
 
 
+def names_of_parts(mix: Any) -> list[str]:
+    """Return the names of the objectives that a mix adds up, then of those that only bound it."""
+    return list(dict.fromkeys([*mix.parts_by_name(), *mix.bounds_by_name()]))
+
+
 def methods_of(kind: str) -> list[str]:
     """Return the methods that every plugin of a kind must have.
 

@@ -156,6 +156,10 @@ class Objective(abc.ABC):
         """Return what to keep of the dense model's output, to be found in `batch.extra`."""
         return {}
 
+    def prepares(self) -> bool:
+        """Return whether `prepare` is to be called, which takes a run of the dense model."""
+        return True
+
     def reduce(self, sums: Sequence[float], weights: Sequence[float]) -> float:
         """Return the loss over all samples."""
         return mean_loss(sums, weights)
@@ -171,10 +175,28 @@ class Objective(abc.ABC):
         """Return how many first values of the option `seed` draw disjoint samples; None: any."""
         return None
 
+    def held_out(self, times: int = 4) -> Objective | None:
+        """Return the same objective on samples that `calibration_set` does not draw, or None.
+
+        It has up to `times` as many samples, the same at every call, and none of its texts or
+        questions is in the calibration set. If the data ends before, it has fewer, but at least as
+        many as the calibration set; None if not even these can be there. Where only a tokenizer
+        can tell, its own `calibration_set` raises ConfigError.
+        """
+        return None
+
     def parts_by_name(self) -> Mapping[str, float]:
         """Return the weights of other objectives, by name, if this one is made of them.
 
         Such an objective needs neither `calibration_set` nor `measure`.
+        """
+        return {}
+
+    def bounds_by_name(self) -> Mapping[str, float]:
+        """Return the bounds that such an objective sets on others, by name, each at least 1.
+
+        The bound of an objective is on exp(loss - loss of the dense model): for a loss in nats per
+        token, on the ratio of perplexities.
         """
         return {}
 

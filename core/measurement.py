@@ -30,6 +30,16 @@ class Measurement:
     sums: tuple[float, ...]
     weights: tuple[float, ...]
 
+    def of(self, samples: Sequence[int]) -> Measurement:
+        """Return the measurement of some of the samples.
+
+        >>> Measurement((1.0, 3.0, 5.0), (1.0, 1.0, 2.0)).of([2, 0])
+        Measurement(sums=(5.0, 1.0), weights=(2.0, 1.0))
+        """
+        return Measurement(
+            tuple(self.sums[i] for i in samples), tuple(self.weights[i] for i in samples)
+        )
+
 
 def check_piece(piece: Piece, samples: int) -> None:
     """Raise ValueError or TypeError unless each sample has a sum and a finite positive weight."""

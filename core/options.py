@@ -17,12 +17,22 @@ from prunekit.core.errors import ConfigError, PluginError, blaming
 
 T = TypeVar("T")
 SCALARS = (bool, int, float, str, Path)
+INTERNAL = "internal"
 
 
 def option(default: T, help: str, *, low: float | None = None, high: float | None = None) -> T:
     """Declare a dataclass field that users may set; `low` and `high` are allowed values."""
     meta = {"help": help, "low": low, "high": high}
     return dataclasses.field(default=default, metadata=meta)
+
+
+def internal(default: T) -> T:
+    """Declare a dataclass field that is no option: only `dataclasses.replace` sets it.
+
+    It has no flag and is in no file of settings, but like an option it tells apart the journals of
+    an objective, unless it has its default.
+    """
+    return dataclasses.field(default=default, metadata={INTERNAL: True})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +77,8 @@ def options_of(cls: type) -> list[Option]:
     if not dataclasses.is_dataclass(cls):
         return []
     hints = get_type_hints(cls)
-    return [_read(cls, field, hints[field.name]) for field in dataclasses.fields(cls) if field.init]
+    fields = [f for f in dataclasses.fields(cls) if f.init and INTERNAL not in f.metadata]
+    return [_read(cls, field, hints[field.name]) for field in fields]
 
 
 def build(cls: type[T], given: Mapping[str, object], *where: str) -> T:
@@ -95,22 +106,11 @@ def values_of(plugin: object) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
 
-def flag_name(*path: str) -> str:
-    """Return the flag of an option.
-
-    >>> flag_name("genetic", "population"), flag_name("protect_first")
-    ('--genetic.population', '--protect-first')
-    """
-    return "--" + ".".join(path).replace("_", "-")
-
-
-def no_flag_name(*path: str) -> str:
-    """Return the flag that switches an option off.
-
-    >>> no_flag_name("ppl", "add_bos")
-    '--no-ppl.add-bos'
-    """
-    return f"--no-{flag_name(*path).removeprefix('--')}"
+def internals_of(plugin: Any) -> dict[str, Any]:
+    """Return the values of the fields made by `internal` that are not their defaults."""
+    fields = dataclasses.fields(plugin) if dataclasses.is_dataclass(plugin) else ()
+    values = {f: getattr(plugin, f.name) for f in fields if INTERNAL in f.metadata}
+    return {f.name: value for f, value in values.items() if value != f.default}
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

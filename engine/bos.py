@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
 from prunekit.core.measurement import mean_loss
 from prunekit.core.options import values_of
-from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of, negative_log_likelihood
 
 if TYPE_CHECKING:

@@ -79,8 +79,7 @@ class MeasurementCache:
             return self._complete[subset]
         parts = self.journal.recall(subset, samples)
         assert parts is not None  # it was recalled or measured before
-        whole = _join(parts)
-        return Measurement(whole.sums[:samples], whole.weights[:samples])
+        return _join(parts).of(range(samples))
 
     def _recall(self, subset: Subset, samples: int) -> bool:
         """Return whether the first samples of the subset are known, in memory or on disk."""

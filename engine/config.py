@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from prunekit.core.contracts import is_mix
+from prunekit.core.contracts import is_mix, names_of_parts
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import build, option, options_of, suggest
 from prunekit.core.registry import Entry, Registry
@@ -25,6 +25,7 @@ NOT_BY_A_FILE = (
 BUDGET = re.compile(r"\d{1,6}|\d{1,2}(\.\d+)?%", re.ASCII)
 PLUGIN_KINDS = ("searcher", "objective", "backend")
 DEFAULT_DEMO = "qwen3"
+FINALISTS = 5
 Attention: TypeAlias = Literal["auto", "eager", "sdpa", "flash_attention_2"]
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -41,6 +42,9 @@ class Settings:
     protect_last: int = option(0, "last blocks that may not be removed", low=0)
     protect: str | None = option(None, "other blocks that may not be removed, as 2,5")
     keep_pattern: bool = option(False, "remove whole periods where the kinds of blocks repeat")
+    finalists: int = option(
+        FINALISTS, "best subsets measured again on held-out samples; 0: none", low=0
+    )
     seed: int = option(0, "seed of every random choice of the search", low=0)
     adapter: str | None = option(None, "model family; by default it is recognised")
     backend: str = option("local", "where measurements run")
@@ -74,6 +78,8 @@ class SearchConfig:
             values["budget"] = int(self.settings.budget)
         if self.settings.attention == "auto":  # runs of version 0.1 do not have it, nor its name
             del values["attention"]
+        if self.settings.finalists == FINALISTS:  # nor this one
+            del values["finalists"]
         return {**values, **self.options}
 
     def digest(self) -> str:
@@ -197,8 +203,10 @@ def _make_plugins(
     made = {name: make(kind, name, kind) for kind, name in settings.plugins().items()}
     objective = made[settings.objective]
     if is_mix(objective):
-        for name in objective.parts_by_name():
-            made[name] = make("objective", name, settings.objective, "parts")
+        weights = objective.parts_by_name()
+        for name in names_of_parts(objective):
+            key = "parts" if name in weights else "bound"
+            made[name] = make("objective", name, settings.objective, key)
     return made
 
 

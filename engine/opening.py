@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.contracts import complete
 from prunekit.core.errors import ConfigError, Remark, blaming, described
-from prunekit.core.guard import Guard
 from prunekit.core.interfaces import (
     Backend,
     Batch,
@@ -25,15 +24,17 @@ from prunekit.core.interfaces import (
     Table,
 )
 from prunekit.core.measurement import Piece, check_piece
-from prunekit.core.options import values_of
+from prunekit.core.options import internals_of, values_of
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.engine.bos import begins_with, remark_on_bos
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal
 from prunekit.engine.plan import Plan
 from prunekit.engine.rounding import arrangement, shapes
-from prunekit.engine.session import MixedSession, Session, SingleSession
+from prunekit.engine.session import MixedSession, Session
 from prunekit.engine.signals import check_table
+from prunekit.engine.single_session import SingleSession
+from prunekit.hf.guard import Guard
 from prunekit.hf.tokens import batches_of
 from prunekit.hf.vocabulary import check_tokens, has_token
 
@@ -61,7 +62,7 @@ def open_session(
             for objective, _ in plan.parts
         ]
         if plan.is_mix:
-            yield MixedSession(sessions, [weight for _, weight in plan.parts])
+            yield MixedSession(sessions, [weight for _, weight in plan.parts], plan.bounds)
         else:
             yield sessions[0]
 
@@ -131,7 +132,7 @@ def _describe(
         **meter.facts.fingerprint,
         "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
         "code": _digest_code(type(objective)),
-        "options": values_of(objective),
+        "options": {**values_of(objective), **internals_of(objective)},
         "calibration": _digest_samples(samples),
         **arrangement(meter.facts.fingerprint, shapes(batches)),
     }

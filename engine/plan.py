@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.contracts import is_mix
+from prunekit.core.contracts import is_mix, names_of_parts
 from prunekit.core.driver import check_problem, needs_of
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
@@ -38,7 +38,11 @@ class Plan:
     objective: Any
     """an Objective, or one that is made of `parts`"""
     parts: tuple[tuple[Objective, float], ...]
-    """the objectives that it is made of, with their weights; by itself it is its only part"""
+    """the objectives that it is made of, with their weights; by itself it is its only part
+
+    One that only bounds the search has the weight 0."""
+    bounds: tuple[float | None, ...]
+    """the upper bound of each part, on exp(loss - loss of the dense model)"""
     backend: Backend
     problem: Problem
     family: Entry
@@ -100,6 +104,7 @@ def resolve(
         searcher=PeriodSearch(searcher, period) if period > 1 else searcher,
         objective=config.plugins[settings.objective],
         parts=_parts(config),
+        bounds=_bounds(config),
         backend=config.plugins[settings.backend],
         problem=problem,
         family=choose_adapter(model_config, settings.adapter, registry),
@@ -141,7 +146,16 @@ def _parts(config: SearchConfig) -> tuple[tuple[Objective, float], ...]:
     if not is_mix(objective):
         return ((objective, 1.0),)
     weights = objective.parts_by_name()
-    return tuple((config.plugins[name], weight) for name, weight in weights.items())
+    names = names_of_parts(objective)
+    return tuple((config.plugins[name], weights.get(name, 0.0)) for name in names)
+
+
+def _bounds(config: SearchConfig) -> tuple[float | None, ...]:
+    objective = config.plugins[config.settings.objective]
+    if not is_mix(objective):
+        return (None,)
+    ratios = objective.bounds_by_name()
+    return tuple(map(ratios.get, names_of_parts(objective)))
 
 
 def _problem(settings: Settings, n_blocks: int, period: int) -> Problem:

@@ -4,44 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from prunekit.core.errors import ConfigError
+from prunekit.engine.held_out import HeldOut, check_held_out
 from prunekit.engine.plain import shortened
+from prunekit.engine.reading import Difference, Reading
+from prunekit.engine.stability import Stability, check_stability
 from prunekit.engine.stored import (
     check_counts,
     check_difference,
-    check_fields,
     check_kept,
     check_removed,
+    check_stored,
     finite,
     read_stored,
 )
 
 SCHEMA = 1
-T = TypeVar("T")
 FILE = "result.json"
 AGAIN = "run the search again"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A loss, also in other units."""
-
-    loss: float
-    readings: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference of losses on the same samples; None if it is unknown."""
-
-    value: float | None
-    standard_error: float | None
 
 
 @dataclass(frozen=True)
@@ -59,12 +45,22 @@ class Work:
     Measurements of earlier searches make it cheaper, except for `asked`.
     """
 
-    asked: int
-    measured: int
-    block_runs: int
-    block_runs_alone: int
+    asked: int = 0
+    measured: int = 0
+    block_runs: int = 0
+    block_runs_alone: int = 0
     """with every subset asked measured by itself"""
-    seconds: float
+    seconds: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return self._with(other, operator.add)
+
+    def __or__(self, other: Work) -> Work:
+        """Return the larger of each number, as both count the same searches."""
+        return self._with(other, max)
+
+    def _with(self, other: Work, choose: Callable[[Any, Any], Any]) -> Work:
+        return Work(*map(choose, dataclasses.astuple(self), dataclasses.astuple(other)))
 
 
 @dataclass(frozen=True)
@@ -95,6 +91,10 @@ class SearchResult:
     """the beginning-of-text token, if every calibration sample began with it"""
     tokenizer: str = ""
     """a digest of its files; empty for a model from the hub, and in results of earlier versions"""
+    held_out: HeldOut | None = None
+    """the finalists that `removed` was chosen from; None if the search alone chose it"""
+    stability: Stability | None = None
+    """of what the search chose, before any finalists; None if it cannot be estimated"""
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
@@ -115,10 +115,6 @@ class _StoredReading:
     readings: Mapping[str, float | None]
 
 
-STORED = {**get_type_hints(SearchResult), "dense": _StoredReading, "pruned": _StoredReading}
-NEEDED = [f.name for f in dataclasses.fields(SearchResult) if f.default is dataclasses.MISSING]
-
-
 def read_result(run: Path) -> dict[str, Any]:
     """Return the result stored in a run's folder. Raises ConfigError if it is missing or bad."""
     path = run / FILE
@@ -126,7 +122,7 @@ def read_result(run: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{run}: no finished run; expected a folder with result.json under WORKDIR/runs"
         )
-    return read_stored(path, SCHEMA, NEEDED, AGAIN, check_result)
+    return read_stored(path, SCHEMA, (), AGAIN, check_result)
 
 
 def check_result(row: Any, name: str = "") -> None:
@@ -134,8 +130,7 @@ def check_result(row: Any, name: str = "") -> None:
 
     `name` is that of the row in a larger one.
     """
-    known = row if isinstance(row, dict) else ()
-    check_fields(row, {n: h for n, h in STORED.items() if n in NEEDED or n in known}, name)
+    check_stored(row, SearchResult, name, dense=_StoredReading, pruned=_StoredReading)
     check_counts(row, "budget", "parameters_removed", "seed")
     check_counts(row["work"], *get_type_hints(Work), name="work")
     check_counts(row["difference"], "standard_error", name="difference")
@@ -143,6 +138,10 @@ def check_result(row: Any, name: str = "") -> None:
     if not row["parameters_removed"] < row["parameters"]:
         raise ValueError(f"parameters cannot be {row['parameters']!r}")
     check_removed(row["removed"], row["n_blocks"], row["budget"])
+    if row.get("held_out"):
+        check_held_out(row["held_out"], row["n_blocks"], row["removed"])
+    if row.get("stability"):
+        check_stability(row["stability"])
     check_kept(row["kept"], row["removed"], row["n_blocks"])
     if row["runner_up"]:
         check_counts(row["runner_up"]["behind"], "standard_error", name="runner_up.behind")
@@ -161,37 +160,3 @@ def check_of_run(folder: Path, removed: Sequence[int], *weights: str) -> None:
         raise ValueError(f"removed is {list(removed)}, but the run removes {result['removed']}")
     if other := [found for found in weights if found != result["weights"]]:
         raise ValueError(f"weights is {shortened(other[0])}, but the run has {result['weights']!r}")
-
-
-def result_of(row: Mapping[str, Any]) -> SearchResult:
-    """Return a stored result as it was; numbers that were not finite are infinite."""
-    runner_up = row["runner_up"]
-    return _known(
-        SearchResult,
-        {
-            **row,
-            "removed": tuple(row["removed"]),
-            "kept": tuple(row["kept"]),
-            "dense": _reading(row["dense"]),
-            "pruned": _reading(row["pruned"]),
-            "difference": _known(Difference, row["difference"]),
-            "runner_up": runner_up
-            and RunnerUp(tuple(runner_up["removed"]), _known(Difference, runner_up["behind"])),
-            "work": _known(Work, row["work"]),
-        },
-    )
-
-
-def _known(cls: type[T], row: Mapping[str, Any]) -> T:
-    """Return the record with the values that this version knows; a later one may write more."""
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    return cls(**{name: row[name] for name in names if name in row})
-
-
-def _reading(row: Mapping[str, Any]) -> Reading:
-    readings = {name: _number(value) for name, value in row["readings"].items()}
-    return Reading(_number(row["loss"]), readings)
-
-
-def _number(value: float | None) -> float:
-    return math.inf if value is None else value

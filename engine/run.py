@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias
 
 from prunekit.core.driver import Driver, needs_of
-from prunekit.core.errors import CheckpointError, ConfigError, PluginError, PrunekitError
+from prunekit.core.errors import CheckpointError, ConfigError, PluginError, PrunekitError, Remark
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import DENSE, WHOLE, Problem, Subset, words
 from prunekit.engine.cost import CostCounter
 from prunekit.engine.lockstep import K, LockStep
 from prunekit.engine.plan import Plan
-from prunekit.engine.result import Difference
+from prunekit.engine.reading import Difference
 from prunekit.engine.session import Session
 
 
@@ -30,6 +31,20 @@ class Choice:
     cost: CostCounter
     """of this search alone, under one objective"""
     driver: Driver
+
+    @classmethod
+    def of(cls, removed: Subset, session: Session, cost: CostCounter, driver: Driver) -> Choice:
+        """Measure the choice of a search, or another subset that is taken in its place."""
+        loss, dense_loss = session.losses([removed, DENSE])
+        return cls(
+            removed=removed,
+            loss=loss,
+            dense_loss=dense_loss,
+            difference=session.difference(removed, DENSE),
+            parameters_removed=sum(session.facts.block_parameters[i] for i in removed),
+            cost=cost,
+            driver=driver,
+        )
 
     @property
     def runner_up(self) -> Subset | None:
@@ -148,16 +163,8 @@ class SearchRun(Generic[K]):
             check_choice(session, self._name_of(key), removed, plan.spec.model)
         except CheckpointError as error:
             return error
-        loss, dense_loss = session.losses([removed, DENSE])
-        return Choice(
-            removed=removed,
-            loss=loss,
-            dense_loss=dense_loss,
-            difference=session.difference(removed, DENSE),
-            parameters_removed=sum(session.facts.block_parameters[i] for i in removed),
-            cost=self.lockstep.costs[key],
-            driver=driver,
-        )
+        remark_on_bounds(session, self._name_of(key), removed)
+        return Choice.of(removed, session, self.lockstep.costs[key], driver)
 
 
 def check_dense(session: Session, model: str) -> None:
@@ -177,3 +184,13 @@ def check_choice(session: Session, searcher: str, removed: Subset, model: str) -
             "finite, so nothing can be recommended; try a smaller --budget, another --dtype or "
             "another searcher (what was measured is kept)"
         )
+
+
+def remark_on_bounds(session: Session, searcher: str, removed: Subset) -> None:
+    """Warn with a Remark for each bound that a choice breaks."""
+    for complaint in session.broken_bounds(removed):
+        line = (
+            f"without blocks {words(removed)}, the choice of {searcher}, {complaint}; lower "
+            "--budget, raise the bound, or try another searcher"
+        )
+        warnings.warn(line, Remark, stacklevel=2)

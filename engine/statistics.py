@@ -46,7 +46,7 @@ def ratio_difference_error(
     """
     if not _comparable(a, b, lambda sums, weights: of(mean_loss(sums, weights))):
         return None
-    pairs = zip(_ratios_without_each(a), _ratios_without_each(b), strict=True)
+    pairs = zip(ratios_without_each(a), ratios_without_each(b), strict=True)
     return jackknife([of(x) - of(y) for x, y in pairs])
 
 
@@ -57,11 +57,12 @@ def _comparable(a: Measurement, b: Measurement, reduce: Reduce) -> bool:
 def _without_each(m: Measurement, reduce: Reduce) -> Iterator[float]:
     """Return the loss without each sample; a mean takes one pass."""
     if reduce is mean_loss:
-        return _ratios_without_each(m)
+        return ratios_without_each(m)
     return (_leave_out(m, i, reduce) for i in range(len(m.sums)))
 
 
-def _ratios_without_each(m: Measurement) -> Iterator[float]:
+def ratios_without_each(m: Measurement) -> Iterator[float]:
+    """Return the mean without each sample; NaN for a sample that has all the weight."""
     total, weight = math.fsum(m.sums), math.fsum(m.weights)
     for x, w in zip(m.sums, m.weights, strict=True):
         yield (total - x) / (weight - w) if weight > w else math.nan

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import MISSING
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
 from prunekit.engine.plain import parse_json, shortened
 
+T = TypeVar("T")
 LARGEST_NUMBER, LARGEST_COUNT = 1e100, 2**63
 """Upper bounds of measurements and counts, so that sums of them are finite."""
 
@@ -29,7 +31,8 @@ def finite(value: Any) -> Any:
 def misfit(value: Any, hint: Any, name: str = "") -> str:
     """Describe the first part that does not match an annotation; empty if all does.
 
-    A dataclass is an object with its fields, and `name` is that of the value.
+    A dataclass is an object with its fields, of which those with a default may be missing, and
+    `name` is that of the value.
 
     >>> misfit([1, None], tuple[float | None, ...], "x"), misfit({"a": [True]}, dict, "x")
     ('', '')
@@ -47,12 +50,16 @@ def misfit(value: Any, hint: Any, name: str = "") -> str:
         parts = [(key, item, of[1]) for key, item in value.items()]
     elif dataclasses.is_dataclass(hint) and isinstance(value, dict):
         hints = get_type_hints(hint)
-        if missing := [key for key in hints if key not in value]:
+        if missing := [key for key in _needed(hint) if key not in value]:
             return f"{_joined(name, missing[0])} is missing"
-        parts = [(key, value[key], of) for key, of in hints.items()]
+        parts = [(key, value[key], of) for key, of in hints.items() if key in value]
     if parts is None:
         return "" if _is(value, hint) else f"{name} cannot be {shortened(value)}"
     return next(filter(None, (misfit(v, of, _joined(name, key)) for key, v, of in parts)), "")
+
+
+def _needed(cls: Any) -> list[str]:
+    return [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
 
 
 def _joined(name: str, key: object) -> str:
@@ -156,6 +163,39 @@ def check_fields(row: Any, hints: Mapping[str, Any], name: str = "") -> None:
             raise ValueError(f"{_joined(name, key)} is missing")
         if found := misfit(row[key], hint, _joined(name, key)):
             raise ValueError(found)
+
+
+def check_stored(row: Any, cls: type, name: str = "", **other: Any) -> None:
+    """Raise ValueError unless plain data is a record of a dataclass, which may lack its defaults.
+
+    `name` is that of the row, `other` annotations of fields that are stored in another way.
+    """
+    known, hints = row if isinstance(row, dict) else (), {**get_type_hints(cls), **other}
+    needed = [f.name for f in dataclasses.fields(cls) if f.default is f.default_factory is MISSING]
+    check_fields(row, {n: h for n, h in hints.items() if n in needed or n in known}, name)
+
+
+def restored(cls: type[T], row: Mapping[str, Any]) -> T:
+    """Return the record of a dataclass that a row holds; a later version may write more.
+
+    A float that was not finite is infinite.
+    """
+    hints = get_type_hints(cls)
+    return cls(**{name: _restored(row[name], hint) for name, hint in hints.items() if name in row})
+
+
+def _restored(value: Any, hint: Any) -> Any:
+    origin, of = get_origin(hint), get_args(hint)
+    if value is None:
+        return math.inf if hint is float else None
+    if origin in (Union, UnionType):
+        return _restored(value, of[0])
+    if origin is tuple:
+        return tuple(_restored(item, of[0]) for item in value)
+    if origin is Mapping:
+        return {key: _restored(item, of[1]) for key, item in value.items()}
+    is_record = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+    return restored(hint, value) if is_record else value
 
 
 def read_json(path: Path, again: str) -> Any:

@@ -1,4 +1,4 @@
-"""Everything specific to transformers: find, load, run, verify, shorten and write models."""
+"""Models in torch and transformers: find, load, measure, verify, shorten and write them."""
 
 from prunekit.hf.blocks import block_path
 from prunekit.hf.checkpoint import Checkpoint, auto_class, first_line, readable
@@ -23,6 +23,7 @@ from prunekit.hf.documents import (
     text_column,
 )
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite
 from prunekit.hf.row_files import Row
@@ -38,6 +39,7 @@ __all__ = [
     "Beginning",
     "Checkpoint",
     "Document",
+    "PrefixMeter",
     "Row",
     "auto_class",
     "block_path",

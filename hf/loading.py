@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
-from prunekit.core.guard import Guard
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.registry import Entry, Registry, load
 from prunekit.hf.checkpoint import Checkpoint, find, first_line
 from prunekit.hf.decoder import DecoderAdapter
+from prunekit.hf.guard import Guard
 from prunekit.hf.kinds import other_kind
 from prunekit.hf.proof import prove
 

@@ -25,8 +25,8 @@ from prunekit.core.interfaces import (
     Table,
 )
 from prunekit.core.measurement import Piece
-from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE, Subset, words
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of
 from prunekit.testing.contract import Checker, ContractError, silent
 from prunekit.testing.repeat import check_import

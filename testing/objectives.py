@@ -57,6 +57,7 @@ def _check_on_model(checker: Checker, objective: Objective, model: str | Path | 
     tokenizer = find(spec, load()).tokenizer()
     with checker.unchanged():
         samples = _check_calibration_set(checker, objective, tokenizer, spec)
+        _check_held_out(checker, objective, tokenizer, samples)
         check_measure(checker, objective, adapter, samples[:FEW])
         _check_readings(checker, objective)
 
@@ -95,6 +96,31 @@ def _check_calibration_set(
         "gives another calibration set in another process: go through sets in sorted order",
     )
     return samples
+
+
+def _check_held_out(
+    checker: Checker,
+    objective: Objective,
+    tokenizer: PreTrainedTokenizerBase,
+    samples: Sequence[Sample],
+) -> None:
+    with checker.doing("holding out samples"):
+        held = objective.held_out()
+        if held is None:
+            return
+        found, again = (held.calibration_set(tokenizer) for _ in range(2))
+    for number, sample in enumerate(found):
+        _check_sample(checker, number, sample, set(samples[0]), len(tokenizer))
+    checker.require(
+        len(found) >= len(samples),
+        f"holds out {len(found)} samples, fewer than the {len(samples)} of its calibration set; "
+        "return None where the data has no more",
+    )
+    checker.require(_plain(found) == _plain(again), "holds out other samples at another call")
+    known = set(map(repr, _plain(samples)))
+    checker.require(
+        not known & set(map(repr, _plain(found))), "holds out a sample of its calibration set"
+    )
 
 
 def digest_of_set(objective: Objective, model: str) -> str:
@@ -175,5 +201,11 @@ def _check_parts(checker: Checker, objective: Any) -> None:
         isinstance(parts, Mapping) and parts and all(map(math.isfinite, parts.values())),
         f"gives {parts!r} as its parts; expected names of objectives and finite weights",
     )
-    checker.require(objective.name not in parts, "has itself as a part")
+    with checker.doing("naming its bounds"):
+        bounds = objective.bounds_by_name()
+    checker.require(
+        isinstance(bounds, Mapping) and all(1 <= ratio < math.inf for ratio in bounds.values()),
+        f"gives {bounds!r} as its bounds; expected names of objectives and finite ratios from 1 on",
+    )
+    checker.require(objective.name not in {**parts, **bounds}, "has itself as a part")
     checker.require(dict(parts) == dict(again), "gives other parts at another call")

@@ -95,3 +95,8 @@ def test_every_public_name_is_there_and_has_a_docstring_or_a_value():
     for module, names in PUBLIC.items():
         for name in names:
             assert getattr(importlib.import_module(module), name) is not None
+
+
+def test_a_name_that_moved_is_found_in_its_old_place_with_a_warning():
+    with pytest.warns(DeprecationWarning, match=r"core\.PrefixMeter is now prunekit\.hf\.Prefix"):
+        assert prunekit.core.PrefixMeter is prunekit.hf.PrefixMeter

@@ -7,17 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 from weakref import WeakValueDictionary
 
-from prunekit.core import (
-    Backend,
-    Batch,
-    Meter,
-    ModelAdapter,
-    Objective,
-    PrefixMeter,
-    Spec,
-    hookimpl,
-)
-from prunekit.hf import load_adapter
+from prunekit.core import Backend, Batch, Meter, ModelAdapter, Objective, Spec, hookimpl
+from prunekit.hf import PrefixMeter, load_adapter
 
 _loaded: WeakValueDictionary[Spec, ModelAdapter] = WeakValueDictionary()
 

@@ -19,14 +19,13 @@ from prunekit.core import (
     ModelFacts,
     Piece,
     PluginError,
-    PrefixMeter,
     PrunekitError,
     Signal,
     Spec,
     Subset,
     Table,
 )
-from prunekit.hf import first_line, load_adapter
+from prunekit.hf import PrefixMeter, first_line, load_adapter
 from prunekit.plugins.backends.ray_cluster import check_alive, lifelines
 
 MAX_DEATHS = 3

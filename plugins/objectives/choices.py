@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from prunekit.core import IGNORE, Batch, ConfigError, Objective, Output, Sample, option
+from prunekit.core import IGNORE, Batch, ConfigError, Objective, Output, Sample, internal, option
 from prunekit.hf import (
     Beginning,
     first_tokens,
@@ -26,12 +26,13 @@ from prunekit.plugins.objectives.commonsense import is_commonsense, item_of_inst
 from prunekit.plugins.objectives.headings import cells_of, parse_columns, renamed
 from prunekit.plugins.objectives.item import Item
 from prunekit.plugins.objectives.rows import (
+    beginning_with_draw,
     check_data,
     demo_rows,
     disjoint_draws,
-    draw,
     instead_of_hub,
     shuffled,
+    without_warnings,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class MultipleChoice(Objective):
         "what begins every item: what the tokenizer puts before a text, its bos token, nothing",
     )
     seed: int = option(0, "which draw of the data", low=0)
+    skip: int = internal(0)
+    """if above 0, this is held out: so many items of the draw are a calibration set"""
 
     def __post_init__(self) -> None:
         if not self.blank.strip():
@@ -100,15 +103,38 @@ class MultipleChoice(Objective):
 
     def disjoint_draws(self) -> int | None:
         """Count the draws that share no item; None if that is unknown."""
-        return disjoint_draws_of_items(self.data, self._n_samples)
+        return disjoint_draws_of_items(self.data, self.skip or self._n_samples)
+
+    def held_out(self, times: int = 4) -> MultipleChoice | None:
+        """Return the same on the items that follow those of the draw; of the demo, on other draws.
+
+        An item whose text before the choices is that of a calibration item is left out. What is
+        held out has nothing to hold out itself.
+        """
+        if self.skip:
+            return None
+        own = self._n_samples
+        held = replace(self, samples=max(times, 1) * own, skip=own)
+        if self.data == "commonsense_170k":
+            return held
+        with without_warnings():
+            return held if len(held._items_held_out()) >= own else None
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """One sample per item, one row per choice; ConfigError if an item cannot be scored."""
-        items = load_items(
-            self.data, self.seed, self._n_samples, self.name, self.blank, self.columns
-        )
+        items = self._items_held_out() if self.skip else self._items()
         first = first_tokens(tokenizer, self.add_bos, f"--{self.name}.add-bos")
         return [self._sample(item, tokenizer, first) for item in items]
+
+    def _items(self) -> list[Item]:
+        size = self._n_samples
+        return load_items(self.data, self.seed, size, self.name, self.blank, self.columns)
+
+    def _items_held_out(self) -> list[Item]:
+        """Return up to `samples` items that follow those of the calibration set."""
+        order = items_in_order(self.data, self.seed, self.skip, self.name, self.blank, self.columns)
+        asked = {item.prompt for item in islice(order, self.skip)}
+        return list(islice((item for item in order if item.prompt not in asked), self._n_samples))
 
     @property
     def _n_samples(self) -> int:
@@ -184,19 +210,24 @@ def load_items(
     the names that a file gives its columns. Raises ConfigError if there are too few items or one is
     invalid.
     """
-    if data == "demo":
-        rows = draw(demo_rows(DEMO_ITEMS), seed, samples)
-        items = _parsed(rows, blank, data)
-    else:
-        rows = shuffled(guarded(_rows(data, objective, columns), data), seed)
-        items = islice(_parsed(rows, blank, data), samples)
-    found = list(items)
+    found = list(islice(items_in_order(data, seed, samples, objective, blank, columns), samples))
     if len(found) < samples:
         raise ConfigError(
             f"data {data!r} has {len(found)} usable items, but {samples} were requested: lower "
             f"--{objective}.samples"
         )
     return found
+
+
+def items_in_order(
+    data: str, seed: int, samples: int, objective: str, blank: str, columns: str | None
+) -> Iterator[Item]:
+    """Yield all items, those of draw `seed` first; the arguments are those of `load_items`."""
+    if data == "demo":
+        rows = beginning_with_draw(demo_rows(DEMO_ITEMS), seed, samples)
+    else:
+        rows = shuffled(guarded(_rows(data, objective, columns), data), seed)
+    return _parsed(rows, blank, data)
 
 
 def _rows(data: str, objective: str, columns: str | None) -> Iterable[Mapping[str, Any]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,14 @@ def demo_rows(name: str) -> list[dict[str, Any]]:
     return file_rows(DEMO_DATA / f"{name}.jsonl", "demo")
 
 
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Read data without remarks: who reads it again makes them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def shuffled(rows: Iterable[Any], seed: int) -> list[Any]:
     """Return the rows in a random order that depends on the seed alone."""
     listed = list(rows)
@@ -45,8 +55,12 @@ def disjoint_draws(rows: list[Any], size: int) -> int:
     return len(rows) // size
 
 
-def draw(rows: list[Any], seed: int, size: int) -> list[Any]:
-    """Draw `size` rows; the first seeds give disjoint draws, later ones reshuffle."""
+def beginning_with_draw(rows: list[Any], seed: int, size: int) -> list[Any]:
+    """Return all rows, the `size` rows of a draw first and then those of the other draws.
+
+    The first seeds give disjoint draws, later ones reshuffle.
+    """
     draws = max(1, disjoint_draws(rows, size))
     start = seed % draws * size
-    return shuffled(rows, seed // draws)[start : start + size]
+    order = shuffled(rows, seed // draws)
+    return order[start:] + order[:start]

@@ -134,7 +134,8 @@ def test_help_shows_defaults(prunekit):
 
 
 def test_help_has_room_for_every_flag(prunekit, registry):
-    from prunekit.core.options import flag_name, no_flag_name, options_of
+    from prunekit.cli.flags import flag_name, no_flag_name
+    from prunekit.core.options import options_of
 
     _, out, _ = prunekit("search", "--help")
     assert "…" not in out

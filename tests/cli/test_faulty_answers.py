@@ -41,6 +41,11 @@ def search(prunekit, install, tiny_model):
     return run
 
 
+def without_chance(err):
+    """The lines but that on the loss: without blocks, a random model may well have a better one."""
+    return [line for line in err.splitlines() if "beats the dense one" not in line]
+
+
 def check_one_line(outcome, kind, reason):
     status, out, err = outcome
     assert (status, out) == (1, "")
@@ -158,7 +163,7 @@ HANDLES = "@classmethod\n    def handles(cls, config): {}"
 def test_a_model_family_that_cannot_say_what_it_handles_hurts_nobody(search, answer):
     body = HANDLES.format(answer)
     status, out, err = search("model", body, "--json", installed_only=True)
-    assert (status, err) == (0, "")
+    assert (status, without_chance(err)) == (0, [])
     assert len(json.loads(out)["removed"]) == 2
 
 
@@ -197,7 +202,7 @@ def test_two_of_one_distribution_that_fail_are_told_apart(
 def test_what_a_plugin_prints_while_it_works_is_no_part_of_the_result(search):
     body = "def measure(self, o, b):\n        print('!')\n        return super().measure(o, b)"
     status, out, err = search("objective", body, "--json")
-    assert (status, set(err.split())) == (0, {"!"})
+    assert (status, set(without_chance(err))) == (0, {"!"})
     assert len(json.loads(out)["removed"]) == 2
 
 

@@ -28,7 +28,7 @@ def test_what_the_terminal_cannot_print_ends_no_command(tiny_model, tmp_path):
         cwd=tmp_path,
         env={**os.environ, "PYTHONIOENCODING": "cp1252"},
         capture_output=True,
-        text=True,
+        encoding="cp1252",
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "config.json").is_file()

@@ -165,3 +165,13 @@ def test_a_model_that_was_pruned_twice_shows_its_whole_line(prunekit, tiny_model
     out = printed(prunekit, "twice")
     assert f"removed 1 of blocks 0 to 5 of {Path(model).name} before\n" in out
     assert "removed 0,3 of blocks 0 to 4" in out
+
+
+def test_a_run_whose_model_beats_the_dense_one(prunekit, run):
+    path = Path("prunekit-runs", "runs", run, "result.json")
+    row = json.loads(path.read_text())
+    row["difference"] = {"value": -0.41, "standard_error": 0.05}
+    row["pruned"]["loss"] = row["dense"]["loss"] - 0.41
+    path.write_text(json.dumps(row))
+    out = " ".join(printed(prunekit, run).split())
+    assert "note: the pruned model beats the dense one by 0.41 ± 0.05 nats per token:" in out

@@ -8,7 +8,7 @@ import pytest
 import prunekit
 from prunekit.core import ConfigError
 from prunekit.core.errors import StorageError
-from prunekit.core.prefix import PrefixMeter
+from prunekit.hf.prefix import PrefixMeter
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import prunekit
 from prunekit.core import CheckpointError, ConfigError
 from prunekit.core.measurement import Piece
-from prunekit.core.prefix import PrefixMeter
+from prunekit.hf.prefix import PrefixMeter
 
 
 @pytest.fixture

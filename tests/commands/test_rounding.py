@@ -5,10 +5,10 @@ import torch
 
 import prunekit
 from prunekit.core.interfaces import Spec
-from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of
 from prunekit.plugins.commands.evaluate.store import _way
 from prunekit.plugins.objectives.margin import Margin

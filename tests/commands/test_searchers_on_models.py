@@ -37,7 +37,7 @@ def test_it_searches_and_repeats_itself_without_measuring(quick, variant, object
 
 @pytest.mark.parametrize("name", ["gate_gradients", "gate_hessian", "block_similarity"])
 def test_a_signal_that_is_not_finite_is_refused_and_not_kept(quick, monkeypatch, name):
-    from prunekit.core.prefix import PrefixMeter
+    from prunekit.hf.prefix import PrefixMeter
 
     measure = PrefixMeter.signal
 

@@ -53,7 +53,7 @@ def test_a_stored_signal_that_no_model_gives_is_named_and_not_used(quick, given,
 
 
 def test_a_signal_of_another_shape_is_the_fault_of_its_backend(quick, monkeypatch):
-    from prunekit.core.prefix import PrefixMeter
+    from prunekit.hf.prefix import PrefixMeter
 
     monkeypatch.setattr(PrefixMeter, "signal", lambda self, name: ((1.0,),))
     with pytest.raises(prunekit.core.PluginError, match="backend 'local' .* must be 8 rows of 8"):

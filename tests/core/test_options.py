@@ -1,13 +1,13 @@
 """One dataclass field gives a flag, a key, a row of help and a check."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from prunekit.core import ConfigError, PluginError, option
-from prunekit.core.options import build, options_of, values_of
+from prunekit.core import ConfigError, PluginError, internal, option
+from prunekit.core.options import build, internals_of, options_of, values_of
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,18 @@ def test_an_option_without_a_default_is_refused():
 
     with pytest.raises(PluginError, match="needs a default"):
         options_of(Wrong)
+
+
+def test_an_internal_field_is_no_option_but_can_be_replaced():
+    @dataclass(frozen=True)
+    class Hiding:
+        count: int = option(3, "how many")
+        skip: int = internal(0)
+
+    assert [o.name for o in options_of(Hiding)] == ["count"]
+    assert values_of(replace(Hiding(), skip=2)) == {"count": 3}
+    assert internals_of(Hiding()) == {}
+    assert internals_of(replace(Hiding(), skip=2)) == {"skip": 2}
+    assert internals_of(object()) == {}
+    with pytest.raises(ConfigError, match="p.skip: no such option"):
+        build(Hiding, {"skip": 2}, "p")

@@ -14,7 +14,7 @@ PROGRAM = """
 import sys
 {first}
 import prunekit
-ppl = {{"samples": 2, "length": 24, "data": "demo"}}
+ppl = {{"samples": 1, "length": 24, "data": "demo"}}  # of one sample there is no remark
 prunekit.search(sys.argv[1], searcher="one-shot", ppl=ppl)
 prunekit.export(sys.argv[1], remove=[1], to="pruned")
 import logging, os

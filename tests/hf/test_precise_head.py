@@ -5,10 +5,10 @@ import torch
 
 from prunekit.core import IGNORE
 from prunekit.core.interfaces import Spec
-from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
 from prunekit.hf import head, probe
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.margin import Margin
 from prunekit.plugins.searchers.signals.gates import gate_gradients, gate_hessian

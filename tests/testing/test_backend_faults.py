@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import pytest
 
-from prunekit.core import PrefixMeter
 from prunekit.core.registry import load
-from prunekit.hf import load_adapter
+from prunekit.hf import PrefixMeter, load_adapter
 from prunekit.testing import ContractError, check_backend
 
 LOADED = {}

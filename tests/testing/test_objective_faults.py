@@ -2,7 +2,7 @@
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -277,6 +277,43 @@ class WrongDemoOptions(Sound):
     demo_options: ClassVar[dict[str, object]] = {"data": "demo"}
 
 
+@dataclass(frozen=True)
+class HoldsOutTheSame(Sound):
+    """Holds out what it calibrates on, in another order."""
+
+    def held_out(self, times=4):
+        return replace(self, seed=self.seed + 1)
+
+
+class HoldsOutTooFew(Sound):
+    """Holds out a single sample."""
+
+    def held_out(self, times=4):
+        return Queen()
+
+
+class HoldsOutByChance(Sound):
+    """Holds out other samples at every call."""
+
+    def held_out(self, times=4):
+        return Ravens()
+
+
+class Queen(Sound):
+    """One sentence."""
+
+    def calibration_set(self, tokenizer):
+        return [self.sample(tokenizer("Somewhere else there was a queen.").input_ids)]
+
+
+class Ravens(Sound):
+    """Sentences that chance decides."""
+
+    def calibration_set(self, tokenizer):
+        numbers = random.SystemRandom().sample(range(10**9), 4)
+        return [self.sample(tokenizer(f"There were {n} ravens.").input_ids) for n in numbers]
+
+
 class Prints(Sound):
     """Says what it measures."""
 
@@ -327,6 +364,9 @@ FAULTS = [
     (ReducesByOrder, "in another order to another loss"),
     (TakesAName, "keeps characters, a name that the batch has already"),
     (WrongDemoOptions, "demo_options that are none of its options"),
+    (HoldsOutTheSame, "holds out a sample of its calibration set"),
+    (HoldsOutTooFew, "holds out 1 samples, fewer than the 4 of its calibration set; return None"),
+    (HoldsOutByChance, "holds out other samples at another call"),
     (Prints, "standard output, where prunekit prints results: 'batch 4'; use logging"),
     (Grows, "changes itself"),
 ]
@@ -382,6 +422,23 @@ def test_parts_of_a_composite_are_looked_at(registry):
         def parts_by_name(self):
             return {"ppl": float("inf")}
 
-    for faulty, message in ((Itself, "has itself as a part"), (Infinite, "finite weights")):
+    class Loose(mix):
+        """Asks that a model be better than the dense one."""
+
+        def bounds_by_name(self):
+            return {"ppl": 0.5}
+
+    class BoundByItself(mix):
+        """Bounds itself."""
+
+        def bounds_by_name(self):
+            return {"mix": 2.0}
+
+    for faulty, message in (
+        (Itself, "has itself as a part"),
+        (Infinite, "finite weights"),
+        (Loose, "finite ratios from 1 on"),
+        (BoundByItself, "has itself as a part"),
+    ):
         with pytest.raises(ContractError, match=message):
             check_objective(faulty())

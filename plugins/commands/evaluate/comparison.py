@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from prunekit.core.errors import ConfigError, PrunekitError
 from prunekit.core.measurement import Measurement
 from prunekit.core.options import suggest
+from prunekit.engine.paired import LEVEL, discordant, holm, mcnemar, normal_p, paired_interval
 from prunekit.engine.statistics import ratio_difference_error
 from prunekit.engine.stored import finite
 from prunekit.hf.tokens import perplexity
@@ -39,6 +40,10 @@ class Row:
     """the models that were evaluated: `dense`, `pruned` or both"""
     record: Mapping[str, Any]
     """the protocol, or lm-eval's record of the task"""
+    p: float | None = field(default=None, kw_only=True)
+    """of no difference, by itself: McNemar's exact test of right and wrong items, else normal"""
+    interval: tuple[float, ...] | None = field(default=None, kw_only=True)
+    """from where to where the difference reaches at 95 %, by a paired bootstrap"""
 
     @property
     def values(self) -> dict[str, float | None]:
@@ -104,23 +109,37 @@ def _by_name(models: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, S
     }
 
 
+def cannot_be_told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Select the rows whose difference could be chance at 5 %, by Holm's correction for all."""
+    tested = [row for row in rows if row.p is not None]
+    p_values = holm([row.p for row in tested if row.p is not None])
+    return [row for row, p in zip(tested, p_values, strict=True) if p >= LEVEL]
+
+
 def _perplexity(scores: Mapping[str, PerplexityScore]) -> Row:
-    error, last = None, list(scores.values())[-1]
+    import numpy as np
+
+    error, interval, last = None, None, list(scores.values())[-1]
     if len(scores) == 2 and len({score.record["digest"] for score in scores.values()}) == 1:
         pruned, dense = scores["pruned"].measurement, scores["dense"].measurement
         error = ratio_difference_error(pruned, dense, perplexity)
+        interval = paired_interval(pruned, dense, np.exp)
     values = {who: finite(score.perplexity) for who, score in scores.items()}
-    return _row(last.name, "perplexity", values, error, False, last.record)
+    row = _row(last.name, "perplexity", values, error, False, last.record)
+    return replace(row, interval=interval)
 
 
 def _task(scores: Mapping[str, TaskScore]) -> Row:
-    error, last = None, list(scores.values())[-1]
+    error, interval, counts, last = None, None, None, list(scores.values())[-1]
     if len(scores) == 2 and len({len(score.items) for score in scores.values()}) == 1:
-        error = ratio_difference_error(_items(scores["pruned"]), _items(scores["dense"]))
+        pruned, dense = _items(scores["pruned"]), _items(scores["dense"])
+        error, interval = ratio_difference_error(pruned, dense), paired_interval(pruned, dense)
+        counts = discordant(pruned.sums, dense.sums) if pruned.sums else None
     metrics = {who: score.record["metrics"] for who, score in scores.items()}
     values = {who: score.value for who, score in scores.items()}
     record = {**last.record, "metrics": metrics}
-    return _row(last.name, last.metric, values, error, last.higher_is_better, record)
+    row = _row(last.name, last.metric, values, error, last.higher_is_better, record)
+    return replace(row, interval=interval, p=mcnemar(*counts) if counts else row.p)
 
 
 def _items(score: TaskScore) -> Measurement:
@@ -137,8 +156,9 @@ def _row(
 ) -> Row:
     dense, pruned = values.get("dense"), values.get("pruned")
     gap = None if dense is None or pruned is None else pruned - dense
-    of = tuple(values)
-    return Row(name, metric, dense, pruned, gap, finite(error), higher_is_better, of, record)
+    of, error = tuple(values), finite(error)
+    p = None if gap is None or error is None else normal_p(gap, error)
+    return Row(name, metric, dense, pruned, gap, error, higher_is_better, of, record, p=p)
 
 
 def _mean(rows: Sequence[Row]) -> Row | None:

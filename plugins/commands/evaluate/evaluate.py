@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from prunekit.cli.flags import flag_name
 from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.interfaces import Spec
-from prunekit.core.options import flag_name
 from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
 from prunekit.engine.quiet import quietly

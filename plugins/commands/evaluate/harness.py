@@ -167,6 +167,7 @@ def _score(task: LoadedTask, results: Mapping[str, Any], config: EvalConfig) -> 
             "metrics": metrics,
             "items": sum(n["effective"] for n in counts),
             "items_there_are": sum(n["original"] for n in counts),
+            "chance": _chance(task, results["samples"]),
             "limit": config.limit,
             "num_fewshot": results["n-shot"].get(task.name),
             "apply_chat_template": config.apply_chat_template,
@@ -196,6 +197,18 @@ def _items(task: LoadedTask, samples: Mapping[str, Any], key: str) -> tuple[floa
     if not all(isinstance(value, (int, float)) for value in values):
         return ()
     return tuple(float(value) for value in values)
+
+
+def _chance(task: LoadedTask, samples: Mapping[str, Any]) -> float | None:
+    """Return the accuracy of guessing, if every item is a choice; None else."""
+    leaves = task.leaves.values()
+    if any(leaf.OUTPUT_TYPE != "multiple_choice" for leaf in leaves):
+        return None
+    by_leaf = (
+        (leaf, {row["doc_id"]: row["doc"] for row in samples[n]}) for n, leaf in task.leaves.items()
+    )
+    shares = [1 / len(leaf.doc_to_choice(doc)) for leaf, docs in by_leaf for doc in docs.values()]
+    return math.fsum(shares) / len(shares)
 
 
 def _is_mean(items: tuple[float, ...], value: float) -> bool:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
 from prunekit.core.measurement import Measurement, Piece
-from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import Subset
 from prunekit.engine.bos import begins_with
 from prunekit.hf.documents import rendered
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import first_tokens, negative_log_likelihood, plain_tokens
 from prunekit.plugins.commands.evaluate.config import Bos, Progress
 from prunekit.plugins.commands.evaluate.scores import PerplexityScore

@@ -10,7 +10,13 @@ from rich.table import Column, Table
 
 from prunekit.cli.screen import err, out
 from prunekit.core.problem import words
-from prunekit.plugins.commands.evaluate.comparison import MEAN, EvaluationResult, Row
+from prunekit.engine.paired import apart
+from prunekit.plugins.commands.evaluate.comparison import (
+    MEAN,
+    EvaluationResult,
+    Row,
+    cannot_be_told_apart,
+)
 
 
 def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
@@ -24,6 +30,8 @@ def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
         tasks.append(mean)
     names = {"dense": "baseline", "pruned": "model"} if result.baseline else {}
     out.print(evaluation_table([*result.perplexities.values(), *tasks], names))
+    if said := verdict([*result.perplexities.values(), *tasks]):
+        out.print(said)
     if result.remark and not quiet:
         err.print(result.remark, soft_wrap=True)
 
@@ -35,15 +43,34 @@ def evaluation_table(rows: Sequence[Row], names: Mapping[str, str] = MappingProx
     """
     models = [who for who in ("dense", "pruned") if any(who in row.of for row in rows)]
     shown = [names.get(who, who) for who in models]
-    heads = [*shown, "difference"] if len(models) > 1 else shown
+    heads = [*shown, "difference", "p"] if len(models) > 1 else shown
     columns = [Column(head, justify="right", no_wrap=True) for head in heads]
     table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        label = row.name if row.metric == MEAN else f"{row.name} {row.metric}"
         digits = 4 if row.higher_is_better else 2
         cells = [_number(row, who, digits) for who in models]
-        table.add_row(label, *[*cells, _difference(row, digits)][: len(heads)])
+        table.add_row(_label(row), *[*cells, _difference(row, digits), _p(row)][: len(heads)])
     return table
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """Name the rows in which the models cannot be told apart at 5 %; empty if there is none.
+
+    The mean over tasks is no further comparison: it is judged by itself.
+    """
+    parts = [row for row in rows if row.metric != MEAN]
+    alike = cannot_be_told_apart(parts)
+    for row in rows:
+        known = row.metric == MEAN and row.difference is not None
+        if known and row.standard_error is not None:
+            alike += [] if apart(row.difference or 0.0, row.standard_error) else [row]
+    n = sum(row.p is not None for row in parts)
+    holm = f" (Holm, {n} comparisons)" if n > 1 else ""
+    return f"Cannot be told apart at 5%{holm}: {', '.join(map(_label, alike))}" if alike else ""
+
+
+def _label(row: Row) -> str:
+    return row.name if row.metric == MEAN else f"{row.name} {row.metric}"
 
 
 def _number(row: Row, who: str, digits: int) -> str:
@@ -51,6 +78,12 @@ def _number(row: Row, who: str, digits: int) -> str:
     if value is None:
         return "not finite" if who in row.of else "-"
     return f"{value:,.{digits}f}"
+
+
+def _p(row: Row) -> str:
+    if row.p is None:
+        return "-"
+    return f"{row.p:.3f}" if row.p >= 0.001 else "<0.001"
 
 
 def _difference(row: Row, digits: int) -> str:

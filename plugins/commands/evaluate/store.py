@@ -32,6 +32,7 @@ from prunekit.engine.stored import (
     check_fields,
     finite,
     read_stored,
+    restored,
     subset_name,
 )
 from prunekit.plugins.commands.evaluate.comparison import SCHEMA, EvaluationResult, Row
@@ -49,8 +50,9 @@ TASK = {"items": int, "metrics": Mapping[str, Any]}
 """What is read back of the records of perplexities and tasks."""
 FILE = "evaluation.json"
 PARTS = ("perplexities", "tasks")
+RESULTS = ("metrics", "chance")
 SPEED_ONLY = ("batch_size",)
-"""Parts of a record that change a number in 16 bits alone."""
+"""Parts of a record that tell what came out, and that change a number in 16 bits alone."""
 
 
 class ScoreStore:
@@ -75,7 +77,7 @@ class ScoreStore:
         if not path.is_file():
             return None
         row = self._read(path, hints, removed, name, _check_task)
-        return TaskScore(**{name: row[name] for name in hints} | {"items": tuple(row["items"])})
+        return restored(TaskScore, row)
 
     def keep(self, removed: Subset, key: str, score: PerplexityScore | TaskScore) -> None:
         """Write a score. Raises StorageError if that fails."""
@@ -179,15 +181,14 @@ def check_evaluations(record: Any, name: str = "") -> None:
     for part, count in zip(PARTS, ("tokens", "items"), strict=True):
         for row in (row for rows in record[part].values() for row in rows):
             name = f"{part}.{row['name'][:40]}"
-            check_counts(row, "standard_error", name=name)
+            check_counts({"p": None, **row}, "standard_error", "p", name=name)
             check_difference(row["difference"], row["pruned"], row["dense"])
             check_fields(row["record"], {count: int}, f"{name}.record")
 
 
 def rows_of(record: Mapping[str, Any]) -> list[Row]:
     """List the perplexities, then the tasks; those of one name together, the newest last."""
-    names = get_type_hints(Row)
-    return [Row(**{name: row[name] for name in names}) for row in _stored(record)]
+    return [restored(Row, row) for row in _stored(record)]
 
 
 def _stored(record: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -196,6 +197,6 @@ def _stored(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _way(row: Mapping[str, Any]) -> str:
     """Serialise how a row was measured."""
-    without = ("metrics",) if depends_on_layout(row["fingerprint"]) else ("metrics", *SPEED_ONLY)
+    without = RESULTS if depends_on_layout(row["fingerprint"]) else (*RESULTS, *SPEED_ONLY)
     record = {k: v for k, v in row["record"].items() if k not in without}
     return json.dumps([record, row["fingerprint"], row["versions"]], sort_keys=True)

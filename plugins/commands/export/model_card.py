@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.options import flag_name, no_flag_name, options_of
+from prunekit.cli.flags import flag_name, no_flag_name
+from prunekit.core.options import options_of
 from prunekit.core.problem import words
 from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line

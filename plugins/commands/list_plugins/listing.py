@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prunekit.cli.flags import flag_name
 from prunekit.core.contracts import KINDS
 from prunekit.core.driver import needs_of
 from prunekit.core.errors import ConfigError, PluginError, blaming
 from prunekit.core.interfaces import Searcher
-from prunekit.core.options import Option, build, flag_name, options_of
+from prunekit.core.options import Option, build, options_of
 from prunekit.core.registry import OWN, Entry, Registry, load
 
 SCHEMA = 1

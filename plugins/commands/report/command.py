@@ -48,7 +48,7 @@ def show_table(table: ReportTable) -> None:
         for row in section:
             shown.add_row(*(styled(e.text, "bold" if e.mark == "best" else "") for e in row))
         shown.add_section()
-    out.print(table.title, style="bold", soft_wrap=True)
+    out.print(table.title, style="bold")
     out.print(shown)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
@@ -12,9 +11,15 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunekit.core.errors import ConfigError
+from prunekit.core.measurement import Measurement
 from prunekit.core.problem import DENSE, Subset
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.escaping import one_line
+from prunekit.engine.statistics import ratios_without_each
+from prunekit.hf.tokens import perplexity
+from prunekit.plugins.commands.report.averages import average
+from prunekit.plugins.commands.report.kept import kept_values
+from prunekit.plugins.commands.report.names import chance_of, without_folders
 from prunekit.plugins.commands.study.files import (
     AGAIN,
     EVALUATE,
@@ -74,7 +79,24 @@ class Study:
     tasks: Mapping[str, str]
     """the column of each task's accuracy, in percent"""
     protocols: Mapping[str, str]
-    """the column of each protocol's perplexity"""
+    """the column of each protocol's perplexity; a file is named without its folders"""
+    chances: Mapping[str, float]
+    """the accuracy of guessing in percent, by the column of each task of which it is known"""
+    errors: Mapping[Variant, Mapping[str, float]]
+    """standard errors over items, in percent, by the column of the task"""
+    kept: Mapping[Variant, Mapping[str, Measurement]]
+    """the values of items and windows, by the column of their task or protocol"""
+
+    @cached_property
+    def averaged(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns that `accuracy` and `perplexity` average."""
+        found = {"accuracy": self.tasks, "perplexity": self.protocols}
+        return {name: tuple(of.values()) for name, of in found.items()}
+
+    def score_without_each(self, column: str, m: Measurement) -> list[float]:
+        """Return the score of a task in percent, or of a protocol, without each item or window."""
+        of = perplexity if column in self.protocols.values() else lambda mean: 100 * mean
+        return [of(mean) for mean in ratios_without_each(m)]
 
     @cached_property
     def units(self) -> dict[str, str]:
@@ -119,39 +141,6 @@ def select(frame: pd.DataFrame, **fixed: Any) -> pd.DataFrame:
     return frame
 
 
-def average(name: str, values: Iterable[float], draws: Iterable[int]) -> dict[str, float]:
-    """Return the mean of the known values as `name`, and their deviation as `name ±`.
-
-    `draws`: the calibration draw of each value.
-
-    >>> average("loss", [1.0, math.nan, 3.0], draws=[0, 1, 2])
-    {'loss': 2.0, 'loss ±': 1.4142135623730951}
-    """
-    known = [(x, draw) for x, draw in zip(values, draws, strict=True) if not math.isnan(x)]
-    mean = mean_of([x for x, _ in known]) if known else math.nan
-    return {name: mean, f"{name} ±": _deviation(known) if math.isfinite(mean) else math.nan}
-
-
-def mean_of(values: Sequence[float]) -> float:
-    """Return the mean, rounded to twelve digits so that equal means tie in any order of summation.
-
-    >>> mean_of([0.1, 0.2, 0.3]) == mean_of([0.3, 0.2, 0.1])
-    True
-    """
-    return float(f"{fmean(values):.12g}")
-
-
-def _deviation(known: Sequence[tuple[float, int]]) -> float:
-    """Return the standard deviation of a run: half the mean squared difference is the variance.
-
-    Only values of different draws are independent; with one draw, those of different seeds are
-    compared instead.
-    """
-    pairs = list(itertools.combinations(known, 2))
-    apart = [(a, b) for a, b in pairs if a[1] != b[1]] or pairs
-    return math.sqrt(fmean((x - y) ** 2 for (x, _), (y, _) in apart) / 2) if apart else math.nan
-
-
 def read_study(path: Path) -> Study:
     """Read the results so far, each text as one line of printable characters.
 
@@ -166,17 +155,26 @@ def read_study(path: Path) -> Study:
     found = {variant: folder.evaluation(*variant) for variant in variants}
     asked = _evaluation_asked(path)
     evaluated = {
-        key: replace(e, details={})
-        for key, e in found.items()
-        if e and asked in (None, e.details.get("wanted"))
+        key: e for key, e in found.items() if e and asked in (None, e.details.get("wanted"))
     }
+    kept = {key: kept_values(path, e) for key, e in evaluated.items()}
+    evaluated = {key: _shortened(e) for key, e in evaluated.items()}
     pairs = {(cell.model, cell.objective) for cell in cells}
     importances = tuple(i for i in folder.importances() if (i.model, i.objective) in pairs)
     parts = tuple(cells), tuple(outcomes), variants, evaluated, importances
-    return _study(*_in_lines(parts))
+    lines = {_in_lines(k): {one_line(n): m for n, m in of.items()} for k, of in kept.items()}
+    return _study(lines, *_in_lines(parts))
+
+
+def _shortened(e: VariantEvaluation) -> VariantEvaluation:
+    """Keep of the details the accuracy of guessing alone, in percent."""
+    records = e.details.get("tasks", {})
+    chances = {task: chance_of(task, records.get(task, {})) for task in e.accuracies}
+    return replace(e, details={task: x for task, x in chances.items() if x is not None})
 
 
 def _study(
+    kept: Mapping[Variant, Mapping[str, Measurement]],
     cells: tuple[Cell, ...],
     outcomes: tuple[CellResult | CellFailure | None, ...],
     variants: tuple[Variant, ...],
@@ -186,7 +184,9 @@ def _study(
     tasks = _distinct(task for e in evaluated.values() for task in e.accuracies)
     protocols = _distinct(name for e in evaluated.values() for name in e.perplexities)
     task_columns = {task: f"{task} (%)" for task in tasks}
-    protocol_columns = {name: f"perplexity: {name}" for name in protocols}
+    shown = without_folders(protocols)
+    protocol_columns = {name: f"perplexity: {shown[name]}" for name in protocols}
+    columns = task_columns | protocol_columns
     scores = {k: _scores(e, task_columns, protocol_columns) for k, e in evaluated.items()}
     order = [_distinct(vars(cell)[name] for cell in cells) for name in CELL]
     models, objectives, searchers, budgets, seeds, draws = order
@@ -212,8 +212,15 @@ def _study(
         ),
         importances,
         task_columns,
-        protocol_columns,
+        {shown[name]: column for name, column in protocol_columns.items()},
+        {task_columns[t]: x for e in evaluated.values() for t, x in e.details.items()},
+        {k: _errors(e, task_columns) for k, e in evaluated.items()},
+        {k: {columns[n]: m for n, m in of.items() if n in columns} for k, of in kept.items()},
     )
+
+
+def _errors(e: VariantEvaluation, tasks: Mapping[str, str]) -> dict[str, float]:
+    return {tasks[n]: 100 * x for n, x in e.standard_errors.items() if n in tasks and x is not None}
 
 
 def _row(found: CellResult, scores: Mapping[Variant, Mapping[str, float]]) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prunekit.plugins.commands.report.data import Study, select
@@ -38,9 +38,13 @@ PERPLEXITY = Measure("perplexity", "perplexity", "average perplexity", "", logar
 
 
 def quality(study: Study, objective: str) -> Measure:
-    """Return the first of accuracy, perplexity and calibration loss that was measured."""
+    """Return what an objective is about, if measured: perplexity if its loss is per token.
+
+    Else accuracy; else the other one of the two, or the calibration loss above the dense one.
+    """
     runs = study.where(objective=objective)
-    for measure in (ACCURACY, PERPLEXITY):
+    of_text = study.units.get(objective, "").endswith("per token")
+    for measure in (PERPLEXITY, ACCURACY) if of_text else (ACCURACY, PERPLEXITY):
         if runs[measure.column].notna().any():
             return measure
     unit = study.units[objective]
@@ -78,24 +82,32 @@ def finite(found: pd.DataFrame) -> pd.DataFrame:
 class Spans(NamedTuple):
     """Distances in the unit of a measure."""
 
-    searcher: list[float]
+    range: list[float]
     """from the worst searcher to the best, in every condition with two or more"""
+    searcher: list[float]
+    """between every two searchers of a condition"""
     objective: list[float]
-    """between the means over searchers of two objectives, for every model, budget and pair"""
+    """between every two objectives under which the same searcher was used, all else the same"""
 
 
 def spans(study: Study, measure: Measure) -> Spans:
-    """Measure how far searchers, and objectives, are apart if the rest stays the same."""
+    """Measure how far searchers, and objectives, are apart if the rest stays the same.
+
+    Both are distances of two searches, so that they can be compared; a range grows with the number
+    of searchers and cannot.
+    """
     found = {c: finite(points(study, measure.column, **c._asdict())) for c in conditions(study)}
-    values = {c: of["mean"].tolist() for c, of in found.items() if len(of)}
+    values = {c: of["mean"].to_dict() for c, of in found.items() if len(of)}
     pairs = [
-        (a, b)
+        (values[a], values[b])
         for a, b in itertools.combinations(values, 2)
         if (a.model, a.budget) == (b.model, b.budget)
     ]
+    several = [list(of.values()) for of in values.values() if len(of) > 1]
     return Spans(
-        [max(of) - min(of) for of in values.values() if len(of) > 1],
-        [abs(fmean(values[a]) - fmean(values[b])) for a, b in pairs],
+        [max(of) - min(of) for of in several],
+        [abs(x - y) for of in several for x, y in itertools.combinations(of, 2)],
+        [abs(a[s] - b[s]) for a, b in pairs for s in a if s in b],
     )
 
 
@@ -132,67 +144,3 @@ def on_every_seed(study: Study, **fixed: Any) -> pd.DataFrame:
         for key, seed in zip(keys, runs["seed"], strict=True)
     ]
     return runs.assign(seed=spread).explode("seed")
-
-
-ORDERS = 9999
-"""Random orders if there are more than that: the p-value is exact up to 7 searchers."""
-
-
-@dataclass(frozen=True)
-class RankComparison:
-    """Searchers in one condition, ranked twice; 1 is best, and ties share their mean rank."""
-
-    searchers: tuple[str, ...]
-    perplexity: tuple[float, ...]
-    accuracy: tuple[float, ...]
-    rho: float | None
-    """Spearman's, None if all tie in one of the two"""
-    p: float | None
-    """the share of orders that correlate as strongly, in either direction"""
-
-
-def compare_ranks(study: Study, condition: Condition) -> RankComparison | None:
-    """Rank the searchers that have both numbers; None if these are fewer than three."""
-    from scipy.stats import rankdata
-
-    perplexity, accuracy = (
-        points(study, name, **condition._asdict())["mean"] for name in ("perplexity", "accuracy")
-    )
-    searchers = [s for s in perplexity.index if s in accuracy.index]
-    if len(searchers) < 3:
-        return None
-    by_perplexity = rankdata(perplexity[searchers])
-    by_accuracy = rankdata(-accuracy[searchers])
-    rho = spearman(by_perplexity, by_accuracy)
-    p = None if rho is None else p_value(by_perplexity, by_accuracy)
-    return RankComparison(
-        tuple(searchers), tuple(by_perplexity.tolist()), tuple(by_accuracy.tolist()), rho, p
-    )
-
-
-def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Return Spearman's rho, None if one of the two is constant or has fewer than two values."""
-    from scipy.stats import spearmanr
-
-    if len(set(a)) < 2 or len(set(b)) < 2:
-        return None
-    return float(spearmanr(a, b).statistic)
-
-
-def p_value(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return the share of all orders of `a` whose correlation with `b` is at least as strong.
-
-    >>> p_value([1, 2, 3], [1, 2, 3])  # 123 and 321, of six orders
-    0.3333333333333333
-    """
-    import numpy as np
-    from scipy.stats import rankdata
-
-    x, y = (rankdata(values) - (len(a) + 1) / 2 for values in (a, b))
-    if math.factorial(len(a)) <= ORDERS:
-        orders = np.array(list(itertools.permutations(x)))
-    else:
-        rng = np.random.default_rng(0)
-        orders = np.vstack([x, rng.permuted(np.tile(x, (ORDERS - 1, 1)), axis=1)])
-    strong = np.abs(orders @ y) >= abs(x @ y) * (1 - 1e-9)
-    return float(strong.mean())

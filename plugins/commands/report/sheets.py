@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import words
 from prunekit.plugins.commands.report.data import CELL, LOSSES, RESULT, Study
-from prunekit.plugins.commands.report.measures import compare_ranks, conditions
+from prunekit.plugins.commands.report.intervals import interval, shares_without_each
+from prunekit.plugins.commands.report.measures import conditions
 from prunekit.plugins.commands.report.overlap import overlaps
+from prunekit.plugins.commands.report.ranks import compare_ranks
+from prunekit.plugins.commands.report.share_tables import variance_tables
 from prunekit.plugins.commands.report.table import Column, Entry, Table, csv_text, latex, markdown
 from prunekit.plugins.commands.report.tables import (
     NOTHING,
@@ -18,7 +21,6 @@ from prunekit.plugins.commands.report.tables import (
     cost_tables,
     perplexity_tables,
     records,
-    variance_tables,
 )
 from prunekit.plugins.commands.report.variance import OUTCOMES, variances
 from prunekit.plugins.commands.report.wording import number
@@ -86,7 +88,8 @@ def _scores(study: Study, parts: Mapping[str, str], column: str, average: str) -
     """Return the scores and the calibration loss of all that was evaluated."""
     found = records(study).dropna(subset=["loss"]).dropna(subset=[*parts], how="all")
     there = {name: title for name, title in parts.items() if found[name].notna().any()}
-    names = _with_deviations({column: average, "loss": "calibration loss"})
+    losses = {"loss": "calibration loss", "difference": "loss above dense"}
+    names = _with_deviations({column: average, **losses})
     titles = {**KEYS, **there, **names}
     return (
         found[[*titles]]
@@ -128,24 +131,30 @@ def _overlaps(study: Study) -> pd.DataFrame:
 
 def _variances(study: Study) -> pd.DataFrame:
     """Return components as estimated, also negative ones, and the shares that are drawn."""
-    return _frame(
-        {
-            "outcome": outcome.title,
-            "where": where,
-            "due to": name,
-            "variance": value,
-            "share (%)": 100 * parts.shares[name],
-        }
-        for outcome in OUTCOMES
-        for where, parts in variances(study, outcome).items()
-        for name, value in parts.parts.items()
-    )
+    rows = []
+    for outcome in OUTCOMES:
+        bars = variances(study, outcome)
+        without = shares_without_each(study, outcome, bars)
+        for where, parts in bars.items():
+            for name, value in parts.parts.items():
+                ends = interval(parts.shares, without.get(where, []), name) or (math.nan,) * 2
+                row = {"outcome": outcome.title, "where": where, "due to": name}
+                shares = {"share (%)": parts.shares[name], "from (%)": ends[0], "to (%)": ends[1]}
+                percents = {title: 100 * share for title, share in shares.items()}
+                rows.append({**row, "variance": value, **percents})
+    return _frame(rows)
 
 
 def _correlations(study: Study) -> pd.DataFrame:
     """Return Spearman's rho of perplexity and accuracy ranks in every condition."""
     return _frame(
-        {**c._asdict(), "searchers": len(found.searchers), "ρ": found.rho, "p": found.p}
+        {
+            **c._asdict(),
+            "searchers": len(found.searchers),
+            "distinct choices": found.distinct,
+            "ρ": found.rho,
+            "p": found.p,
+        }
         for c in conditions(study)
         if (found := compare_ranks(study, c)) is not None
     )

@@ -19,7 +19,7 @@ class Entry:
 
     text: str
     mark: str = ""
-    """`best` is printed in bold, `lowest loss` underlined"""
+    """`best` is printed in bold, `lowest loss` underlined, others as they are"""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def markdown(tables: Sequence[Table]) -> str:
 def _markdown(table: Table) -> str:
     heads = [markdown_text(column.words) for column in table.columns]
     rules = ["--:" if column.is_number else ":--" for column in table.columns]
-    marks = {"best": "**{}**", "lowest loss": "<u>{}</u>", "": "{}"}
+    marks = {"best": "**{}**", "lowest loss": "<u>{}</u>"}
     rows = [
-        [marks[entry.mark].format(markdown_text(entry.text)) for entry in row]
+        [marks.get(entry.mark, "{}").format(markdown_text(entry.text)) for entry in row]
         for section in table.sections
         for row in section
     ]
@@ -92,12 +92,12 @@ def _latex(table: Table) -> str:
 
 
 def _latex_sections(table: Table) -> Iterator[str]:
-    marks = {"best": r"\textbf{%s}", "lowest loss": r"\underline{%s}", "": "%s"}
+    marks = {"best": r"\textbf{%s}", "lowest loss": r"\underline{%s}"}
     above: list[str] = []
     for section in table.sections:
         lines = []
         for row in section:
-            texts = [marks[entry.mark] % latex_text(entry.text) for entry in row]
+            texts = [marks.get(entry.mark, "%s") % latex_text(entry.text) for entry in row]
             n_same = sum(1 for _ in takewhile(lambda same: same, map(str.__eq__, texts, above)))
             shown = [
                 "" if i < n_same and column.repeats else text

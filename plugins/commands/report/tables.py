@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
-from prunekit.plugins.commands.report.data import Study, average, select
-from prunekit.plugins.commands.report.measures import Measure, item_error, quality, uncounted
+from prunekit.plugins.commands.report.averages import average
+from prunekit.plugins.commands.report.data import Study, select
+from prunekit.plugins.commands.report.measures import (
+    Condition,
+    Measure,
+    item_error,
+    quality,
+    uncounted,
+)
 from prunekit.plugins.commands.report.table import Column, Entry, Row, Table
-from prunekit.plugins.commands.report.variance import OUTCOMES, Bars, variances
+from prunekit.plugins.commands.report.telling import alike
 from prunekit.plugins.commands.report.wording import number
 
 if TYPE_CHECKING:
@@ -19,6 +27,13 @@ METHOD = (Column("M", repeats=True), Column("method", is_number=False))
 KEYS = (Column("model", is_number=False, repeats=True), *METHOD)
 MODELS_A_TABLE = 3
 NOTHING = "–"
+GUESSING = "guessing"
+"""The name of the row of what guessing would score."""
+UNSURE = "unsure"
+UNSURE_NOTE = (
+    "; nothing is marked where the best cannot be told apart from another at 5% over its items or "
+    "samples (Holm)"
+)
 Best = Callable[[Sequence[float]], float]
 
 
@@ -32,7 +47,10 @@ class Field(NamedTuple):
 
 
 def records(study: Study) -> pd.DataFrame:
-    """Return the dense model as one row for each objective and model, with budget 0, then means."""
+    """Return the means, after the dense model and guessing for each objective and model.
+
+    These have a budget of 0.
+    """
     import pandas as pd
 
     rows = []
@@ -43,36 +61,64 @@ def records(study: Study) -> pd.DataFrame:
             known = {"model": model, "objective": objective, "budget": 0, "searcher": "dense"}
             known |= {"runs": 1, "signals": "", "difference": 0.0, **study.dense.get(model, {})}
             rows.append(known | average("loss", loss, range(len(loss))))
+            rows.append(_guessed(study) | {"model": model, "objective": objective})
     return pd.concat([pd.DataFrame(rows, columns=study.means.columns), study.means])
+
+
+def _guessed(study: Study) -> dict[str, object]:
+    chances = [study.chances.get(column, math.nan) for column in study.tasks.values()]
+    average = fmean(chances) if chances else math.nan
+    row: dict[str, object] = {"budget": 0, "searcher": GUESSING, "signals": "", "runs": 0}
+    return {**row, **study.chances, "accuracy": average}
 
 
 def accuracy_tables(study: Study) -> list[Table]:
     """Show accuracy by task and on average, of the models pruned under each objective (Table 1)."""
     fields = [Field(column, best=max) for column in (*study.tasks.values(), "accuracy")]
-    fields += [Field("loss", digits=3, best=min, mark="lowest loss")]
-    heads = [*KEYS, *map(Column, study.tasks), Column("average"), Column("loss")]
+    fields += [Field("difference", digits=3, best=min, mark="lowest loss")]
+    heads = [*KEYS, *map(Column, study.tasks), Column("average"), Column("loss above dense")]
     return [
-        Table(_accuracy_title(study, o), heads, _stacked(study, o, fields, dense=True))
+        _table(study, o, _accuracy_title(study, o), heads, _stacked(study, o, fields, dense=True))
         for o in _with(study, "accuracy")
     ]
+
+
+def _table(
+    study: Study,
+    objective: str,
+    title: str,
+    heads: Sequence[Column],
+    sections: Sequence[Sequence[Row]],
+) -> Table:
+    """Return a table with notes on its means and its marks in its title."""
+    return _noted(title + _note(study, objective), heads, sections)
+
+
+def _noted(title: str, heads: Sequence[Column], sections: Sequence[Sequence[Row]]) -> Table:
+    """Return a table whose title says so if a best number is not marked."""
+    if any(entry.mark == UNSURE for section in sections for row in section for entry in row):
+        title += UNSURE_NOTE
+    return Table(title, heads, sections)
 
 
 def _accuracy_title(study: Study, objective: str) -> str:
     title = (
         f"Zero-shot accuracy in % of models pruned under {objective}, "
-        f"and their calibration loss in {study.units[objective]}"
+        f"and how far their calibration loss is above the dense one, in {study.units[objective]}"
     )
     if error := item_error(study.where(objective=objective)):
         title += f"; an average has a standard error of {number(error, 2)} over its items"
-    return title + _note(study, objective)
+    return title
 
 
 def perplexity_tables(study: Study) -> list[Table]:
     """Show perplexities, models side by side (Table 2)."""
     fields = [Field(column, best=min) for column in (*study.protocols.values(), "perplexity")]
     return [
-        Table(
-            f"Perplexity of models pruned under {objective}{_note(study, objective)}",
+        _table(
+            study,
+            objective,
+            f"Perplexity of models pruned under {objective}",
             [
                 *METHOD,
                 *(Column(p, study.short[m]) for m in models for p in (*study.protocols, "average")),
@@ -97,8 +143,10 @@ def _cost(study: Study, objective: str) -> Table:
     title = f"What searching under {objective} costs alone, and what it is worth"
     if signals := uncounted(study.where(objective=objective)):
         title += f"; not counted: the signals of {signals}"
-    return Table(
-        title + _note(study, objective),
+    return _table(
+        study,
+        objective,
+        title,
         [*KEYS, *map(Column, names)],
         _stacked(study, objective, fields, dense=False),
     )
@@ -107,7 +155,7 @@ def _cost(study: Study, objective: str) -> Table:
 def overview(study: Study) -> list[Table]:
     """Show each searcher in one number a model, for each objective."""
     return [
-        Table(
+        _noted(
             f"{measure.axis.capitalize()}, pruned under {objective}",
             [*METHOD, *(Column(study.short[model]) for model in models)],
             _side_by_side(study, objective, models, [_quality_field(measure)]),
@@ -118,35 +166,14 @@ def overview(study: Study) -> list[Table]:
     ]
 
 
-def variance_tables(study: Study) -> list[Table]:
-    """Show shares of the variance: a table for each outcome, a row for each model and budget."""
-    found = {outcome.title: variances(study, outcome) for outcome in OUTCOMES}
-    return [_variance_table(title, bars) for title, bars in found.items() if bars]
-
-
-def _variance_table(outcome: str, bars: Bars) -> Table:
-    names = list(dict.fromkeys(name for parts in bars.values() for name in parts.parts))
-    rows = [
-        [
-            Entry(where),
-            *(Entry(_text(100 * parts.shares.get(name, math.nan), 1)) for name in names),
-            Entry(number(parts.total)),
-        ]
-        for where, parts in bars.items()
-    ]
-    heads = [Column("where", is_number=False), *map(Column, names), Column("variance")]
-    title = f"Variance of {outcome}: what it is due to, in %, and how much it is"
-    return Table(title, heads, [rows])
-
-
 def _stacked(study: Study, objective: str, fields: Sequence[Field], dense: bool) -> list[list[Row]]:
     """Return the sections of each model: the dense one, then the searchers of each budget."""
-    found = select(records(study), objective=objective)
+    found = _scored(study, objective, fields)
     searched = set(found[found["budget"] > 0]["model"])
     return [
         _rows(
             [(study.short[model], budget, searcher) for searcher in group["searcher"]],
-            [_entries(group, field) for field in fields],
+            [_entries(study, Condition(model, objective, budget), group, f) for f in fields],
         )
         for model in study.models
         if model in searched
@@ -159,16 +186,30 @@ def _side_by_side(
     study: Study, objective: str, models: Sequence[str], fields: Sequence[Field]
 ) -> list[list[Row]]:
     """Return the dense models, then a section for each budget; models are side by side."""
-    found = select(records(study), objective=objective)
+    found = _scored(study, objective, fields)
     sections = []
     for budget, group in found[found["model"].isin(models)].groupby("budget"):
-        searchers = [s for s in ("dense", *study.searchers) if s in set(group["searcher"])]
-        by_model = [
-            select(group, model=model).set_index("searcher").reindex(searchers) for model in models
+        searchers = [
+            s for s in ("dense", GUESSING, *study.searchers) if s in set(group["searcher"])
         ]
-        columns = [_entries(of_model, field) for of_model in by_model for field in fields]
+        by_model = {
+            model: select(group, model=model).set_index("searcher").reindex(searchers)
+            for model in models
+        }
+        columns = [
+            _entries(study, Condition(model, objective, budget), of_model.reset_index(), field)
+            for model, of_model in by_model.items()
+            for field in fields
+        ]
         sections.append(_rows([(budget, searcher) for searcher in searchers], columns))
     return sections
+
+
+def _scored(study: Study, objective: str, fields: Sequence[Field]) -> pd.DataFrame:
+    """Return the records of an objective, guessing only if it scores in one of the fields."""
+    found = select(records(study), objective=objective)
+    scores = found[[field.name for field in fields]].notna().any(axis=1)
+    return found[scores | (found["searcher"] != GUESSING)]
 
 
 def _rows(keys: Sequence[tuple[object, ...]], columns: Sequence[Sequence[Entry]]) -> list[Row]:
@@ -178,8 +219,12 @@ def _rows(keys: Sequence[tuple[object, ...]], columns: Sequence[Sequence[Entry]]
     ]
 
 
-def _entries(frame: pd.DataFrame, field: Field) -> list[Entry]:
+def _entries(study: Study, where: Condition, frame: pd.DataFrame, field: Field) -> list[Entry]:
+    """Format a column; the best is not marked if it cannot be told apart from another."""
     name, digits, best, mark = field
+    best = best if where.budget else None
+    if best and alike(study, where, name, best is max):
+        mark = UNSURE
     deviations = frame.get(f"{name} ±", [math.nan] * len(frame))
     return entries(frame[name].tolist(), list(deviations), digits, best, mark)
 

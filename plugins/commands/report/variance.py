@@ -100,18 +100,25 @@ OUTCOMES = (
     ),
 )
 Bars = dict[str, Components]
+ALL = "all"
+"""the name of the bar for all models and budgets"""
+
+
+def name_of(study: Study, model: str, budget: int) -> str:
+    """Name the bar of a model and budget."""
+    return f"{study.short[model]}, k = {budget}"
 
 
 def variances(study: Study, outcome: Outcome) -> Bars:
     """Return the components for each model and budget where known, and last for all of them."""
     groups = {
-        f"{study.short[m]}, k = {k}": outcome.components(on_every_seed(study, model=m, budget=k))
+        name_of(study, m, k): outcome.components(on_every_seed(study, model=m, budget=k))
         for m in study.models
         for k in study.budgets
     }
     bars = {name: parts for name, parts in groups.items() if parts is not None}
     whole = pooled(list(bars.values()))
-    return {**bars, "all": whole} if whole is not None and len(bars) > 1 else bars
+    return {**bars, ALL: whole} if whole is not None and len(bars) > 1 else bars
 
 
 def components(

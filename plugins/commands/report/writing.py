@@ -12,8 +12,9 @@ from prunekit.plugins.commands.report.data import Study, read_study
 from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_files
 from prunekit.plugins.commands.report.figures.choices import importance, masks
 from prunekit.plugins.commands.report.figures.costs import budgets, cost
-from prunekit.plugins.commands.report.figures.outcomes import ranks, spread, variance
+from prunekit.plugins.commands.report.figures.outcomes import spread, variance
 from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
+from prunekit.plugins.commands.report.figures.ranks import ranks
 from prunekit.plugins.commands.report.page import Gap, gaps, render, show
 from prunekit.plugins.commands.report.sheets import SHEETS, Sheet, sheets
 from prunekit.plugins.commands.report.table import Table

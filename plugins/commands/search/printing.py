@@ -13,8 +13,11 @@ from prunekit.cli.screen import out
 from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.estimate import Estimate
+from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.plan import Plan
-from prunekit.engine.result import Difference, Reading, SearchResult, Work
+from prunekit.engine.reading import Difference, Reading
+from prunekit.engine.result import SearchResult, Work
+from prunekit.engine.stability import STABLE, Stability
 
 BLOCKS_A_LINE = 60
 DEFAULT_RUNS = Path("prunekit-runs", "runs")
@@ -26,6 +29,10 @@ def show_result(result: SearchResult) -> None:
     out.print(title, style="bold", soft_wrap=True)
     show_blocks(result.removed, result.n_blocks)
     out.print(_losses(result))
+    if result.held_out:
+        show_finalists(result, result.held_out)
+    if result.stability:
+        out.print(_stability(result.stability, result.budget), soft_wrap=True)
     work = result.work
     share = result.parameters_removed / result.parameters
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
@@ -35,6 +42,50 @@ def show_result(result: SearchResult) -> None:
     out.print(
         f"removed {result.parameters_removed:,} of {result.parameters:,} parameters ({share:.1%})\n"
     )
+
+
+def show_finalists(result: SearchResult, held_out: HeldOut) -> None:
+    """Print the finalists, with their losses above dense, and how much the search overfits."""
+    title = f"{len(held_out.finalists)} finalists on {held_out.samples} held-out samples"
+    out.print(f"{title}, loss above dense:")
+    table = Table("", "found by", "calibration", "held out", "behind", box=box.SIMPLE_HEAD)
+    for finalist in held_out.finalists:
+        table.add_row(
+            words(finalist.removed),
+            finalist.found_by,
+            _above(finalist.loss, result.dense.loss),
+            _above(finalist.held_out, held_out.dense),
+            _behind(finalist) if finalist is not held_out.finalists[0] else "chosen",
+        )
+    out.print(table)
+    if any(not finalist.apart for finalist in held_out.finalists[1:]):
+        out.print("= cannot be told apart from the first at 5 %")
+    out.print(_overfitting(held_out.overfitting), soft_wrap=True)
+
+
+def _above(loss: float | None, dense: float | None) -> str:
+    return "not finite" if loss is None or dense is None else f"{loss - dense:+.4f}"
+
+
+def _behind(finalist: Finalist) -> str:
+    return f"{signed(finalist.behind)}{'' if finalist.apart else ' ='}"
+
+
+def _overfitting(gap: Difference) -> str:
+    """Say by how much more the choice of the search costs on held-out samples."""
+    beyond = f"{signed(gap)} on held-out samples beyond what it adds on its calibration set"
+    if gap.value is None or gap.standard_error is None or gap.value <= 2 * gap.standard_error:
+        return f"no overfitting told apart from chance: the search's choice adds {beyond}"
+    return f"overfitting: the search's choice adds {beyond}"
+
+
+def _stability(stability: Stability, budget: int) -> str:
+    """Say how much of the choice another draw would repeat, and what would make it stable."""
+    same = f"{stability.agreement * budget:.1f} of {budget} blocks"
+    if stability.agreement >= STABLE:
+        return f"another calibration draw would choose about {same} alike"
+    more = f"use {stability.times} times the samples" if stability.times else "use far more samples"
+    return f"another calibration draw would choose other blocks: about {same} alike; {more}"
 
 
 def show_blocks(removed: Collection[int], n_blocks: int) -> None:
@@ -104,7 +155,7 @@ def _losses(result: SearchResult) -> Table:
     table.add_row("dense", *_numbers(result.dense))
     table.add_row("pruned", *_numbers(result.pruned))
     table.add_row("difference", signed(result.difference))
-    if result.runner_up:
+    if result.runner_up and not result.held_out:
         name = f"runner-up {words(result.runner_up.removed)}"
         table.add_row(name, signed(result.runner_up.behind))
     return table

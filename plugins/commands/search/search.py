@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,14 @@ from prunekit.core.driver import Driver, needs_of
 from prunekit.core.errors import Interrupted, PrunekitError, Remark, StorageError
 from prunekit.core.problem import DENSE, words
 from prunekit.core.registry import Registry, load
-from prunekit.engine.account import Account, Spent
+from prunekit.engine.account import Account
 from prunekit.engine.config import SearchConfig, parse
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
+from prunekit.engine.finalists import candidates, enter_held_out, measure_held_out, rivals
+from prunekit.engine.held_out import HeldOut
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
@@ -26,12 +29,14 @@ from prunekit.engine.quiet import quietly
 from prunekit.engine.result import RunnerUp, SearchResult, Work
 from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
+from prunekit.engine.stability import stability
+from prunekit.engine.suspicion import suspicion
 from prunekit.engine.versions import versions
 from prunekit.hf.roundtrip import check_dense as check_dense_model
 from prunekit.hf.side_files import tokenizer_digest
 from prunekit.plugins.commands.export.export import check_target, export_checkpoint
 
-DRY_RUN_SECONDS = 3.0
+DRY_RUN_SECONDS, STABILITY_SECONDS = 3.0, 2.0
 
 
 @quietly()
@@ -88,7 +93,8 @@ def _remark_on_pattern(plan: Plan) -> str:
 def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> SearchResult:
     """Carry out a plan: search, and write the run's folder.
 
-    The folder comes to be when model and data are there, so that a start that fails leaves none.
+    Warns with a Remark if the pruned model beats the dense one. The folder comes to be when model
+    and data are there, so that a start that fails leaves none.
     """
     check_searcher(plan)
     check_writable(workdir)
@@ -96,6 +102,8 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
     written = folder.absolute() / "result.json"
     result = _Search(plan, folder, progress or Progress()).result(workdir)
     write_text(written, result.to_json())
+    if remark := suspicion(result.difference, result.unit, result.objective):
+        warnings.warn(remark, Remark, stacklevel=2)
     return result
 
 
@@ -132,7 +140,7 @@ class _Search:
         self.folder = folder.absolute()  # a plugin may change the working directory
         self.progress = progress
         self.account: Account | None = None
-        self.spent = Spent()
+        self.spent = Work()
         self.run = SearchRun[str](partial(_advance, progress))
 
     def result(self, workdir: Path) -> SearchResult:
@@ -140,11 +148,11 @@ class _Search:
         opened = open_session(self.plan, workdir, self.run.on_measured, self._on_written)
         try:
             with opened as session:
-                return self._search(session)
+                return self._search(session, workdir)
         except KeyboardInterrupt:
             raise Interrupted(self._farewell(workdir)) from None
 
-    def _search(self, session: Session) -> SearchResult:
+    def _search(self, session: Session, workdir: Path) -> SearchResult:
         if self.plan.to_save:
             check_generates(session)
         self.progress.begin("measuring the dense model")
@@ -155,7 +163,26 @@ class _Search:
         outcomes = self.run.finish(session, {self.name: self.plan}, on_end=self._close_account)
         if isinstance(choice := outcomes[self.name], PrunekitError):
             raise choice
-        return _result(self.plan, session, choice, self.spent, self.name_of_run)
+        self.progress.begin("estimating the stability of the choice")
+        stable = stability(choice.driver, session, STABILITY_SECONDS)
+        held_out = self._held_out(session, choice, workdir)
+        if held_out:
+            choice = Choice.of(held_out.winner, session, choice.cost, choice.driver)
+        result = _result(self.plan, session, choice, self.spent, self.name_of_run)
+        return replace(result, held_out=held_out, stability=stable)
+
+    def _held_out(self, session: Session, choice: Choice, workdir: Path) -> HeldOut | None:
+        """Measure the finalists on held-out samples, unless the search is a ranking itself."""
+        most = self.plan.config.settings.finalists
+        if not most or not choice.driver.losses:
+            return None
+        self.progress.begin("ranking blocks in one pass")
+        others = rivals(self.plan, session, load())
+        found = candidates(choice.driver, self.name, others, most)
+        self.progress.begin("measuring finalists", "subsets", lambda: len(found) + 1)
+        with ExitStack() as stack:
+            held = enter_held_out(stack, self.plan, session, workdir, self.progress.advance)
+            return measure_held_out(found, choice.removed, session, held) if held else None
 
     def _start(self, session: Session) -> None:
         """Measure the signals that the searcher needs, and let it begin."""
@@ -207,9 +234,7 @@ def _expected(plan: Plan) -> float | None:
     return cost.asked if cost.complete else None
 
 
-def _result(
-    plan: Plan, session: Session, choice: Choice, spent: Spent, folder: str
-) -> SearchResult:
+def _result(plan: Plan, session: Session, choice: Choice, spent: Work, folder: str) -> SearchResult:
     settings, facts, removed = plan.config.settings, session.facts, choice.removed
     return SearchResult(
         model=plan.spec.model,
@@ -228,10 +253,9 @@ def _result(
         runner_up=_runner_up(session, choice),
         parameters=facts.parameters,
         parameters_removed=choice.parameters_removed,
-        work=Work(
+        work=replace(
+            spent,
             asked=choice.cost.asked,
-            measured=spent.measured,
-            block_runs=spent.block_runs,
             block_runs_alone=len(plan.parts) * choice.cost.block_runs_unshared,
             seconds=round(spent.seconds, 3),
         ),

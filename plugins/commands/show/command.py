@@ -17,7 +17,9 @@ from prunekit.core import Command, hookimpl
 from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.provenance import pinned
-from prunekit.engine.result import result_of
+from prunekit.engine.result import SearchResult
+from prunekit.engine.stored import restored
+from prunekit.engine.suspicion import suspicion
 from prunekit.plugins.commands.evaluate.printing import evaluation_table
 from prunekit.plugins.commands.evaluate.store import rows_of
 from prunekit.plugins.commands.search.printing import show_blocks, show_next, show_result, signed
@@ -89,6 +91,9 @@ def short_name(model: str) -> str:
 def _run(shown: ShownRun) -> None:
     out.print(f"{shown.folder}: a run")
     show_result(shown.result)
+    if remark := suspicion(shown.result.difference, shown.result.unit, shown.result.objective):
+        sign = "+/-" if out.options.ascii_only else "±"
+        out.print(f"note: {remark.replace('±', sign)}\n", style="yellow")
     _latency(shown.latency)
     _evaluation(shown.evaluation)
     _versions(shown.result.versions)
@@ -135,7 +140,7 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
         out.print("the blocks were chosen manually")
     else:
         out.print()
-        show_result(result_of(record["search"]))
+        show_result(restored(SearchResult, record["search"]))
     _evaluation(record.get("evaluation"))
     _versions(record["versions"])
 

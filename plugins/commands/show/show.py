@@ -20,9 +20,9 @@ from prunekit.engine.plain import parse_json
 from prunekit.engine.provenance import FILE as PROVENANCE
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.quiet import quietly
-from prunekit.engine.result import SearchResult, read_result, result_of
+from prunekit.engine.result import SearchResult, read_result
 from prunekit.engine.runs import folder_of
-from prunekit.engine.stored import finite, fits
+from prunekit.engine.stored import finite, fits, restored
 from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import DEMO, Checkpoint, find
 from prunekit.plugins.commands.evaluate.store import check_evaluations, read_record
@@ -135,7 +135,8 @@ def _run(folder: Path) -> ShownRun | None:
 
 
 def _result(folder: Path) -> SearchResult | None:
-    return result_of(read_result(folder)) if (folder / "result.json").is_file() else None
+    found = (folder / "result.json").is_file()
+    return restored(SearchResult, read_result(folder)) if found else None
 
 
 def _unfinished_run(folder: Path) -> ShownUnfinishedRun | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prunekit.core.contracts import is_mix
+from prunekit.core.contracts import is_mix, names_of_parts
 from prunekit.core.errors import CheckpointError, ConfigError, blaming
 from prunekit.core.interfaces import Searcher, Spec
 from prunekit.core.options import build, nearest, options_of, suggest, values_of
@@ -174,7 +174,7 @@ def _check_nested(entry: Entry, name: str, options: Mapping[str, Any], registry:
     parts: list[str] = []
     if nested and is_mix(entry.cls):
         own = {k: v for k, v in options.items() if k not in nested}
-        parts = list(build(entry.cls, own, name).parts_by_name())
+        parts = names_of_parts(build(entry.cls, own, name))
     of_parts = {found for part in parts for found in registry.named(part)}
     for key in nested:
         if not of_parts & set(registry.named(key)):

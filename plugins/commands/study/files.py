@@ -18,11 +18,10 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
@@ -31,10 +30,11 @@ from prunekit.engine.plain import shortened
 from prunekit.engine.stored import (
     check_counts,
     check_difference,
-    check_fields,
     check_removed,
+    check_stored,
     finite,
     read_stored,
+    restored,
     subset_name,
 )
 
@@ -187,12 +187,9 @@ class StudyFolder:
                 f"{self.path}: not the folder of a study ({path.name} is missing); give a folder "
                 "that `prunekit study` wrote"
             )
-        rows = read_stored(path, SCHEMA, {"cells": tuple[Cell, ...]}, AGAIN)["cells"]
-        with _named(path):
-            cells = [_made(Cell, row) for row in rows]
-            if len(set(cells)) < len(cells):
-                raise ValueError("a cell is planned twice")
-            return cells
+        hints = {"cells": tuple[Cell, ...]}
+        plan = read_stored(path, SCHEMA, hints, AGAIN, _check_plan)
+        return [restored(Cell, row) for row in plan["cells"]]
 
     def write_cell(self, outcome: CellResult | CellFailure) -> None:
         """Write the outcome of a cell."""
@@ -204,10 +201,8 @@ class StudyFolder:
         if not path.is_file():
             return None
         failed = "error" in read_stored(path, SCHEMA, ("cell",), AGAIN)
-        outcome = _read(CellFailure, path) if failed else _read(CellResult, path)
-        with _named(path):
-            _check_is(outcome.cell, cell)
-        return outcome
+        kind: type[CellResult | CellFailure] = CellFailure if failed else CellResult
+        return _read(kind, path, lambda outcome: outcome.cell, cell)
 
     def write_importance(self, importance: Importance) -> None:
         """Write the losses of single removals."""
@@ -215,12 +210,8 @@ class StudyFolder:
 
     def importances(self) -> list[Importance]:
         """Return those measured so far."""
-        found = []
-        for path in sorted((self.path / "importance").glob("*.json")):
-            found.append(_read(Importance, path))
-            with _named(path):
-                _check_is(f"{found[-1].id}.json", path.name)
-        return found
+        paths = sorted((self.path / "importance").glob("*.json"))
+        return [_read(Importance, path, lambda i: f"{i.id}.json", path.name) for path in paths]
 
     def write_evaluation(self, evaluation: VariantEvaluation) -> None:
         """Write the evaluation of a variant."""
@@ -232,67 +223,61 @@ class StudyFolder:
         path = self.path / "evaluations" / slug(model) / f"{subset_name(removed)}.json"
         if not path.is_file():
             return None
-        found = _read(VariantEvaluation, path)
-        with _named(path):
-            _check_is((found.model, list(found.removed)), (model, sorted(removed)))
-        return found
+        wanted = (model, sorted(removed))
+        return _read(VariantEvaluation, path, lambda e: (e.model, list(e.removed)), wanted)
 
     def _write(self, path: Path, row: Any) -> None:
         text = json.dumps(finite(dataclasses.asdict(row)), indent=1, allow_nan=False)
         write_text(path, text + "\n")
 
 
-def _read(cls: type[T], path: Path) -> T:
-    row = read_stored(path, SCHEMA, (), AGAIN)
-    with _named(path):
-        return _made(cls, row)
+def _read(cls: type[T], path: Path, of: Callable[[T], Any], wanted: Any) -> T:
+    """Read a record. Raises ConfigError if it is damaged, or not `of` what is wanted."""
+
+    def check(row: Mapping[str, Any]) -> None:
+        if (found := of(_made(cls, row))) != wanted:
+            raise ValueError(f"it is of {shortened(found, 200)}, not of {shortened(wanted, 200)}")
+
+    return restored(cls, read_stored(path, SCHEMA, (), AGAIN, check))
 
 
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Name the file in errors about its content."""
-    try:
-        yield
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error}; {AGAIN}") from error
+def _check_plan(row: Mapping[str, Any]) -> None:
+    cells = [_made(Cell, cell) for cell in row["cells"]]
+    if len(set(cells)) < len(cells):
+        raise ValueError("a cell is planned twice")
 
 
-def _check_is(found: Any, wanted: Any) -> None:
-    if found != wanted:
-        raise ValueError(f"it is of {shortened(found, 200)}, not of {shortened(wanted, 200)}")
-
-
-def _made(cls: type[T], row: Any) -> T:
+def _made(cls: type[T], row: Mapping[str, Any]) -> T:
     """Make a record of the values that this version knows. Raises ValueError for bad ones."""
-    hints, known = get_type_hints(cls), row if isinstance(row, dict) else {}
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    needed = [f.name for f in fields if f.default is MISSING and f.default_factory is MISSING]
-    check_fields(row, {name: of for name, of in hints.items() if name in needed or name in known})
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in hints}
-    if "cell" in values:
-        values["cell"] = _made(Cell, row["cell"])
-    made = cls(**values)
+    check_stored(row, cls)
+    made = restored(cls, row)
     if check := CHECKS.get(cls):
-        check(values)
+        check(made)
     return made
 
 
-def _check_result(row: Mapping[str, Any]) -> None:
-    check_removed(row["removed"], row["n_blocks"], row["cell"].budget)
-    check_counts(row, *COUNTS)
-    check_difference(row["difference"], row["loss"], row["dense_loss"])
+def _check_cell(cell: Cell) -> None:
+    check_counts(vars(cell), "budget", "seed", "draw")
 
 
-def _check_evaluation(row: Mapping[str, Any]) -> None:
+def _check_result(found: CellResult) -> None:
+    _check_cell(found.cell)
+    check_removed(found.removed, found.n_blocks, found.cell.budget)
+    check_counts(vars(found), *COUNTS)
+    check_difference(found.difference, found.loss, found.dense_loss)
+
+
+def _check_evaluation(found: VariantEvaluation) -> None:
     for part in ("perplexities", "accuracies", "standard_errors"):
-        for name, value in row.get(part, {}).items():
+        for name, value in vars(found)[part].items():
             most = 1 if part == "accuracies" else math.inf
             if value is not None and not 0 <= value <= most:
                 raise ValueError(f"{part}.{name[:40]} cannot be {value!r}")
 
 
-CHECKS: dict[type, Callable[[Mapping[str, Any]], None]] = {
-    Cell: lambda row: check_counts(row, "budget", "seed", "draw"),
+CHECKS: dict[type, Callable[[Any], None]] = {
+    Cell: _check_cell,
+    CellFailure: lambda found: _check_cell(found.cell),
     CellResult: _check_result,
     VariantEvaluation: _check_evaluation,
 }

@@ -130,10 +130,10 @@ def whole_study(make_study, tmp_path_factory):
 def by_hand(tmp_path):
     """Write a study run by run: `by_hand([(cell, removed, difference), ...], evaluations)`.
 
-    Everything else is the same for all: 8 blocks, dense loss 3, a search of 8 subsets in 2 s.
+    Everything else is the same for all: dense loss 3, a search of 8 subsets in 2 s.
     """
 
-    def write(runs, evaluations=(), planned=None) -> StudyFolder:
+    def write(runs, evaluations=(), planned=None, n_blocks=8) -> StudyFolder:
         folder = StudyFolder(tmp_path / "by-hand")
         folder.write_cells(planned or [cell for cell, _, _ in runs])
         for cell, removed, difference in runs:
@@ -141,7 +141,7 @@ def by_hand(tmp_path):
                 CellResult(
                     cell=cell,
                     removed=tuple(removed),
-                    n_blocks=8,
+                    n_blocks=n_blocks,
                     unit=UNITS[cell.objective],
                     loss=None if difference is None else 3.0 + difference,
                     dense_loss=3.0,

@@ -14,9 +14,11 @@ from prunekit.plugins.commands.report.figures.choices import (
     masks,
 )
 from prunekit.plugins.commands.report.figures.costs import budgets, cost
-from prunekit.plugins.commands.report.figures.outcomes import ranks, spread, variance
+from prunekit.plugins.commands.report.figures.outcomes import spread, variance
 from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
-from prunekit.plugins.commands.report.measures import Condition, compare_ranks
+from prunekit.plugins.commands.report.figures.ranks import ranks
+from prunekit.plugins.commands.report.measures import Condition
+from prunekit.plugins.commands.report.ranks import compare_ranks
 from prunekit.plugins.commands.report.writing import FIGURES
 from prunekit.plugins.commands.study.files import Cell, Importance, VariantEvaluation
 
@@ -73,20 +75,25 @@ def test_other_data_says_something_else(by_hand):
 def test_ranks_that_all_tie_have_no_correlation(by_hand):
     study = ranked(by_hand, [10, 10, 10, 10], [70, 60, 50, 40])
     picture = ranks(study)
-    assert picture.sentence == "All searchers tie, so that there is no rank to correlate."
+    assert (
+        picture.sentence
+        == "All searchers tie or choose alike, so that there is no rank to correlate."
+    )
     assert "ρ undefined" in picture.panels[0].title
 
 
 def test_the_spread_is_that_between_best_and_worst_searcher(by_hand):
     found = spread(ranked(by_hand, [10, 20, 30, 45], [70, 60, 50, 42])).sentence
-    assert "28 to 28 points of accuracy apart" in found
-    assert "35 to 35 of perplexity apart" in found
+    assert "searchers are on average 15.7 points of accuracy apart" in found
+    assert "(the best and the worst of all searchers 28 to 28)" in found
+    assert "on average 19.2 of perplexity apart" in found
+    assert "35 to 35)" in found
 
 
 def test_the_cost_of_the_best_is_given_beside_that_of_the_cheapest(by_hand):
-    study = ranked(by_hand, [10, 20, 30, 40], [50, 60, 70, 40])
+    study = ranked(by_hand, [30, 20, 10, 40], [50, 60, 70, 40])
     picture = cost(replace(study, runs=study.runs.assign(seconds=[0.0, 2.0, 8.0, 4.0])))
-    assert "needed 8 seconds, the cheapest one 0, and was 20 points better" in picture.sentence
+    assert "needed 8 seconds, the cheapest one 0, and was 20 better" in picture.sentence
     assert b"log scale but for 0" in draw_files(picture)["svg"]
 
 

@@ -89,11 +89,12 @@ def test_the_overview_marks_the_best(study):
     assert table.title == "Average accuracy (%), pruned under margin"
     assert texts(table) == [
         ["0", "dense", "80.00"],
+        ["0", "guessing", "37.50"],
         ["2", "greedy", "60.00"],
         ["2", "genetic", "65.00 ± 7.07"],
     ]
     marks = [row[-1].mark for section in table.sections for row in section]
-    assert marks == ["", "", "best"]
+    assert marks == ["", "", "", "best"]
 
 
 def test_equal_bests_are_all_marked_and_one_alone_is_not(by_hand):
@@ -109,7 +110,7 @@ def test_the_whole_model_heads_every_table_of_accuracies(whole_study):
     study = read_study(whole_study)
     (sheet, *_) = sheets(study)
     ppl, margin = sheet.tables
-    assert [c.name for c in ppl.columns[-3:]] == ["piqa", "average", "loss"]
+    assert [c.name for c in ppl.columns[-3:]] == ["piqa", "average", "loss above dense"]
     assert len(ppl.sections) == 2 * (1 + 2)
     assert [row[2].text for row in margin.sections[1]] == study.searchers
 

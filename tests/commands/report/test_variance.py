@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from prunekit.plugins.commands.report.data import read_study
+from prunekit.plugins.commands.report.intervals import interval, shares_without_each
 from prunekit.plugins.commands.report.variance import (
     OUTCOMES,
     Components,
@@ -142,3 +144,35 @@ def test_a_model_that_lacks_an_objective_so_far_does_not_hide_it_in_the_others()
     whole = Components(2.0, 1.0, 0.0, 1.0, None)
     unfinished = Components(None, 1.0, None, 9.0, None)
     assert pooled([whole, unfinished, whole]) == Components(4.0, 2.0, 0.0, 2.0, None)
+
+
+def test_the_interval_of_a_share_is_the_jackknifes_with_students_t():
+    without = [{"draw": x, "seed": 0.1} for x in (0.3, 0.5, 0.4, 0.6)]
+    centre = 0.45
+    error = np.sqrt(3 / 4 * sum((x - centre) ** 2 for x in (0.3, 0.5, 0.4, 0.6)))
+    half = student.ppf(0.975, 3) * error
+    whole = {"draw": 0.45, "seed": 0.1}
+    assert interval(whole, without, "draw") == pytest.approx((0.0, min(1.0, 0.45 + half)))
+    assert interval(whole, without[:2], "draw") is None
+    assert interval(whole, [{"draw": 0.45, "seed": 0.1}] * 3, "draw", "seed") == pytest.approx(
+        (0.55, 0.55)
+    )
+
+
+def test_draws_are_left_out_of_a_condition_and_conditions_of_all(make_study, tmp_path):
+    folder = make_study(tmp_path, models=("a",), budgets=(2, 3, 4), draws=(0, 1, 2), seeds=(0,))
+    study = read_study(folder.path)
+    bars = variances(study, OUTCOMES[0])
+    found = shares_without_each(study, OUTCOMES[0], bars)
+    assert {bar: len(of) for bar, of in found.items()} == dict.fromkeys(bars, 3)
+    runs = study.where(budget=2)
+    assert found["a, k = 2"][0] == OUTCOMES[0].components(runs[runs["draw"] != 0]).shares
+    parts = [of for bar, of in bars.items() if bar != "all"]
+    assert found["all"][0] == pooled(parts[1:]).shares
+
+
+def test_two_draws_and_two_conditions_give_no_interval(make_study, tmp_path):
+    study = read_study(make_study(tmp_path, models=("a",)).path)
+    bars = variances(study, OUTCOMES[0])
+    assert "all" in bars
+    assert shares_without_each(study, OUTCOMES[0], bars) == {}

@@ -60,7 +60,7 @@ def test_other_weights_under_the_same_name_are_refused(study, small, tiny_model,
 
 
 def test_ctrl_c_says_what_is_done_and_the_study_goes_on(study, monkeypatch, tmp_path, measured):
-    from prunekit.core.prefix import PrefixMeter
+    from prunekit.hf.prefix import PrefixMeter
 
     measure = PrefixMeter.measure
     calls = []

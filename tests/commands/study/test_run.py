@@ -130,7 +130,7 @@ def test_the_folder_says_what_was_planned_and_how_important_blocks_are(study, sm
 
 
 def test_signals_are_computed_once_and_named(study, monkeypatch):
-    from prunekit.core.prefix import PrefixMeter
+    from prunekit.hf.prefix import PrefixMeter
 
     asked = []
     signal = PrefixMeter.signal

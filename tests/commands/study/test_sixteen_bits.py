@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prunekit.core.errors import ConfigError, Interrupted
-from prunekit.core.prefix import PrefixMeter
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.plugins.commands.study.origin import note_threads, threads_of_first_run
 
 SHORT = {"data": "demo", "samples": 4, "length": 24}

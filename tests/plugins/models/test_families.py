@@ -9,9 +9,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from prunekit.core import CheckpointError, ConfigError, UnfitModel
 from prunekit.core.interfaces import Spec
-from prunekit.core.prefix import PrefixMeter
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.loading import choose_adapter, load_adapter
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.proof import probe, prove
 from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.perplexity import Perplexity

@@ -5,8 +5,8 @@ import torch
 
 from prunekit.core import DENSE
 from prunekit.core.interfaces import Spec
-from prunekit.core.prefix import PrefixMeter
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.divergence import Divergence
 

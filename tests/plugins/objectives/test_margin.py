@@ -9,9 +9,9 @@ import torch
 from prunekit.core import IGNORE, ConfigError
 from prunekit.core.interfaces import Spec
 from prunekit.core.measurement import Measurement, loss_of
-from prunekit.core.prefix import PrefixMeter
 from prunekit.core.problem import DENSE
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.choices import load_items
 from prunekit.plugins.objectives.margin import Margin

@@ -9,9 +9,9 @@ import torch
 from prunekit.core import DENSE, ConfigError, PluginError, Problem
 from prunekit.core.driver import needs_of
 from prunekit.core.interfaces import Spec
-from prunekit.core.prefix import PrefixMeter
 from prunekit.engine.signals import synthetic_signals
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.proof import probe
 from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.margin import Margin

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.problem import Subset, words
 from prunekit.plugins.commands.report.data import Study
 from prunekit.plugins.commands.report.drawing import Panel, Picture, facets, figure, name_lines
-from prunekit.plugins.commands.report.measures import spearman
+from prunekit.plugins.commands.report.ranks import spearman
 from prunekit.plugins.commands.report.style import GREY, INK, objective_looks
 from prunekit.plugins.commands.report.wording import listed, number, percent, together
 

@@ -21,13 +21,15 @@ from prunekit.plugins.commands.report.measures import (
     uncounted,
 )
 from prunekit.plugins.commands.report.style import searcher_looks
+from prunekit.plugins.commands.report.ticks import log_ticks, set_ticks
 from prunekit.plugins.commands.report.wording import count, listed, number, together
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-TICKS = 7
+ROOM = 1.9
+"""inches of an axis in a panel"""
 
 
 class Price(NamedTuple):
@@ -142,20 +144,10 @@ def _stretch(prices: Sequence[float], axes: Axes) -> None:
     else:
         axes.set_xscale("symlog", linthresh=min(paid), linscale=0.5)
     low, high = axes.get_xlim()
-    ticks = _round_numbers(low if whole else min(paid), high)
-    axes.set_xticks(ticks if whole else [0, *ticks], minor=False)
-    axes.set_xticks([], minor=True)
+    ticks = log_ticks(low if whole else min(paid), high, ROOM if whole else 0.75 * ROOM)
+    set_ticks(axes, "x", ticks if whole else [0, *ticks])
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_formatter(lambda value, _: number(value))
     axes.set_xlabel(f"{axes.get_xlabel()}, log scale{'' if whole else ' but for 0'}")
-
-
-def _round_numbers(low: float, high: float) -> list[float]:
-    """Return 10, 20, 50, 100 and so on; only powers of ten if these would be too many."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    fine = [step * 10.0**power for power in powers for step in (1, 2, 5)]
-    within = [value for value in fine if low <= value <= high]
-    return within if len(within) <= TICKS else [x for x in within if x in {10.0**p for p in powers}]
 
 
 @figure("Loss against budget")

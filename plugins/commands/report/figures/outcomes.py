@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from statistics import fmean, median
+from statistics import fmean
 from statistics import variance as variance_of
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from prunekit.engine.paired import LEVEL
 from prunekit.plugins.commands.report.data import Study
 from prunekit.plugins.commands.report.drawing import Panel, Picture, facets, figure, name_lines
+from prunekit.plugins.commands.report.intervals import interval, shares_without_each
 from prunekit.plugins.commands.report.measures import (
     ACCURACY,
     PERPLEXITY,
     Condition,
     Measure,
-    RankComparison,
-    compare_ranks,
     conditions,
     finite,
     item_error,
@@ -25,8 +25,10 @@ from prunekit.plugins.commands.report.measures import (
     spans,
 )
 from prunekit.plugins.commands.report.style import BLUE, GREY, INK, ORANGE, YELLOW, searcher_looks
+from prunekit.plugins.commands.report.telling import not_the_best
+from prunekit.plugins.commands.report.ticks import label, log_ticks, set_ticks
 from prunekit.plugins.commands.report.variance import OUTCOMES, Bars, Outcome, variances
-from prunekit.plugins.commands.report.wording import count, listed, number, percent, together
+from prunekit.plugins.commands.report.wording import count, listed, number, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,26 +64,37 @@ def variance(study: Study) -> Picture | str:
     lines = max(1 + _label(bar).count("\n") for bars in shown.values() for bar in bars)
     there = {name for bars in shown.values() for parts in bars.values() for name in parts.parts}
     return Picture(
-        _variance_sentence(shown),
+        _variance_sentence(study, shown),
         "A bar is the variance between two runs of one model and budget, split by what the "
-        "two differ in. Draw and seed are the noise floor: repeats of a search differ by as much.",
+        "two differ in. Draw and seed are the noise floor: repeats of a search differ by as much. "
+        "In brackets: 95% intervals by the jackknife over models and budgets, or over draws.",
         facets([None], list(shown), lambda _, outcome: _variance_panel(outcome, shown[outcome])),
         (3.3, 1.0 + (0.1 + 0.14 * lines) * max(map(len, shown.values()))),
         {words: {**look, **EDGE} for name, (words, look) in PARTS.items() if name in there},
     )
 
 
-def _variance_sentence(shown: Mapping[Outcome, Bars]) -> str:
+def _variance_sentence(study: Study, shown: Mapping[Outcome, Bars]) -> str:
     parts = []
     for outcome, bars in shown.items():
-        shares = list(bars.values())[-1].shares
+        last, components = list(bars.items())[-1]
+        shares = components.shares
+        without = shares_without_each(study, outcome, bars).get(last, [])
         said = [
-            f"for {percent(sum(shares.get(name, 0.0) for name in names))} to {words}"
+            f"for {_share(shares, without, names)} to {words}"
             for words, names in CAUSES.items()
             if set(names) & set(shares)
         ]
         parts.append(f"{outcome.said} {listed(said)}")
     return f"Over all models and budgets, the variance {'; that '.join(parts)}."
+
+
+def _share(
+    shares: Mapping[str, float], without: Sequence[Mapping[str, float]], names: Sequence[str]
+) -> str:
+    ends = interval(shares, without, *names)
+    share = percent(sum(shares.get(name, 0.0) for name in names))
+    return f"{share} ({100 * ends[0]:.0f}% to {100 * ends[1]:.0f}%)" if ends else share
 
 
 def _variance_panel(outcome: Outcome, bars: Bars) -> Panel:
@@ -108,71 +121,8 @@ def _label(bar: str) -> str:
     return fill(bar.replace(" = ", "\u00a0=\u00a0"), LETTERS)
 
 
-@figure("Perplexity rank against accuracy rank")
-def ranks(study: Study) -> Picture | str:
-    """Draw a panel for each objective, budget and model, with Spearman's rho (Figure 2)."""
-    if not study.tasks or not study.protocols:
-        return f"no variant's {'perplexity' if study.tasks else 'accuracy'} was evaluated"
-    found = {c: comparison for c in conditions(study) if (comparison := compare_ranks(study, c))}
-    if not found:
-        return "nowhere do three searchers have both an accuracy and a perplexity"
-
-    def panel(row: tuple[str, int], model: str) -> Panel | None:
-        condition = Condition(model, *row)
-        return _ranks_panel(study, condition, found[condition]) if condition in found else None
-
-    return Picture(
-        _ranks_sentence(list(found.values())),
-        "Rank 1 is best; on the dotted line both ranks agree. Searchers that tie share a rank and "
-        "are drawn side by side. p is the share of all orders that correlate as strongly; those "
-        "that chose the same blocks tie by necessity, which p ignores.",
-        facets([(o, k) for o in study.objectives for k in study.budgets], study.models, panel),
-        (2.9, 2.6),
-        searcher_looks(study.searchers),
-    )
-
-
-def _ranks_sentence(comparisons: Sequence[RankComparison]) -> str:
-    rhos = [c.rho for c in comparisons if c.rho is not None]
-    if not rhos:
-        return "All searchers tie, so that there is no rank to correlate."
-    strong = sum(c.p is not None and c.p < 0.05 for c in comparisons)
-    tied = len(comparisons) - len(rhos)
-    negative = sum(rho < 0 for rho in rhos)
-    return (
-        f"Spearman's ρ goes from {min(rhos):+.2f} to {max(rhos):+.2f}, with a median of "
-        f"{median(rhos):+.2f}; it is negative in {negative} of {count(len(rhos), 'condition')}, "
-        f"and in {strong} so strong that fewer than 5% of all orders would reach it"
-        + (f" (in {tied} more all searchers tie)." if tied else ".")
-    )
-
-
-def _ranks_panel(study: Study, c: Condition, found: RankComparison) -> Panel:
-    where = f"{study.short[c.model]}, {c.objective}, {together('k =', c.budget)}"
-    p = 1.0 if found.p is None else found.p
-    chance = f"p = {p:.2f}" if p >= 0.01 else "p < 0.01"
-    rho = "ρ undefined: all tie" if found.rho is None else f"ρ = {found.rho:+.2f}, {chance}"
-    ranked = zip(found.searchers, found.perplexity, found.accuracy, strict=True)
-    places = ", ".join(f"{s} {x:g} and {y:g}" for s, x, y in ranked)
-    alt = f"{where}: {rho}. Ranks by perplexity and by accuracy: {places}"
-    return Panel(f"{where}\n{rho}", alt, partial(_ranks, study, found))
-
-
-def _ranks(study: Study, found: RankComparison, axes: Axes) -> None:
-    looks = searcher_looks(study.searchers)
-    n = len(found.searchers)
-    places = list(zip(found.perplexity, found.accuracy, strict=True))
-    axes.plot([1, n], [1, n], ":", color=GREY, linewidth=1, zorder=1)
-    for i, (searcher, (x, y)) in enumerate(zip(found.searchers, places, strict=True)):
-        same = [j for j, place in enumerate(places) if place == (x, y)]
-        aside = 0.3 * (same.index(i) - (len(same) - 1) / 2)
-        axes.plot(x + aside, y, **looks[searcher])
-    ticks = range(1, n + 1)
-    axes.set(xlim=(0.4, n + 0.6), ylim=(n + 0.6, 0.4), xticks=ticks, yticks=ticks)
-    axes.set(xlabel="perplexity rank (1 = lowest)", ylabel="accuracy rank (1 = highest)")
-    axes.grid(True)
-
-
+ROOM = 1.6
+"""inches of an upright axis in a panel"""
 COLUMNS = 6
 """in one panel"""
 
@@ -206,30 +156,57 @@ def spread(study: Study) -> Picture | str:
             f"{number(error, 2)} points."
             if error
             else ""
-        ),
+        )
+        + _guessing(study),
         grid,
         (max(2.9, 0.9 + 0.55 * (n_columns if whole else len(study.budgets))), 2.7),
         searcher_looks(study.searchers),
     )
 
 
+def _guessing(study: Study) -> str:
+    known = [study.chances.get(column) for column in study.tasks.values()]
+    chances = [chance for chance in known if chance is not None]
+    if not chances or len(chances) < len(known):
+        return ""
+    return f" Guessing has an average accuracy of {number(fmean(chances))}%."
+
+
 def _spread_sentence(study: Study) -> str:
     parts = []
     for measure in (ACCURACY, PERPLEXITY):
-        searcher, objective = spans(study, measure)
-        if searcher:
+        found = spans(study, measure)
+        if found.searcher:
             unit = f" {measure.points}" if measure.points else ""
-            said = (
-                f"the best and the worst searcher are {number(min(searcher))} to "
-                f"{number(max(searcher))}{unit} of {measure.name} apart (on average "
-                f"{number(fmean(searcher))})"
+            said = f"two searchers are on average {number(fmean(found.searcher))}"
+            if found.objective:
+                said += f", two objectives {number(fmean(found.objective))}"
+            parts.append(
+                f"{said}{unit} of {measure.name} apart (the best and the worst of all searchers "
+                f"{number(min(found.range))} to {number(max(found.range))})"
             )
-            if objective:
-                said += f", two objectives {number(fmean(objective))} in the mean over searchers"
-            parts.append(said)
     if not parts:
         return "Nowhere have two searchers been evaluated under the same objective and budget."
-    return f"With everything else the same, {'; '.join(parts)}."
+    return f"With everything else the same, {'; '.join(parts)}.{_unsure_sentence(study)}"
+
+
+def _unsure_sentence(study: Study) -> str:
+    """Say in how many conditions the best searcher cannot be told apart from another."""
+    parts = []
+    for measure in (ACCURACY, PERPLEXITY):
+        found = [
+            not_the_best(study, c, measure.column, measure.more_is_better)
+            for c in conditions(study)
+        ]
+        tested = [p_values for p_values in found if p_values]
+        if tested:
+            unsure = sum(max(p_values.values()) >= LEVEL for p_values in tested)
+            parts.append(
+                f"the best {measure.name} in {unsure} of {count(len(tested), 'condition')}"
+            )
+    if not parts:
+        return ""
+    return f" Over the items, {listed(parts)} cannot be told apart from another at 5%."
 
 
 def _spread_panel(
@@ -264,7 +241,7 @@ def _spread(
         axes.fill_between([x - 0.42, x + 0.42], low, high, color=GREY, alpha=0.2, linewidth=0)
         axes.plot([x - 0.42, x + 0.42], [mean, mean], color=INK, linewidth=1)
         if len(values) > 1:
-            note = f"σ² {number(variance_of(values), 2)}"
+            note = f"σ² {label(variance_of(values), 2)}"
             axes.annotate(note, (x, high), (0, 5), textcoords="offset points", ha="center", size=7)
         for searcher, y in found["mean"].items():
             aside = (study.searchers.index(searcher) + 0.5) / len(study.searchers) - 0.5
@@ -279,12 +256,8 @@ def _spread(
 
 
 def _logarithmic(axes: Axes) -> None:
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
-
     axes.set_yscale("log")
     axes.set_ylabel(f"{axes.get_ylabel()} (log scale)")
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    bottom, top = axes.get_ylim()
-    steps = LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)) if top > 2 * bottom else MaxNLocator(6)
-    axes.yaxis.set_major_locator(steps)
+    low, high = axes.get_ylim()
+    set_ticks(axes, "y", log_ticks(low, high, ROOM, upright=True))
+    axes.set_ylim(low, high)

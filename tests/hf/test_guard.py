@@ -9,7 +9,7 @@ import torch
 
 import prunekit
 from prunekit.core.errors import PrunekitError
-from prunekit.core.guard import Guard
+from prunekit.hf.guard import Guard
 
 OBJECTIVE = """
 import torch

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from prunekit.core.contracts import complete, overrides
 from prunekit.core.errors import ConfigError, blaming
-from prunekit.core.guard import Guard
 from prunekit.core.interfaces import Batch, Meter, ModelAdapter, Objective, Signal, State, Table
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.trie import walk
+from prunekit.hf.guard import Guard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +75,8 @@ class PrefixMeter(Meter):
 
     def _prepared(self, number: int) -> Batch:
         """Return the batch, with what the objective keeps of the dense model's output."""
-        if overrides(self.objective, Objective.prepare) and number not in self._prepared_batches:
+        prepares = overrides(self.objective, Objective.prepare) and self.objective.prepares()
+        if prepares and number not in self._prepared_batches:
             batch = self.batches[number]
             with self._step("model", self.adapter):
                 state = self.adapter.enter(batch)

@@ -1,0 +1,185 @@
+"""Choose among the best subsets of a search on held-out samples, which no search saw.
+
+A search finds the optimum of its calibration set, and the more it asks for, the better that subset
+fits the very samples. So the best few subsets of a search, its finalists, are measured again on
+other samples, together with what rankings choose that cost one forward pass.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from prunekit.core.driver import Driver, check_problem, needs_of
+from prunekit.core.errors import ConfigError, PluginError, Remark
+from prunekit.core.interfaces import Searcher
+from prunekit.core.options import build
+from prunekit.core.problem import DENSE, Subset
+from prunekit.core.registry import Registry
+from prunekit.engine.held_out import Finalist, HeldOut
+from prunekit.engine.opening import open_session
+from prunekit.engine.paired import LEVEL, holm, normal_p
+from prunekit.engine.periods import PeriodSearch
+from prunekit.engine.plan import Plan
+from prunekit.engine.reading import Difference
+from prunekit.engine.session import MixedSession, Session
+from prunekit.engine.signals import check_measurable
+
+ENOUGH_SAMPLES, MOST_TIMES = 64, 8
+"""Held-out samples wanted, but at most so many times those of the calibration set."""
+NOTHING_HELD_OUT = "no samples are held out, so the choice rests on its calibration set alone"
+
+
+def times_held_out(n_samples: int) -> int:
+    """Return how many times the calibration samples to hold out.
+
+    >>> [times_held_out(n) for n in (4, 16, 32, 64, 128)]
+    [8, 4, 2, 1, 1]
+    """
+    return min(MOST_TIMES, max(1, math.ceil(ENOUGH_SAMPLES / n_samples)))
+
+
+def held_out_plan(plan: Plan, times: int) -> Plan | None:
+    """Return the plan on held-out samples; None if an objective has none."""
+    parts = []
+    for objective, weight in plan.parts:
+        other = objective.held_out(times)
+        if other is None:
+            return None
+        parts.append((other, weight))
+    objective = plan.objective if plan.is_mix else parts[0][0]
+    return replace(plan, objective=objective, parts=tuple(parts))
+
+
+def rivals(plan: Plan, session: Session, registry: Registry) -> dict[str, Subset]:
+    """Return what each ranking chooses that takes one forward pass and no losses.
+
+    One that does not suit the problem is left out; one that fails is left out with a Remark.
+    """
+    chosen: dict[str, Subset] = {}
+    for entry in registry.entries:
+        if entry.kind != "searcher" or not entry.cls.one_pass:
+            continue
+        name = registry.label(entry)
+        searcher: Searcher = build(entry.cls, {}, name)
+        if isinstance(plan.searcher, PeriodSearch):
+            searcher = replace(plan.searcher, searcher=searcher)
+        try:
+            chosen[name] = _ranked_first(searcher, plan, session)
+        except ConfigError:
+            continue
+        except PluginError as error:
+            warnings.warn(f"{name} is not among the finalists: {error}", Remark, stacklevel=2)
+    return chosen
+
+
+def _ranked_first(searcher: Searcher, plan: Plan, session: Session) -> Subset:
+    check_problem(searcher, plan.problem)
+    needs = needs_of(searcher)
+    check_measurable(needs, plan.objective, [part for part, _ in plan.parts])
+    signals = {signal.name: session.signal(signal) for signal in needs}
+    driver = Driver(searcher, replace(plan.problem, signals=signals)).run(session.losses)
+    assert driver.removed is not None
+    return driver.removed
+
+
+def candidates(
+    driver: Driver, name: str, others: Mapping[str, Subset], most: int
+) -> dict[Subset, str]:
+    """Return the choice of a search, its next best subsets, and other subsets by their names.
+
+    Each comes with who found it first; `most` is the number of those that the search measured.
+    """
+    assert driver.removed is not None
+    measured = [s for s in driver.ranked() if math.isfinite(driver.losses[s])]
+    best = list(dict.fromkeys([driver.removed, *measured]))[:most]
+    found = {subset: rival for rival, subset in reversed(others.items())}
+    return dict.fromkeys(best, name) | {s: who for s, who in found.items() if s not in best}
+
+
+def enter_held_out(
+    stack: ExitStack,
+    plan: Plan,
+    session: Session,
+    workdir: Path,
+    on_measured: Callable[[float], None],
+) -> Session | None:
+    """Open a session on samples that the search did not see, as long as the stack is open.
+
+    Returns None, with a Remark, if the data has none left. A mix keeps the scales of its search.
+    """
+    held_plan = held_out_plan(plan, times_held_out(session.n_samples))
+    if held_plan is None:
+        warnings.warn(f"{NOTHING_HELD_OUT}: all of the data is used", Remark, stacklevel=2)
+        return None
+    try:
+        held = stack.enter_context(open_session(held_plan, workdir, on_measured))
+    except ConfigError as error:
+        warnings.warn(f"{NOTHING_HELD_OUT}: {error}", Remark, stacklevel=2)
+        return None
+    if isinstance(held, MixedSession) and isinstance(session, MixedSession):
+        held.scales = session.scales
+    return held
+
+
+def measure_held_out(
+    found: Mapping[Subset, str], choice: Subset, session: Session, held: Session
+) -> HeldOut:
+    """Measure candidates on held-out samples; `choice` is that of the search itself."""
+    start = time.perf_counter()
+    subsets = list(found)
+    held_out = dict(zip(subsets, held.losses(subsets), strict=True))
+    ranked = sorted(subsets, key=lambda s: (held_out[s], sorted(s)))
+    losses = session.losses(ranked)
+    behind = [held.difference(subset, ranked[0]) for subset in ranked]
+    finalists = zip(ranked, losses, behind, _are_apart(behind), strict=True)
+    return HeldOut(
+        samples=held.n_samples,
+        dense=_known(held.losses([DENSE])[0]),
+        finalists=tuple(
+            Finalist(
+                removed=tuple(sorted(subset)),
+                found_by=found[subset],
+                loss=_known(loss),
+                held_out=_known(held_out[subset]),
+                behind=difference,
+                apart=apart,
+            )
+            for subset, loss, difference, apart in finalists
+        ),
+        overfitting=_overfitting(held.difference(choice, DENSE), session.difference(choice, DENSE)),
+        seconds=round(time.perf_counter() - start, 3),
+    )
+
+
+def _known(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None
+
+
+def _are_apart(behind: Sequence[Difference]) -> Iterable[bool]:
+    """Test each of the others against the first, at LEVEL for all of them together."""
+    p_values = [_p_value(difference) for difference in behind[1:]]
+    return [False, *(p < LEVEL for p in holm(p_values))]
+
+
+def _p_value(behind: Difference) -> float:
+    if behind.value is None:
+        return 0.0  # a loss that is not finite
+    if behind.standard_error is None:
+        return 1.0
+    return normal_p(behind.value, behind.standard_error)
+
+
+def _overfitting(held_out: Difference, calibration: Difference) -> Difference:
+    """Subtract; the samples of the two are independent."""
+    if held_out.value is None or calibration.value is None:
+        return Difference(None, None)
+    errors = (held_out.standard_error, calibration.standard_error)
+    known = [error for error in errors if error is not None]
+    error = math.hypot(*known) if len(known) == len(errors) else None
+    return Difference(held_out.value - calibration.value, error)

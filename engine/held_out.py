@@ -1,0 +1,59 @@
+"""The finalists of a search on held-out samples, as results give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prunekit.engine.reading import Difference
+from prunekit.engine.stored import check_counts, check_removed
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A subset that was measured again on held-out samples."""
+
+    removed: tuple[int, ...]
+    found_by: str
+    """the searcher, or a ranking"""
+    loss: float | None
+    """on the calibration set"""
+    held_out: float | None
+    behind: Difference
+    """its held-out loss minus that of the winner"""
+    apart: bool
+    """whether the two can be told apart, corrected for the number of finalists"""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The finalists of a search on held-out samples, the winner first."""
+
+    samples: int
+    dense: float | None
+    """the held-out loss of the dense model"""
+    finalists: tuple[Finalist, ...]
+    overfitting: Difference
+    """how much more the choice of the search adds to the held-out loss than to that on its
+    calibration set, the dense model subtracted from each"""
+    seconds: float = 0.0
+    """that this took"""
+
+    @property
+    def winner(self) -> frozenset[int]:
+        """Return the subset with the lowest held-out loss."""
+        return frozenset(self.finalists[0].removed)
+
+
+def check_held_out(row: Mapping[str, Any], n_blocks: int, removed: list[int]) -> None:
+    """Raise ValueError unless the finalists in a file are subsets, and the first is the choice."""
+    check_counts(row, "samples", "seconds", name="held_out")
+    check_counts(row["overfitting"], "standard_error", name="held_out.overfitting")
+    if not row["finalists"]:
+        raise ValueError("held_out.finalists cannot be empty")
+    for finalist in row["finalists"]:
+        check_removed(finalist["removed"], n_blocks, len(removed))
+        check_counts(finalist["behind"], "standard_error", name="held_out.finalists.behind")
+    if sorted(row["finalists"][0]["removed"]) != sorted(removed):
+        raise ValueError(f"removed is {removed}, but not the first finalist")

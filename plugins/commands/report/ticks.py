@@ -1,0 +1,77 @@
+"""Ticks of logarithmic axes whose labels do not lie on each other."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from prunekit.plugins.commands.report.wording import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+STEPS = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1, 3), (1,))
+"""Values in each power of ten, the finest first."""
+LETTER, GAP, LINE = 0.08, 0.08, 0.17
+"""Inches: the width of a digit, what lies between two labels, and the height of a line."""
+POWERS_FROM = 100_000
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def log_ticks(low: float, high: float, inches: float, upright: bool = False) -> list[float]:
+    """Return round numbers from `low` to `high`, the most that have room on an axis of `inches`.
+
+    Labels are beside each other, or above each other on an `upright` axis.
+    """
+    for ticks in _candidates(low, high):
+        found = [x for x in ticks if low <= x <= high]
+        if all(_apart(a, b, low, high, inches, upright) for a, b in itertools.pairwise(found)):
+            if len(found) > 1:
+                return found
+            break
+    return _linear(low, high, 6 if upright else 3)
+
+
+def _linear(low: float, high: float, most: int) -> list[float]:
+    """Return evenly spaced round numbers, for an axis too short for powers of ten."""
+    from matplotlib.ticker import MaxNLocator
+
+    return [float(x) for x in MaxNLocator(most).tick_values(low, high) if low <= x <= high]
+
+
+def label(value: float, digits: int = 6) -> str:
+    """Format a number to stand beside others; a large one with a power of ten.
+
+    >>> label(0.25), label(20_000.0), label(1e6), label(2e12), label(1.608e9, 2)
+    ('0.25', '20,000', '10⁶', '2·10¹²', '1.6·10⁹')
+    """
+    if value < POWERS_FROM:
+        return number(value, digits)
+    power = math.floor(math.log10(value) + 1e-9)
+    raised = f"10{str(power).translate(RAISED)}"
+    first = number(value / 10.0**power, digits)
+    return raised if first == "1" else f"{first}·{raised}"
+
+
+def _candidates(low: float, high: float) -> Iterator[list[float]]:
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps in STEPS:
+        yield [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    for stride in range(2, last - first + 2):
+        yield [10.0**power for power in range(first, last + 1) if power % stride == 0]
+
+
+def _apart(a: float, b: float, low: float, high: float, inches: float, upright: bool) -> bool:
+    room = inches * math.log(b / a) / math.log(high / low)
+    wide = LETTER * (len(label(a)) + len(label(b))) / 2 + GAP
+    return room >= (LINE if upright else wide)
+
+
+def set_ticks(axes: Axes, name: str, ticks: Sequence[float]) -> None:
+    """Label the axis called `name` with these ticks alone."""
+    axis: Any = axes.xaxis if name == "x" else axes.yaxis
+    axis.set_ticks(ticks, minor=False)
+    axis.set_ticks([], minor=True)
+    axis.set_major_formatter(lambda value, _: label(value))
