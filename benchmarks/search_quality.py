@@ -24,7 +24,7 @@ from pathlib import Path
 from search_quality_page import BUDGETS, MODELS, OBJECTIVES, SEVEN, Outcome, report, write_table
 
 from prunekit.core.driver import Driver, needs_of
-from prunekit.core.problem import DENSE, Problem, Subset
+from prunekit.core.problem import DENSE, Problem, Subset, share_of
 from prunekit.core.registry import Registry, load
 from prunekit.engine.config import parse
 from prunekit.engine.cost import CostCounter
@@ -34,11 +34,17 @@ from prunekit.engine.quiet import quiet_libraries
 from prunekit.engine.session import Session
 
 SEEDS = (0, 1, 2)
-RANDOM = ("genetic", "bayesian")
+RANDOM = ("genetic", "bayesian", "annealing", "evopress", "random")
+OTHERS = (
+    *("floating", "swaps", "annealing", "evopress", "random"),
+    *("block-influence", "angular", "relative-magnitude", "taylor"),
+)
 VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "cbo, fisher": ("cbo", {"hessian": "fisher"}),
     "cbo, exact": ("cbo", {"hessian": "exact", "first_order": 1.0}),
     "fast-block-select, mi": ("fast-block-select", {"oracle": "mi"}),
+    "angular, 3 runs": ("angular", {"runs": 3}),
+    "swaps from angular": ("swaps", {"start": "angular"}),
 }
 
 
@@ -113,7 +119,7 @@ def cells(
 def searches(
     registry: Registry, session: Session, budget: int
 ) -> Iterator[tuple[str, int, Callable[[], Driver]]]:
-    for name in SEVEN:
+    for name in (*SEVEN, *OTHERS):
         for seed in SEEDS if name in RANDOM else SEEDS[:1]:
             problem = Problem(16, budget, seed=seed)
             yield name, seed, partial(start, registry, session, name, {}, problem)
@@ -126,7 +132,7 @@ def finish(driver: Driver, session: Session) -> CostCounter:
     counter = CostCounter(driver.problem.n_blocks)
     while driver.request is not None:
         counter.add(driver.request)
-        driver.answer(session.losses(driver.request))
+        driver.answer(session.losses(driver.request, share_of(driver.request)))
     return counter
 
 

@@ -107,6 +107,8 @@ class Searcher(abc.ABC):
     name: ClassVar[str]
     paper: ClassVar[str | None] = None
     one_pass: ClassVar[bool] = False
+    """whether it asks for no losses and needs only signals of one dense forward pass, so that its
+    choice is a cheap rival of others"""
 
     @property
     def needs(self) -> tuple[Signal, ...]:

@@ -103,7 +103,7 @@ def test_the_tutorial_is_true_from_its_first_line_to_its_last(clean_environment)
         else:
             (name,) = re.findall(r"`([\w.]+)`", before)[-1:]
             (place / name).write_text(block)
-            assert name != "prunekit_annealing.py" or code_lines(block) < 40
+            assert name != "prunekit_cooling.py" or code_lines(block) < 40
 
 
 def typed(environment, words, place):
@@ -118,7 +118,7 @@ def typed(environment, words, place):
         shutil.rmtree(place / "sources")
     else:
         done = environment.run("-m", *words)
-        assert "annealing" in done.stdout or "1 passed" in done.stdout
+        assert "cooling" in done.stdout or "1 passed" in done.stdout
     return environment.folder
 
 

@@ -27,6 +27,11 @@ def test_searchers(cls):
         ("cbo", {"clip_couplings": True, "rerank": 0}),
         ("fast-block-select", {"oracle": "mi"}),
         ("fast-block-select", {"guard": True, "sub_windows": True}),
+        ("angular", {"runs": 3}),
+        ("swaps", {"improvement": "best", "start": "angular", "trials": 5}),
+        ("annealing", {"heat": 0.0, "start": "random"}),
+        ("floating", {"beyond": 3}),
+        ("evopress", {"initial": 0, "start": "one-shot", "stages": "9:0.1,3:0.4,1:1"}),
     ],
 )
 def test_searchers_with_other_options(name, options, registry):

@@ -12,6 +12,8 @@ from prunekit.core import DENSE, Batch, ModelFacts, Problem, Spec
 from prunekit.hf import load_adapter
 from prunekit.testing import check_searcher
 
+SEARCHER = "prunekit-block-influence:block-influence"
+"""The plain name means the searcher of prunekit itself."""
 ANGLES = (math.pi / 2, 0.0, math.pi / 3)
 
 
@@ -87,7 +89,7 @@ def test_the_least_influential_blocks_go_and_protected_ones_stay():
 
 def test_a_search_measures_no_subset_to_choose(tmp_path):
     ppl = {"data": "demo", "samples": 2, "length": 24}
-    given = {"searcher": "block-influence", "objective": "ppl", "ppl": ppl, "device": "cpu"}
+    given = {"searcher": SEARCHER, "objective": "ppl", "ppl": ppl, "device": "cpu"}
     two, three = (search("demo:qwen3", workdir=tmp_path, budget=k, **given) for k in (2, 3))
     assert two.work.asked == two.work.measured == 0
     assert set(two.removed) < set(three.removed)

@@ -66,6 +66,24 @@ def gate_hessian(adapter: ModelAdapter, objective: Objective, batches: Iterable[
     return table
 
 
+def taylor(adapter: ModelAdapter, objective: Objective, batches: Iterable[Batch]) -> Table:
+    """Return gradient x gate of the loss for all gates at 1, with its sign, `[1][blocks]`.
+
+    To first order, closing the gate of a block lowers the loss by that much. The magnitude is taken
+    by the searcher, so that a mix of objectives can add these up.
+    """
+    import torch
+
+    total, weight = torch.zeros(adapter.facts.n_blocks, dtype=torch.float64), 0.0
+    for batch in batches:
+        gates = _gates(adapter, 1)
+        sums, weights = _measured(adapter, objective, batch, gates)
+        slopes = torch.autograd.grad(sums.sum(), gates)
+        total += torch.stack([_number(slope) for slope in slopes])
+        weight += float(weights.sum())
+    return [(total / weight).tolist()]
+
+
 def synthetic_gradients(n_blocks: int) -> Table:
     """Return gradients of a made-up model, whose first blocks matter most."""
     rng = random.Random(n_blocks)
@@ -80,10 +98,17 @@ def synthetic_hessian(n_blocks: int) -> Table:
     return [[sum(g[i] * g[j] for g in gradients) / len(gradients) for j in blocks] for i in blocks]
 
 
+def synthetic_taylor(n_blocks: int) -> Table:
+    """Return the mean of the same gradients."""
+    columns = zip(*synthetic_gradients(n_blocks), strict=True)
+    return [[sum(column) / SYNTHETIC_SAMPLES for column in columns]]
+
+
 GATE_GRADIENTS = Signal(
     "gate_gradients", gate_gradients, synthetic_gradients, rows="samples", derivative=True
 )
 GATE_HESSIAN = Signal("gate_hessian", gate_hessian, synthetic_hessian, derivative=True)
+TAYLOR = Signal("taylor", taylor, synthetic_taylor, rows="one", derivative=True)
 
 
 def _gates(adapter: ModelAdapter, rows: int) -> list[Tensor]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prunekit.core import Batch, ModelAdapter, Objective, Signal, Table
+from prunekit.plugins.searchers.signals.boundaries import hidden_states
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,19 +56,13 @@ def _boundaries(adapter: ModelAdapter, batch: Batch) -> Tensor:
     """Return projected hidden states `[tokens, boundaries x 64]` of the dense model."""
     import torch
 
-    where = batch.attention_mask.bool()
-    state = adapter.enter(batch)
-    found = [_project(adapter.hidden(state), where)]
-    for index in range(adapter.facts.n_blocks):
-        state = adapter.block(index, state)
-        found.append(_project(adapter.hidden(state), where))
-    return torch.cat(found, 1)
+    return torch.cat([_project(tokens) for tokens in hidden_states(adapter, batch)], 1)
 
 
-def _project(hidden: Tensor, where: Tensor) -> Tensor:
+def _project(hidden: Tensor) -> Tensor:
     import torch
 
-    tokens = hidden[where.to(hidden.device)].float()
+    tokens = hidden.float()
     tokens = tokens * tokens.square().mean(-1, keepdim=True).add(1e-6).rsqrt()
     generator = torch.Generator().manual_seed(0)
     matrix = torch.randn(tokens.shape[1], PROJECTED, generator=generator)

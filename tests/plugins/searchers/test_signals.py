@@ -17,9 +17,19 @@ from prunekit.hf.tokens import batches_of
 from prunekit.plugins.objectives.margin import Margin
 from prunekit.plugins.objectives.perplexity import Perplexity
 from prunekit.plugins.searchers.cbo import ConstrainedBinary
-from prunekit.plugins.searchers.signals import BLOCK_SIMILARITY, GATE_GRADIENTS, GATE_HESSIAN
+from prunekit.plugins.searchers.signals import (
+    BLOCK_SIMILARITY,
+    BOUNDARY_COSINE,
+    GATE_GRADIENTS,
+    GATE_HESSIAN,
+    RELATIVE_MAGNITUDE,
+    TAYLOR,
+)
 
-SIGNALS = (GATE_GRADIENTS, GATE_HESSIAN, BLOCK_SIMILARITY)
+SIGNALS = (
+    *(GATE_GRADIENTS, GATE_HESSIAN, TAYLOR),
+    *(BLOCK_SIMILARITY, BOUNDARY_COSINE, RELATIVE_MAGNITUDE),
+)
 OBJECTIVES = {
     "ppl": Perplexity(data="demo", samples=3, length=20),
     "margin": Margin(data="demo", samples=3),
@@ -99,6 +109,24 @@ def test_the_hessian_is_the_slope_of_the_gradients(adapter, demo_tokenizer):
             assert hessian[a, b].item() == pytest.approx(slope, rel=0.15, abs=0.15)
 
 
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_taylor_term_is_the_slope_of_the_loss(adapter, demo_tokenizer, name):
+    """The gradients of samples, each by its weight: tokens or items."""
+    meter = meter_of(adapter, OBJECTIVES[name], demo_tokenizer)
+    (batch,) = meter.batches
+    with torch.no_grad():
+        state = adapter.enter(batch)
+        for index in range(5):
+            state = adapter.block(index, state)
+        _, weights = meter.objective.measure(adapter.output(state), batch)
+    of_samples = torch.tensor(meter.signal(GATE_GRADIENTS), dtype=torch.float64)
+    slopes = (of_samples * weights[:, None]).sum(0) / weights.sum()
+    (found,) = meter.signal(TAYLOR)
+    assert found == pytest.approx(slopes.tolist(), rel=1e-3, abs=1e-5)
+    (in_parts,) = meter_of(adapter, OBJECTIVES[name], demo_tokenizer, 40).signal(TAYLOR)
+    assert in_parts == pytest.approx(found, rel=1e-3, abs=1e-5)
+
+
 def test_similarity_is_symmetric_and_falls_with_distance(adapter, demo_tokenizer):
     meter = meter_of(adapter, Perplexity(data="demo", samples=16, length=100), demo_tokenizer, 400)
     table = torch.tensor(meter.signal(BLOCK_SIMILARITY))
@@ -155,7 +183,14 @@ def test_made_up_signals_are_the_same_every_time():
         assert signal.synthetic(8) == signal.synthetic(8)
 
 
-@pytest.mark.parametrize("signal", [GATE_GRADIENTS, GATE_HESSIAN], ids=lambda s: s.name)
+@pytest.mark.parametrize("n_blocks", [1, 2, 7])
+@pytest.mark.parametrize("signal", SIGNALS, ids=lambda s: s.name)
+def test_made_up_signals_have_the_size_of_real_ones(signal, n_blocks):
+    table = signal.synthetic(n_blocks)
+    assert (len(table), len(table[0])) == signal.shape(n_blocks, len(table))
+
+
+@pytest.mark.parametrize("signal", [GATE_GRADIENTS, GATE_HESSIAN, TAYLOR], ids=lambda s: s.name)
 @pytest.mark.parametrize("said", [True, False])
 def test_an_objective_that_counts_has_no_gradients(
     tiny_model, registry, demo_tokenizer, signal, said

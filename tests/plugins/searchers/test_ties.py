@@ -9,15 +9,20 @@ import pytest
 from prunekit.core import Problem
 from prunekit.core.driver import Driver
 from prunekit.plugins.searchers import quadratic
+from prunekit.plugins.searchers.annealing import Annealing
 from prunekit.plugins.searchers.bayesian import Bayesian
 from prunekit.plugins.searchers.beam import Beam
 from prunekit.plugins.searchers.cbo import ConstrainedBinary
+from prunekit.plugins.searchers.evopress import EvoPress
 from prunekit.plugins.searchers.exhaustive import Exhaustive
 from prunekit.plugins.searchers.fast_block_select import FastBlockSelect
+from prunekit.plugins.searchers.floating import Floating
 from prunekit.plugins.searchers.genetic import Genetic
 from prunekit.plugins.searchers.greedy import Greedy
 from prunekit.plugins.searchers.one_shot import OneShot
+from prunekit.plugins.searchers.random_subsets import RandomSubsets
 from prunekit.plugins.searchers.surrogate import Surrogate
+from prunekit.plugins.searchers.swaps import Swaps
 
 
 def levels(n, seed, values=(0, 1, 2)):
@@ -78,6 +83,8 @@ def test_cbo_takes_the_first_of_the_lowest_states(seed):
     [
         *(OneShot(), Greedy(), Beam(), Beam(include_greedy=True), Genetic(), Exhaustive()),
         *(Bayesian(trials=40), ConstrainedBinary(), FastBlockSelect()),
+        *(Swaps(), Swaps(improvement="best"), Annealing(), Floating(), Floating(beyond=2)),
+        *(RandomSubsets(), EvoPress(start="one-shot")),
     ],
     ids=lambda s: f"{s.name}",
 )
