@@ -48,7 +48,10 @@ def show_finalists(result: SearchResult, held_out: HeldOut) -> None:
     """Print the finalists, with their losses above dense, and how much the search overfits."""
     title = f"{len(held_out.finalists)} finalists on {held_out.samples} held-out samples"
     out.print(f"{title}, loss above dense:")
-    table = Table("", "found by", "calibration", "held out", "behind", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", overflow="fold")
+    for name in ("found by", "calibration", "held out", "behind"):
+        table.add_column(name, no_wrap=True)
     for finalist in held_out.finalists:
         table.add_row(
             words(finalist.removed),
