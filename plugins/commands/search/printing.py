@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from rich import box
@@ -54,7 +54,7 @@ def show_finalists(result: SearchResult, held_out: HeldOut) -> None:
         table.add_column(name, no_wrap=True)
     for finalist in held_out.finalists:
         table.add_row(
-            words(finalist.removed),
+            _spans(finalist.removed),
             finalist.found_by,
             _above(finalist.loss, result.dense.loss),
             _above(finalist.held_out, held_out.dense),
@@ -64,6 +64,21 @@ def show_finalists(result: SearchResult, held_out: HeldOut) -> None:
     if any(not finalist.apart for finalist in held_out.finalists[1:]):
         out.print("= cannot be told apart from the first at 5 %")
     out.print(_overfitting(held_out.overfitting), soft_wrap=True)
+
+
+def _spans(removed: Iterable[int]) -> str:
+    """Write a subset shortly.
+
+    >>> _spans([13, 5, 12, 14])
+    '5, 12-14'
+    """
+    spans: list[list[int]] = []
+    for block in sorted(removed):
+        if spans and block == spans[-1][-1] + 1:
+            spans[-1].append(block)
+        else:
+            spans.append([block])
+    return ", ".join(f"{s[0]}-{s[-1]}" if len(s) > 1 else str(s[0]) for s in spans)
 
 
 def _above(loss: float | None, dense: float | None) -> str:
