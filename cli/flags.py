@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from prunekit.cli.printable import printable
 from prunekit.cli.stopping import stoppable
-from prunekit.core.interfaces import Command
+from prunekit.core.command import Command
 from prunekit.core.options import Option, options_of
 from prunekit.core.registry import Registry
 from prunekit.engine.config import PLUGIN_KINDS, Settings

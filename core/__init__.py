@@ -4,6 +4,7 @@ import warnings
 from importlib import import_module
 from typing import Any
 
+from prunekit.core.command import Command
 from prunekit.core.errors import (
     CheckpointError,
     ConfigError,
@@ -19,7 +20,6 @@ from prunekit.core.interfaces import (
     Asking,
     Backend,
     Batch,
-    Command,
     Meter,
     ModelAdapter,
     ModelFacts,

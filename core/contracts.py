@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from prunekit.core import hookspecs, interfaces
+from prunekit.core.command import Command
 from prunekit.core.errors import PluginError
 from prunekit.core.options import options_of, suggest
 
@@ -16,12 +17,12 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = {
     "objective": ("prunekit_objectives", interfaces.Objective),
     "model": ("prunekit_models", interfaces.ModelAdapter),
     "backend": ("prunekit_backends", interfaces.Backend),
-    "command": ("prunekit_commands", interfaces.Command),
+    "command": ("prunekit_commands", Command),
 }
 """The hook and the base class of each kind of plugin."""
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RESERVED = {
-    *("adapter", "attention", "backend", "budget", "device", "dtype"),
+    *("adapter", "attention", "backend", "budget", "device", "dtype", "finalists"),
     *("model", "objective", "protect", "revision", "searcher", "seed"),
 }
 """Names that no plugin may have: its options share a configuration file with these settings."""

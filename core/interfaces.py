@@ -1,4 +1,4 @@
-"""The five kinds of plugins, and signals. Optional members have their defaults here.
+"""Four kinds of plugins, and signals; commands are in `command`. Optional members have defaults.
 
 A plugin may inherit from the class of its kind, or just have the required methods: the registry
 then gives it the defaults of the others.
@@ -295,27 +295,3 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def open(self, spec: Spec, objective: Objective, batches: Sequence[Batch]) -> Meter:
         """Load the model where it will run."""
-
-
-class Command(abc.ABC):
-    """A subcommand of `prunekit`.
-
-    The parameters of `run` become arguments and flags, as in Typer. If the command has `settings`,
-    `options` or `plugin_options`, `run` also takes `given`, a mapping of what the user gave of them
-    in the words of a configuration file, and if it has a parameter `registry`, all plugins.
-    """
-
-    name: ClassVar[str]
-    paper: ClassVar[str | None] = None
-    settings: ClassVar[Sequence[str]] = ()
-    """settings of a search that are flags here too, such as `model`"""
-    options: ClassVar[type | None] = None
-    """a dataclass whose fields, made by `option`, are flags here too"""
-    plugin_options: ClassVar[bool] = False
-    """whether the options of all searchers, objectives and backends are flags here too"""
-    panel: ClassVar[str] = "Model"
-    """the heading of these flags in the help"""
-
-    @abc.abstractmethod
-    def run(self, *arguments: Any, **flags: Any) -> None:
-        """Do the work, and print the result."""

@@ -18,6 +18,7 @@ from prunekit.core.errors import ConfigError, PluginError, blaming
 T = TypeVar("T")
 SCALARS = (bool, int, float, str, Path)
 INTERNAL = "internal"
+LONG = 50
 
 
 def option(default: T, help: str, *, low: float | None = None, high: float | None = None) -> T:
@@ -56,7 +57,8 @@ class Option:
     def kind_name(self) -> str:
         """The type in words: `int`, `text`, `fast|slow`."""
         if self.choices:
-            return "|".join(self.choices)
+            words = "|".join(self.choices)
+            return words if len(words) < LONG else words.replace("|", ", ")  # which can be wrapped
         return str({str: "text", Path: "path"}.get(self.kind, self.kind.__name__))
 
     @property

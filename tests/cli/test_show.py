@@ -95,7 +95,8 @@ def test_a_checkpoint_of_others(prunekit, tiny_model):
     assert commands(out) == [f"search --model {tiny_model()}"]
 
 
-def test_a_journal(prunekit, run):
+def test_a_journal(prunekit, tiny_model):
+    prunekit("search", "--model", tiny_model(), "-k", 2, "--finalists", 0, *QUICK)
     (folder,) = Path("prunekit-runs", "journals").iterdir()
     out = printed(prunekit, folder)
     assert "objective: Perplexity (data demo, column text, samples 2, length 24" in out

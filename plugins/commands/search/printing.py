@@ -32,7 +32,7 @@ def show_result(result: SearchResult) -> None:
     if result.held_out:
         show_finalists(result, result.held_out)
     if result.stability:
-        out.print(_stability(result.stability, result.budget), soft_wrap=True)
+        out.print(_stability(result.stability, result.budget))
     work = result.work
     share = result.parameters_removed / result.parameters
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
@@ -63,7 +63,7 @@ def show_finalists(result: SearchResult, held_out: HeldOut) -> None:
     out.print(table)
     if any(not finalist.apart for finalist in held_out.finalists[1:]):
         out.print("= cannot be told apart from the first at 5 %")
-    out.print(_overfitting(held_out.overfitting), soft_wrap=True)
+    out.print(_overfitting(held_out.overfitting))
 
 
 def _spans(removed: Iterable[int]) -> str:
@@ -91,19 +91,18 @@ def _behind(finalist: Finalist) -> str:
 
 def _overfitting(gap: Difference) -> str:
     """Say by how much more the choice of the search costs on held-out samples."""
-    beyond = f"{signed(gap)} on held-out samples beyond what it adds on its calibration set"
+    more = f"{signed(gap)} more than on calibration"
     if gap.value is None or gap.standard_error is None or gap.value <= 2 * gap.standard_error:
-        return f"no overfitting told apart from chance: the search's choice adds {beyond}"
-    return f"overfitting: the search's choice adds {beyond}"
+        return f"overfitting of the search: none beyond chance ({more})"
+    return f"overfitting of the search: {more}"
 
 
 def _stability(stability: Stability, budget: int) -> str:
     """Say how much of the choice another draw would repeat, and what would make it stable."""
-    same = f"{stability.agreement * budget:.1f} of {budget} blocks"
+    same = f"another draw would choose about {stability.agreement * budget:.1f} of {budget} alike"
     if stability.agreement >= STABLE:
-        return f"another calibration draw would choose about {same} alike"
-    more = f"use {stability.times} times the samples" if stability.times else "use far more samples"
-    return f"another calibration draw would choose other blocks: about {same} alike; {more}"
+        return same
+    return f"{same}; use {stability.times or 'far more than 64'} times the samples"
 
 
 def show_blocks(removed: Collection[int], n_blocks: int) -> None:

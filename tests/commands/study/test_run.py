@@ -20,6 +20,7 @@ def search_of(cell, small, workdir):
         budget=cell.budget,
         seed=cell.seed,
         workdir=workdir,
+        finalists=0,
         **{cell.objective: small["objectives"][cell.objective], name: searcher},
     )
 
@@ -109,6 +110,7 @@ def test_the_cost_of_a_search_under_a_mix_is_what_the_search_alone_runs(
         searcher=searcher,
         budget=2,
         workdir=tmp_path / "alone",
+        finalists=0,
     )
     assert cell.block_runs == alone.work.block_runs
     assert cell.block_runs_unshared == alone.work.block_runs_alone
