@@ -34,7 +34,7 @@ class Annealing(Searcher):
     name: ClassVar[str] = "annealing"
     start: Start = option("one-shot", "searcher whose choice is the first subset")
     trials: int = option(300, "swaps to try", low=1)
-    heat: float = option(0.5, "first temperature, relative to the spread of single losses", low=0)
+    heat: float = option(1.0, "first temperature, relative to the spread of single losses", low=0)
 
     @property
     def needs(self) -> tuple[Signal, ...]:
