@@ -49,6 +49,7 @@ class Driver:
         self.searcher = searcher
         self.problem = problem
         self.requests: list[Subset] = []
+        self.rounds = 0
         self.losses: dict[Subset, float] = {}
         """on the whole calibration set"""
         self._known: set[tuple[float, Subset]] = set()
@@ -68,6 +69,7 @@ class Driver:
         assert self.request is not None
         self._check_progress(self.request)
         self.requests += self.request
+        self.rounds += 1
         if share_of(self.request) == WHOLE:
             self.losses.update(zip(self.request, losses, strict=True))
         self._advance(losses)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,11 @@ if TYPE_CHECKING:
     from prunekit.engine.session import Session
 
 HALVES, QUARTERS = 2, 4
-MOST_REPEATS = 40
-FEWEST_REPEATS = 3
+MOST_REPEATS, FEWEST_REPEATS = 40, 3
+ENOUGH_ANSWERS = 4000
+"""Losses to return to repeated searches, in halves and in quarters each."""
+MOST_ROUNDS = 100
+"""A search with more requests, as of one subset each, is not repeated: that may take minutes."""
 RATIO = 2**-0.5
 """Disagreement with twice the samples over that before, if noise alone decides: its spread falls
 with the root of the number of samples."""
@@ -50,25 +52,23 @@ def check_stability(row: Mapping[str, Any]) -> None:
         raise ValueError(f"stability.agreement cannot be {row['agreement']!r}")
 
 
-def stability(driver: Driver, session: Session, seconds: float, seed: int = 0) -> Stability | None:
+def stability(driver: Driver, session: Session) -> Stability | None:
     """Repeat a search that ended on random parts of the calibration set.
 
-    Takes about `seconds`, or the time of FEWEST_REPEATS. Losses of subsets that the search did not
-    measure are estimated from those that it did, block by block. Returns None if there are too few
-    samples, and for a searcher that asks for no losses, as its choice does not rest on them.
+    Losses of subsets that it did not measure are estimated from those that it did, block by block.
+    In place of a search of more than MOST_ROUNDS requests, the best subset that it measured is
+    taken, which promises too much where it measured similar ones only. The same losses give the
+    same result. Returns None if there are too few samples, and for a searcher that asks for no
+    losses, as its choice does not rest on them.
     """
     known = [s for s, loss in driver.losses.items() if math.isfinite(loss)]
     if session.n_samples < QUARTERS or len(known) < 2:
         return None
     again = _Repeats(driver, session, known)
-    end = time.monotonic() + seconds
-    of_halves, of_quarters = [], []
-    for number in range(seed, seed + MOST_REPEATS):
-        of_halves.append(again.agreement(HALVES, number))
-        of_quarters.append(again.agreement(QUARTERS, number))
-        if time.monotonic() >= end and len(of_halves) >= FEWEST_REPEATS:
-            break
-    return _extrapolated(_mean(of_halves), _mean(of_quarters), len(of_halves))
+    repeats = max(FEWEST_REPEATS, min(MOST_REPEATS, ENOUGH_ANSWERS // driver.asked))
+    of_halves = _mean([again.agreement(HALVES, seed) for seed in range(repeats)])
+    of_quarters = _mean([again.agreement(QUARTERS, seed) for seed in range(repeats)])
+    return _extrapolated(of_halves, of_quarters, repeats)
 
 
 def _mean(numbers: Sequence[float]) -> float:
@@ -112,12 +112,20 @@ class _Repeats:
         return len(one & other) / len(one)
 
     def _choice(self, losses: Sequence[float]) -> Subset:
+        if self.driver.rounds > MOST_ROUNDS:
+            return self._best(losses)
         answer = self._answers(dict(zip(self.known, losses, strict=True)))
         searcher = copy.deepcopy(self.driver.searcher)
         again = Driver(searcher, self.driver.problem)
         again.run(lambda subsets: [answer(subset) for subset in subsets])
         assert again.removed is not None
         return again.removed
+
+    def _best(self, losses: Sequence[float]) -> Subset:
+        """Return the best measured subset of the budget's size."""
+        size = self.driver.problem.budget
+        pairs = zip(losses, self.known, strict=True)
+        return min((x, sorted(subset), subset) for x, subset in pairs if len(subset) == size)[-1]
 
     def _answers(self, losses: dict[Subset, float]) -> Callable[[Subset], float]:
         """Return a function that knows losses, and adds up the others block by block."""

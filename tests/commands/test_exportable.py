@@ -69,6 +69,7 @@ def test_a_search_is_narrowed_to_blocks_whose_removal_can_be_written(family_mode
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", ".*kinds of (its )?blocks", Remark)  # of another matter
+        warnings.filterwarnings("ignore", "the pruned model beats", Remark)
         assert prunekit.search(**config, workdir=given["workdir"]) == result
         prunekit.search(**config, save=tmp_path / "again", workdir=given["workdir"])
 

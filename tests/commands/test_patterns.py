@@ -74,6 +74,7 @@ def test_of_a_model_whose_blocks_are_alike_nothing_is_told(quick, tmp_path):
 def test_a_search_that_keeps_the_pattern_saves_a_model_for_every_program(given, tmp_path, searcher):
     with warnings.catch_warnings():
         warnings.simplefilter("error", Remark)
+        warnings.filterwarnings("ignore", "the pruned model beats", Remark)
         found = prunekit.search(searcher=searcher, budget=4, save=tmp_path / "pruned", **given)
     assert [block % 2 for block in found.kept] == [0, 1, 0, 1]
     assert "--keep-pattern" in (tmp_path / "pruned" / "README.md").read_text()
@@ -137,7 +138,7 @@ def test_the_command_tells_before_the_search_and_with_the_export(prunekit, alter
     assert prunekit(*command, "--save", "b", "--quiet")[2] == ""
     assert prunekit(*command)[2] == ""
     status, _, err = prunekit(*command[:5], "--keep-pattern", *QUICK, "--save", "c")
-    assert (status, err) == (0, "saved c\n")
+    assert (status, err.splitlines()[-1], "kinds" in err) == (0, "saved c", False)
     assert "note: the kinds of its blocks" in prunekit("show", "a")[1]
 
 

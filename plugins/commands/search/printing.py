@@ -91,10 +91,9 @@ def _behind(finalist: Finalist) -> str:
 
 def _overfitting(gap: Difference) -> str:
     """Say by how much more the choice of the search costs on held-out samples."""
-    more = f"{signed(gap)} more than on calibration"
     if gap.value is None or gap.standard_error is None or gap.value <= 2 * gap.standard_error:
-        return f"overfitting of the search: none beyond chance ({more})"
-    return f"overfitting of the search: {more}"
+        return f"overfitting of the search: none beyond chance ({signed(gap)})"
+    return f"overfitting of the search: {signed(gap)} more on held-out samples"
 
 
 def _stability(stability: Stability, budget: int) -> str:

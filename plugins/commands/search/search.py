@@ -36,7 +36,7 @@ from prunekit.hf.roundtrip import check_dense as check_dense_model
 from prunekit.hf.side_files import tokenizer_digest
 from prunekit.plugins.commands.export.export import check_target, export_checkpoint
 
-DRY_RUN_SECONDS, STABILITY_SECONDS = 3.0, 2.0
+DRY_RUN_SECONDS = 3.0
 
 
 @quietly()
@@ -165,7 +165,7 @@ class _Search:
         if isinstance(choice := outcomes[self.name], PrunekitError):
             raise choice
         self.progress.begin("estimating the stability of the choice")
-        stable = stability(choice.driver, session, STABILITY_SECONDS)
+        stable = stability(choice.driver, session)
         most = self.plan.config.settings.finalists
         self.progress.begin("measuring finalists", "subsets", lambda: most + 1)
         with ExitStack() as stack:
