@@ -28,7 +28,7 @@ class Bayesian(Searcher):
     """Fit a Gaussian process to the losses; measure where expected improvement is highest.
 
     Requests n + `trials` subsets of n removable blocks. Starts from the one-shot choice, so it
-    never ends worse.
+    never ends worse, unless `include_one_shot` is off.
     """
 
     name: ClassVar[str] = "bayesian"
@@ -37,6 +37,7 @@ class Bayesian(Searcher):
     initial: int = option(10, "trials drawn at random before the first fit", low=1)
     pool: int = option(512, "candidates scored for each choice", low=2)
     at_once: int = option(1, "candidates measured together, sharing prefixes", low=1)
+    include_one_shot: bool = option(True, "count the one-shot choice among the initial trials")
 
     def search(self, problem: Problem) -> Search:
         """Measure, fit and choose until the trials or the subsets are used up."""
@@ -58,10 +59,10 @@ class Bayesian(Searcher):
     def _initial(
         self, rng: random.Random, prior: Prior, problem: Problem, cheapest: list[int], most: int
     ) -> list[Subset]:
-        """Return the one-shot choice and distinct draws from the prior."""
-        one_shot = frozenset(cheapest[: problem.budget])
+        """Return the one-shot choice, if it is to be included, and distinct draws of the prior."""
+        first = [frozenset(cheapest[: problem.budget])] if self.include_one_shot else []
         draws = (prior.draw(rng, problem.removable, problem.budget) for _ in itertools.count())
-        return [one_shot, *_different(draws, {one_shot}, min(self.initial, most) - 1)]
+        return [*first, *_different(draws, first, min(self.initial, most) - len(first))]
 
     def _pool(
         self, rng: random.Random, prior: Prior, problem: Problem, losses: Mapping[Subset, float]

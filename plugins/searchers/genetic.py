@@ -26,7 +26,8 @@ class Genetic(Searcher):
     """Cross and mutate subsets, keeping the best of each generation.
 
     Requests n + population x (generations + 1) subsets of n removable blocks, including survivors
-    of earlier generations. Never ends worse than one-shot.
+    of earlier generations. Never ends worse than one-shot, whose choice is in the first generation,
+    unless `include_one_shot` is off.
     """
 
     name: ClassVar[str] = "genetic"
@@ -35,6 +36,7 @@ class Genetic(Searcher):
     elite: float = option(0.2, "share of a generation that survives unchanged", low=0, high=1)
     mutation: float = option(0.15, "probability of swapping each removed block", low=0, high=1)
     generations: int = option(10, "generations after the first", low=0)
+    include_one_shot: bool = option(True, "put the one-shot choice into the first generation")
 
     def search(self, problem: Problem) -> Search:
         """Breed for `generations` rounds, or until every subset has been tried."""
@@ -55,7 +57,7 @@ class Genetic(Searcher):
     def _first(
         self, rng: random.Random, prior: Prior, problem: Problem, cheapest: list[int]
     ) -> list[Subset]:
-        population = [frozenset(cheapest[: problem.budget])]
+        population = [frozenset(cheapest[: problem.budget])] if self.include_one_shot else []
         while len(population) < self.population:
             draws = (prior.draw(rng, problem.removable, problem.budget) for _ in range(MAX_DRAWS))
             population.append(_unseen(draws, set(population)))

@@ -22,6 +22,7 @@ from prunekit.plugins.commands.study.files import AGAIN, slug
 
 if TYPE_CHECKING:
     from prunekit.plugins.commands.study.config import StudyConfig
+    from prunekit.plugins.commands.study.definitions import Definition
 
 LIBRARIES = ("torch", "transformers")
 
@@ -89,9 +90,12 @@ def agree(folder: Path, config: StudyConfig) -> None:
     path = folder / LABELS
     now = _meanings(config)
     before = _meanings_before(path, now) if path.is_file() else {}
+    defaults = {d.label: _defaults(d) for d in config.searchers}
     for kind, meanings in now.items():
         for label, meaning in meanings.items():
-            if (old := before.get(kind, {}).get(label, meaning)) != meaning:
+            added = defaults[label] if kind == "searchers" else {}
+            old = {**added, **before.get(kind, {}).get(label, meaning)}
+            if old != meaning:
                 raise ConfigError(
                     f"{folder} was begun with {_other(kind, label)} ({_changes(old, meaning)}); "
                     "choose another `name` or label, or remove that folder"
@@ -121,6 +125,12 @@ def _meanings(config: StudyConfig) -> dict[str, dict[str, Any]]:
         if config.shared[key]:  # named only then, as studies begun before know no such key
             settings[key] = config.shared[key]
     return {**meanings, "all": {"settings": settings}}
+
+
+def _defaults(searcher: Definition) -> dict[str, Any]:
+    """Return the options left at their defaults, under which one added later changes nothing."""
+    given = searcher.given.get(searcher.given["searcher"], {})
+    return {k: v for k, v in _what(searcher.resolved).items() if k not in {"searcher", *given}}
 
 
 def _what(resolved: Mapping[str, Any]) -> dict[str, Any]:

@@ -243,6 +243,19 @@ def test_a_study_begun_without_calibrations_goes_on_with_them(study, tmp_path):
         study(calibration=CALIBRATIONS)
 
 
+def test_a_study_begun_before_a_searcher_had_an_option_goes_on_with_its_default(study):
+    folder = Path(study(only="searcher=one-shot").folder)
+    labels = json.loads((folder / "labels.json").read_text())
+    del labels["searchers"]["genetic"]["include_one_shot"]
+    (folder / "labels.json").write_text(json.dumps(labels))
+    assert study(only="searcher=one-shot").failures == ()
+    (folder / "labels.json").write_text(json.dumps(labels))
+    blind = {"one-shot": None, "genetic": {"population": 4, "generations": 1}}
+    blind["genetic"]["include_one_shot"] = False
+    with pytest.raises(ConfigError, match="include_one_shot was not given, is False"):
+        study(searchers=blind)
+
+
 def test_the_report_keeps_calibrations_apart(study):
     found = read_report(Path(study(calibration=CALIBRATIONS, only="searcher=one-shot").folder))
     assert found.objectives == ["ppl few", "ppl short", "kl few"]

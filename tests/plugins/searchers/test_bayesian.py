@@ -8,6 +8,7 @@ from prunekit.core import Problem
 from prunekit.core.driver import Driver
 from prunekit.plugins.searchers.bayesian import Bayesian
 from prunekit.plugins.searchers.one_shot import OneShot
+from prunekit.plugins.searchers.prior import Prior
 from prunekit.plugins.searchers.surrogate import Surrogate
 
 
@@ -38,6 +39,23 @@ def test_the_first_trials_are_the_one_shot_choice_and_draws():
     assert first[0] == run(OneShot(), Problem(16, 5))[0]
     assert len(set(first)) == 10
     assert [len(request) for request in rest] == [1] * 20
+
+
+def test_without_the_one_shot_choice_the_first_trials_are_drawn_from_the_prior():
+    problem = Problem(16, 5)
+    _, (singles, first, *rest) = run(Bayesian(trials=12, include_one_shot=False), problem)
+    prior = Prior.from_singles(dict(enumerate(map(loss, singles))))
+    rng = problem.rng()
+    drawn = dict.fromkeys(prior.draw(rng, range(16), 5) for _ in range(100))
+    assert first == list(drawn)[:10]
+    assert len(rest) == 2
+
+
+def test_without_the_one_shot_choice_the_only_subset_is_still_found():
+    problem = Problem(4, 3, protected=frozenset({1}))
+    removed, asked = run(Bayesian(include_one_shot=False), problem)
+    assert removed == {0, 2, 3}
+    assert len(asked) == 2
 
 
 def test_the_first_trials_are_as_many_as_asked_for():

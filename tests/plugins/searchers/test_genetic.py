@@ -42,6 +42,25 @@ def test_the_first_generation_begins_with_the_one_shot_choice():
     assert len(set(first)) == 16
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_without_the_one_shot_choice_the_first_generation_is_drawn_from_the_prior(seed):
+    problem = Problem(20, 5, seed=seed)
+    singles, first, *_ = requests(Genetic(include_one_shot=False), problem)
+    prior = Prior.from_singles(dict(zip(range(20), evaluate(singles), strict=True)))
+    rng = problem.rng()
+    drawn = dict.fromkeys(prior.draw(rng, range(20), 5) for _ in range(100))
+    assert first == list(drawn)[:16]
+
+
+def test_without_the_one_shot_choice_it_can_end_worse_than_one_shot():
+    """Additive losses, of which one-shot is the optimum, and no generation to improve on it."""
+    problem = Problem(20, 5)
+    blind = Genetic(population=2, generations=0, include_one_shot=False)
+    ends = [Driver(s, problem).run(lambda subsets: [float(sum(s)) for s in subsets]).removed
+            for s in (blind, OneShot())]  # fmt: skip
+    assert sum(ends[0]) > sum(ends[1]) == 10
+
+
 def test_three_of_sixteen_are_kept_and_the_rest_is_new():
     _, *generations = requests(Genetic(), Problem(20, 5))
     assert len(generations) == 11
