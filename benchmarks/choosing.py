@@ -2,7 +2,7 @@
 
     python benchmarks/choosing.py MODEL CALIBRATION.jsonl TEST.jsonl WIKI.raw
 
-For each draw and size of the calibration set, every searcher runs with all finalists. Its own choice
+For each draw and size of the calibration set, every searcher runs with all finalists. Its choice
 and the winner among the finalists are then measured on two fixed test sets, which no search and no
 held-out sample can meet. Each line is printed, and appended to choosing.jsonl, as soon as it is
 known; a run that is stopped goes on from its journals. The table is that of all lines.
@@ -33,7 +33,7 @@ from prunekit.engine.stability import stability
 SEARCHERS = ("random", "one-shot", "greedy", "genetic")
 RANKINGS = ("angular", "block-influence", "relative-magnitude")
 FINALISTS = 5
-TEST = {"samples": 48, "length": 128}
+TEST = {"samples": 24, "length": 128}
 
 
 def main() -> None:

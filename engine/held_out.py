@@ -54,4 +54,4 @@ def check_held_out(row: Mapping[str, Any], n_blocks: int, removed: list[int]) ->
         check_removed(finalist["removed"], n_blocks, len(removed))
         check_counts(finalist["behind"], "standard_error", name="held_out.finalists.behind")
     if sorted(row["finalists"][0]["removed"]) != sorted(removed):
-        raise ValueError(f"removed is {removed}, but not the first finalist")
+        raise ValueError(f"removed cannot be {removed}, as its search chose others")

@@ -46,7 +46,7 @@ def outcome(folder: Path, removed: Sequence[int], work: Path) -> Outcome:
     given = {"searcher": "one-shot", "budget": len(removed), "ppl": CALIBRATION}
     given |= {"dtype": "float32", "device": "cpu"}
     try:
-        found = prunekit.search(str(folder), workdir=work, **given)
+        found = prunekit.search(str(folder), workdir=work, finalists=0, **given)
     except CheckpointError as error:
         return Outcome((), _reason(error, folder), "no")
     dense = load(folder)

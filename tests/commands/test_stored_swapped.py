@@ -87,7 +87,7 @@ def test_a_checkpoint_lacks_the_blocks_that_its_search_chose(runs, tmp_path):
 
 @pytest.mark.parametrize("name", ["0" * 32, "a"])
 def test_a_journal_whose_first_line_is_damaged_is_named(runs, quick, name):
-    (folder,) = quick["workdir"].glob("journals/*")
+    folder = min(quick["workdir"].glob("journals/*"))
     (segment, *others) = sorted(folder.glob("*.jsonl"))
     segment.write_bytes(b"x" + segment.read_bytes())
     with pytest.raises(prunekit.core.PrunekitError, match=rf"{segment.name}:1: "):
