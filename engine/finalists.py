@@ -97,7 +97,7 @@ def candidates(
     assert driver.removed is not None
     measured = [s for s in driver.ranked() if math.isfinite(driver.losses[s])]
     best = list(dict.fromkeys([driver.removed, *measured]))[:most]
-    found = {subset: rival for rival, subset in reversed(others.items())}
+    found = {subset: rival for rival, subset in reversed([*others.items()])}
     return dict.fromkeys(best, name) | {s: who for s, who in found.items() if s not in best}
 
 

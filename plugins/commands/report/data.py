@@ -21,6 +21,7 @@ from prunekit.plugins.commands.report.averages import average
 from prunekit.plugins.commands.report.kept import kept_values
 from prunekit.plugins.commands.report.names import chance_of, without_folders
 from prunekit.plugins.commands.study.conditions import condition
+from prunekit.plugins.commands.study.eval_section import identity
 from prunekit.plugins.commands.study.files import (
     AGAIN,
     EVALUATE,
@@ -30,7 +31,6 @@ from prunekit.plugins.commands.study.files import (
     Importance,
     StudyFolder,
     VariantEvaluation,
-    identity,
 )
 
 if TYPE_CHECKING:  # imported only when a report is made

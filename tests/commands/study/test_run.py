@@ -20,6 +20,7 @@ def search_of(cell, small, workdir):
         budget=cell.budget,
         seed=cell.seed,
         workdir=workdir,
+        finalists=0,
         **{cell.objective: small["objectives"][cell.objective], name: searcher},
     )
 
