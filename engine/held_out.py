@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,18 @@ class HeldOut:
         """Return the subset with the lowest held-out loss."""
         return frozenset(self.finalists[0].removed)
 
+    def of(self, removed: Iterable[int]) -> Finalist | None:
+        """Return a finalist by its blocks, None if it is not one."""
+        wanted = frozenset(removed)
+        return next((f for f in self.finalists if frozenset(f.removed) == wanted), None)
 
-def check_held_out(row: Mapping[str, Any], n_blocks: int, removed: list[int]) -> None:
-    """Raise ValueError unless the finalists in a file are subsets, and the first is the choice."""
+
+def check_held_out(row: Mapping[str, Any], n_blocks: int, budget: int) -> None:
+    """Raise ValueError unless the finalists in a file are subsets of the model's blocks."""
     check_counts(row, "samples", name="held_out")
     check_counts(row["overfitting"], "standard_error", name="held_out.overfitting")
     if not row["finalists"]:
         raise ValueError("held_out.finalists cannot be empty")
     for finalist in row["finalists"]:
-        check_removed(finalist["removed"], n_blocks, len(removed))
+        check_removed(finalist["removed"], n_blocks, budget)
         check_counts(finalist["behind"], "standard_error", name="held_out.finalists.behind")
-    if sorted(row["finalists"][0]["removed"]) != sorted(removed):
-        raise ValueError(f"removed cannot be {removed}, as its search chose others")

@@ -142,7 +142,9 @@ def check_result(row: Any, name: str = "") -> None:
         raise ValueError(f"parameters cannot be {row['parameters']!r}")
     check_removed(row["removed"], row["n_blocks"], row["budget"])
     if row.get("held_out"):
-        check_held_out(row["held_out"], row["n_blocks"], row["removed"])
+        check_held_out(row["held_out"], row["n_blocks"], row["budget"])
+        if sorted(row["held_out"]["finalists"][0]["removed"]) != sorted(row["removed"]):
+            raise ValueError(f"removed cannot be {row['removed']}, as its search chose others")
     if row.get("stability"):
         check_stability(row["stability"])
     check_kept(row["kept"], row["removed"], row["n_blocks"])

@@ -189,3 +189,16 @@ def test_several_processes_are_said_before_anything_else(prunekit, file, monkeyp
     assert prunekit("study", file)[2] == said
     assert prunekit("study", file)[2] == "", "there is nothing left to do"
     assert taken == [1, 2, 2, 2, 1]
+
+
+def test_finalists_come_on_top_of_a_dry_run(prunekit, file):
+    before = prunekit("study", file, "--dry-run", "--json")[1]
+    assert "finalists" not in prunekit("study", file, "--dry-run")[1]
+    file.write_text(file.read_text() + "finalists: 3\n")
+    out = prunekit("study", file, "--dry-run")[1]
+    assert "finalists come on top: the 3 best subsets of each search" in " ".join(out.split())
+    (old,), (new,) = (
+        json.loads(text)["models"]
+        for text in (before, prunekit("study", file, "--dry-run", "--json")[1])
+    )
+    assert new["cost"] == old["cost"]

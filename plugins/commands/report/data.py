@@ -21,6 +21,7 @@ from prunekit.plugins.commands.report.averages import average
 from prunekit.plugins.commands.report.kept import kept_values
 from prunekit.plugins.commands.report.names import chance_of, without_folders
 from prunekit.plugins.commands.study.conditions import condition
+from prunekit.plugins.commands.study.eval_section import identity
 from prunekit.plugins.commands.study.files import (
     AGAIN,
     EVALUATE,
@@ -30,7 +31,6 @@ from prunekit.plugins.commands.study.files import (
     Importance,
     StudyFolder,
     VariantEvaluation,
-    identity,
 )
 
 if TYPE_CHECKING:  # imported only when a report is made
@@ -40,6 +40,8 @@ T = TypeVar("T")
 Variant = tuple[str, Subset]
 """a model, and the blocks removed from it"""
 CELL = ("model", "objective", "searcher", "budget", "seed", "draw")
+FINALISTS = ("held_out", "stability")
+"""what is known of finalists: a HeldOut and a Stability, or None"""
 LOSSES = ("loss", "dense_loss", "difference")
 RESULT = (
     *("removed", "n_blocks", "unit", *LOSSES, "standard_error", "asked", "block_runs"),
@@ -151,7 +153,7 @@ def read_study(path: Path) -> Study:
     cells = folder.cells()
     outcomes = [folder.cell(cell) for cell in cells]
     results = [found for found in outcomes if isinstance(found, CellResult)]
-    searched = [(found.cell.model, frozenset(found.removed)) for found in results]
+    searched = [(found.cell.model, subset) for found in results for subset in found.choices]
     variants = tuple(dict.fromkeys([*((cell.model, DENSE) for cell in cells), *searched]))
     found = {variant: folder.evaluation(*variant) for variant in variants}
     asked = _evaluation_asked(path)
@@ -243,7 +245,8 @@ def _frame(
     import pandas as pd
 
     scores = [*tasks, "accuracy", "accuracy_error", *protocols, "perplexity"]
-    frame = pd.DataFrame(rows, columns=[*CELL, *RESULT, *scores])
+    frame = pd.DataFrame(rows, columns=[*CELL, *RESULT, *FINALISTS, *scores])
+    frame = frame.astype(dict.fromkeys(FINALISTS, object))
     numbers = [*LOSSES, "standard_error", "seconds", *scores]
     frame = frame.astype(dict.fromkeys(numbers, float))
     for name, labels in zip(CELL[:3], order, strict=False):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import words
 from prunekit.plugins.commands.report.data import CELL, LOSSES, RESULT, Study
+from prunekit.plugins.commands.report.finals import finals
+from prunekit.plugins.commands.report.held_out_tables import held_out_tables
 from prunekit.plugins.commands.report.intervals import interval, shares_without_each
 from prunekit.plugins.commands.report.measures import conditions
 from prunekit.plugins.commands.report.overlap import overlaps
@@ -28,7 +30,7 @@ from prunekit.plugins.commands.report.wording import number
 if TYPE_CHECKING:
     import pandas as pd
 
-SHEETS = ("accuracy", "perplexity", "cost", "overlap", "variance", "ranks", "runs")
+SHEETS = ("accuracy", "perplexity", "cost", "held_out", "overlap", "variance", "ranks", "runs")
 KEYS = {name: name for name in ("model", "objective", "budget", "searcher", "runs")}
 COSTS = {
     "asked": "asked",
@@ -77,6 +79,12 @@ def sheets(study: Study) -> list[Sheet]:
             _scores(study, protocols, "perplexity", "average"),
         ),
         Sheet("cost", "Table 3: search cost", cost_tables(study), _costs(study)),
+        Sheet(
+            "held_out",
+            "Calibration against held-out",
+            held_out_tables(study),
+            finals(study).assign(unit=lambda found: found["objective"].map(study.units)),
+        ),
         _numbers("overlap", "Overlap of subsets", _overlaps(study)),
         Sheet("variance", "Parts of the variance", variance_tables(study), _variances(study)),
         _numbers("ranks", "Perplexity rank against accuracy rank", _correlations(study)),

@@ -12,6 +12,7 @@ from prunekit.plugins.commands.report.data import Study, read_study
 from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_files
 from prunekit.plugins.commands.report.figures.choices import importance, masks
 from prunekit.plugins.commands.report.figures.costs import budgets, cost
+from prunekit.plugins.commands.report.figures.finals import held_out, repeated
 from prunekit.plugins.commands.report.figures.outcomes import spread, variance
 from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
 from prunekit.plugins.commands.report.figures.ranks import ranks
@@ -20,7 +21,10 @@ from prunekit.plugins.commands.report.sheets import SHEETS, Sheet, sheets
 from prunekit.plugins.commands.report.table import Table
 from prunekit.plugins.commands.report.tables import overview
 
-FIGURES = (masks, importance, overlap, agreement, variance, ranks, spread, cost, budgets)
+FIGURES = (
+    *(masks, importance, overlap, agreement, variance, ranks, spread, cost, budgets),
+    *(held_out, repeated),
+)
 NAMES = tuple(make.__name__ for make in FIGURES)
 PAGE = "report.html"
 SIGN = "Made by prunekit"

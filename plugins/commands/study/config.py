@@ -27,6 +27,7 @@ from prunekit.plugins.commands.study.definitions import (
 from prunekit.plugins.commands.study.eval_section import parse_evaluation, words_of
 from prunekit.plugins.commands.study.files import EVALUATE, LONGEST_NAME, Cell, slug
 
+FINALISTS = "finalists"
 KINDS = ("models", "objectives", "searchers")
 SHARED = (
     "protect_first",
@@ -38,6 +39,7 @@ SHARED = (
     "dtype",
     "tokens_per_forward",
     TRUST,
+    FINALISTS,
 )
 
 
@@ -100,6 +102,11 @@ class StudyConfig:
             CALIBRATION: self.calibrations,
             "searchers": self.searchers,
         }
+
+    @property
+    def finalists(self) -> int:
+        """How many of the best subsets of each search are measured on held-out samples."""
+        return int(self.shared[FINALISTS])
 
     def definitions(self, cell: Cell) -> tuple[Definition, ...]:
         """Return the definitions of the labels of a cell."""
@@ -189,7 +196,7 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
 
 
 def _shared(given: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
-    config = parse(given, registry)
+    config = parse({FINALISTS: 0, **given}, registry)
     check_device(config.settings.device)
     options = values_of(config.plugins[config.settings.backend])
     values = asdict(config.settings)

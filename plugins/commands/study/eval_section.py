@@ -33,6 +33,16 @@ def parse_evaluation(given: Any) -> EvalConfig:
     return wanted
 
 
+def identity(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that identify an evaluation.
+
+    The batch size changes speed only; settings of version 0.2 are not in older files.
+    """
+    unset = (word for word in ("apply_chat_template", "ppl_column") if not words.get(word))
+    ignored = ("batch_size", *unset)
+    return {word: value for word, value in words.items() if word not in ignored}
+
+
 def words_of(wanted: EvalConfig) -> dict[str, Any]:
     """Return the section `evaluate` of a configuration."""
     values = {word: asdict(wanted)[name] for word, name in FIELDS.items()}

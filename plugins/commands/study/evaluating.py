@@ -16,12 +16,11 @@ from prunekit.hf.checkpoint import Checkpoint
 from prunekit.plugins.commands.evaluate.config import EvalConfig
 from prunekit.plugins.commands.evaluate.evaluator import Evaluator
 from prunekit.plugins.commands.evaluate.scores import Evaluation
-from prunekit.plugins.commands.study.eval_section import words_of
+from prunekit.plugins.commands.study.eval_section import identity, words_of
 from prunekit.plugins.commands.study.files import (
     CellResult,
     StudyFolder,
     VariantEvaluation,
-    identity,
 )
 from prunekit.plugins.commands.study.origin import check_origin, threads_of_first_run
 from prunekit.plugins.commands.study.tasks import (
@@ -110,7 +109,10 @@ class EvaluationTask:
 def evaluation_tasks(
     groups: Sequence[Group], wanted: EvalConfig, folder: Path, workdir: Path, jobs: int
 ) -> list[EvaluationTask]:
-    """Divide the dense model and every distinct choice of each model among the jobs."""
+    """Divide the dense model and every distinct choice of each model among the jobs.
+
+    The winners on held-out samples are choices, too.
+    """
     tasks = []
     for model in dict.fromkeys(group.model for group in groups):
         of_model = [group for group in groups if group.model == model]
@@ -147,7 +149,7 @@ def unevaluated(
 def _choices(groups: Sequence[Group], folder: StudyFolder) -> list[Subset]:
     """Return the dense model and the choices, ordered so that neighbours share blocks."""
     outcomes = [folder.cell(cell) for group in groups for cell in group.cells]
-    chosen = {frozenset(o.removed) for o in outcomes if isinstance(o, CellResult)}
+    chosen = {s for o in outcomes if isinstance(o, CellResult) for s in o.choices}
     return sorted(chosen | {DENSE}, key=sorted) if chosen else []
 
 

@@ -26,7 +26,9 @@ from typing import Any, TypeVar
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
 from prunekit.engine.files import write_text
+from prunekit.engine.held_out import HeldOut, check_held_out
 from prunekit.engine.plain import shortened
+from prunekit.engine.stability import Stability, check_stability
 from prunekit.engine.stored import (
     check_counts,
     check_difference,
@@ -97,7 +99,19 @@ class CellResult:
     parameters_removed: int
     signals: tuple[str, ...] = ()
     """what the searcher received besides losses, whose cost is in none of the above"""
+    finalists: int = 0
+    """how many of its best subsets were to be measured again on held-out samples"""
+    held_out: HeldOut | None = None
+    """what came of that; None if nothing was measured there"""
+    stability: Stability | None = None
+    """of `removed`; None without finalists, or if it cannot be estimated"""
     schema: int = SCHEMA
+
+    @property
+    def choices(self) -> tuple[Subset, ...]:
+        """Return what the search chose, and the winner on held-out samples if that is another."""
+        own = frozenset(self.removed)
+        return tuple(dict.fromkeys([own, self.held_out.winner if self.held_out else own]))
 
 
 @dataclass(frozen=True)
@@ -147,7 +161,7 @@ class VariantEvaluation:
 
 COUNTS = (
     *("standard_error", "asked", "block_runs", "block_runs_unshared", "seconds"),
-    *("parameters", "parameters_removed"),
+    *("parameters", "parameters_removed", "finalists"),
 )
 """Numbers of a cell's result that are 0 or more."""
 
@@ -159,16 +173,6 @@ def slug(words: str) -> str:
     ('demo-qwen3_ppl', '')
     """
     return re.sub(r"[^\w.]+", "-", words).strip("-.")
-
-
-def identity(words: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that identify an evaluation.
-
-    The batch size changes speed only; settings of version 0.2 are not in older files.
-    """
-    unset = (word for word in ("apply_chat_template", "ppl_column") if not words.get(word))
-    ignored = ("batch_size", *unset)
-    return {word: value for word, value in words.items() if word not in ignored}
 
 
 class StudyFolder:
@@ -268,6 +272,12 @@ def _check_result(found: CellResult) -> None:
     check_removed(found.removed, found.n_blocks, found.cell.budget)
     check_counts(vars(found), *COUNTS)
     check_difference(found.difference, found.loss, found.dense_loss)
+    if found.held_out:
+        check_held_out(dataclasses.asdict(found.held_out), found.n_blocks, found.cell.budget)
+        if found.held_out.of(found.removed) is None:
+            raise ValueError(f"removed is {list(found.removed)}, but not a finalist")
+    if found.stability:
+        check_stability(vars(found.stability))
 
 
 def _check_evaluation(found: VariantEvaluation) -> None:

@@ -23,7 +23,13 @@ from prunekit.hf.loading import choose_adapter
 from prunekit.plugins.commands.study.conditions import condition
 from prunekit.plugins.commands.study.config import StudyConfig
 from prunekit.plugins.commands.study.definitions import Definition, demo_advice
-from prunekit.plugins.commands.study.files import LONGEST_NAME, Cell, CellResult, StudyFolder
+from prunekit.plugins.commands.study.files import (
+    LONGEST_NAME,
+    Cell,
+    CellFailure,
+    CellResult,
+    StudyFolder,
+)
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -67,8 +73,21 @@ class Group:
         return replace(self, plans={cell: self.plans[cell] for cell in cells})
 
     def unfinished(self, folder: StudyFolder) -> Group:
-        """Return the group with the cells that have no result yet."""
-        return self.only(c for c in self.cells if not isinstance(folder.cell(c), CellResult))
+        """Return the group with the cells that have no result yet, or other finalists."""
+        return self.only(
+            cell for cell, plan in self.plans.items() if not _is_finished(folder.cell(cell), plan)
+        )
+
+
+def _is_finished(found: CellResult | CellFailure | None, plan: Plan | None) -> bool:
+    """Return whether nothing is left to do of a cell.
+
+    Finalists that the study no longer asks for may stay.
+    """
+    if not isinstance(found, CellResult):
+        return False
+    finalists = plan.config.settings.finalists if plan else 0
+    return finalists in (0, found.finalists)
 
 
 def plan_study(config: StudyConfig, registry: Registry) -> list[Group]:

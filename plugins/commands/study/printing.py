@@ -41,6 +41,11 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
     )
     for why, models in _by_reason_unknown(estimate).items():
         out.print(f"not known of {', '.join(models)}: {why}")
+    if most := study.config.finalists:
+        out.print(
+            f"finalists come on top: the {most} best subsets of each search, and the choices of "
+            "rankings, on held-out samples"
+        )
     wanted = study.config.evaluate
     if what := [*wanted.perplexities, *wanted.tasks]:
         names = ", ".join(dict.fromkeys(what))

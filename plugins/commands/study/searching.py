@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunekit.core.driver import needs_of
-from prunekit.core.errors import CheckpointError, ConfigError, StorageError
+from prunekit.core.errors import CheckpointError, ConfigError, PrunekitError, StorageError
 from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import DENSE, single_removals
 from prunekit.engine.cost import Speed, importance_cost
+from prunekit.engine.finalists import Finals
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan
 from prunekit.engine.run import Choice, Outcome, SearchRun, check_dense
 from prunekit.engine.session import Session
+from prunekit.engine.stability import stability
 from prunekit.engine.stored import finite
 from prunekit.plugins.commands.study.files import (
     Cell,
@@ -30,6 +32,8 @@ from prunekit.plugins.commands.study.tasks import Effort, LoadedModel, OnProgres
 
 if TYPE_CHECKING:
     from prunekit.plugins.commands.study.planning import Group
+
+"""for each search"""
 
 
 class _GroupSearch:
@@ -110,15 +114,18 @@ class _GroupSearch:
         self.folder.write_importance(importance)
         speed = speed_of(self.folder.path, importance.id, session.speed)
         plans = {cell: self._plan(cell) for cell in self.group.cells}
+        with ExitStack() as stack:
+            finals = Finals(stack, session, self.workdir)
 
-        def write(cell: Cell, outcome: Outcome) -> None:
-            if isinstance(outcome, Choice):
-                self._write(_result(cell, plans[cell], outcome, session.facts, speed))
-            else:
-                self._write(CellFailure(cell, str(outcome)))
+            def write(cell: Cell, outcome: Outcome) -> None:
+                if isinstance(outcome, Choice):
+                    result = _result(cell, plans[cell], outcome, session.facts, speed)
+                    self._write(_with_finalists(result, plans[cell], outcome, session, finals))
+                else:
+                    self._write(CellFailure(cell, str(outcome)))
 
-        self.run.start(session, plans)
-        self.run.finish(session, plans, on_outcome=write)
+            self.run.start(session, plans)
+            self.run.finish(session, plans, on_outcome=write)
         searched = importance_cost(session.facts.n_blocks).block_runs
         searched += self.run.lockstep.block_runs_alone()
         self.alone = searched * len(plans[self.group.cells[0]].parts)
@@ -165,6 +172,29 @@ def _result(cell: Cell, plan: Plan, choice: Choice, facts: ModelFacts, speed: Sp
         parameters_removed=choice.parameters_removed,
         signals=tuple(s.name for s in needs_of(plan.searcher)),
     )
+
+
+def _with_finalists(
+    found: CellResult, plan: Plan, choice: Choice, session: Session, finals: Finals
+) -> CellResult | CellFailure:
+    """Measure the finalists that the study asks for; an error is the failure of this cell alone.
+
+    Raises StorageError if nothing can be written.
+    """
+    most = plan.config.settings.finalists
+    if not most:
+        return found
+    try:
+        return replace(
+            found,
+            finalists=most,
+            held_out=finals.choose(plan, found.cell.searcher, choice.driver, most),
+            stability=stability(choice.driver, session),
+        )
+    except StorageError:
+        raise
+    except PrunekitError as error:
+        return CellFailure(found.cell, str(error))
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,14 @@ As in a real one, searchers that use no chance run with the first seed only.
 
 import itertools
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from prunekit.engine.held_out import Finalist, HeldOut
+from prunekit.engine.reading import Difference
+from prunekit.engine.stability import Stability
 from prunekit.plugins.commands.study.files import (
     Cell,
     CellFailure,
@@ -49,6 +53,19 @@ def evaluate(model, removed, n_blocks):
     return VariantEvaluation(model, removed, perplexities, accuracies, errors)
 
 
+def finalists(removed, difference, seed):
+    """The choice of a search, which costs a third more elsewhere, and a better one."""
+    rng = random.Random(f"{removed} {seed}")
+    held_out, behind = 3.2 + difference * (1.2 + rng.random() / 4), 0.1 * difference
+    other = (*removed[:-1], removed[-1] + 1 if removed[-1] < 15 else removed[-1])
+    own = Finalist(removed, "own", 3.0 + difference, held_out, Difference(0.0, 0.0), False)
+    found = (own,)
+    if other != removed:
+        better = replace(own, removed=other, loss=3.01 + difference, held_out=held_out - behind)
+        found = (better, replace(own, behind=Difference(behind, 0.01), apart=True))
+    return HeldOut(64, 3.2, found, Difference(held_out - 3.2 - difference, 0.03))
+
+
 def result(cell, n_blocks):
     values = costs(cell.model, cell.objective, cell.draw, n_blocks)
     removed = choose(values, cell.budget, cell.searcher, cell.seed)
@@ -69,6 +86,9 @@ def result(cell, n_blocks):
         seconds=asked * n_blocks * 0.002,
         parameters=1000 * n_blocks,
         parameters_removed=1000 * cell.budget,
+        finalists=5,
+        held_out=finalists(removed, difference, cell.draw),
+        stability=Stability(0.4 + 0.5 * random.Random(cell.id).random(), 10, None),
     )
 
 
@@ -104,7 +124,7 @@ def make_study():
                 folder.write_cell(CellFailure(cell, f"{cell.searcher} ran out of luck"))
                 continue
             folder.write_cell(result(cell, n_blocks))
-            variants.add((cell.model, folder.cell(cell).removed))
+            variants |= {(cell.model, tuple(sorted(s))) for s in folder.cell(cell).choices}
         for model, removed in sorted(variants):
             if evaluated(model, removed):
                 folder.write_evaluation(evaluate(model, removed, n_blocks))
