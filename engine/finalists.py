@@ -19,7 +19,7 @@ from prunekit.core.errors import ConfigError, PluginError, Remark
 from prunekit.core.interfaces import Searcher
 from prunekit.core.options import build
 from prunekit.core.problem import DENSE, Subset
-from prunekit.core.registry import Registry, load
+from prunekit.core.registry import Entry, Registry, load
 from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.opening import open_session
 from prunekit.engine.paired import LEVEL, holm, normal_p
@@ -55,15 +55,18 @@ def held_out_plan(plan: Plan, times: int) -> Plan | None:
     return replace(plan, objective=objective, parts=tuple(parts))
 
 
+def rankings(registry: Registry) -> list[Entry]:
+    """Return the searchers that take one forward pass and no losses."""
+    return [e for e in registry.entries if e.kind == "searcher" and e.cls.one_pass]
+
+
 def rivals(plan: Plan, session: Session, registry: Registry) -> dict[str, Subset]:
     """Return what each ranking chooses that takes one forward pass and no losses.
 
     One that does not suit the problem is left out; one that fails is left out with a Remark.
     """
     chosen: dict[str, Subset] = {}
-    for entry in registry.entries:
-        if entry.kind != "searcher" or not entry.cls.one_pass:
-            continue
+    for entry in rankings(registry):
         name = registry.label(entry)
         searcher: Searcher = build(entry.cls, {}, name)
         if isinstance(plan.searcher, PeriodSearch):
