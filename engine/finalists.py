@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import Entry, Registry, load
 from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.opening import open_session
-from prunekit.engine.paired import LEVEL, holm, normal_p
+from prunekit.engine.paired import are_apart
 from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.plan import Plan
 from prunekit.engine.reading import Difference
@@ -164,7 +164,7 @@ def measure_held_out(
     ranked = sorted(subsets, key=lambda s: (held_out[s], sorted(s)))
     losses = session.losses(ranked)
     behind = [held.difference(subset, ranked[0]) for subset in ranked]
-    finalists = zip(ranked, losses, behind, _are_apart(behind), strict=True)
+    finalists = zip(ranked, losses, behind, are_apart(behind), strict=True)
     return HeldOut(
         samples=held.n_samples,
         dense=_known(held.losses([DENSE])[0]),
@@ -185,20 +185,6 @@ def measure_held_out(
 
 def _known(loss: float) -> float | None:
     return loss if math.isfinite(loss) else None
-
-
-def _are_apart(behind: Sequence[Difference]) -> Iterable[bool]:
-    """Test each of the others against the first, at LEVEL for all of them together."""
-    p_values = [_p_value(difference) for difference in behind[1:]]
-    return [False, *(p < LEVEL for p in holm(p_values))]
-
-
-def _p_value(behind: Difference) -> float:
-    if behind.value is None:
-        return 0.0  # a loss that is not finite
-    if behind.standard_error is None:
-        return 1.0
-    return normal_p(behind.value, behind.standard_error)
 
 
 def _overfitting(held_out: Difference, calibration: Difference) -> Difference:

@@ -91,7 +91,8 @@ def test_demos_have_names(tmp_path, monkeypatch):
     assert prunekit.show("demo:llama31").parameters == 1_821_792
 
 
-def test_a_journal_says_what_was_measured_of_what(result, workdir, quick):
+def test_a_journal_says_what_was_measured_of_what(workdir, quick):
+    result = prunekit.search(searcher="one-shot", finalists=0, **quick)
     (folder,) = (workdir / "journals").iterdir()
     shown = prunekit.show(folder)
     assert shown.kind == "journal"
