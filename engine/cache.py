@@ -79,7 +79,7 @@ class MeasurementCache:
             return self._complete[subset]
         parts = self.journal.recall(subset, samples)
         assert parts is not None  # it was recalled or measured before
-        return _join(parts).of(range(samples))
+        return join(parts).of(range(samples))
 
     def _recall(self, subset: Subset, samples: int) -> bool:
         """Return whether the first samples of the subset are known, in memory or on disk."""
@@ -87,7 +87,7 @@ class MeasurementCache:
             return True
         parts = self.journal.recall(subset, samples)
         if parts is not None and samples == self.n_samples:
-            self._complete[subset] = _join(parts)
+            self._complete[subset] = join(parts)
         return parts is not None
 
     def _measure(self, subsets: Sequence[Subset], samples: int) -> None:
@@ -131,7 +131,8 @@ def _spans(batches: Sequence[Batch]) -> list[Span]:
     return spans
 
 
-def _join(parts: Sequence[Values]) -> Measurement:
+def join(parts: Sequence[Values]) -> Measurement:
+    """Join the values of consecutive spans."""
     sums = tuple(x for part, _ in parts for x in part)
     weights = tuple(x for _, part in parts for x in part)
     return Measurement(sums, weights)

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
-from prunekit.engine.cost import Cost, measure_speed
+from prunekit.engine.cost import Cost, Speed, measure_speed
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.exportable import outlook
+from prunekit.engine.finals_cost import FinalsCost, finals_cost
 from prunekit.engine.opening import calibration_samples, open_meter
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
@@ -28,6 +29,8 @@ class Estimate:
     no_seconds_because: str = ""
     checkpoint: str = ""
     """which removals cannot be written as a checkpoint, and why; empty if all can"""
+    finalists: FinalsCost | None = None
+    """what comes on top of all the other numbers; None without finalists"""
 
     def to_json(self) -> str:
         """Return JSON text."""
@@ -49,19 +52,24 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
     whole = cost.under(len(plan.parts))
     remark = outlook(plan).remark
     if not plan.checkpoint.is_folder:
-        return Estimate(whole, None, "the weights would have to be fetched", remark)
+        finals = finals_cost(plan, cost, None)
+        return Estimate(whole, None, "the weights would have to be fetched", remark, finals)
     progress.begin("timing one batch")
-    return Estimate(whole, _seconds(plan, cost), checkpoint=remark)
+    speed, n_samples = _timed(plan)
+    seconds = speed.seconds(cost.block_runs, cost.measured)
+    finals = finals_cost(plan, cost, (speed, n_samples))
+    return Estimate(whole, seconds, checkpoint=remark, finalists=finals)
 
 
-def _seconds(plan: Plan, cost: Cost) -> float:
-    seconds = 0.0
+def _timed(plan: Plan) -> tuple[Speed, int]:
+    """Return the speed under all parts of the objective, and the least number of samples of one."""
+    total, sizes = Speed(0.0, 0.0), []
     for objective, _ in plan.parts:
         samples = calibration_samples(plan, objective)
+        sizes.append(len(samples))
         with first_batch(plan, objective, samples) as (meter, batches):
-            speed = measure_speed(meter, batches=1, of=len(batches))
-            seconds += speed.seconds(cost.block_runs, cost.measured)
-    return seconds
+            total += measure_speed(meter, batches=1, of=len(batches))
+    return total, min(sizes)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +19,10 @@ from prunekit.core.errors import ConfigError, PluginError, Remark
 from prunekit.core.interfaces import Searcher
 from prunekit.core.options import build
 from prunekit.core.problem import DENSE, Subset
-from prunekit.core.registry import Registry, load
+from prunekit.core.registry import Entry, Registry, load
 from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.opening import open_session
-from prunekit.engine.paired import LEVEL, holm, normal_p
+from prunekit.engine.paired import are_apart
 from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.plan import Plan
 from prunekit.engine.reading import Difference
@@ -55,15 +55,18 @@ def held_out_plan(plan: Plan, times: int) -> Plan | None:
     return replace(plan, objective=objective, parts=tuple(parts))
 
 
+def rankings(registry: Registry) -> list[Entry]:
+    """Return the searchers that take one forward pass and no losses."""
+    return [e for e in registry.entries if e.kind == "searcher" and e.cls.one_pass]
+
+
 def rivals(plan: Plan, session: Session, registry: Registry) -> dict[str, Subset]:
     """Return what each ranking chooses that takes one forward pass and no losses.
 
     One that does not suit the problem is left out; one that fails is left out with a Remark.
     """
     chosen: dict[str, Subset] = {}
-    for entry in registry.entries:
-        if entry.kind != "searcher" or not entry.cls.one_pass:
-            continue
+    for entry in rankings(registry):
         name = registry.label(entry)
         searcher: Searcher = build(entry.cls, {}, name)
         if isinstance(plan.searcher, PeriodSearch):
@@ -161,7 +164,7 @@ def measure_held_out(
     ranked = sorted(subsets, key=lambda s: (held_out[s], sorted(s)))
     losses = session.losses(ranked)
     behind = [held.difference(subset, ranked[0]) for subset in ranked]
-    finalists = zip(ranked, losses, behind, _are_apart(behind), strict=True)
+    finalists = zip(ranked, losses, behind, are_apart(behind), strict=True)
     return HeldOut(
         samples=held.n_samples,
         dense=_known(held.losses([DENSE])[0]),
@@ -182,20 +185,6 @@ def measure_held_out(
 
 def _known(loss: float) -> float | None:
     return loss if math.isfinite(loss) else None
-
-
-def _are_apart(behind: Sequence[Difference]) -> Iterable[bool]:
-    """Test each of the others against the first, at LEVEL for all of them together."""
-    p_values = [_p_value(difference) for difference in behind[1:]]
-    return [False, *(p < LEVEL for p in holm(p_values))]
-
-
-def _p_value(behind: Difference) -> float:
-    if behind.value is None:
-        return 0.0  # a loss that is not finite
-    if behind.standard_error is None:
-        return 1.0
-    return normal_p(behind.value, behind.standard_error)
 
 
 def _overfitting(held_out: Difference, calibration: Difference) -> Difference:

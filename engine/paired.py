@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from prunekit.core.measurement import Measurement
+from prunekit.engine.reading import Difference
 
 LEVEL = 0.05
 """A difference with a p-value below this one is told apart from none."""
@@ -72,6 +73,26 @@ def holm(p_values: Sequence[float]) -> list[float]:
         least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
         adjusted[i] = least
     return adjusted
+
+
+def are_apart(behind: Sequence[Difference]) -> list[bool]:
+    """Test what is behind a first one against it, at LEVEL for all of them together (Holm).
+
+    The first difference is that of the first one itself, which is not apart.
+
+    >>> are_apart([Difference(0.0, 0.0), Difference(0.1, 0.1), Difference(None, None)])
+    [False, False, True]
+    """
+    p_values = [_p_value(difference) for difference in behind[1:]]
+    return [False, *(p < LEVEL for p in holm(p_values))]
+
+
+def _p_value(behind: Difference) -> float:
+    if behind.value is None:
+        return 0.0  # a loss that is not finite
+    if behind.standard_error is None:
+        return 1.0
+    return normal_p(behind.value, behind.standard_error)
 
 
 def paired_interval(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 QUICK = ["--searcher", "one-shot", "--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24"]
+QUICK += ["--finalists", "0"]
 
 
 @pytest.fixture
@@ -176,3 +177,25 @@ def test_a_run_whose_model_beats_the_dense_one(prunekit, run):
     path.write_text(json.dumps(row))
     out = " ".join(printed(prunekit, run).split())
     assert "note: the pruned model beats the dense one by 0.41 ± 0.05 nats per token:" in out
+
+
+def test_the_best_subsets_of_a_journal(prunekit, tmp_path):
+    from prunekit.engine.journal import Journal
+
+    objective = "prunekit.plugins.objectives.perplexity.Perplexity"
+    about = {"weights": "abc", "objective": objective, "options": {}}
+    folder = tmp_path / "journals" / "a"
+    losses = {1: (1.0, 1.0), 2: (1.0, 1.5), 3: (3.0, 3.0)}
+    Journal(folder, about).append(
+        [(frozenset({i, 5}), (0, 2), (sums, (1.0, 1.0))) for i, sums in losses.items()]
+    )
+    _, out, _ = prunekit("show", folder, "--best", "10", "--budget", "2")
+    assert f"{folder}: 3 subsets of 2 blocks, ppl on 2 samples\n" in out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["1,5", "1.0000", "best"] in lines
+    assert ["2,5", "1.2500", "+0.2500", "±", "0.2500", "="] in lines
+    assert ["3,5", "3.0000", "+2.0000", "±", "0.0000"] in lines
+    assert "= cannot be told apart from the best at 5 % (Holm)" in out
+    status, out, err = prunekit("show", folder, "--best", "10", "-k", "7")
+    assert (status, out, len(err.splitlines())) == (1, "", 1)
+    assert "subsets of this many blocks: 2" in err

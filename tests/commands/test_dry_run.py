@@ -1,5 +1,7 @@
 """A dry run fails where the search itself could not begin."""
 
+import json
+import re
 import shutil
 
 import pytest
@@ -65,3 +67,52 @@ def test_weights_that_would_be_fetched_only_leave_the_time_unknown(prunekit, on_
     status, out, _ = prunekit(*words)
     assert status == 0
     assert "no estimate of the time: the weights would have to be fetched" in out
+    assert re.search(
+        r"then measures at most \d+ subsets, the finalists, on held-out samples\n", out
+    )
+
+
+def test_finalists_are_counted_on_top(prunekit, tiny_model):
+    """Of 8 blocks 2 go: 10 subsets of 6 blocks and the dense model, on 8 times the samples."""
+    from prunekit.core.registry import load
+
+    rankings = [e for e in load().entries if e.kind == "searcher" and e.cls.one_pass]
+    words = ["search", "--model", tiny_model("llama3", n_blocks=8), *QUICK]
+    words += ["--ppl.data", "demo", "--dry-run"]
+    row = json.loads(prunekit(*words, "--json")[1])
+    finals = row["finalists"]
+    subsets = 5 + len(rankings) + 1
+    runs = 8 * ((subsets - 1) * 6 + 8)
+    assert (finals["subsets"], finals["times"], finals["block_runs"]) == (subsets, 8, runs)
+    assert finals["seconds"] > 0
+    assert re.search(
+        rf"then measures at most {subsets} subsets, the finalists, on held-out samples "
+        rf"\(8 times as many\): {runs:,} block forwards, about \d+ s\n",
+        prunekit(*words)[1],
+    )
+    without = json.loads(prunekit(*words, "--json", "--finalists", 0)[1])
+    assert without["finalists"] is None
+    assert without["cost"] == row["cost"]
+
+
+def test_all_that_is_measured_on_held_out_samples_was_foretold(prunekit, tiny_model, tmp_path):
+    model = tiny_model("llama3", n_blocks=8)
+    words = ["search", "--model", model, *QUICK, "--ppl.data", "demo", "--json"]
+    foretold = json.loads(prunekit(*words, "--dry-run")[1])["finalists"]
+    held_out = json.loads(prunekit(*words)[1])["held_out"]
+    assert len(held_out["finalists"]) + 1 <= foretold["subsets"]
+    assert held_out["samples"] == 2 * foretold["times"]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        ["--searcher", "block-influence"],  # a ranking measures nothing to choose from
+        ["--ppl.data", "demo", "--ppl.samples", "128", "--ppl.length", "8"],  # all of the data
+    ],
+)
+def test_where_there_are_no_finalists_none_are_foretold(prunekit, tiny_model, how):
+    words = ["search", "--model", tiny_model("llama3", n_blocks=8), *QUICK, "--ppl.data", "demo"]
+    out = prunekit(*words, *how, "--dry-run")[1]
+    assert "block forwards" in out
+    assert "finalists" not in out

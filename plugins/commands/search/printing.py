@@ -13,6 +13,7 @@ from prunekit.cli.screen import out
 from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.estimate import Estimate
+from prunekit.engine.finals_cost import FinalsCost
 from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.plan import Plan
 from prunekit.engine.reading import Difference, Reading
@@ -139,8 +140,18 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
         out.print(f"no estimate of the time: {estimate.no_seconds_because}")
     else:
         out.print(f"takes about {duration(estimate.seconds)} here, if nothing was measured before")
+    if finals := estimate.finalists:
+        out.print(_finals_cost(finals), soft_wrap=True)
     if estimate.checkpoint:
         out.print(f"with --save: {estimate.checkpoint}", soft_wrap=True)
+
+
+def _finals_cost(finals: FinalsCost) -> str:
+    line = f"then measures at most {finals.subsets} subsets, the finalists, on held-out samples"
+    if finals.times and finals.block_runs and finals.seconds is not None:
+        line += f" ({finals.times} times as many): {finals.block_runs:,} block forwards"
+        line += f", about {duration(finals.seconds)}"
+    return line
 
 
 def duration(seconds: float) -> str:

@@ -23,6 +23,7 @@ from prunekit.engine.suspicion import suspicion
 from prunekit.plugins.commands.evaluate.printing import evaluation_table
 from prunekit.plugins.commands.evaluate.store import rows_of
 from prunekit.plugins.commands.search.printing import show_blocks, show_next, show_result, signed
+from prunekit.plugins.commands.show.best import ShownBest
 from prunekit.plugins.commands.show.show import (
     Shown,
     ShownCheckpoint,
@@ -46,9 +47,15 @@ class Show(Command):
             str | None, typer.Argument(help="A run, a checkpoint or a journal; default: all runs.")
         ] = None,
         workdir: Workdir = Path("prunekit-runs"),
+        best: Annotated[
+            int | None, typer.Option(help="Rank this many subsets of a journal; default: 10.")
+        ] = None,
+        budget: Annotated[
+            int | None, typer.Option("--budget", "-k", help="Rank subsets of this many blocks.")
+        ] = None,
         json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     ) -> None:
-        shown = read(workdir if path is None else path, workdir=workdir)
+        shown = read(workdir if path is None else path, workdir=workdir, best=best, budget=budget)
         if json:
             sys.stdout.write(to_json(shown))
         else:
@@ -64,6 +71,8 @@ def print_shown(shown: Shown) -> None:
         _next("go on", f"search --config {shell_word(shown.config)}")
     elif isinstance(shown, ShownJournal):
         _journal(shown)
+    elif isinstance(shown, ShownBest):
+        _best(shown)
     elif isinstance(shown, ShownWorkdir):
         _runs(shown)
     else:
@@ -166,6 +175,24 @@ def _journal(shown: ShownJournal) -> None:
     out.print(f"{subsets} of up to {samples}, by {processes}")
     sizes = ", ".join(f"{size}: {count:,}" for size, count in shown.by_size.items())
     out.print(f"by the number of blocks removed: {sizes}")
+
+
+def _best(shown: ShownBest) -> None:
+    subsets = _counted(shown.measured, "subset", "subsets")
+    what = f"{subsets} of {_counted(shown.budget, 'block', 'blocks')}"
+    samples = _counted(shown.samples, "sample", "samples")
+    out.print(f"{shown.folder}: {what}, {shown.objective} on {samples}", soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("removed", overflow="fold")
+    for head in (f"loss ({shown.unit})", "behind the best"):
+        table.add_column(head, no_wrap=True)
+    for place, subset in enumerate(shown.subsets):
+        loss = f"{subset.loss:.4f}" if math.isfinite(subset.loss) else "not finite"
+        behind = f"{signed(subset.behind)}{'' if subset.apart else ' ='}" if place else "best"
+        table.add_row(words(subset.removed), loss, behind)
+    out.print(table)
+    if any(not subset.apart for subset in shown.subsets[1:]):
+        out.print("= cannot be told apart from the best at 5 % (Holm)")
 
 
 def _latency(row: Mapping[str, Any] | None) -> None:

@@ -27,6 +27,7 @@ from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import DEMO, Checkpoint, find
 from prunekit.plugins.commands.evaluate.store import check_evaluations, read_record
 from prunekit.plugins.commands.latency.latency import read_latency
+from prunekit.plugins.commands.show.best import ShownBest, best_subsets
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,30 @@ class ShownWorkdir:
     """configuration files that resume the unfinished runs"""
 
 
-Shown: TypeAlias = ShownRun | ShownUnfinishedRun | ShownCheckpoint | ShownJournal | ShownWorkdir
+Shown: TypeAlias = (
+    ShownRun | ShownUnfinishedRun | ShownCheckpoint | ShownJournal | ShownBest | ShownWorkdir
+)
+BEST = 10
+"""How many of the best subsets to show, unless said."""
 
 
-def show(path: str | Path, *, workdir: str | Path = "prunekit-runs") -> Shown:
+def show(
+    path: str | Path,
+    *,
+    workdir: str | Path = "prunekit-runs",
+    best: int | None = None,
+    budget: int | None = None,
+) -> Shown:
     """Read a run, by its folder or its name under `workdir`; a checkpoint; a journal; or all runs.
+
+    With `best` or `budget`, rank the subsets of `budget` blocks in a journal: the best BEST of
+    them.
 
     Raises ConfigError if `path` is anything else, CheckpointError if a checkpoint is broken.
     """
     folder = folder_of(Path(path).expanduser(), Path(workdir))
+    if best is not None or budget is not None:
+        return _best(folder, budget, BEST if best is None else best)
     for read in (_run, _unfinished_run, _journal, _workdir):
         if (shown := read(folder)) is not None:
             return shown
@@ -194,12 +210,22 @@ def _record(folder: Path) -> dict[str, Any] | None:
     return record
 
 
-def _journal(folder: Path) -> ShownJournal | None:
-    segments = sorted(folder.glob("*.jsonl"))
+def _segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jsonl"))
+
+
+def _description(folder: Path) -> dict[str, Any] | None:
+    """Return what a journal describes, None if the folder is not one."""
+    segments = _segments(folder)
     describes = next(filter(None, map(_describes, segments)), None)
+    if describes is None and segments and folder.absolute().parent.name == "journals":
+        raise ConfigError(f"{segments[0]}:1: not the first line of a journal; move it away")
+    return describes
+
+
+def _journal(folder: Path) -> ShownJournal | None:
+    describes = _description(folder)
     if describes is None:
-        if segments and folder.absolute().parent.name == "journals":
-            raise ConfigError(f"{segments[0]}:1: not the first line of a journal; move it away")
         return None
     known = Journal(folder, describes).known
     return ShownJournal(
@@ -208,9 +234,16 @@ def _journal(folder: Path) -> ShownJournal | None:
         subsets=len(known),
         by_size=dict(sorted(Counter(map(len, known)).items())),
         samples=max((end for spans in known.values() for _, end in spans), default=0),
-        segments=len(segments),
+        segments=len(_segments(folder)),
         models=_models(folder.absolute().parents[1], describes["weights"]),
     )
+
+
+def _best(folder: Path, budget: int | None, most: int) -> ShownBest:
+    describes = _description(folder)
+    if describes is None:
+        raise ConfigError(f"{folder}: not a journal; --best and --budget rank subsets of a journal")
+    return best_subsets(folder, describes, load(), budget, most)
 
 
 def _describes(segment: Path) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from prunekit.plugins.commands.report.figures.choices import (
     masks,
 )
 from prunekit.plugins.commands.report.figures.costs import budgets, cost
+from prunekit.plugins.commands.report.figures.finals import held_out, repeated
 from prunekit.plugins.commands.report.figures.outcomes import spread, variance
 from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
 from prunekit.plugins.commands.report.figures.ranks import ranks
@@ -158,6 +159,9 @@ ONE = {"models": ("m",), "objectives": ("ppl",), "searchers": ("greedy",), "budg
         (ranks, {"evaluated": lambda model, removed: False}, "no variant's accuracy"),
         (ranks, {"searchers": ("beam", "cbo")}, "nowhere do three searchers"),
         (importance, {"importances": False}, "no single removal"),
+        (held_out, {}, "no search has finalists"),
+        (repeated, {}, "no search has an estimate"),
+        (repeated, {"draws": (0,), "held_out": True}, "another calibration draw"),
         (overlap, {**ONE, "seeds": (0,), "draws": (0,)}, "no two finished searches"),
     ],
 )
