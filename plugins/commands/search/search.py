@@ -20,7 +20,7 @@ from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
-from prunekit.engine.finalists import Finals
+from prunekit.engine.finalists import Finals, rankings
 from prunekit.engine.held_out import HeldOut
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
@@ -167,7 +167,8 @@ class _Search:
         self.progress.begin("estimating the stability of the choice")
         stable = stability(choice.driver, session)
         most = self.plan.config.settings.finalists
-        self.progress.begin("measuring finalists", "subsets", lambda: most + 1)
+        at_most = most + len(rankings(load())) + 1  # the dense model too
+        self.progress.begin("measuring finalists", "subsets", lambda: at_most)
         with ExitStack() as stack:
             finals = Finals(stack, session, self.workdir, self.progress.advance)
             held_out = finals.choose(self.plan, self.name, choice.driver, most)
