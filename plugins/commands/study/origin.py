@@ -94,7 +94,8 @@ def agree(folder: Path, config: StudyConfig) -> None:
     for kind, meanings in now.items():
         for label, meaning in meanings.items():
             added = defaults[label] if kind == "searchers" else {}
-            old = {**added, **before.get(kind, {}).get(label, meaning)}
+            known = before.get(kind, {}).get(label, meaning)
+            old = {**known, **{name: x for name, x in added.items() if name not in known}}
             if old != meaning:
                 raise ConfigError(
                     f"{folder} was begun with {_other(kind, label)} ({_changes(old, meaning)}); "
