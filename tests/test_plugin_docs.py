@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import prunekit.testing
-from prunekit.core import hookspecs, interfaces
+from prunekit.core import Command, hookspecs, interfaces
 from prunekit.core.problem import Problem
 from prunekit.plugins.searchers import signals
 
@@ -20,7 +20,7 @@ PROTOCOLS = {
     "objectives.md": [interfaces.Objective, interfaces.Output],
     "models.md": [interfaces.ModelAdapter],
     "backends.md": [interfaces.Backend, interfaces.Meter],
-    "commands.md": [interfaces.Command],
+    "commands.md": [Command],
 }
 
 
