@@ -58,7 +58,13 @@ def test_the_run_folder_repeats_the_run(quick):
     )
     assert stored == result.as_dict()
     config = yaml.safe_load(Path(result.run, "config.yaml").read_text())
-    assert config["genetic"] == {"population": 4, "elite": 0.2, "mutation": 0.15, "generations": 10}
+    assert config["genetic"] == {
+        "population": 4,
+        "elite": 0.2,
+        "mutation": 0.15,
+        "generations": 10,
+        "include_one_shot": True,
+    }
     before = rows(quick)
     assert prunekit.search(**config, workdir=quick["workdir"]) == result
     assert rows(quick) == before
