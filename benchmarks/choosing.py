@@ -3,6 +3,7 @@
     python benchmarks/choosing.py MODEL --text TEXT.jsonl --test TEST.jsonl [TEST ...]
         [--items ITEMS.jsonl] [--questions QUESTIONS.jsonl]
         [--sizes 4x48,8x64,16x96] [--draws 5] [--budget 7] [--workdir choosing]
+        [--searchers one-shot,random,greedy,genetic,swaps]
 
 For each size and draw of the calibration set, every searcher runs with all finalists. Its own
 choice and the winner among the finalists are then measured on fixed test texts, which no search and
@@ -71,6 +72,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", default="4x48,8x64,16x96", help="SAMPLESxTOKENS")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--budget", type=int, default=7)
+    parser.add_argument("--searchers", default=",".join(SEARCHERS))
     parser.add_argument("--workdir", type=Path, default=Path("choosing"))
     return parser.parse_args()
 
@@ -91,7 +93,7 @@ def cells(given: argparse.Namespace) -> Iterator[Cell]:
         samples, length = map(int, size.split("x"))
         for draw in range(given.draws):
             options = {"data": given.text, "samples": samples, "length": length, "seed": draw}
-            yield Cell("ppl", size, draw, options, (*RANKINGS, *SEARCHERS))
+            yield Cell("ppl", size, draw, options, (*RANKINGS, *given.searchers.split(",")))
     for draw in range(min(given.draws, QUESTION_DRAWS) if given.questions else 0):
         options = {"data": given.questions, "samples": QUESTIONS, "seed": draw}
         for objective in ("margin", "choice"):

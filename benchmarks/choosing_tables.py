@@ -37,15 +37,30 @@ def tables(rows: Sequence[Row]) -> str:
     """Return one table for each size and test, one of stability for each size, and the margin's."""
     lines: list[str] = []
     for size in dict.fromkeys(row["size"] for row in rows if row["objective"] == "ppl"):
-        here = [row for row in rows if row["size"] == size]
-        draws = len({row["draw"] for row in here if row["searcher"] == SEARCHERS[-1]})
-        here = [row for row in here if row["draw"] < draws]  # finished draws alone
+        here = finished([row for row in rows if row["size"] == size])
+        draws = len(draws_of(here))
         for test in here[0]["tests"] if here else ():
             lines += [f"\n### {size}, {draws} draws, on {test}\n", *table(here, test)]
         lines += [f"\n### {size}, {draws} draws\n", *stability_table(here)] if here else []
     if questions := [row for row in rows if row["objective"] != "ppl"]:
         lines += ["\n### questions\n", *question_table(questions)]
     return "\n".join(lines)
+
+
+def finished(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of draws on which every searcher ran."""
+    names = {row["searcher"] for row in rows}
+    by_draw = {draw: {r["searcher"] for r in rows if r["draw"] == draw} for draw in draws_of(rows)}
+    return [row for row in rows if by_draw[row["draw"]] == names]
+
+
+def draws_of(rows: Sequence[Row]) -> list[int]:
+    return sorted({row["draw"] for row in rows})
+
+
+def searchers_of(rows: Sequence[Row]) -> list[str]:
+    names = {row["searcher"] for row in rows}
+    return [name for name in SEARCHERS if name in names]
 
 
 def table(rows: Sequence[Row], test: str) -> Iterator[str]:
@@ -56,7 +71,7 @@ def table(rows: Sequence[Row], test: str) -> Iterator[str]:
         yield f"| {name}{' (best)' if name == best else ''} | {number(mean, test)} | | | | |"
     ranked = by_draw(rows, best, "tests", test)
     parts: list[tuple[list[float], list[float]]] = []
-    for name in SEARCHERS:
+    for name in searchers_of(rows):
         own, won = (by_draw(rows, name, key, test) for key in ("tests", "winner_tests"))
         parts.append((own, won))
         by_ranking = [row["found_by"] != name for row in rows if row["searcher"] == name]
@@ -109,7 +124,7 @@ def by_draw(rows: Sequence[Row], name: str, key: str, test: str) -> list[float]:
 
 def stability_table(rows: Sequence[Row]) -> Iterator[str]:
     yield from head("", STABLE_HEAD)
-    for name in SEARCHERS:
+    for name in searchers_of(rows):
         mine = [row for row in rows if row["searcher"] == name]
         overfitting = [row["overfitting"] for row in mine]
         predicted = statistics.mean(row["agreement"] for row in mine)
