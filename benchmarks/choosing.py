@@ -6,9 +6,10 @@
         [--searchers one-shot,random,greedy,genetic,swaps]
 
 For each size and draw of the calibration set, every searcher runs with all finalists. Its own
-choice and the winner among the finalists are then measured on fixed test texts, which no search and
-no held-out sample can meet; with `--items` also the accuracy on questions. With `--questions`,
-`swaps` searches on a few of these questions by `margin` and by `choice` too.
+choice, the best of its own finalists on held-out samples, and the winner among all of them are then
+measured on fixed test texts, which no search and no held-out sample can meet; with `--items` also
+the accuracy on questions. With `--questions`, `swaps` searches on a few of these questions by
+`margin` and by `choice` too.
 
 The rows of a calibration set are appended to choosing.jsonl when they are known, and a run that is
 stopped goes on where it was. The tables come at the end; `choosing_tables.py` prints those of the
@@ -179,17 +180,27 @@ def rows_of(
             name: finals.choose(plans[name], name, choice.driver, FINALISTS)
             for name, choice in choices.items()
         }
+        opened = {name: finals for name, finals in held.items() if finals}
         tests.measure(
-            {x.removed for x in choices.values()} | {x.winner for x in held.values() if x}
+            {choice.removed for choice in choices.values()}
+            | {finals.winner for finals in opened.values()}
+            | {best_of_own(name, finals) for name, finals in opened.items()}
         )
         return [
             {"objective": cell.objective, "size": cell.size, "draw": cell.draw, "searcher": name}
-            | row_of(session, choice, held[name], tests)
+            | row_of(session, name, choice, held[name], tests)
             for name, choice in choices.items()
         ]
 
 
-def row_of(session: Session, choice: Choice, held: HeldOut | None, tests: Tests) -> dict[str, Any]:
+def best_of_own(name: str, held: HeldOut) -> Subset:
+    """Return the best on held-out samples of the subsets that the search itself measured."""
+    return next(frozenset(x.removed) for x in held.finalists if x.found_by == name)
+
+
+def row_of(
+    session: Session, name: str, choice: Choice, held: HeldOut | None, tests: Tests
+) -> dict[str, Any]:
     own = {
         "own": sorted(choice.removed),
         "loss": choice.difference.value,
@@ -199,6 +210,7 @@ def row_of(session: Session, choice: Choice, held: HeldOut | None, tests: Tests)
         return own
     stable = stability(choice.driver, session)
     return own | {
+        "five_tests": tests.of(best_of_own(name, held)),
         "winner": sorted(held.winner),
         "found_by": held.finalists[0].found_by,
         "winner_loss": session.difference(held.winner, DENSE).value,

@@ -21,7 +21,11 @@ RANKINGS = ("angular", "block-influence", "relative-magnitude")
 SEARCHERS = ("one-shot", "random", "greedy", "genetic", "swaps")
 ROWS = "choosing.jsonl"
 ALL = "mean of all"
-HEAD = "own choice | winner | winner - own | winner - best ranking | found by a ranking"
+KEYS = ("tests", "five_tests", "winner_tests")
+HEAD = (
+    "own choice | best of its five | winner | five - own | winner - own | winner - best ranking "
+    "| won by a ranking"
+)
 STABLE_HEAD = "overfitting | agreement predicted | observed | of winners"
 Row: TypeAlias = Mapping[str, Any]
 
@@ -68,18 +72,15 @@ def table(rows: Sequence[Row], test: str) -> Iterator[str]:
     means = {name: statistics.mean(by_draw(rows, name, "tests", test)) for name in RANKINGS}
     best = pick(means, test)
     for name, mean in means.items():
-        yield f"| {name}{' (best)' if name == best else ''} | {number(mean, test)} | | | | |"
+        yield f"| {name}{' (best)' if name == best else ''} | {number(mean, test)} | | | | | | |"
     ranked = by_draw(rows, best, "tests", test)
-    parts: list[tuple[list[float], list[float]]] = []
+    parts = []
     for name in searchers_of(rows):
-        own, won = (by_draw(rows, name, key, test) for key in ("tests", "winner_tests"))
-        parts.append((own, won))
+        parts.append([by_draw(rows, name, key, test) for key in KEYS])
         by_ranking = [row["found_by"] != name for row in rows if row["searcher"] == name]
-        yield line(name, own, won, ranked, f"{sum(by_ranking)} of {len(by_ranking)}", test)
-    own, won = (
-        [statistics.mean(x) for x in zip(*part, strict=True)] for part in zip(*parts, strict=True)
-    )
-    yield line(ALL, own, won, ranked, "", test)
+        yield line(name, parts[-1], ranked, f"{sum(by_ranking)} of {len(by_ranking)}", test)
+    of_all = [[statistics.mean(x) for x in zip(*p, strict=True)] for p in zip(*parts, strict=True)]
+    yield line(ALL, of_all, ranked, "", test)
 
 
 def pick(means: Mapping[str, float], test: str) -> str:
@@ -89,15 +90,12 @@ def pick(means: Mapping[str, float], test: str) -> str:
 
 
 def line(
-    name: str,
-    own: Sequence[float],
-    won: Sequence[float],
-    ranked: Sequence[float],
-    note: str,
-    test: str,
+    name: str, found: Sequence[Sequence[float]], ranked: Sequence[float], note: str, test: str
 ) -> str:
-    cells = [name, number(statistics.mean(own), test), number(statistics.mean(won), test)]
-    cells += [paired(won, own, test), paired(won, ranked, test), note]
+    """Write one row from the test results of each draw, in the order of KEYS."""
+    own, five, won = found
+    cells = [name, *(number(statistics.mean(x), test) for x in found)]
+    cells += [paired(five, own, test), paired(won, own, test), paired(won, ranked, test), note]
     return f"| {' | '.join(cells)} |"
 
 
@@ -127,8 +125,9 @@ def stability_table(rows: Sequence[Row]) -> Iterator[str]:
     for name in searchers_of(rows):
         mine = [row for row in rows if row["searcher"] == name]
         overfitting = [row["overfitting"] for row in mine]
-        predicted = statistics.mean(row["agreement"] for row in mine)
-        cells = [name, paired(overfitting, [0.0] * len(mine)), f"{predicted:.2f}"]
+        predicted = [row["agreement"] for row in mine if row["agreement"] is not None]
+        cells = [name, mean_of(overfitting)]
+        cells += [f"{statistics.mean(predicted):.2f}" if predicted else ""]
         cells += [f"{observed(mine, key):.2f}" for key in ("own", "winner")]
         yield f"| {' | '.join(cells)} |"
 
