@@ -1,165 +1,232 @@
 """Does a choice among finalists on held-out samples hold on text that nobody searched on?
 
-    python benchmarks/choosing.py MODEL CALIBRATION.jsonl TEST.jsonl WIKI.raw
+    python benchmarks/choosing.py MODEL --text TEXT.jsonl --test TEST.jsonl [TEST ...]
+        [--items ITEMS.jsonl] [--questions QUESTIONS.jsonl]
+        [--sizes 4x48,8x64,16x96] [--draws 5] [--budget 7] [--workdir choosing]
+        [--searchers one-shot,random,greedy,genetic,swaps]
 
-For each draw and size of the calibration set, every searcher runs with all finalists. Its choice
-and the winner among the finalists are then measured on two fixed test sets, which no search and no
-held-out sample can meet. Each line is printed, and appended to choosing.jsonl, as soon as it is
-known; a run that is stopped goes on from its journals. The table is that of all lines.
+For each size and draw of the calibration set, every searcher runs with all finalists. Its own
+choice, the best of its own finalists on held-out samples, and the winner among all of them are then
+measured on fixed test texts, which no search and no held-out sample can meet; with `--items` also
+the accuracy on questions. With `--questions`, `swaps` searches on a few of these questions by
+`margin` and by `choice` too.
+
+The rows of a calibration set are appended to choosing.jsonl when they are known, and a run that is
+stopped goes on where it was. The tables come at the end; `choosing_tables.py` prints those of the
+rows so far.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-import statistics
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.problem import DENSE, Subset, words
+from choosing_tables import RANKINGS, ROWS, SEARCHERS, read_rows, tables
+
+from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.engine.config import parse
 from prunekit.engine.finalists import Finals
+from prunekit.engine.held_out import HeldOut
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, resolve
+from prunekit.engine.quiet import quiet_libraries
 from prunekit.engine.run import Choice, SearchRun
 from prunekit.engine.session import Session
+from prunekit.engine.single_session import SingleSession
 from prunekit.engine.stability import stability
 
-SEARCHERS = ("random", "one-shot", "greedy", "genetic")
-RANKINGS = ("angular", "block-influence", "relative-magnitude")
 FINALISTS = 5
 TEST = {"samples": 24, "length": 128}
+ITEMS = {"samples": 100, "negatives": "max"}
+QUESTIONS, QUESTION_DRAWS = 8, 3
+SMALL = {
+    "random": {"trials": 40},
+    "genetic": {"population": 8, "generations": 5},
+    "swaps": {"trials": 60},
+}
+"""Options that make all searches of a cell affordable on one core."""
 
 
 def main() -> None:
-    warnings.simplefilter("ignore")
+    quiet_libraries()
+    warnings.simplefilter("ignore")  # the remarks of a hundred searches
     given = arguments()
-    rows = list(measured(given))
-    print(table(rows))
+    given.workdir.mkdir(exist_ok=True)
+    measure_all(given, given.workdir / ROWS)
+    print(tables(read_rows(given.workdir / ROWS)))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
-    parser.add_argument("text", help="calibration text")
-    parser.add_argument("tests", nargs="+", help="test texts; the first gives the table")
-    parser.add_argument("--sizes", default="2x48,4x48,8x48", help="SAMPLESxTOKENS")
+    parser.add_argument("--text", required=True, help="calibration and held-out text")
+    parser.add_argument("--test", nargs="+", required=True, help="test texts")
+    parser.add_argument("--items", help="test questions")
+    parser.add_argument("--questions", help="calibration and held-out questions")
+    parser.add_argument("--sizes", default="4x48,8x64,16x96", help="SAMPLESxTOKENS")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--budget", type=int, default=7)
+    parser.add_argument("--searchers", default=",".join(SEARCHERS))
     parser.add_argument("--workdir", type=Path, default=Path("choosing"))
     return parser.parse_args()
 
 
-def measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    given.workdir.mkdir(exist_ok=True)
-    with ExitStack() as stack, (given.workdir / "choosing.jsonl").open("a") as log:
-        plans = [plan_of(given, "one-shot", data=test, **TEST) for test in given.tests]
-        tests = [stack.enter_context(open_session(plan, given.workdir)) for plan in plans]
+@dataclass
+class Cell:
+    """One calibration set, and the searches on it."""
+
+    objective: str
+    size: str
+    draw: int
+    options: Mapping[str, Any]
+    searchers: tuple[str, ...]
+
+
+def cells(given: argparse.Namespace) -> Iterator[Cell]:
+    for size in given.sizes.split(","):
+        samples, length = map(int, size.split("x"))
         for draw in range(given.draws):
-            for size in given.sizes.split(","):
-                for row in of_draw(given, size, draw, tests):
-                    print(json.dumps(row), file=log, flush=True)
-                    yield row
+            options = {"data": given.text, "samples": samples, "length": length, "seed": draw}
+            yield Cell("ppl", size, draw, options, (*RANKINGS, *given.searchers.split(",")))
+    for draw in range(min(given.draws, QUESTION_DRAWS) if given.questions else 0):
+        options = {"data": given.questions, "samples": QUESTIONS, "seed": draw}
+        for objective in ("margin", "choice"):
+            yield Cell(objective, f"{QUESTIONS} questions", draw, options, ("swaps",))
 
 
-def plan_of(given: argparse.Namespace, searcher: str, **options: Any) -> Plan:
+def measure_all(given: argparse.Namespace, path: Path) -> None:
+    known = {key(row) for row in read_rows(path)}
+    with ExitStack() as stack, path.open("a", encoding="utf-8") as log:
+        tests = Tests(given, stack)
+        for cell in cells(given):
+            wanted = [name for name in cell.searchers if key(vars(cell), name) not in known]
+            for row in rows_of(given, cell, wanted, tests) if wanted else ():
+                print(json.dumps(row), file=log, flush=True)
+
+
+def key(row: Mapping[str, Any], name: str = "") -> tuple[Any, ...]:
+    return row["objective"], row["size"], row["draw"], name or row["searcher"]
+
+
+class Tests:
+    """Test sets that are open, and what a subset loses on each."""
+
+    def __init__(self, given: argparse.Namespace, stack: ExitStack) -> None:
+        plans = {
+            Path(data).name: plan_of(given, "one-shot", "ppl", {"data": data, **TEST})
+            for data in given.test
+        }
+        if given.items:
+            options = {"data": given.items, **ITEMS}
+            plans["items"] = plan_of(given, "one-shot", "margin", options)
+        self.sessions = {
+            name: stack.enter_context(open_session(plan, given.workdir))
+            for name, plan in plans.items()
+        }
+
+    def measure(self, subsets: Iterable[Subset]) -> None:
+        """Measure subsets together, which share the blocks they begin with."""
+        for session in self.sessions.values():
+            session.losses([DENSE, *subsets])
+
+    def of(self, subset: Subset) -> dict[str, float]:
+        """Return nats per token above dense on texts, and points of accuracy above it on items."""
+        return {
+            name: score(name, session, subset) - score(name, session, DENSE)
+            for name, session in self.sessions.items()
+        }
+
+
+def score(name: str, session: Session, subset: Subset) -> float:
+    """Return the loss on a text, or the accuracy on items in per cent.
+
+    An item is right if its right answer is likelier, per token, than all others.
+    """
+    if name != "items":
+        return session.losses([subset])[0]
+    assert isinstance(session, SingleSession)
+    (measured,) = session.cache.measure([subset])
+    return 100 * sum(minus_margin < 0 for minus_margin in measured.sums) / len(measured.sums)
+
+
+def plan_of(
+    given: argparse.Namespace, searcher: str, objective: str, options: Mapping[str, Any]
+) -> Plan:
+    words = {"model": given.model, "searcher": searcher, "budget": given.budget}
+    words |= {"objective": objective, objective: options}
+    if searcher in SMALL:
+        words[searcher] = SMALL[searcher]
     registry = load()
-    settings = {"model": given.model, "searcher": searcher, "budget": given.budget}
-    return resolve(parse({**settings, "ppl": options}, registry), registry)
+    return resolve(parse(words, registry), registry)
 
 
-def of_draw(
-    given: argparse.Namespace, size: str, draw: int, tests: Sequence[Session]
-) -> Iterator[dict[str, Any]]:
-    samples, length = map(int, size.split("x"))
-    options = {"data": given.text, "samples": samples, "length": length, "seed": draw}
-    plans = {name: plan_of(given, name, **options) for name in (*RANKINGS, *SEARCHERS)}
+def rows_of(
+    given: argparse.Namespace, cell: Cell, names: list[str], tests: Tests
+) -> list[dict[str, Any]]:
+    """Run the searches of a cell over one session, and test what they choose."""
+    plans = {name: plan_of(given, name, cell.objective, cell.options) for name in names}
     with ExitStack() as stack:
-        session = stack.enter_context(open_session(plans["one-shot"], given.workdir))
+        session = stack.enter_context(open_session(plans[names[0]], given.workdir))
         finals = Finals(stack, session, given.workdir)
-        for name, plan in plans.items():
-            run = SearchRun[str](lambda run: None)
-            run.start(session, {name: plan})
-            choice = run.finish(session, {name: plan})[name]
-            assert isinstance(choice, Choice), choice
-            row = {"size": size, "draw": draw, "searcher": name, "own": words(choice.removed)}
-            row["tests"] = [above_dense(test, choice.removed) for test in tests]
-            if held := finals.choose(plan, name, choice.driver, FINALISTS):
-                stable = stability(choice.driver, session)
-                row |= {
-                    "winner": words(held.winner),
-                    "found_by": held.finalists[0].found_by,
-                    "winner_tests": [above_dense(test, held.winner) for test in tests],
-                    "overfitting": held.overfitting.value,
-                    "agreement": stable.agreement if stable else None,
-                }
-            yield row
+        choices = {name: chosen(session, name, plan) for name, plan in plans.items()}
+        held = {
+            name: finals.choose(plans[name], name, choice.driver, FINALISTS)
+            for name, choice in choices.items()
+        }
+        opened = {name: finals for name, finals in held.items() if finals}
+        tests.measure(
+            {choice.removed for choice in choices.values()}
+            | {finals.winner for finals in opened.values()}
+            | {best_of_own(name, finals) for name, finals in opened.items()}
+        )
+        return [
+            {"objective": cell.objective, "size": cell.size, "draw": cell.draw, "searcher": name}
+            | row_of(session, name, choice, held[name], tests)
+            for name, choice in choices.items()
+        ]
 
 
-def above_dense(session: Session, subset: Subset) -> float:
-    loss, dense = session.losses([subset, DENSE])
-    return loss - dense
+def best_of_own(name: str, held: HeldOut) -> Subset:
+    """Return the best on held-out samples of the subsets that the search itself measured."""
+    return next(frozenset(x.removed) for x in held.finalists if x.found_by == name)
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = []
-    for size in dict.fromkeys(row["size"] for row in rows):
-        here = [row for row in rows if row["size"] == size]
-        best = best_ranking(here)
-        lines += [f"\n{size}, best ranking on average: {best}", HEAD, RULE]
-        lines += [line(here, name, best) for name in (*RANKINGS, *SEARCHERS)]
-    return "\n".join(lines)
+def row_of(
+    session: Session, name: str, choice: Choice, held: HeldOut | None, tests: Tests
+) -> dict[str, Any]:
+    own = {
+        "own": sorted(choice.removed),
+        "loss": choice.difference.value,
+        "tests": tests.of(choice.removed),
+    }
+    if held is None:
+        return own
+    stable = stability(choice.driver, session)
+    return own | {
+        "five_tests": tests.of(best_of_own(name, held)),
+        "winner": sorted(held.winner),
+        "found_by": held.finalists[0].found_by,
+        "winner_loss": session.difference(held.winner, DENSE).value,
+        "winner_tests": tests.of(held.winner),
+        "overfitting": held.overfitting.value,
+        "agreement": stable.agreement if stable else None,
+    }
 
 
-HEAD = "| searcher | own | winner | winner - own | winner - ranking | overfitting | agreement |"
-RULE = "|---|---|---|---|---|---|---|"
-
-
-def best_ranking(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the ranking with the lowest mean loss on the first test set: an oracle's pick."""
-    return min(RANKINGS, key=lambda name: statistics.mean(by_draw(rows, name, "tests").values()))
-
-
-def by_draw(rows: Sequence[dict[str, Any]], name: str, key: str) -> dict[int, float]:
-    return {row["draw"]: row[key][0] for row in rows if row["searcher"] == name and key in row}
-
-
-def line(rows: Sequence[dict[str, Any]], name: str, best: str) -> str:
-    own, won = by_draw(rows, name, "tests"), by_draw(rows, name, "winner_tests")
-    ranked = by_draw(rows, best, "tests")
-    cells = [name, f"{statistics.mean(own.values()):.3f}"]
-    if not won:
-        return f"| {' | '.join(cells)} | | | | | |"
-    mine = [row for row in rows if row["searcher"] == name]
-    predicted = [row["agreement"] for row in mine if row["agreement"] is not None]
-    cells += [
-        f"{statistics.mean(won.values()):.3f}",
-        paired([won[draw] - own[draw] for draw in won]),
-        paired([won[draw] - ranked[draw] for draw in won]),
-        paired([row["overfitting"] for row in mine]),
-        f"{statistics.mean(predicted):.2f} / {observed(mine):.2f}" if predicted else "",
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def paired(differences: Sequence[float]) -> str:
-    """Write the mean over draws and its standard error."""
-    mean = statistics.mean(differences)
-    if len(differences) < 2:
-        return f"{mean:+.3f}"
-    return f"{mean:+.3f} ± {statistics.stdev(differences) / math.sqrt(len(differences)):.3f}"
-
-
-def observed(rows: Sequence[dict[str, Any]]) -> float:
-    """Return the mean share of blocks that two draws choose alike."""
-    sets = [set(row["own"].split(",")) for row in rows]
-    pairs = [(a, b) for i, a in enumerate(sets) for b in sets[:i]]
-    return statistics.mean(len(a & b) / len(a) for a, b in pairs) if pairs else math.nan
+def chosen(session: Session, name: str, plan: Plan) -> Choice:
+    run = SearchRun[str](lambda run: None)
+    run.start(session, {name: plan})
+    choice = run.finish(session, {name: plan})[name]
+    if not isinstance(choice, Choice):
+        raise choice
+    return choice
 
 
 if __name__ == "__main__":
