@@ -63,11 +63,11 @@ def test_settings_of_the_command_line_win(prunekit, file):
 
 
 def test_the_paper_is_counted_from_configs_alone(prunekit):
-    only = "budget=7,seed=0,draw=0"
+    only = "budget=7,searcher=cbo*"
     status, out, err = prunekit("study", EXAMPLES / "paper.yaml", "--dry-run", "--only", only)
     assert (status, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
-    assert "paper: 84 searches in 6 groups\nmodel     LLaMA3-8B, LLaMA3.1-8B, Qwen3-8B\n" in out
+    assert "paper: 72 searches in 18 groups\nmodel     LLaMA3-8B, LLaMA3.1-8B, Qwen3-8B\n" in out
     assert "\nbudget    7\n" in out
     words = " ".join(out.split())
     assert (
@@ -108,6 +108,15 @@ def test_the_dry_run_of_the_demo(prunekit):
     )
     assert status == 0
     assert "demo: 88 searches in 4 groups" in out
+
+
+def test_the_dry_run_of_the_calibrations(prunekit):
+    status, out, _ = prunekit("study", EXAMPLES / "calibration.yaml", "--dry-run", "--json")
+    estimate = json.loads(out)
+    assert status == 0
+    assert len(estimate["cells"]) == 2 * 3 * 3 * 3
+    assert estimate["cells"][0] == "demo-qwen3_ppl-small_one-shot_k4_s0_d0"
+    assert estimate["models"][0]["failures"] == []
 
 
 def says_what_the_study_would(prunekit, file):
