@@ -115,7 +115,7 @@ def test_the_dry_run_of_the_calibrations(prunekit):
     estimate = json.loads(out)
     assert status == 0
     assert len(estimate["cells"]) == 2 * 3 * 3 * 3
-    assert estimate["cells"][0] == "demo-qwen3_ppl-small_one-shot_k4_s0_d0"
+    assert estimate["cells"][0] == "demo-qwen3_ppl-small_one-shot_k3_s0_d0"
     assert estimate["models"][0]["failures"] == []
 
 
