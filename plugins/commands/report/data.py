@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -19,8 +19,8 @@ from prunekit.engine.statistics import ratios_without_each
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.report.averages import average
 from prunekit.plugins.commands.report.kept import kept_values
+from prunekit.plugins.commands.report.labels import in_conditions, in_lines
 from prunekit.plugins.commands.report.names import chance_of, without_folders
-from prunekit.plugins.commands.study.conditions import condition
 from prunekit.plugins.commands.study.eval_section import identity
 from prunekit.plugins.commands.study.files import (
     AGAIN,
@@ -167,8 +167,8 @@ def read_study(path: Path) -> Study:
         i for i in folder.importances() if (i.model, i.objective, i.calibration) in pairs
     )
     parts = tuple(cells), tuple(outcomes), variants, evaluated, importances
-    lines = {_in_lines(k): {one_line(n): m for n, m in of.items()} for k, of in kept.items()}
-    return _study(lines, *_in_lines(_in_conditions(parts)))
+    lines = {in_lines(k): {one_line(n): m for n, m in of.items()} for k, of in kept.items()}
+    return _study(lines, *in_lines(in_conditions(parts)))
 
 
 def _shortened(e: VariantEvaluation) -> VariantEvaluation:
@@ -252,28 +252,6 @@ def _frame(
     for name, labels in zip(CELL[:3], order, strict=False):
         frame[name] = pd.Categorical(frame[name], labels)
     return frame
-
-
-def _in_conditions(found: Any) -> Any:
-    """Let every objective under a calibration count as one of its own, called `ppl small`."""
-    if isinstance(found, Cell | Importance):
-        return replace(found, objective=condition(found.objective, found.calibration))
-    if isinstance(found, CellResult | CellFailure):
-        return replace(found, cell=_in_conditions(found.cell))
-    return tuple(map(_in_conditions, found)) if isinstance(found, tuple) else found
-
-
-def _in_lines(found: Any) -> Any:
-    """Apply `one_line` to every text."""
-    if isinstance(found, str):
-        return one_line(found)
-    if isinstance(found, tuple):
-        return tuple(map(_in_lines, found))
-    if isinstance(found, Mapping):
-        return {_in_lines(key): _in_lines(value) for key, value in found.items()}
-    if is_dataclass(found) and not isinstance(found, type):
-        return replace(found, **{name: _in_lines(value) for name, value in vars(found).items()})
-    return found
 
 
 def _evaluation_asked(path: Path) -> Mapping[str, Any] | None:

@@ -1,0 +1,33 @@
+"""The labels of a study as the report shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import is_dataclass, replace
+from typing import Any
+
+from prunekit.engine.escaping import one_line
+from prunekit.plugins.commands.study.conditions import condition
+from prunekit.plugins.commands.study.files import Cell, CellFailure, CellResult, Importance
+
+
+def in_conditions(found: Any) -> Any:
+    """Let every objective under a calibration count as one of its own, called `ppl small`."""
+    if isinstance(found, Cell | Importance):
+        return replace(found, objective=condition(found.objective, found.calibration))
+    if isinstance(found, CellResult | CellFailure):
+        return replace(found, cell=in_conditions(found.cell))
+    return tuple(map(in_conditions, found)) if isinstance(found, tuple) else found
+
+
+def in_lines(found: Any) -> Any:
+    """Apply `one_line` to every text."""
+    if isinstance(found, str):
+        return one_line(found)
+    if isinstance(found, tuple):
+        return tuple(map(in_lines, found))
+    if isinstance(found, Mapping):
+        return {in_lines(key): in_lines(value) for key, value in found.items()}
+    if is_dataclass(found) and not isinstance(found, type):
+        return replace(found, **{name: in_lines(value) for name, value in vars(found).items()})
+    return found
