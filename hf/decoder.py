@@ -118,6 +118,10 @@ class DecoderAdapter(ModelAdapter):
         mixed = before.float().lerp(after.float(), weight).to(after.dtype)
         return replace(state, hidden=mixed)
 
+    def state_bytes(self, state: DecoderState) -> int:
+        """Return the size of the hidden state; the calls are shared by all states of a batch."""
+        return state.hidden.nbytes
+
     def hidden(self, state: DecoderState) -> Tensor:
         """Return the hidden state, `[rows, length, width]`, with several streams concatenated."""
         return self._tokens_first(state.hidden).flatten(2)
