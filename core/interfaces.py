@@ -79,6 +79,8 @@ class ModelFacts:
     block_parameters: tuple[int, ...]
     fingerprint: Mapping[str, str]
     """everything about model and machine that changes a loss: `weights`, adapter, dtype, ..."""
+    head_price: float = 1.0
+    """what the head costs at all positions, in forwards of a block"""
 
 
 @dataclass(frozen=True)

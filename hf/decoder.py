@@ -54,11 +54,13 @@ class DecoderAdapter(ModelAdapter):
         self.model.requires_grad_(False)
         self.blocks = Blocks(model)
         self._study()
+        of_blocks = self._block_parameters()
         self.facts = ModelFacts(
             n_blocks=len(self.blocks),
             parameters=model.num_parameters(),
-            block_parameters=self._block_parameters(),
+            block_parameters=of_blocks,
             fingerprint=self._fingerprint(identity),
+            head_price=self._head_parameters() * len(of_blocks) / max(1, sum(of_blocks)),
         )
 
     @classmethod
@@ -198,6 +200,9 @@ class DecoderAdapter(ModelAdapter):
             sum(p.numel() for p in block.parameters() if len(owners[id(p)]) == 1)
             for block in self.blocks.modules
         )
+
+    def _head_parameters(self) -> int:
+        return sum(p.numel() for p in self.model.get_output_embeddings().parameters())
 
     def _fingerprint(self, identity: str) -> dict[str, str]:
         import torch
