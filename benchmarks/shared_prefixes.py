@@ -2,8 +2,8 @@
 
     python benchmarks/shared_prefixes.py [MODEL] [SEARCHER]
 
-The baseline measures every subset by itself, as other tools do, with the same code otherwise. Also
-printed: how the choice compares with random subsets of the same size.
+The baseline measures every subset by itself and keeps no states, as other tools do, with the same
+code otherwise. Also printed: how the choice compares with random subsets of the same size.
 """
 
 from __future__ import annotations
@@ -31,14 +31,17 @@ def main() -> None:
     model, searcher = (sys.argv[1:] + ["demo", "greedy"][len(sys.argv) - 1 :])[:2]
     quiet_libraries()
     registry = load()
-    plan = resolve(parse({"model": model, "searcher": searcher}, registry), registry)
+    words = {"model": model, "searcher": searcher}
+    plan, plain = (
+        resolve(parse(words | more, registry), registry) for more in ({}, {"state_memory": "0"})
+    )
     driver = Driver(plan.searcher, plan.problem)
     with tempfile.TemporaryDirectory() as folder:
         with open_session(plan, Path(folder, "shared"), lambda subsets: None) as shared:
             seconds = timed(driver, shared)
             report("shared", shared, seconds)
             compare_with_random(driver, shared)
-        with open_session(plan, Path(folder, "alone"), lambda subsets: None) as alone:
+        with open_session(plain, Path(folder, "alone"), lambda subsets: None) as alone:
             start = time.perf_counter()
             for subset in dict.fromkeys(driver.requests):
                 alone.losses([subset])

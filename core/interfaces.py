@@ -64,6 +64,10 @@ class Spec:
     dtype: str = "auto"
     tokens_per_forward: int = 8192
     attention: str = "auto"
+    state_memory: int | None = field(default=None, compare=False)
+    """bytes for states that are kept between requests; by default a quarter of what is free"""
+    processes: int = field(default=1, compare=False)
+    """how many share that memory"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class ModelFacts:
     block_parameters: tuple[int, ...]
     fingerprint: Mapping[str, str]
     """everything about model and machine that changes a loss: `weights`, adapter, dtype, ..."""
+    head_price: float = 1.0
+    """what the head costs at all positions, in forwards of a block"""
 
 
 @dataclass(frozen=True)
@@ -236,6 +242,10 @@ class ModelAdapter(abc.ABC):
     @abc.abstractmethod
     def gated_block(self, index: int, state: State, gate: Tensor) -> State:
         """Run it with the output of each sub-layer multiplied by `gate`, `[rows]` or `[1]`."""
+
+    def state_bytes(self, state: State) -> int:
+        """Return the memory that a state takes by itself; with 0, no state is kept."""
+        return 0
 
     @abc.abstractmethod
     def hidden(self, state: State) -> Tensor:

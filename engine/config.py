@@ -56,6 +56,9 @@ class Settings:
     tokens_per_forward: int = option(
         8192, "tokens at once; changes speed and memory, in 16 bits also roundings", low=1
     )
+    state_memory: str | None = option(
+        None, "for states kept between requests, as 2GB; by default a quarter of what is free"
+    )
 
     def plugins(self) -> dict[str, str]:
         """Return the name of the plugin of each kind that can be chosen."""
@@ -80,11 +83,13 @@ class SearchConfig:
             del values["attention"]
         if self.settings.finalists == FINALISTS:  # nor this one
             del values["finalists"]
+        if self.settings.state_memory is None:  # nor this one
+            del values["state_memory"]
         return {**values, **self.options}
 
     def digest(self) -> str:
         """Return eight letters that identify the search, whatever backend measures it."""
-        where = ("backend", self.settings.backend)
+        where = ("backend", self.settings.backend, "state_memory")
         what = {word: value for word, value in self.as_dict().items() if word not in where}
         text = json.dumps(what, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

@@ -18,6 +18,7 @@ from prunekit.core.registry import Entry, Registry
 from prunekit.engine.config import SearchConfig, Settings, with_full_model_name
 from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.signals import check_measurable
+from prunekit.engine.sizes import bytes_in
 from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import Checkpoint, context_length, find
 from prunekit.hf.loading import choose_adapter
@@ -68,6 +69,10 @@ class Plan:
     def measured_first(self) -> list[Subset]:
         """Return what is measured of a mix first, to find the scales of its parts."""
         return single_removals(self.problem.n_blocks) if self.is_mix else []
+
+    def among(self, processes: int) -> Plan:
+        """Return the plan for one of several processes at work at once."""
+        return dataclasses.replace(self, spec=dataclasses.replace(self.spec, processes=processes))
 
     @property
     def name(self) -> str:
@@ -138,7 +143,10 @@ def spec_of(settings: Settings) -> Spec:
     """Return what a worker needs to load the model."""
     settings = with_full_model_name(settings)
     values = dataclasses.asdict(settings)
-    return Spec(**{field.name: values[field.name] for field in dataclasses.fields(Spec)})
+    if settings.state_memory is not None:
+        values["state_memory"] = bytes_in(settings.state_memory, "state_memory")
+    names = {field.name for field in dataclasses.fields(Spec)}
+    return Spec(**{name: value for name, value in values.items() if name in names})
 
 
 def _parts(config: SearchConfig) -> tuple[tuple[Objective, float], ...]:

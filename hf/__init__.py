@@ -23,6 +23,7 @@ from prunekit.hf.documents import (
     text_column,
 )
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.memory import memory_for_states
 from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite
@@ -56,6 +57,7 @@ __all__ = [
     "is_plain_text",
     "is_table",
     "load_adapter",
+    "memory_for_states",
     "negative_log_likelihood",
     "perplexity",
     "place_of",

@@ -54,11 +54,13 @@ class DecoderAdapter(ModelAdapter):
         self.model.requires_grad_(False)
         self.blocks = Blocks(model)
         self._study()
+        of_blocks = self._block_parameters()
         self.facts = ModelFacts(
             n_blocks=len(self.blocks),
             parameters=model.num_parameters(),
-            block_parameters=self._block_parameters(),
+            block_parameters=of_blocks,
             fingerprint=self._fingerprint(identity),
+            head_price=self._head_parameters() * len(of_blocks) / max(1, sum(of_blocks)),
         )
 
     @classmethod
@@ -117,6 +119,10 @@ class DecoderAdapter(ModelAdapter):
         weight = gate.to(after.device).view(rows)
         mixed = before.float().lerp(after.float(), weight).to(after.dtype)
         return replace(state, hidden=mixed)
+
+    def state_bytes(self, state: DecoderState) -> int:
+        """Return the size of the hidden state; the calls are shared by all states of a batch."""
+        return state.hidden.nbytes
 
     def hidden(self, state: DecoderState) -> Tensor:
         """Return the hidden state, `[rows, length, width]`, with several streams concatenated."""
@@ -194,6 +200,9 @@ class DecoderAdapter(ModelAdapter):
             sum(p.numel() for p in block.parameters() if len(owners[id(p)]) == 1)
             for block in self.blocks.modules
         )
+
+    def _head_parameters(self) -> int:
+        return sum(p.numel() for p in self.model.get_output_embeddings().parameters())
 
     def _fingerprint(self, identity: str) -> dict[str, str]:
         import torch

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from prunekit.core.contracts import complete, overrides
 from prunekit.core.errors import ConfigError, blaming
 from prunekit.core.interfaces import Batch, Meter, ModelAdapter, Objective, Signal, State, Table
+from prunekit.core.kept_states import KeptStates
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.problem import DENSE, Subset
-from prunekit.core.trie import walk
 from prunekit.hf.guard import Guard
 
 if TYPE_CHECKING:
@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 class PrefixMeter(Meter):
     """Losses of pruned variants of one model, without building any of them.
 
-    Batches are the outer loop and the trie of subsets the inner one, so that memory holds the
-    states of one batch at the open branches, not the calibration set.
+    Batches are the outer loop and the trie of subsets the inner one. Memory holds the states of one
+    batch at the open branches, and up to `state_memory` bytes of states that later requests can go
+    on from.
     """
 
     adapter: ModelAdapter
 
     def __init__(
-        self, adapter: ModelAdapter, objective: Objective, batches: Sequence[Batch]
+        self,
+        adapter: ModelAdapter,
+        objective: Objective,
+        batches: Sequence[Batch],
+        state_memory: int = 0,
     ) -> None:
         complete(type(objective), Objective)
         self.adapter = adapter
@@ -39,6 +44,9 @@ class PrefixMeter(Meter):
         self._prepared_batches: dict[int, Batch] = {}
         with _one_line("model", adapter), adapter.bypassing(DENSE) as model:
             self._guard = Guard(model.parameters())
+        self._memory_of_batch = state_memory // len(batches)
+        self._kept: dict[int, KeptStates[State]] = {}
+        """of each batch"""
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """Yield one piece for each subset of each batch."""
@@ -59,9 +67,10 @@ class PrefixMeter(Meter):
         # Gradients are switched off step by step: a generator would leave them off while it waits.
         self._guard.check_others()
         batch = self._prepared(number)
-        with self._step("model", self.adapter):
-            entered = self.adapter.enter(batch)
-        for state, subset in walk(subsets, self.facts.n_blocks, entered, self._run):
+        kept = self._kept_of(number, batch)
+        for state, subset in kept.walk(
+            subsets, self.facts.n_blocks, lambda: self._enter(batch), self._run
+        ):
             with self._step("model", self.adapter):
                 output = self.adapter.output(state)
                 self._guard.check_weights()
@@ -89,6 +98,18 @@ class PrefixMeter(Meter):
                 self._guard.check_weights()
             self._prepared_batches[number] = replace(batch, extra=extra)
         return self._prepared_batches.get(number, self.batches[number])
+
+    def _kept_of(self, number: int, batch: Batch) -> KeptStates[State]:
+        """Return the states of a batch; how many fit into its share is known once it entered."""
+        if number not in self._kept:
+            with self._step("model", self.adapter):
+                size = self.adapter.state_bytes(self.adapter.enter(batch))
+            self._kept[number] = KeptStates(self._memory_of_batch // size if size else 0)
+        return self._kept[number]
+
+    def _enter(self, batch: Batch) -> State:
+        with self._step("model", self.adapter):
+            return self.adapter.enter(batch)
 
     def _run(self, index: int, state: State) -> State:
         with self._step("model", self.adapter):

@@ -8,7 +8,7 @@ from typing import ClassVar
 from weakref import WeakValueDictionary
 
 from prunekit.core import Backend, Batch, Meter, ModelAdapter, Objective, Spec, hookimpl
-from prunekit.hf import PrefixMeter, load_adapter
+from prunekit.hf import PrefixMeter, load_adapter, memory_for_states
 
 _loaded: WeakValueDictionary[Spec, ModelAdapter] = WeakValueDictionary()
 
@@ -24,7 +24,7 @@ class Local(Backend):
         adapter = _loaded.get(spec)
         if adapter is None:
             adapter = _loaded[spec] = load_adapter(spec)
-        return PrefixMeter(adapter, objective, batches)
+        return PrefixMeter(adapter, objective, batches, memory_for_states(spec))
 
 
 @hookimpl

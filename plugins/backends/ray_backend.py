@@ -108,7 +108,8 @@ def share(
         # A replica that was given no GPU may still see those of its node.
         device = "cpu" if spec.device == "auto" and any(there) else spec.device
         nodes_with_cpus = sum(node.get("CPU", 0.0) >= 1 for node in nodes)
-        return replace(spec, device=device), options.replicas or nodes_with_cpus, 0.0
+        replicas = options.replicas or nodes_with_cpus
+        return replace(spec, device=device, processes=replicas), replicas, 0.0
     room = sum(_room(on_node, gpus) for on_node in there)
     replicas = options.replicas or room
     if not 1 <= replicas <= room:
@@ -117,7 +118,7 @@ def share(
             f"not for {max(1, replicas)}; lower --ray.replicas or --ray.gpus, or use --device cpu"
         )
     device = "cuda" if spec.device == "auto" else spec.device
-    return replace(spec, device=device), replicas, gpus
+    return replace(spec, device=device, processes=int(1 / gpus) or 1), replicas, gpus
 
 
 def _room(on_node: float, gpus: float) -> int:

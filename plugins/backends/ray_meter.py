@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from prunekit.core import (
+    IGNORE,
     Batch,
     Meter,
     Objective,
@@ -61,12 +62,13 @@ class RayMeter(Meter):
                 f"the objective {objective.name!r} cannot be sent to another process ({error}); "
                 "use --backend local"
             ) from error
+        self._heads = [self.facts.head_price * scored_share(batch) for batch in batches]
         self._closing = contextlib.ExitStack()
         self._closing.callback(on_close)
 
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """Yield one piece for each subset of each batch."""
-        queue = Queue(cut(wanted, self.facts.n_blocks, self.replicas))
+        queue = Queue(cut(wanted, self.facts.n_blocks, self.replicas, self._heads))
         running: dict[Worker, Task] = {}
         with self._pool.at_work():
             while queue or running:
@@ -140,20 +142,27 @@ class Part:
         return Part(self.batch, left, self.stretch)
 
 
-def cut(wanted: Sequence[Sequence[Subset]], n_blocks: int, stretches: int) -> list[Part]:
+def scored_share(batch: Batch) -> float:
+    """Return the share of positions with a target, which the head computes."""
+    return float((batch.targets != IGNORE).float().mean())
+
+
+def cut(
+    wanted: Sequence[Sequence[Subset]], n_blocks: int, stretches: int, heads: Sequence[float]
+) -> list[Part]:
     """Cut the subsets requested of each batch into parts, along `stretches` of equal work.
 
-    Work is counted in block forwards; the head counts as one.
+    Work is counted in block forwards; `heads` are the prices of a subset's head in each batch.
     """
     sequence = [
-        (batch, subset, runs + 1)
+        (batch, subset, runs + heads[batch])
         for batch, subsets in enumerate(wanted)
         for subset, runs in runs_of_each(subsets, n_blocks).items()
     ]
-    total, passed = sum(work for _, _, work in sequence), 0
+    total, passed = sum(work for _, _, work in sequence), 0.0
     places: list[tuple[int, int, Subset]] = []
     for batch, subset, work in sequence:
-        places.append((batch, (2 * passed + work) * stretches // (2 * total), subset))
+        places.append((batch, int((passed + work / 2) * stretches / total), subset))
         passed += work
     return [
         Part(batch, tuple(subset for *_, subset in group), stretch)

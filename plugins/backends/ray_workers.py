@@ -25,7 +25,7 @@ from prunekit.core import (
     Subset,
     Table,
 )
-from prunekit.hf import PrefixMeter, first_line, load_adapter
+from prunekit.hf import PrefixMeter, first_line, load_adapter, memory_for_states
 from prunekit.plugins.backends.ray_cluster import check_alive, lifelines
 
 MAX_DEATHS = 3
@@ -271,5 +271,6 @@ class Replica:
                     f"the objective cannot be read on {socket.gethostname()}, a node of the Ray "
                     f"cluster ({reason}); install the same plugins on every node"
                 ) from error
-            self._meters[reference] = PrefixMeter(self._adapter, objective, batches)
+            memory = memory_for_states(self.spec)
+            self._meters[reference] = PrefixMeter(self._adapter, objective, batches, memory)
         return self._meters[reference]

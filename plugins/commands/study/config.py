@@ -38,6 +38,7 @@ SHARED = (
     "device",
     "dtype",
     "tokens_per_forward",
+    "state_memory",
     TRUST,
     FINALISTS,
 )

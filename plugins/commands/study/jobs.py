@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError, PrunekitError
@@ -13,6 +11,7 @@ from prunekit.core.interfaces import OWN_DTYPE, Batch, Spec
 from prunekit.engine.plan import Plan
 from prunekit.hf.checkpoint import Checkpoint, first_line
 from prunekit.hf.loading import resolve_device
+from prunekit.hf.memory import free_bytes
 from prunekit.hf.tensors import dtype_called, weight_names
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ PROCESS_BYTES = 10**9
 
 WIDER = 2
 """Weights that are stored in 16 bits may be computed with in 32."""
-
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def sensible_jobs(tasks: Sequence[SearchTask]) -> int:
@@ -54,16 +51,6 @@ def cores() -> int:
     from joblib import cpu_count
 
     return int(cpu_count())
-
-
-def free_bytes() -> int:
-    """Return the free memory of the machine, or the limit of a container if that is lower."""
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    with suppress(OSError, ValueError):  # no container, or one without a limit
-        free = min(free, int(CONTAINER_LIMIT.read_text()))
-    return free
 
 
 def _is_on_cpu(plan: Plan) -> bool:

@@ -72,6 +72,11 @@ class Group:
         """Return the group with some of its cells."""
         return replace(self, plans={cell: self.plans[cell] for cell in cells})
 
+    def among(self, processes: int) -> Group:
+        """Return the group with plans for one of several processes at work at once."""
+        plans = {cell: plan and plan.among(processes) for cell, plan in self.plans.items()}
+        return replace(self, plans=plans)
+
     def unfinished(self, folder: StudyFolder) -> Group:
         """Return the group with the cells that have no result yet, or other finalists."""
         return self.only(

@@ -136,14 +136,14 @@ def run_study(study: Study, jobs: int = 1, progress: Progress | None = None) -> 
 
 
 def _search(study: Study, folder: StudyFolder, jobs: int, progress: Progress) -> Effort:
-    tasks = _search_tasks(study, folder)
+    tasks = _search_tasks(study, folder, jobs)
     groups = [group for task in tasks for group in task.groups]
     progress.begin("searching", "subsets", partial(expected_subsets, groups, DRY_RUN_SECONDS))
     return run_tasks(tasks, jobs, progress)
 
 
-def _search_tasks(study: Study, folder: StudyFolder) -> list[SearchTask]:
-    groups = [group.unfinished(folder) for group in study.chosen]
+def _search_tasks(study: Study, folder: StudyFolder, jobs: int = 1) -> list[SearchTask]:
+    groups = [group.unfinished(folder).among(jobs) for group in study.chosen]
     unfinished = [group for group in groups if group.cells]
     return search_tasks(unfinished, study.folder.absolute(), study.workdir.absolute())
 

@@ -70,16 +70,5 @@ def test_a_gpu_another_backend_and_a_model_unseen_have_one(jobs_for, small, mach
     assert jobs_for(device="cpu") == 2
 
 
-def test_the_limit_of_a_container_is_kept(monkeypatch, tmp_path):
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(jobs, "CONTAINER_LIMIT", limit)
-    whole = jobs.free_bytes()
-    assert whole > 10**6
-    limit.write_text("1000000\n")
-    assert jobs.free_bytes() == 10**6
-    limit.write_text("max\n")
-    assert jobs.free_bytes() > 10**6
-
-
 def test_cores_are_those_that_this_process_may_use():
     assert jobs.cores() >= 1

@@ -5,20 +5,26 @@ import random
 
 import pytest
 
+from prunekit.core.interfaces import IGNORE, Batch
 from prunekit.core.trie import block_runs
-from prunekit.plugins.backends.ray_meter import Part, Queue, cut
+from prunekit.plugins.backends import ray_meter
+from prunekit.plugins.backends.ray_meter import Part, Queue
 
 N = 12
 PAIRS = [frozenset(pair) for pair in itertools.combinations(range(N), 2)]
+
+
+def cut(wanted, n_blocks, stretches, head=1.0):
+    return ray_meter.cut(wanted, n_blocks, stretches, [head] * len(wanted))
 
 
 def runs(parts):
     return sum(block_runs(part.subsets, N) for part in parts)
 
 
-def work_of_stretches(parts, stretches):
+def work_of_stretches(parts, stretches, head=1.0):
     return [
-        sum(block_runs(p.subsets, N) + len(p.subsets) for p in parts if p.stretch == stretch)
+        sum(block_runs(p.subsets, N) + head * len(p.subsets) for p in parts if p.stretch == stretch)
         for stretch in range(stretches)
     ]
 
@@ -51,6 +57,20 @@ def test_a_cut_costs_at_most_one_prefix_and_the_stretches_are_even(batches, stre
     assert runs(parts) <= batches * block_runs(PAIRS, N) + (stretches - 1) * N
     work = work_of_stretches(parts, stretches)
     assert max(work) - min(work) <= 2 * N
+
+
+def test_an_expensive_head_is_shared_out_as_well():
+    head = 8.0
+    priced, unpriced = (work_of_stretches(cut([PAIRS], N, 2, h), 2, head) for h in (head, 0.0))
+    assert max(priced) - min(priced) <= N + head < max(unpriced) - min(unpriced)
+
+
+def test_the_head_computes_the_positions_with_a_target_alone():
+    import torch
+
+    targets = torch.tensor([[5, IGNORE, IGNORE, 7], [IGNORE, IGNORE, IGNORE, 1]])
+    batch = Batch(torch.zeros_like(targets), torch.ones_like(targets), targets, torch.arange(2), 2)
+    assert ray_meter.scored_share(batch) == 3 / 8
 
 
 def test_subsets_with_common_first_blocks_stay_together():

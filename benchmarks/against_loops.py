@@ -1,0 +1,302 @@
+"""Time searches against the loop that evaluates every candidate from scratch.
+
+    python benchmarks/against_loops.py MODEL --data TEXT.jsonl [--objective ppl]
+        [--samples 4] [--length 64] [--budget 4] [--searchers one-shot,greedy,...] [--repeats 3]
+
+The baseline is what published code does (SLEB, EvoPress): for each candidate its blocks are
+bypassed, the model's own forward runs on the calibration set, and the loss is taken from its
+logits; with `--objective margin`, each answer by itself. Both sides answer the same searcher in the
+same process, in turns, after the model is loaded; neither measures a subset twice. CPU seconds are
+medians over the repeats.
+
+"products" is the time of the matrix products alone of all blocks and heads that prunekit ran, as a
+share of its CPU seconds; "memory" the largest growth of resident memory during a search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.driver import Driver, needs_of
+from prunekit.core.interfaces import IGNORE, Batch
+from prunekit.core.problem import DENSE, Subset, share_of, words
+from prunekit.core.registry import load
+from prunekit.engine.config import parse
+from prunekit.engine.opening import calibration_samples, open_session
+from prunekit.engine.plan import Plan, resolve
+from prunekit.engine.quiet import quiet_libraries
+from prunekit.engine.session import Session
+from prunekit.hf.tokens import batches_of
+
+SEARCHERS = "one-shot,greedy,beam,genetic,bayesian,fast-block-select,cbo"
+OPTIONS: dict[str, dict[str, Any]] = {
+    "genetic": {"population": 16, "generations": 8},
+    "bayesian": {"trials": 60},
+}
+"""Smaller than the defaults, so that the loop ends in time."""
+ALIKE = 0.02
+"""Largest difference of losses of the two sides: a 16-bit model's own head rounds its logits."""
+
+
+def main() -> None:
+    quiet_libraries()
+    given = arguments()
+    import torch
+
+    torch.set_num_threads(given.threads)
+    print(f"{given.objective}, {given.samples} samples, budget {given.budget}, CPU seconds\n")
+    print(
+        "searcher            subsets   blocks: loop  shared     run    loop  prunekit  ratio  "
+        "products  memory"
+    )
+    for name in given.searchers.split(","):
+        print(row(name, compare(given, name)), flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--data", default="demo", help="calibration text or items")
+    parser.add_argument("--objective", default="ppl")
+    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--length", type=int, default=64)
+    parser.add_argument("--budget", type=int, default=4)
+    parser.add_argument("--searchers", default=SEARCHERS)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+@dataclass
+class Side:
+    """One side's search: what it chose, and what that took."""
+
+    driver: Driver
+    seconds: float
+    memory: int = 0
+
+
+@dataclass
+class Comparison:
+    """The repeats of both sides, and what they ran, each block over the whole calibration set."""
+
+    ours: list[Side]
+    loops: list[Side]
+    subsets: int
+    blocks_of_loop: int
+    blocks_shared: int
+    blocks_run: int
+    products: float
+
+
+def row(name: str, found: Comparison) -> str:
+    ours, loop = (
+        statistics.median(side.seconds for side in sides) for sides in (found.ours, found.loops)
+    )
+    memory = max(side.memory for side in found.ours) / 1e6
+    return (
+        f"{name:18} {found.subsets:8} {found.blocks_of_loop:14} {found.blocks_shared:7} "
+        f"{found.blocks_run:7} {loop:7.1f} {ours:9.1f} {loop / ours:6.2f} "
+        f"{found.products / ours:9.0%} {memory:4.0f} MB{differences(found)}"
+    )
+
+
+def differences(found: Comparison) -> str:
+    """Say where the two sides do not agree."""
+    ours, loop = found.ours[0].driver, found.loops[0].driver
+    if ours.removed != loop.removed:
+        return f"  CHOICES DIFFER: {words(ours.removed or ())}; {words(loop.removed or ())}"
+    gap = max(abs(ours.losses[s] - loop.losses[s]) for s in ours.losses)
+    return f"  LOSSES DIFFER by {gap:.3f}" if gap > ALIKE else ""
+
+
+def compare(given: argparse.Namespace, name: str) -> Comparison:
+    plan = plan_of(given, name)
+    with tempfile.TemporaryDirectory() as folder, open_session(plan, Path(folder)) as first:
+        adapter: Any = first.adapter
+        runs = counted(adapter)
+        loop = Loop(plan, adapter)
+        loop.losses([DENSE])  # the first forward pass is slower
+        loops, ours, shared, ran = [], [], 0, 0
+        for repeat in range(given.repeats):
+            with open_session(plan, Path(folder, str(repeat))) as session:
+                before = len(runs)
+                ours.append(search(plan, session, session.losses))
+                shared, ran = session.block_runs, len(runs) - before
+            loops.append(search(plan, first, remembered(loop.losses)))
+        n_batches = len(loop.batches)
+        subsets = set(ours[0].driver.requests)
+        n = adapter.facts.n_blocks
+        return Comparison(
+            ours,
+            loops,
+            len(subsets),
+            sum(n - len(s) for s in subsets),
+            shared,
+            ran // n_batches,
+            products(adapter, loop.batches, ran // n_batches, len(subsets)),
+        )
+
+
+def plan_of(given: argparse.Namespace, name: str) -> Plan:
+    options = {"data": given.data, "samples": given.samples}
+    if given.objective not in ("margin", "choice"):
+        options["length"] = given.length
+    wanted = {"model": given.model, "searcher": name, "budget": given.budget, "device": "cpu"}
+    wanted |= {"objective": given.objective, given.objective: options}
+    if name in OPTIONS:
+        wanted[name] = OPTIONS[name]
+    registry = load()
+    return resolve(parse(wanted, registry), registry)
+
+
+Losses = Callable[[Sequence[Subset]], list[float]]
+
+
+def search(plan: Plan, session: Session, losses: Losses) -> Side:
+    """Run the search with one side's losses; its signals are measured before the clock starts."""
+    signals = {signal.name: session.signal(signal) for signal in needs_of(plan.searcher)}
+    driver = Driver(plan.searcher, replace(plan.problem, signals=signals))
+    with growth() as memory:
+        start = time.process_time()
+        while driver.request is not None:
+            assert share_of(driver.request) == 1  # the loop measures whole sets
+            driver.answer(losses(driver.request))
+        seconds = time.process_time() - start
+    return Side(driver, seconds, memory[0])
+
+
+def remembered(losses: Losses) -> Losses:
+    """Measure no subset twice."""
+    known: dict[Subset, float] = {}
+
+    def answer(subsets: Sequence[Subset]) -> list[float]:
+        new = [s for s in dict.fromkeys(subsets) if s not in known]
+        known.update(zip(new, losses(new), strict=True))
+        return [known[s] for s in subsets]
+
+    return answer
+
+
+class Loop:
+    """Every candidate from scratch, through the model's own forward pass."""
+
+    def __init__(self, plan: Plan, adapter: Any) -> None:
+        self.objective, self.adapter = plan.objective, adapter
+        samples = calibration_samples(plan, plan.objective)
+        self.batches = batches_of(samples, plan.spec.tokens_per_forward)
+        self.rows_apart = any(sample["input_ids"].shape[0] > 1 for sample in samples)
+
+    def losses(self, subsets: Sequence[Subset]) -> list[float]:
+        """Return the losses of subsets, in their order."""
+        return [self._loss(subset) for subset in subsets]
+
+    def _loss(self, subset: Subset) -> float:
+        sums: list[float] = []
+        weights: list[float] = []
+        with self.adapter.bypassing(subset) as model:
+            for batch in self.batches:
+                found = self.objective.measure(Predicted(self._logprobs(model, batch)), batch)
+                sums += found[0].tolist()
+                weights += found[1].tolist()
+        return float(self.objective.reduce(sums, weights))
+
+    def _logprobs(self, model: Any, batch: Batch) -> Any:
+        import torch
+
+        if not self.rows_apart:
+            return logprobs(model, batch.input_ids, batch.attention_mask, batch.targets)
+        found = torch.zeros(batch.targets.shape)
+        for row, mask in enumerate(batch.attention_mask):
+            part = slice(row, row + 1), slice(0, int(mask.sum()))
+            found[part] = logprobs(
+                model, batch.input_ids[part], mask[None, part[1]], batch.targets[part]
+            )
+        return found
+
+
+def logprobs(model: Any, ids: Any, mask: Any, targets: Any) -> Any:
+    import torch
+
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits.float()
+        chosen = logits.log_softmax(-1).gather(-1, targets.clamp_min(0)[..., None])[..., 0]
+    return chosen * (targets != IGNORE)
+
+
+@dataclass
+class Predicted:
+    """The output of a model, of which only these log-probabilities are needed."""
+
+    found: Any
+
+    def token_logprobs(self, targets: Any) -> Any:
+        """Return them."""
+        return self.found
+
+
+def counted(adapter: Any) -> list[int]:
+    """Return a list that grows with each block that the adapter runs."""
+    runs: list[int] = []
+    block = adapter.block
+    adapter.block = lambda index, state: runs.append(index) or block(index, state)
+    return runs
+
+
+def products(adapter: Any, batches: Sequence[Batch], blocks: int, subsets: int) -> float:
+    """Return the CPU seconds of the matrix products alone of so many blocks and heads."""
+    import torch
+
+    model = adapter.model
+    tokens = sum(batch.input_ids.numel() for batch in batches)
+    scored = sum(int((batch.targets != IGNORE).sum()) for batch in batches)
+    layers = [m for m in adapter.blocks.modules[0].modules() if isinstance(m, torch.nn.Linear)]
+    of_block = sum(seconds_of(layer, tokens) for layer in layers)
+    return blocks * of_block + subsets * seconds_of(model.get_output_embeddings(), scored)
+
+
+def seconds_of(layer: Any, rows: int) -> float:
+    import torch
+
+    weight = layer.weight
+    given = torch.randn(rows, weight.shape[1], dtype=weight.dtype)
+    out = torch.empty(rows, weight.shape[0], dtype=weight.dtype)
+    torch.mm(given, weight.t(), out=out)
+    start, repeats = time.process_time(), 10
+    for _ in range(repeats):
+        torch.mm(given, weight.t(), out=out)
+    return (time.process_time() - start) / repeats
+
+
+@contextmanager
+def growth() -> Iterator[list[int]]:
+    """Note how far resident memory grows inside the context."""
+    import psutil
+
+    process, largest, ended = psutil.Process(), [0], threading.Event()
+    before = process.memory_info().rss
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            largest[0] = max(largest[0], process.memory_info().rss - before)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield largest
+    finally:
+        ended.set()
+        watcher.join()
+
+
+if __name__ == "__main__":
+    main()
