@@ -6,7 +6,7 @@ for everything measured before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from prunekit.core.contracts import complete
 from prunekit.core.errors import PluginError, blaming, described
@@ -42,7 +42,7 @@ class Driver:
     """One search in progress.
 
     `request` is what the searcher wants measured now, None once `removed` is chosen; `requests` is
-    everything answered so far.
+    everything answered so far. `best` is the first of `ranked`, None if there is none yet.
     """
 
     def __init__(self, searcher: Searcher, problem: Problem) -> None:
@@ -52,6 +52,8 @@ class Driver:
         self.rounds = 0
         self.losses: dict[Subset, float] = {}
         """on the whole calibration set"""
+        self.best: Subset | None = None
+        self._removable = frozenset(problem.removable)
         self._known: set[tuple[float, Subset]] = set()
         self.removed: Subset | None = None
         self.request: Sequence[Subset] | None = None
@@ -72,6 +74,8 @@ class Driver:
         self.rounds += 1
         if share_of(self.request) == WHOLE:
             self.losses.update(zip(self.request, losses, strict=True))
+            news = self.request if self.best is None else [self.best, *self.request]
+            self.best = min(self._complete(news), key=self._place, default=None)
         self._advance(losses)
 
     def run(
@@ -86,8 +90,15 @@ class Driver:
 
     def ranked(self) -> list[Subset]:
         """Return the subsets of the budget's size measured so far, best first."""
-        complete = [s for s in self.losses if len(s) == self.problem.budget]
-        return sorted(complete, key=lambda s: (self.losses[s], sorted(s)))
+        return sorted(self._complete(self.losses), key=self._place)
+
+    def _complete(self, subsets: Iterable[Subset]) -> Iterator[Subset]:
+        """Yield those of the budget's size."""
+        return (subset for subset in subsets if len(subset) == self.problem.budget)
+
+    def _place(self, subset: Subset) -> tuple[float, list[int]]:
+        """Return what ranks a subset: its loss, then its blocks."""
+        return self.losses[subset], sorted(subset)
 
     def _start(self) -> Search:
         check_problem(self.searcher, self.problem)
@@ -129,7 +140,7 @@ class Driver:
     def _check(self, subset: object) -> Subset:
         if not isinstance(subset, frozenset) or not all(type(i) is int for i in subset):
             raise self._broke(f"must give subsets as frozensets of int, not {subset!r}")
-        if wrong := subset - set(self.problem.removable):
+        if wrong := subset - self._removable:
             raise self._broke(f"may not remove blocks {words(wrong)}")
         return subset
 

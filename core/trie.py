@@ -57,16 +57,22 @@ def runs_of_each(subsets: Iterable[Subset], n_blocks: int) -> dict[Subset, int]:
     >>> runs_of_each([frozenset(), frozenset({3})], 4)
     {frozenset({3}): 3, frozenset(): 1}
     """
+    order = sorted(((_bits(s, n_blocks), s) for s in set(subsets)), reverse=True)
     found: dict[Subset, int] = {}
-    runs = 0
-
-    def count(index: int, state: None) -> None:
-        nonlocal runs
-        runs += 1
-
-    for _, subset in walk(set(subsets), n_blocks, None, count):
-        found[subset], runs = runs, 0
+    before = None
+    for bits, subset in order:
+        left = n_blocks if before is None else (bits ^ before).bit_length()
+        found[subset] = left - (bits & ((1 << left) - 1)).bit_count()
+        before = bits
     return found
+
+
+def _bits(subset: Subset, n_blocks: int) -> int:
+    """Return the subset as bits, block 0 first: `walk` goes from the highest number to the lowest.
+
+    Neighbours in this order share the blocks above their highest differing bit.
+    """
+    return sum(1 << (n_blocks - 1 - block) for block in subset)
 
 
 def block_runs_alone(subsets: Iterable[Subset], n_blocks: int) -> int:

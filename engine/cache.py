@@ -91,9 +91,9 @@ class MeasurementCache:
         return parts is not None
 
     def _measure(self, subsets: Sequence[Subset], samples: int) -> None:
-        known = self.journal.known
+        known = {s: set(self.journal.known.spans(s)) for s in subsets}
         wanted = [
-            [s for s in subsets if span[0] < samples and span not in known.get(s, {})]
+            [s for s in subsets if span[0] < samples and span not in known[s]]
             for span in self.spans
         ]
         runs = [runs_of_each(new, self.meter.facts.n_blocks) for new in wanted]

@@ -16,13 +16,16 @@ import json
 import os
 import sys
 import uuid
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import StorageError
 from prunekit.core.problem import Subset, words
-from prunekit.engine.journal_line import Span, Values, contradict, read_line, read_row, write_line
+from prunekit.engine.journal_line import Span, Values, contradict, read_row, write_line
+from prunekit.engine.journal_scan import Line, LineReader
+from prunekit.engine.pieces import Pieces, key_of, subset_of
 from prunekit.engine.rounding import depends_on_layout
 
 SCHEMA = 2
@@ -53,10 +56,8 @@ class Journal:
         """
         self.folder = folder
         self.describes = dict(describes)
-        self.known: dict[Subset, dict[Span, Values]] = {}
-        self._limits = n_blocks, n_samples
-        self._ends: dict[Subset, int] = {}
-        """the end of the last span of each subset; a later span cannot overlap another"""
+        self.known = Pieces()
+        self._reader = LineReader(self.known, n_blocks, n_samples)
         self._segment: Path | None = None
         self._own: set[Path] = set()
         self._read: dict[Path, tuple[int, int]] = {}
@@ -91,8 +92,9 @@ class Journal:
                 f"cannot write to {self.folder}: {error.strerror}. All earlier measurements are "
                 "safe: make room or choose another --workdir, then run the same command again"
             ) from error
-        for piece in pieces:
-            self._keep(*piece)
+        for subset, span, (sums, weights) in pieces:
+            frame = self.known.frame(span, weights)
+            self._keep(Line(key_of(subset), frame, array("d", sums)))
 
     def recall(self, subset: Subset, samples: int) -> list[Values] | None:
         """Return the values of the first samples, in order, or None if some are missing.
@@ -100,10 +102,18 @@ class Journal:
         Spans may come from runs with other batch sizes, so any chain that begins with the first
         sample is accepted. The last span may reach beyond `samples`.
         """
-        chains: dict[int, list[Values]] = {0: []}
-        for (first, last), values in sorted(self.known.get(subset, {}).items()):
+        chain = self.chain(subset, samples)
+        if chain is None:
+            return None
+        values = self.known.get(subset, {})
+        return [values[span] for span in chain]
+
+    def chain(self, subset: Subset, samples: int) -> list[Span] | None:
+        """Return the spans of `recall`, or None if it would be None."""
+        chains: dict[int, list[Span]] = {0: []}
+        for first, last in self.known.spans(subset):
             if first in chains:
-                chains[last] = [*chains[first], values]
+                chains[last] = [*chains[first], (first, last)]
         ends = [end for end in chains if end >= samples]
         return chains[min(ends)] if ends else None
 
@@ -115,28 +125,30 @@ class Journal:
                 return
             with path.open("rb") as file:
                 file.seek(start)
-                lines = file.read().split(b"\n")[:-1]
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break  # another process may be about to write the rest
+                    before, start = before + 1, start + len(line)
+                    self._take(path, before, line[:-1])
         except OSError as error:
             raise StorageError(f"cannot read the journal {path}: {error.strerror}") from error
-        for number, line in enumerate(lines, start=before + 1):
-            try:
-                self._take(path, number, line)
-            except ValueError as error:
-                raise StorageError(
-                    f"{path}:{number}: not a line of this journal ({error}); move the file away, "
-                    "and what it held is measured again"
-                ) from error
-            start += len(line) + 1
-        self._read[path] = start, before + len(lines)
+        self._read[path] = start, before
 
     def _take(self, path: Path, number: int, line: bytes) -> None:
-        if number == 1:
-            self._begin(path, read_row(line))
-            return
-        subset, span, values = read_line(line, path in self._checked, *self._limits)
-        if span[0] < self._ends.get(subset, 0):
-            self._compare(path, number, subset, (span, values))
-        self._keep(subset, span, values)
+        """Keep what a line says. Raises StorageError if it is no line of this journal."""
+        try:
+            if number == 1:
+                self._begin(path, read_row(line))
+                return
+            piece = self._reader.read(line, path in self._checked)
+            if self.known.overlaps(piece.key, piece.frame) and not self.known.holds(*piece):
+                self._compare(path, number, piece)
+        except ValueError as error:
+            raise StorageError(
+                f"{path}:{number}: not a line of this journal ({error}); move the file away, and "
+                "what it held is measured again"
+            ) from error
+        self._keep(piece)
 
     def _begin(self, path: Path, row: Any) -> None:
         for schema in (SCHEMA, WITHOUT_CHECK):
@@ -146,8 +158,9 @@ class Journal:
                 return
         raise ValueError("it belongs to another model, objective or calibration set")
 
-    def _compare(self, path: Path, number: int, subset: Subset, piece: tuple[Span, Values]) -> None:
+    def _compare(self, path: Path, number: int, line: Line) -> None:
         spread = SPREAD_IN_16_BITS if depends_on_layout(self.describes) else 0.0
+        subset, piece = subset_of(line.key), self.known.piece(line.frame, line.sums)
         for other in self.known[subset].items():
             if contradict(piece, other, spread):
                 start = json.dumps({"removed": sorted(subset), "samples": other[0]})[:-1]
@@ -159,21 +172,18 @@ class Journal:
     def _line_of(self, start: str, but: tuple[Path, int]) -> str:
         """Find the file and number of another line with this start."""
         for path in sorted(self.folder.glob("*.jsonl")):
-            for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-                if line.startswith(start.encode()) and (path, number) != but:
-                    return f"{path.name}:{number}"
+            with path.open("rb") as lines:
+                for number, line in enumerate(lines, start=1):
+                    if line.startswith(start.encode()) and (path, number) != but:
+                        return f"{path.name}:{number}"
         return "another line"
 
-    def _keep(self, subset: Subset, span: Span, values: Values) -> None:
+    def _keep(self, piece: Line) -> None:
         """Store a piece: of duplicates the smallest on opening, whatever the segments are called.
 
         After that the first one is kept, so that a loss never changes within a process.
         """
-        known = self.known.setdefault(subset, {})
-        before = known.setdefault(span, values)
-        if not self._is_open:
-            known[span] = min(before, values)
-        self._ends[subset] = max(span[1], self._ends.get(subset, 0))
+        self.known.keep(*piece, smallest=not self._is_open)
 
 
 def _write(path: Path, text: str) -> None:

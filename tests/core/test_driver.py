@@ -1,5 +1,8 @@
 """The driver and the contract between it and searchers."""
 
+import math
+import random
+
 import pytest
 
 from prunekit.core import ConfigError, Part, PluginError, Problem
@@ -59,9 +62,22 @@ def test_a_part_is_a_share_of_the_samples(share):
 
 def test_the_best_so_far_is_known_at_every_moment():
     driver = Driver(searcher([frozenset({5}), frozenset({1, 5}), frozenset({1, 2})]), PROBLEM)
-    assert driver.ranked() == []
+    assert (driver.ranked(), driver.best) == ([], None)
     driver.answer(zeros(driver.request))
     assert driver.ranked() == [frozenset({1, 2}), frozenset({1, 5})]
+    assert driver.best == {1, 2}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_is_the_first_of_all_that_are_ranked_ties_and_infinite_losses_included(seed):
+    chance = random.Random(seed)
+    subsets = [frozenset(chance.sample(range(1, 6), chance.randint(1, 3))) for _ in range(60)]
+    requests = [subsets[i : i + 4] for i in range(0, 60, 4)]
+    requests[7] = Part(requests[7], share=0.5)
+    driver = Driver(searcher(*requests), PROBLEM)
+    while driver.request is not None:
+        driver.answer([[1.0, 2.0, math.inf][sum(s) % 3] for s in driver.request])
+        assert driver.best == next(iter(driver.ranked()), None)
 
 
 @pytest.mark.parametrize(

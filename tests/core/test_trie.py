@@ -6,7 +6,7 @@ import random
 import pytest
 
 from prunekit.core.problem import DENSE, Problem
-from prunekit.core.trie import block_runs, block_runs_alone, walk
+from prunekit.core.trie import block_runs, block_runs_alone, runs_of_each, walk
 from prunekit.engine.dry_run import dry_run_cost, made_up_loss
 from prunekit.plugins.searchers.greedy import Greedy
 
@@ -36,6 +36,17 @@ def test_a_block_runs_once_for_each_different_prefix():
     subsets = [frozenset(c) for k in range(4) for c in itertools.combinations(range(7), k)]
     prefixes = {(i, s & set(range(i))) for s in subsets for i in range(7) if i not in s}
     assert block_runs(subsets, 7) == len(prefixes)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_blocks_run_for_each_subset_are_those_that_walk_runs_before_it(seed):
+    rng = random.Random(seed)
+    subsets = [frozenset(rng.sample(range(9), rng.randrange(9))) for _ in range(60)]
+    counted, runs = {}, []
+    for _, subset in walk(set(subsets), 9, None, lambda i, state: runs.append(i)):
+        counted[subset] = len(runs)
+        runs.clear()
+    assert list(runs_of_each(subsets, 9).items()) == list(counted.items())
 
 
 def test_no_more_states_are_alive_than_branches_are_open():

@@ -205,13 +205,13 @@ class _Search:
             self.account.keep()
 
     def _farewell(self, workdir: Path) -> str:
-        ranked = self.driver.ranked() if self.driver else []
-        if not self.run.measured and not ranked:
+        found = self.driver.best if self.driver else None
+        if not self.run.measured and found is None:
             return "stopped before anything new was measured; run the same command again"
         best = "No subset of the wanted size was measured yet"
-        if self.driver and ranked:
-            loss = self.driver.losses[ranked[0]]
-            best = f"Best so far: blocks {words(ranked[0])}, {loss:.4f} {self.plan.objective.unit}"
+        if self.driver and found is not None:
+            loss = self.driver.losses[found]
+            best = f"Best so far: blocks {words(found)}, {loss:.4f} {self.plan.objective.unit}"
             if not math.isfinite(loss):
                 best = "No subset of the wanted size has a finite loss so far"
         return (
@@ -222,9 +222,8 @@ class _Search:
 
 def _advance(progress: Progress, run: SearchRun[str]) -> None:
     for driver in run.lockstep.drivers.values():
-        ranked = driver.ranked()
-        best = f"best {driver.losses[ranked[0]]:.4f}" if ranked else ""
-        progress.advance(driver.asked + run.measured_now, best)
+        note = "" if driver.best is None else f"best {driver.losses[driver.best]:.4f}"
+        progress.advance(driver.asked + run.measured_now, note)
 
 
 def _expected(plan: Plan) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -61,7 +61,8 @@ def best_subsets(
     if most < 1:
         raise ConfigError(f"--best {most}: expected 1 or more")
     cls, name = _objective(folder, describes, registry)
-    samples, by_size = _measured(Journal(folder, describes))
+    journal = Journal(folder, describes)
+    samples, by_size = _measured(journal)
     if budget not in by_size:
         sizes = ", ".join(map(str, sorted(by_size))) or "none"
         given = "--budget is needed" if budget is None else f"--budget {budget}: no such subset"
@@ -71,20 +72,29 @@ def best_subsets(
         )
     reduce = _reduce(cls, describes.get("options", {}), name)
     of_size = by_size[budget]
-    ranked = _ranked(of_size, reduce, most)
+
+    def measured(subset: Subset) -> Measurement:
+        parts = journal.recall(subset, samples)
+        assert parts is not None  # as it is in `by_size`
+        return join(parts)
+
+    ranked = _ranked(of_size, measured, reduce, most)
     return ShownBest(str(folder), name, cls.unit, samples, budget, len(of_size), ranked)
 
 
 def _ranked(
-    measured: Mapping[Subset, Measurement], reduce: Reduce, most: int
+    subsets: Sequence[Subset],
+    measured: Callable[[Subset], Measurement],
+    reduce: Reduce,
+    most: int,
 ) -> list[RankedSubset]:
-    losses = {subset: loss_of(m, reduce) for subset, m in measured.items()}
+    losses = {subset: loss_of(measured(subset), reduce) for subset in subsets}
     order = sorted(losses, key=lambda s: (losses[s], sorted(s)))[:most]
     first = order[0]
     behind = []
     for subset in order:
         gap = losses[subset] - losses[first]
-        error = difference_error(measured[subset], measured[first], reduce)
+        error = difference_error(measured(subset), measured(first), reduce)
         behind.append(Difference(gap if math.isfinite(gap) else None, error))
     return [
         RankedSubset(tuple(sorted(subset)), losses[subset], difference, apart)
@@ -92,13 +102,13 @@ def _ranked(
     ]
 
 
-def _measured(journal: Journal) -> tuple[int, dict[int, dict[Subset, Measurement]]]:
+def _measured(journal: Journal) -> tuple[int, dict[int, list[Subset]]]:
     """Return the number of samples, and by size the subsets measured on all of them."""
-    samples = max((end for spans in journal.known.values() for _, end in spans), default=0)
-    found: dict[int, dict[Subset, Measurement]] = {}
+    samples = journal.known.end
+    found: dict[int, list[Subset]] = {}
     for subset in journal.known:
-        if (parts := journal.recall(subset, samples)) is not None:
-            found.setdefault(len(subset), {})[subset] = join(parts)
+        if journal.chain(subset, samples) is not None:
+            found.setdefault(len(subset), []).append(subset)
     return samples, found
 
 

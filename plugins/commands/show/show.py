@@ -233,7 +233,7 @@ def _journal(folder: Path) -> ShownJournal | None:
         describes=describes,
         subsets=len(known),
         by_size=dict(sorted(Counter(map(len, known)).items())),
-        samples=max((end for spans in known.values() for _, end in spans), default=0),
+        samples=known.end,
         segments=len(_segments(folder)),
         models=_models(folder.absolute().parents[1], describes["weights"]),
     )
