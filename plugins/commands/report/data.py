@@ -43,6 +43,8 @@ Variant = tuple[str, Subset]
 CELL = ("model", "objective", "searcher", "budget", "seed", "draw")
 FINALISTS = ("held_out", "stability")
 """what is known of finalists: a HeldOut and a Stability, or None"""
+RECORDS = (*FINALISTS, "improvements")
+"""columns of the runs that hold no numbers"""
 LOSSES = ("loss", "dense_loss", "difference")
 RESULT = (
     *("removed", "n_blocks", "unit", *LOSSES, "standard_error", "asked", "block_runs"),
@@ -251,8 +253,8 @@ def _frame(
     import pandas as pd
 
     scores = [*tasks, "accuracy", "accuracy_error", *protocols, "perplexity"]
-    frame = pd.DataFrame(rows, columns=[*CELL, *RESULT, *FINALISTS, *scores])
-    frame = frame.astype(dict.fromkeys(FINALISTS, object))
+    frame = pd.DataFrame(rows, columns=[*CELL, *RESULT, *RECORDS, *scores])
+    frame = frame.astype(dict.fromkeys(RECORDS, object))
     numbers = [*LOSSES, "standard_error", "seconds", *scores]
     frame = frame.astype(dict.fromkeys(numbers, float))
     for name, labels in zip(CELL[:3], order, strict=False):

@@ -12,6 +12,7 @@ from prunekit.core.driver import needs_of
 from prunekit.core.errors import PrunekitError, StorageError
 from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import DENSE, single_removals
+from prunekit.engine.best_so_far import BestSoFar
 from prunekit.engine.cost import Speed, importance_cost
 from prunekit.engine.finalists import Finals
 from prunekit.engine.plan import Plan
@@ -92,7 +93,8 @@ class _GroupSearch:
 
             def write(cell: Cell, outcome: Outcome) -> None:
                 if isinstance(outcome, Choice):
-                    result = _result(cell, plans[cell], outcome, session.facts, speed)
+                    best = self.run.lockstep.best[cell]
+                    result = _result(cell, plans[cell], outcome, session.facts, speed, best)
                     self._write(_with_finalists(result, plans[cell], outcome, session, finals))
                 else:
                     self._write(CellFailure(cell, str(outcome)))
@@ -126,8 +128,11 @@ class _GroupSearch:
         self.unwritten.remove(outcome.cell)
 
 
-def _result(cell: Cell, plan: Plan, choice: Choice, facts: ModelFacts, speed: Speed) -> CellResult:
+def _result(
+    cell: Cell, plan: Plan, choice: Choice, facts: ModelFacts, speed: Speed, best: BestSoFar
+) -> CellResult:
     cost, n_objectives = choice.cost, len(plan.parts)
+    best.note([choice.removed], [choice.loss], cost.block_runs)  # it may never have been measured
     return CellResult(
         cell=cell,
         removed=tuple(sorted(choice.removed)),
@@ -144,6 +149,7 @@ def _result(cell: Cell, plan: Plan, choice: Choice, facts: ModelFacts, speed: Sp
         parameters=facts.parameters,
         parameters_removed=choice.parameters_removed,
         signals=tuple(s.name for s in needs_of(plan.searcher)),
+        improvements=best.above(choice.dense_loss, n_objectives),
     )
 
 
