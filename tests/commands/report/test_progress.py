@@ -55,8 +55,8 @@ def test_the_figure_says_when_searches_are_done(study_of):
     of_beam = [[(9, 2.0), (18, 1.0)], [(9, 2.0), (36, 1.0)]]
     picture = best_so_far(study_of({"one-shot": [[(36, 0.4)]], "beam": of_beam}))
     assert picture.sentence == (
-        "On average, a search that improves finds its lowest loss after 75% of its block forwards "
-        "under ppl."
+        "Of its block forwards, a search that improves has on average run 75% under ppl when it "
+        "finds its lowest loss."
     )
     (panel,) = picture.panels
     assert "one-shot: from 0.4 at 36 block forwards to 0.4 at 36" in panel.alt
@@ -66,5 +66,5 @@ def test_the_figure_says_when_searches_are_done(study_of):
 
 def test_a_search_that_costs_nothing_is_drawn_at_nought(study_of):
     picture = best_so_far(study_of({"angular": [[(0, 0.4)]], "beam": [[(9, 2.0), (18, 1.0)]]}))
-    assert picture.sentence.endswith("after 50% of its block forwards under ppl.")
+    assert "has on average run 50% under ppl when" in picture.sentence
     assert draw_files(picture)["png"]

@@ -51,10 +51,13 @@ def _sentence(study: Study) -> str:
     for objective in study.objectives:
         share = share_until_last(study.where(objective=objective))
         if share is not None:
-            parts.append(f"{percent(share)} of its block forwards under {objective}")
+            parts.append(f"{percent(share)} under {objective}")
     if not parts:
         return "None of the searches measured 2 subsets of the budget's size, one after the other."
-    return f"On average, a search that improves finds its lowest loss after {listed(parts)}."
+    return (
+        "Of its block forwards, a search that improves has on average run "
+        f"{listed(parts)} when it finds its lowest loss."
+    )
 
 
 def _panel(study: Study, c: Condition, found: Mapping[str, Curve]) -> Panel:
