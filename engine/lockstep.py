@@ -9,6 +9,7 @@ from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
 from prunekit.core.problem import WHOLE, Problem, Subset, share_of
+from prunekit.engine.best_so_far import BestSoFar
 from prunekit.engine.cost import CostCounter
 
 K = TypeVar("K", bound=Hashable)
@@ -30,9 +31,12 @@ class LockStep(Generic[K]):
         self.failed: dict[K, PrunekitError] = {}
         self.costs: dict[K, CostCounter] = {}
         """of each search alone"""
+        self.best: dict[K, BestSoFar] = {}
+        """of each search"""
         for key, (searcher, problem) in searches.items():
             self.costs[key] = CostCounter(problem.n_blocks)
             self.costs[key].measure(also)
+            self.best[key] = BestSoFar(problem.budget)
             try:
                 self.drivers[key] = Driver(searcher, problem)
             except PrunekitError as error:
@@ -76,9 +80,13 @@ class LockStep(Generic[K]):
     def _answer(self, losses: Mapping[float, Mapping[Subset, float]]) -> None:
         for key, driver in self.running.items():
             request = driver.request or ()
+            share = share_of(request)
+            answers = [losses[share][subset] for subset in request]
             self.costs[key].add(request)
+            if share == WHOLE:
+                self.best[key].note(request, answers, self.costs[key].block_runs)
             try:
-                driver.answer([losses[share_of(request)][subset] for subset in request])
+                driver.answer(answers)
             except PrunekitError as error:
                 self.failed[key] = error
 

@@ -128,6 +128,18 @@ def subset_name(removed: Subset | Sequence[int]) -> str:
     return "-".join(map(str, sorted(removed))) or "dense"
 
 
+def subset_named(name: str) -> Subset:
+    """Return the subset of a name. Raises ValueError if it names none.
+
+    >>> sorted(subset_named("2-5")), subset_named("dense") == frozenset()
+    ([2, 5], True)
+    """
+    blocks = [] if name == "dense" else name.split("-")
+    if not all(block.isdecimal() for block in blocks):
+        raise ValueError(f"a subset cannot be called {shortened(name)}")
+    return frozenset(map(int, blocks))
+
+
 def read_stored(
     path: Path,
     schema: int | None,

@@ -21,6 +21,7 @@ from prunekit.plugins.commands.report.averages import average
 from prunekit.plugins.commands.report.kept import kept_values
 from prunekit.plugins.commands.report.labels import in_conditions, in_lines
 from prunekit.plugins.commands.report.names import chance_of, without_folders
+from prunekit.plugins.commands.study.draw_losses import DrawLosses, draw_losses
 from prunekit.plugins.commands.study.eval_section import identity
 from prunekit.plugins.commands.study.files import (
     AGAIN,
@@ -42,6 +43,8 @@ Variant = tuple[str, Subset]
 CELL = ("model", "objective", "searcher", "budget", "seed", "draw")
 FINALISTS = ("held_out", "stability")
 """what is known of finalists: a HeldOut and a Stability, or None"""
+RECORDS = (*FINALISTS, "improvements")
+"""columns of the runs that hold no numbers"""
 LOSSES = ("loss", "dense_loss", "difference")
 RESULT = (
     *("removed", "n_blocks", "unit", *LOSSES, "standard_error", "asked", "block_runs"),
@@ -79,6 +82,8 @@ class Study:
     incomplete: tuple[Variant, ...]
     """variants evaluated on some of the tasks or protocols only"""
     importances: tuple[Importance, ...]
+    on_draws: tuple[DrawLosses, ...]
+    """what the choices of other draws cost on each"""
     tasks: Mapping[str, str]
     """the column of each task's accuracy, in percent"""
     protocols: Mapping[str, str]
@@ -163,10 +168,11 @@ def read_study(path: Path) -> Study:
     kept = {key: kept_values(path, e) for key, e in evaluated.items()}
     evaluated = {key: _shortened(e) for key, e in evaluated.items()}
     pairs = {(cell.model, cell.objective, cell.calibration) for cell in cells}
-    importances = tuple(
-        i for i in folder.importances() if (i.model, i.objective, i.calibration) in pairs
+    importances, on_draws = (
+        tuple(of for of in found if (of.model, of.objective, of.calibration) in pairs)
+        for found in (folder.importances(), draw_losses(path))
     )
-    parts = tuple(cells), tuple(outcomes), variants, evaluated, importances
+    parts = tuple(cells), tuple(outcomes), variants, evaluated, importances, on_draws
     lines = {in_lines(k): {one_line(n): m for n, m in of.items()} for k, of in kept.items()}
     return _study(lines, *in_lines(in_conditions(parts)))
 
@@ -185,6 +191,7 @@ def _study(
     variants: tuple[Variant, ...],
     evaluated: Mapping[Variant, VariantEvaluation],
     importances: tuple[Importance, ...],
+    on_draws: tuple[DrawLosses, ...],
 ) -> Study:
     tasks = _distinct(task for e in evaluated.values() for task in e.accuracies)
     protocols = _distinct(name for e in evaluated.values() for name in e.perplexities)
@@ -216,6 +223,7 @@ def _study(
             if any(set(of.values()) & set(found) and name not in found for of, name in averages)
         ),
         importances,
+        on_draws,
         task_columns,
         {shown[name]: column for name, column in protocol_columns.items()},
         {task_columns[t]: x for e in evaluated.values() for t, x in e.details.items()},
@@ -245,8 +253,8 @@ def _frame(
     import pandas as pd
 
     scores = [*tasks, "accuracy", "accuracy_error", *protocols, "perplexity"]
-    frame = pd.DataFrame(rows, columns=[*CELL, *RESULT, *FINALISTS, *scores])
-    frame = frame.astype(dict.fromkeys(FINALISTS, object))
+    frame = pd.DataFrame(rows, columns=[*CELL, *RESULT, *RECORDS, *scores])
+    frame = frame.astype(dict.fromkeys(RECORDS, object))
     numbers = [*LOSSES, "standard_error", "seconds", *scores]
     frame = frame.astype(dict.fromkeys(numbers, float))
     for name, labels in zip(CELL[:3], order, strict=False):

@@ -8,12 +8,13 @@ from typing import Any
 
 from prunekit.engine.escaping import one_line
 from prunekit.plugins.commands.study.conditions import condition
+from prunekit.plugins.commands.study.draw_losses import DrawLosses
 from prunekit.plugins.commands.study.files import Cell, CellFailure, CellResult, Importance
 
 
 def in_conditions(found: Any) -> Any:
     """Let every objective under a calibration count as one of its own, called `ppl small`."""
-    if isinstance(found, Cell | Importance):
+    if isinstance(found, Cell | Importance | DrawLosses):
         return replace(found, objective=condition(found.objective, found.calibration))
     if isinstance(found, CellResult | CellFailure):
         return replace(found, cell=in_conditions(found.cell))

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from prunekit.core.problem import words
 from prunekit.plugins.commands.report.data import Study, Variant
 from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_mark, draw_panel
+from prunekit.plugins.commands.report.other_draws import Elsewhere, unmeasured
 from prunekit.plugins.commands.report.style import INK
 from prunekit.plugins.commands.report.table import Table
 from prunekit.plugins.commands.report.wording import count, listed
@@ -164,6 +165,9 @@ def gaps(study: Study) -> list[Gap]:
         found.append(
             Gap("no variant was evaluated, so that accuracies and perplexities are missing")
         )
+    if study.on_draws and (missing := unmeasured(study)):
+        pairs = count(len(missing), "choice")
+        found.append(Gap(f"{pairs} not measured on another draw", tuple(map(_on_draw, missing))))
     if len(study.runs) and not study.importances:
         found.append(Gap("the losses of single removals are missing"))
     return found
@@ -174,6 +178,11 @@ def _cell(cell: Cell) -> str:
         f"{cell.model}, {cell.objective}, {cell.searcher}, k = {cell.budget}, "
         f"seed {cell.seed}, draw {cell.draw}"
     )
+
+
+def _on_draw(where: Elsewhere) -> str:
+    variant = f"{where.model} without {words(where.removed)}"
+    return f"{variant}, {where.objective}, draw {where.draw}"
 
 
 def _variant(variant: Variant) -> str:

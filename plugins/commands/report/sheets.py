@@ -13,6 +13,8 @@ from prunekit.plugins.commands.report.finals import finals
 from prunekit.plugins.commands.report.held_out_tables import held_out_tables
 from prunekit.plugins.commands.report.intervals import interval, shares_without_each
 from prunekit.plugins.commands.report.measures import conditions
+from prunekit.plugins.commands.report.other_draw_tables import other_draw_tables
+from prunekit.plugins.commands.report.other_draws import other_draws
 from prunekit.plugins.commands.report.overlap import overlaps
 from prunekit.plugins.commands.report.ranks import compare_ranks
 from prunekit.plugins.commands.report.share_tables import variance_tables
@@ -30,7 +32,10 @@ from prunekit.plugins.commands.report.wording import number
 if TYPE_CHECKING:
     import pandas as pd
 
-SHEETS = ("accuracy", "perplexity", "cost", "held_out", "overlap", "variance", "ranks", "runs")
+SHEETS = (
+    *("accuracy", "perplexity", "cost", "held_out", "other_draws", "overlap", "variance", "ranks"),
+    "runs",
+)
 KEYS = {name: name for name in ("model", "objective", "budget", "searcher", "runs")}
 COSTS = {
     "asked": "asked",
@@ -84,6 +89,12 @@ def sheets(study: Study) -> list[Sheet]:
             "Calibration against held-out",
             held_out_tables(study),
             finals(study).assign(unit=lambda found: found["objective"].map(study.units)),
+        ),
+        Sheet(
+            "other_draws",
+            "Own draw against other draws",
+            other_draw_tables(study),
+            other_draws(study).assign(unit=lambda found: found["objective"].map(study.units)),
         ),
         _numbers("overlap", "Overlap of subsets", _overlaps(study)),
         Sheet("variance", "Parts of the variance", variance_tables(study), _variances(study)),

@@ -75,3 +75,23 @@ def set_ticks(axes: Axes, name: str, ticks: Sequence[float]) -> None:
     axis.set_ticks(ticks, minor=False)
     axis.set_ticks([], minor=True)
     axis.set_major_formatter(lambda value, _: label(value))
+
+
+def stretch(axes: Axes, values: Sequence[float], inches: float) -> None:
+    """Make the x axis logarithmic; if some values are 0, only beyond the lowest of the others.
+
+    It has no more ticks than have room on `inches`.
+    """
+    above = [value for value in values if value > 0]
+    if not above:
+        return
+    whole = len(above) == len(values)
+    if whole:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=min(above), linscale=0.5)
+    low, high = axes.get_xlim()
+    ticks = log_ticks(low if whole else min(above), high, inches if whole else 0.75 * inches)
+    set_ticks(axes, "x", ticks if whole else [0, *ticks])
+    axes.set_xlim(low, high)
+    axes.set_xlabel(f"{axes.get_xlabel()}, log scale{'' if whole else ' but for 0'}")

@@ -15,6 +15,7 @@ from prunekit.plugins.commands.report.figures.costs import budgets, cost
 from prunekit.plugins.commands.report.figures.finals import held_out, repeated
 from prunekit.plugins.commands.report.figures.outcomes import spread, variance
 from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
+from prunekit.plugins.commands.report.figures.progress import best_so_far
 from prunekit.plugins.commands.report.figures.ranks import ranks
 from prunekit.plugins.commands.report.page import Gap, gaps, render, show
 from prunekit.plugins.commands.report.sheets import SHEETS, Sheet, sheets
@@ -22,7 +23,7 @@ from prunekit.plugins.commands.report.table import Table
 from prunekit.plugins.commands.report.tables import overview
 
 FIGURES = (
-    *(masks, importance, overlap, agreement, variance, ranks, spread, cost, budgets),
+    *(masks, importance, overlap, agreement, variance, ranks, spread, cost, best_so_far, budgets),
     *(held_out, repeated),
 )
 NAMES = tuple(make.__name__ for make in FIGURES)

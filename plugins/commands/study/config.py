@@ -28,6 +28,7 @@ from prunekit.plugins.commands.study.eval_section import parse_evaluation, words
 from prunekit.plugins.commands.study.files import EVALUATE, LONGEST_NAME, Cell, slug
 
 FINALISTS = "finalists"
+OTHER_DRAWS = "other_draws"
 KINDS = ("models", "objectives", "searchers")
 SHARED = (
     "protect_first",
@@ -51,6 +52,13 @@ class Numbers:
     budgets: int = option(1, "blocks to remove", low=1)
     seeds: int = option(0, "seeds of searches that use chance", low=0)
     draws: int = option(0, "calibration draws", low=0)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is measured of choices."""
+
+    other_draws: bool = option(True, "measure each choice on the other calibration draws, too")
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,8 @@ class StudyConfig:
     draws: tuple[int, ...]
     evaluate: EvalConfig = EvalConfig()
     """what is evaluated"""
+    other_draws: bool = True
+    """whether each choice is measured on the other draws, too"""
     file: StudyFile | None = None
     """where it was read"""
 
@@ -137,6 +147,7 @@ class StudyConfig:
             "seeds": list(self.seeds),
             "draws": list(self.draws),
             **self.shared,
+            OTHER_DRAWS: self.other_draws,
             EVALUATE: words_of(self.evaluate),
         }
 
@@ -169,7 +180,8 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
     Folders named by `config` are relative to `base`.
     """
     backend = str(given.get("backend", "local"))
-    known = ("name", *KINDS, CALIBRATION, *asdict(Numbers()), *SHARED, EVALUATE, backend)
+    numbers = asdict(Numbers())
+    known = ("name", *KINDS, CALIBRATION, *numbers, *SHARED, OTHER_DRAWS, EVALUATE, backend)
     for key in given:
         if key not in known:
             raise ConfigError(f"{key}: no such key.{suggest(key, known)}", (key,))
@@ -193,6 +205,7 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
         seeds=_numbers(given.get("seeds", 0), "seeds"),
         draws=_numbers(given.get("draws", 0), "draws"),
         evaluate=parse_evaluation(given.get(EVALUATE) or {}),
+        other_draws=_other_draws(given.get(OTHER_DRAWS, True)),
     )
 
 
@@ -218,6 +231,11 @@ def _numbers(value: Any, key: str) -> tuple[int, ...]:
             raise ConfigError(f"{key}: {number} is given twice", here)
         numbers.append(number)
     return tuple(numbers)
+
+
+def _other_draws(value: Any) -> bool:
+    (found,) = options_of(Choices)
+    return bool(convert(found, value, (OTHER_DRAWS,)))
 
 
 def _name(value: Any) -> str:

@@ -19,6 +19,7 @@ from prunekit.plugins.commands.study.dry_run import DryRuns
 from prunekit.plugins.commands.study.eval_section import check_at_hand
 from prunekit.plugins.commands.study.files import CellFailure
 from prunekit.plugins.commands.study.jobs import bytes_of, memory_of
+from prunekit.plugins.commands.study.other_draws import most_on_other_draws
 from prunekit.plugins.commands.study.planning import Group
 from prunekit.plugins.commands.study.run import Study, jobs_of
 from prunekit.plugins.commands.study.tasks import LoadedModel
@@ -35,7 +36,9 @@ class ModelEstimate:
     searches: int
     n_blocks: int | None = None
     cost: Cost | None = None
-    """of all groups together"""
+    """of all groups together, without other draws"""
+    other_draws: Cost | None = None
+    """what choices measured on other draws add at most; None if they are not"""
     weights_bytes: int | None = None
     states_bytes: int | None = None
     calibration_bytes: int | None = None
@@ -85,7 +88,10 @@ def estimate_study(
     estimates: list[ModelEstimate] = []
     for model in models:
         groups = [group for group in study.chosen if group.model == model]
-        estimates.append(_estimate_model(groups, dry_runs, loaded))
+        estimate = _estimate_model(groups, dry_runs, loaded)
+        if study.config.other_draws and estimate.cost:
+            estimate = dataclasses.replace(estimate, other_draws=most_on_other_draws(groups))
+        estimates.append(estimate)
         progress.advance(len(estimates))
     cells = tuple(cell.id for group in study.chosen for cell in group.cells)
     return StudyEstimate(study.config.name, cells, tuple(estimates), jobs_of(study, jobs))

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
+from prunekit.engine.best_so_far import Improvement, check_improvements
 from prunekit.engine.files import write_text
 from prunekit.engine.held_out import HeldOut, check_held_out
 from prunekit.engine.plain import shortened
@@ -105,6 +106,8 @@ class CellResult:
     """what came of that; None if nothing was measured there"""
     stability: Stability | None = None
     """of `removed`; None without finalists, or if it cannot be estimated"""
+    improvements: tuple[Improvement, ...] = ()
+    """of the best loss so far; studies of version 0.2 have none"""
     schema: int = SCHEMA
 
     @property
@@ -230,8 +233,8 @@ class StudyFolder:
         path = self.path / "evaluations" / slug(model) / f"{subset_name(removed)}.json"
         if not path.is_file():
             return None
-        wanted = (model, sorted(removed))
-        return _read(VariantEvaluation, path, lambda e: (e.model, list(e.removed)), wanted)
+        of = (model, sorted(removed))
+        return _read(VariantEvaluation, path, lambda e: (e.model, list(e.removed)), of)
 
     def _write(self, path: Path, row: Any) -> None:
         text = json.dumps(finite(dataclasses.asdict(row)), indent=1, allow_nan=False)
@@ -258,8 +261,7 @@ def _made(cls: type[T], row: Mapping[str, Any]) -> T:
     """Make a record of the values that this version knows. Raises ValueError for bad ones."""
     check_stored(row, cls)
     made = restored(cls, row)
-    if check := CHECKS.get(cls):
-        check(made)
+    CHECKS.get(cls, lambda made: None)(made)
     return made
 
 
@@ -271,6 +273,7 @@ def _check_result(found: CellResult) -> None:
     _check_cell(found.cell)
     check_removed(found.removed, found.n_blocks, found.cell.budget)
     check_counts(vars(found), *COUNTS)
+    check_improvements(found.improvements, found.block_runs)
     check_difference(found.difference, found.loss, found.dense_loss)
     if found.held_out:
         check_held_out(dataclasses.asdict(found.held_out), found.n_blocks, found.cell.budget)

@@ -16,6 +16,7 @@ from prunekit.plugins.commands.study.files import Cell, CellFailure
 from prunekit.plugins.commands.study.planning import coordinates
 
 if TYPE_CHECKING:
+    from prunekit.engine.cost import Cost
     from prunekit.plugins.commands.study.estimate import StudyEstimate
     from prunekit.plugins.commands.study.run import Study, StudyOutcome
 
@@ -45,6 +46,12 @@ def show_study_estimate(study: Study, estimate: StudyEstimate) -> None:
         out.print(
             f"finalists come on top: the {most} best subsets of each search, and the choices of "
             "rankings, on held-out samples"
+        )
+    if subsets := sum(of.measured for of in _on_other_draws(estimate)):
+        runs = sum(of.block_runs for of in _on_other_draws(estimate))
+        out.print(
+            f"each choice is measured on the other draws, too: at most {subsets:,} subsets in "
+            f"{runs:,} block forwards on top"
         )
     wanted = study.config.evaluate
     if what := [*wanted.perplexities, *wanted.tasks]:
@@ -112,6 +119,10 @@ def _size(count: int | None) -> str:
         if count >= unit:
             return f"{count / unit:.1f} {name}"
     return f"{count / 1000:.0f} kB"
+
+
+def _on_other_draws(estimate: StudyEstimate) -> list[Cost]:
+    return [model.other_draws for model in estimate.models if model.other_draws]
 
 
 def _by_reason_unknown(estimate: StudyEstimate) -> dict[str, list[str]]:

@@ -22,6 +22,7 @@ from prunekit.plugins.commands.study.evaluating import EvaluationTask, evaluatio
 from prunekit.plugins.commands.study.files import CellFailure, CellResult, StudyFolder, slug
 from prunekit.plugins.commands.study.jobs import sensible_jobs
 from prunekit.plugins.commands.study.origin import agree, note_threads
+from prunekit.plugins.commands.study.other_draws import DrawTask, draw_tasks
 from prunekit.plugins.commands.study.planning import Group, plan_study, select
 from prunekit.plugins.commands.study.pool import run_tasks
 from prunekit.plugins.commands.study.searching import SearchTask, search_tasks
@@ -107,7 +108,7 @@ def jobs_of(study: Study, jobs: int | None = None) -> int:
     jobs = jobs or sensible_jobs(search_tasks(study.chosen, study.folder, study.workdir))
     if is_anything(study.config.evaluate):  # the variants of a model are shared among all
         return jobs
-    return min(jobs, len(_search_tasks(study, folder)))
+    return min(jobs, max(len(_search_tasks(study, folder)), len(_draw_tasks(study))))
 
 
 def run_study(study: Study, jobs: int = 1, progress: Progress | None = None) -> StudyOutcome:
@@ -123,7 +124,9 @@ def run_study(study: Study, jobs: int = 1, progress: Progress | None = None) -> 
     note_threads(study.folder, jobs)
     folder.write_cells([cell for group in study.planned for cell in group.cells])
     try:
-        effort = _search(study, folder, jobs, progress) + _evaluate(study, jobs, progress)
+        effort = _search(study, folder, jobs, progress)
+        effort += _measure_on_other_draws(study, jobs, progress)
+        effort += _evaluate(study, jobs, progress)
     except KeyboardInterrupt:
         raise Interrupted(_farewell(study, folder)) from None
     outcomes = [folder.cell(cell) for group in study.chosen for cell in group.cells]
@@ -149,7 +152,26 @@ def _search_tasks(study: Study, folder: StudyFolder, jobs: int = 1) -> list[Sear
 
 
 def _is_unfinished(study: Study, folder: StudyFolder) -> bool:
-    return bool(_search_tasks(study, folder) or _evaluation_tasks(study, jobs=1))
+    return bool(_search_tasks(study, folder) or _is_unmeasured(study))
+
+
+def _is_unmeasured(study: Study) -> bool:
+    """Return whether something is left to do with the choices so far."""
+    return bool(_draw_tasks(study) or _evaluation_tasks(study, jobs=1))
+
+
+def _draw_tasks(study: Study) -> list[DrawTask]:
+    if not study.config.other_draws:
+        return []
+    return draw_tasks(study.chosen, study.folder.absolute(), study.workdir.absolute())
+
+
+def _measure_on_other_draws(study: Study, jobs: int, progress: Progress) -> Effort:
+    tasks = _draw_tasks(study)
+    if not tasks:
+        return Effort()
+    progress.begin("measuring", "subsets", lambda: sum(task.n_subsets for task in tasks))
+    return run_tasks(tasks, jobs, progress)
 
 
 def _evaluation_tasks(study: Study, jobs: int) -> list[EvaluationTask]:
@@ -172,8 +194,8 @@ def _farewell(study: Study, folder: StudyFolder) -> str:
     cells = sum(len(group.cells) for group in study.chosen)
     missing = sum(len(group.unfinished(folder).cells) for group in study.chosen)
     done = f"{cells - missing} of {cells} searches are done"
-    if not missing and _evaluation_tasks(study, jobs=1):
-        done = f"all {cells} searches are done, but not all of their choices are evaluated"
+    if not missing and _is_unmeasured(study):
+        done = f"all {cells} searches are done, but not all of their choices are measured"
     return (
         f"stopped. {done}, in {study.folder}, and all that was measured is saved in "
         f"{study.workdir}; run the same command again to go on"

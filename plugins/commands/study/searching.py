@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunekit.core.driver import needs_of
-from prunekit.core.errors import CheckpointError, ConfigError, PrunekitError, StorageError
+from prunekit.core.errors import PrunekitError, StorageError
 from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import DENSE, single_removals
+from prunekit.engine.best_so_far import BestSoFar
 from prunekit.engine.cost import Speed, importance_cost
 from prunekit.engine.finalists import Finals
-from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan
-from prunekit.engine.run import Choice, Outcome, SearchRun, check_dense
+from prunekit.engine.run import Choice, Outcome, SearchRun
 from prunekit.engine.session import Session
 from prunekit.engine.stability import stability
 from prunekit.engine.stored import finite
@@ -27,13 +27,12 @@ from prunekit.plugins.commands.study.files import (
     Importance,
     StudyFolder,
 )
-from prunekit.plugins.commands.study.origin import check_origin, speed_of, threads_of_first_run
+from prunekit.plugins.commands.study.opening import bundled, open_group
+from prunekit.plugins.commands.study.origin import speed_of
 from prunekit.plugins.commands.study.tasks import Effort, LoadedModel, OnProgress, reason
 
 if TYPE_CHECKING:
     from prunekit.plugins.commands.study.planning import Group
-
-"""for each search"""
 
 
 class _GroupSearch:
@@ -75,39 +74,14 @@ class _GroupSearch:
 
     @contextmanager
     def _opened(self) -> Iterator[Session]:
-        plan = self.group.plan
-        if plan is None or plan.spec in self.loaded.refused:
-            raise CheckpointError(self.loaded.refused[plan.spec] if plan else self.group.reason)
-        self.loaded.make_room_for(plan.spec)
-        with ExitStack() as stack:
-            settle = stack.enter_context(threads_of_first_run(self.folder.path))
-            try:
-                opened = open_session(plan, self.workdir, self.run.on_measured)
-                session = stack.enter_context(opened)
-            except CheckpointError as error:
-                self.loaded.refused[plan.spec] = str(error)
-                raise
-            except StorageError as error:  # a journal that cannot be read is of this group alone
-                raise ConfigError(str(error)) from error
-            self.loaded.keep(plan.spec, session.adapter)
-            settle(session.facts.fingerprint)
-            self._check(session, plan)
+        opened = open_group(
+            self.group, self.folder, self.workdir, self.loaded, self.run.on_measured
+        )
+        with opened as session:
             try:
                 yield session
             finally:
                 self.effort = Effort(session.measured, session.block_runs, self.alone)
-
-    def _check(self, session: Session, plan: Plan) -> None:
-        """Raise an error unless the model is as planned and as when the study began, and works."""
-        found, planned = session.facts.n_blocks, plan.problem.n_blocks
-        if found != planned:
-            raise ConfigError(
-                f"{self.group.model}: it has {found} blocks, the `config` given for it says "
-                f"{planned}; correct that or leave it out"
-            )
-        tokens = plan.spec.tokens_per_forward
-        check_origin(self.folder.path, self.group.model, session.facts, tokens)
-        check_dense(session, plan.spec.model)
 
     def _search(self, session: Session) -> None:
         importance = self._importance(session)
@@ -119,7 +93,8 @@ class _GroupSearch:
 
             def write(cell: Cell, outcome: Outcome) -> None:
                 if isinstance(outcome, Choice):
-                    result = _result(cell, plans[cell], outcome, session.facts, speed)
+                    best = self.run.lockstep.best[cell]
+                    result = _result(cell, plans[cell], outcome, session.facts, speed, best)
                     self._write(_with_finalists(result, plans[cell], outcome, session, finals))
                 else:
                     self._write(CellFailure(cell, str(outcome)))
@@ -153,8 +128,11 @@ class _GroupSearch:
         self.unwritten.remove(outcome.cell)
 
 
-def _result(cell: Cell, plan: Plan, choice: Choice, facts: ModelFacts, speed: Speed) -> CellResult:
+def _result(
+    cell: Cell, plan: Plan, choice: Choice, facts: ModelFacts, speed: Speed, best: BestSoFar
+) -> CellResult:
     cost, n_objectives = choice.cost, len(plan.parts)
+    best.note([choice.removed], [choice.loss], cost.block_runs)  # it may never have been measured
     return CellResult(
         cell=cell,
         removed=tuple(sorted(choice.removed)),
@@ -171,6 +149,7 @@ def _result(cell: Cell, plan: Plan, choice: Choice, facts: ModelFacts, speed: Sp
         parameters=facts.parameters,
         parameters_removed=choice.parameters_removed,
         signals=tuple(s.name for s in needs_of(plan.searcher)),
+        improvements=best.above(choice.dense_loss, n_objectives),
     )
 
 
@@ -237,22 +216,5 @@ class SearchTask:
 
 
 def search_tasks(groups: Sequence[Group], folder: Path, workdir: Path) -> list[SearchTask]:
-    """Make one task of each group, but of groups that share measurements only one together.
-
-    Side by side they would measure the same at once: a mix of objectives and its parts, or two
-    labels for one thing.
-    """
-    bundles: list[tuple[set[Hashable], list[Group]]] = []
-    for group in groups:
-        journals = _journals(group)
-        together = [bundle for bundle in bundles if bundle[0] & journals]
-        bundles = [bundle for bundle in bundles if bundle not in together]
-        merged = [g for _, those in together for g in those]
-        bundles.append((journals.union(*(keys for keys, _ in together)), [*merged, group]))
-    return [SearchTask(tuple(those), folder, workdir) for _, those in bundles]
-
-
-def _journals(group: Group) -> set[Hashable]:
-    """Return what identifies the journals of a group."""
-    plan = group.plan
-    return {(plan.spec, repr(objective)) for objective, _ in plan.parts} if plan else set()
+    """Make one task of each group, but of groups that share measurements only one together."""
+    return [SearchTask(tuple(those), folder, workdir) for those in bundled(groups)]

@@ -34,7 +34,8 @@ class Effort:
     measured: int = 0
     block_runs: int = 0
     block_runs_alone: int = 0
-    """what the same searches and single removals would take one by one, nothing measured before"""
+    """what the same searches, single removals, and choices on other draws would take one by one,
+    nothing measured before"""
     unevaluated: tuple[Unevaluated, ...] = ()
 
     def __add__(self, other: Effort) -> Effort:

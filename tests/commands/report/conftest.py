@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from prunekit.engine.best_so_far import Improvement
 from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.reading import Difference
 from prunekit.engine.stability import Stability
+from prunekit.engine.stored import subset_name
+from prunekit.plugins.commands.study.draw_losses import DrawLosses
 from prunekit.plugins.commands.study.files import (
     Cell,
     CellFailure,
@@ -86,7 +89,27 @@ def result(cell, n_blocks):
         seconds=asked * n_blocks * 0.002,
         parameters=1000 * n_blocks,
         parameters_removed=1000 * cell.budget,
+        improvements=improvements(
+            asked * n_blocks // 2, difference, SEARCHERS.index(cell.searcher)
+        ),
     )
+
+
+def improvements(block_runs, difference, steps):
+    """A way to the choice of a search, in a few steps."""
+    ends = [(block_runs * (i + 1) // (steps + 1), (steps - i) / 4) for i in range(steps + 1)]
+    return tuple(Improvement(x, difference + more) for x, more in ends)
+
+
+def on_draws(results, n_blocks):
+    """What the choices of these results cost on each of their draws."""
+    found = {}
+    for draw, result in itertools.product(sorted({r.cell.draw for r in results}), results):
+        cell = result.cell
+        values = costs(cell.model, cell.objective, draw, n_blocks)
+        there = found.setdefault((cell.model, cell.objective, draw), {})
+        there[subset_name(result.removed)] = sum(values[i] for i in result.removed)
+    return [DrawLosses(*where, there) for where, there in found.items()]
 
 
 def with_finalists(found):
@@ -125,14 +148,17 @@ def make_study():
         grid = itertools.product(models, objectives, searchers, budgets, seeds, draws)
         cells = [c for c in (Cell(*v) for v in grid) if c.seed == seeds[0] or c.searcher in CHANCE]
         folder.write_cells(cells)
-        variants = {(model, ()) for model in models}
+        variants, results = {(model, ()) for model in models}, []
         for cell in filter(run, cells):
             if fail(cell):
                 folder.write_cell(CellFailure(cell, f"{cell.searcher} ran out of luck"))
                 continue
             found = result(cell, n_blocks)
             folder.write_cell(with_finalists(found) if held_out else found)
+            results.append(found)
             variants |= {(cell.model, tuple(sorted(s))) for s in folder.cell(cell).choices}
+        for losses in on_draws(results, n_blocks):
+            losses.write(path)
         for model, removed in sorted(variants):
             if evaluated(model, removed):
                 folder.write_evaluation(evaluate(model, removed, n_blocks))

@@ -17,6 +17,7 @@ from prunekit.plugins.commands.report.figures.costs import budgets, cost
 from prunekit.plugins.commands.report.figures.finals import held_out, repeated
 from prunekit.plugins.commands.report.figures.outcomes import spread, variance
 from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
+from prunekit.plugins.commands.report.figures.progress import best_so_far
 from prunekit.plugins.commands.report.figures.ranks import ranks
 from prunekit.plugins.commands.report.measures import Condition
 from prunekit.plugins.commands.report.ranks import compare_ranks
@@ -162,6 +163,7 @@ ONE = {"models": ("m",), "objectives": ("ppl",), "searchers": ("greedy",), "budg
         (held_out, {}, "no search has finalists"),
         (repeated, {}, "no search has an estimate"),
         (repeated, {"draws": (0,), "held_out": True}, "another calibration draw"),
+        (best_so_far, {"run": lambda cell: False}, "no search has kept its improvements"),
         (overlap, {**ONE, "seeds": (0,), "draws": (0,)}, "no two finished searches"),
     ],
 )
@@ -176,7 +178,7 @@ def test_a_figure_that_makes_no_sense_is_left_out_with_the_reason(
 def test_a_model_of_which_nothing_is_known_leaves_no_empty_column(make_study, tmp_path):
     models = ("a", "b", "c")
     made = make_study(tmp_path, models=models, run=lambda c: c.model == "b", importances=False)
-    for draw in (masks, cost, budgets):
+    for draw in (masks, cost, best_so_far, budgets):
         picture = draw(read_study(made.path))
         assert all(row and all(row) for row in picture.rows)
 

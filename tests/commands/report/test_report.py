@@ -67,7 +67,16 @@ def page_of(report):
 def test_every_figure_and_table_is_there(whole_report):
     written = {str(p.relative_to(whole_report.folder)) for p in whole_report.folder.rglob("*.*")}
     figures = {f"figures/{name}.{end}" for name in NAMES for end in ("png", "svg")}
-    sheets = ("accuracy", "perplexity", "cost", "held_out", "overlap", "variance", "ranks")
+    sheets = (
+        "accuracy",
+        "perplexity",
+        "cost",
+        "held_out",
+        "other_draws",
+        "overlap",
+        "variance",
+        "ranks",
+    )
     tables = {f"tables/{name}.{end}" for name in sheets for end in ("csv", "md", "tex")}
     assert written == figures | tables | {"tables/runs.csv", "report.html"}
     for path in whole_report.folder.glob("figures/*.png"):

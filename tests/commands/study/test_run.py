@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 import prunekit
+from prunekit.engine.best_so_far import Improvement
 from prunekit.plugins.commands.study.files import StudyFolder
 
 
@@ -46,6 +47,16 @@ def test_the_cost_of_a_cell_is_that_of_its_search_with_an_empty_journal(study, s
         alone = search_of(result.cell, small, tmp_path / f"alone-{number}")
         assert result.block_runs == alone.work.block_runs
         assert result.seconds > 0
+
+
+def test_a_cell_keeps_how_its_search_improved(study):
+    outcome = study(only="objective=ppl")
+    for result in outcome.results:
+        last = result.improvements[-1]
+        assert last.difference <= result.difference
+        assert last.block_runs <= result.block_runs
+    (one_shot,) = (r for r in outcome.results if r.cell.searcher == "one-shot")
+    assert one_shot.improvements == (Improvement(one_shot.block_runs, one_shot.difference),)
 
 
 def test_nothing_is_measured_twice_and_searches_share_a_journal_with_studies(

@@ -21,7 +21,7 @@ from prunekit.plugins.commands.report.measures import (
     uncounted,
 )
 from prunekit.plugins.commands.report.style import searcher_looks
-from prunekit.plugins.commands.report.ticks import log_ticks, set_ticks
+from prunekit.plugins.commands.report.ticks import stretch
 from prunekit.plugins.commands.report.wording import count, listed, number, together
 
 if TYPE_CHECKING:
@@ -129,25 +129,8 @@ def _cost(study: Study, measure: Measure, price: Price, found: pd.DataFrame, axe
         axes.plot(of.price, of.mean, **look)
     axes.set(xlabel=price.axis, ylabel=measure.axis)
     axes.margins(0.08)
-    _stretch(found["price"].tolist(), axes)
+    stretch(axes, found["price"].tolist(), ROOM)
     axes.grid(True)
-
-
-def _stretch(prices: Sequence[float], axes: Axes) -> None:
-    """Make the axis logarithmic; if a search costs nothing at all, only beyond the cheapest."""
-    paid = [price for price in prices if price > 0]
-    if not paid:
-        return
-    whole = len(paid) == len(prices)
-    if whole:
-        axes.set_xscale("log")
-    else:
-        axes.set_xscale("symlog", linthresh=min(paid), linscale=0.5)
-    low, high = axes.get_xlim()
-    ticks = log_ticks(low if whole else min(paid), high, ROOM if whole else 0.75 * ROOM)
-    set_ticks(axes, "x", ticks if whole else [0, *ticks])
-    axes.set_xlim(low, high)
-    axes.set_xlabel(f"{axes.get_xlabel()}, log scale{'' if whole else ' but for 0'}")
 
 
 @figure("Loss against budget")
