@@ -19,7 +19,8 @@ from prunekit.core.interfaces import Batch, ModelAdapter, ModelFacts
 from prunekit.core.problem import Subset
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.construction import rebuild, removal_check
-from prunekit.hf.head import Predictions, precise_head
+from prunekit.hf.head import Predictions
+from prunekit.hf.linear_head import ends_with_head, head_doing, precise_head, word_logprobs
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite, read_model
 from prunekit.hf.replay import Blocks, Call, inspect_blocks
@@ -131,7 +132,8 @@ class DecoderAdapter(ModelAdapter):
     def output(self, state: DecoderState) -> Predictions:
         """Return predictions that run the final norm and head in chunks of positions."""
         words = self.model.config.get_text_config().vocab_size
-        return Predictions(self._tokens_first(state.hidden), self._tail, words)
+        of_words = self._of_words if self._ends_with_head else None
+        return Predictions(self._tokens_first(state.hidden), self._logits, words, of_words)
 
     def reference(self, batch: Batch, removed: Subset) -> Tensor:
         """Return the logits of the model's own forward pass with the removed blocks bypassed."""
@@ -154,8 +156,18 @@ class DecoderAdapter(ModelAdapter):
     def _pass_on(self, index: int, hidden: Tensor, call: Call) -> Any:
         return self.blocks.passing_on(index, hidden)
 
+    def _logits(self, places: Tensor) -> Tensor:
+        """Return logits `[places, words]` for hidden states `[places, ...]` of the last block."""
+        with precise_head(self.model):
+            return self._tail(places)
+
+    def _of_words(self, places: Tensor, words: Tensor) -> Tensor:
+        """Return the log-probability of a word for each of them, `[places]`."""
+        with head_doing(self.model, lambda head, hidden: word_logprobs(head, hidden, words)):
+            return self._tail(places)[:, 0]
+
     def _tail(self, places: Tensor) -> Tensor:
-        """Return logits `[places, words]` for hidden states `[places, ...]` of the last block.
+        """Return what the model's own norm and head make of hidden states `[places, ...]`.
 
         Each place becomes a row of one token, for which the first block returns the hidden state.
         """
@@ -167,7 +179,7 @@ class DecoderAdapter(ModelAdapter):
         def stand_in(index: int, entered: Tensor, call: Call) -> Any:
             return self.blocks.passing_on(index, entered if index else hidden)
 
-        with self.blocks.doing(stand_in), precise_head(self.model):
+        with self.blocks.doing(stand_in):
             logits: Tensor = self._call(ones, ones).logits[:, 0]
         return logits
 
@@ -182,6 +194,8 @@ class DecoderAdapter(ModelAdapter):
         batch = probe(7, 7, config=self.model.config)
         with torch.no_grad():
             inspect_blocks(self.blocks, lambda: self._forward(batch), *batch.input_ids.shape)
+            places = self._tokens_first(self.enter(batch).hidden)[0]
+            self._ends_with_head = ends_with_head(self.model, lambda: self._tail(places))
 
     def _forward(self, batch: Batch) -> Any:
         return self._call(batch.input_ids, batch.attention_mask)

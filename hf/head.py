@@ -1,31 +1,47 @@
-"""The head of a decoder: predictions for chunks of positions, in float32 without a copy."""
+"""The head of a decoder: predictions in float32, without the logits of all positions at once."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from prunekit.core.interfaces import IGNORE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOGITS_AT_ONCE = 2**22
-"""Logits alive at a time. With 128k words, those of 2,048 positions would take 1 GB in float32; and
-memory of more than 32 MB is handed back to the system and faulted in again at every call."""
-LEAST_POSITIONS = 512
-"""With fewer positions at a time, the product with a large head is bound by memory."""
+LOGITS_AT_ONCE = 7 * 2**20
+"""Logits alive at a time where whole rows are needed: 28 MB in float32, as memory of 32 MB or more
+is handed back to the system and faulted in again at every call."""
+LEAST_POSITIONS = {"cpu": 64}
+"""By device; with fewer at a time, the product with a large head is bound by memory."""
+POSITIONS_AT_ONCE = 512
+"""Elsewhere than on a CPU, and without whole rows."""
+
+OfWords: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+"""Maps hidden states and a word for each to the words' log-probabilities, `[positions]`."""
 
 
 class Predictions:
     """The output of a decoder's last block, with the norm and head to apply."""
 
-    def __init__(self, hidden: Tensor, head: Callable[[Tensor], Tensor], words: int) -> None:
-        """Take a `head` that maps hidden states `[positions, width]` to `[positions, words]`."""
+    def __init__(
+        self,
+        hidden: Tensor,
+        head: Callable[[Tensor], Tensor],
+        words: int,
+        of_words: OfWords | None = None,
+    ) -> None:
+        """Take a `head` that maps hidden states `[positions, width]` to `[positions, words]`.
+
+        `of_words` gives the same log-probabilities as `head`, but needs no rows of logits; it is
+        used on a CPU, whose caches it is for, where no derivative is needed.
+        """
         self.hidden = hidden
         self.head = head
-        self.positions_at_once = max(LEAST_POSITIONS, LOGITS_AT_ONCE // words)
+        self.of_words = of_words
+        least = LEAST_POSITIONS.get(hidden.device.type, POSITIONS_AT_ONCE)
+        self.rows_at_once = max(least, LOGITS_AT_ONCE // words)
 
     def token_logprobs(self, targets: Tensor) -> Tensor:
         """Return the float32 log-probability of each target, `[rows, length]`; 0 at IGNORE."""
@@ -33,74 +49,24 @@ class Predictions:
 
         targets = targets.to(self.hidden.device)
         where = targets != IGNORE
-        wanted = torch.split(targets[where], self.positions_at_once)
-        chosen = [
-            logits.log_softmax(-1).gather(-1, words[:, None])[:, 0]
-            for logits, words in zip(self.logits(where), wanted, strict=True)
-        ]
+        on_cpu = targets.device.type == "cpu"
+        of_words: OfWords = self._from_rows
+        at_once = self.rows_at_once
+        if self.of_words and on_cpu and not torch.is_grad_enabled():
+            of_words, at_once = self.of_words, POSITIONS_AT_ONCE
+        parts = (torch.split(values[where], at_once) for values in (self.hidden, targets))
+        chosen = torch.cat([of_words(*part) for part in zip(*parts, strict=True)])
         logprobs = torch.zeros(targets.shape, device=targets.device)
-        return logprobs.masked_scatter(where, torch.cat(chosen))
+        return logprobs.masked_scatter(where, chosen)
 
     def logits(self, where: Tensor) -> Iterator[Tensor]:
         """Yield float32 logits at the true places of `where`, some places at a time."""
         import torch
 
         places = self.hidden[where.to(self.hidden.device)]
-        for hidden in torch.split(places, self.positions_at_once):
+        for hidden in torch.split(places, self.rows_at_once):
             yield self.head(hidden).float()
 
-
-WORDS_AT_ONCE = 2048
-"""Products of this many words and 512 positions fit into the CPU's cache."""
-
-
-@contextlib.contextmanager
-def precise_head(model: Any) -> Iterator[None]:
-    """Make the model's head return float32 logits inside the context.
-
-    A product in bfloat16 is accumulated in float32 and then rounded, from 8 upwards to steps of
-    1/16. A second product, from which the rounded first one is subtracted before rounding,
-    recovers the remainder. A head other than a plain linear layer in 16 bits is left unchanged.
-    """
-    head = model.get_output_embeddings()
-    if not _is_plain(head):
-        yield
-        return
-    head.forward = lambda hidden: _logits(head, hidden)
-    try:
-        yield
-    finally:
-        del head.forward
-
-
-def _logits(head: Any, hidden: Tensor) -> Tensor:
-    import torch
-
-    rows, words = hidden.flatten(0, -2), len(head.weight)
-    logits = torch.empty(len(rows), words, dtype=torch.float32, device=rows.device)
-    for first in range(0, words, WORDS_AT_ONCE):
-        part = slice(first, first + WORDS_AT_ONCE)
-        logits[:, part] = _product(rows, head.weight[part].t())
-    if head.bias is not None:
-        logits = logits + head.bias.float()
-    return logits.view(*hidden.shape[:-1], words)
-
-
-def _product(rows: Tensor, weights: Tensor) -> Tensor:
-    import torch
-
-    with torch.no_grad():
-        rounded = rows @ weights
-    rest = torch.addmm(rounded, rows, weights, beta=-1)
-    return rounded.float().add_(rest)
-
-
-def _is_plain(head: Any) -> bool:
-    """Return True for torch's own 16-bit linear layer with its original forward."""
-    import torch
-
-    return (
-        type(head) is torch.nn.Linear
-        and head.weight.dtype in (torch.bfloat16, torch.float16)
-        and "forward" not in vars(head)
-    )
+    def _from_rows(self, hidden: Tensor, words: Tensor) -> Tensor:
+        logits = self.head(hidden).float()
+        return logits.gather(-1, words[:, None])[:, 0] - logits.logsumexp(-1)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from prunekit.hf.decoder import DecoderAdapter, DecoderState
-from prunekit.hf.head import Predictions, precise_head
 from prunekit.hf.replay import hidden_in
 
 if TYPE_CHECKING:
@@ -27,15 +26,9 @@ class LlamaLike(DecoderAdapter):
         with _scaled(block.self_attn, gate), _scaled(block.mlp, gate):
             return self.block(index, state)
 
-    def output(self, state: DecoderState) -> Predictions:
-        """Return predictions that apply the final norm and head in chunks of positions."""
-        return Predictions(state.hidden, self._tail, self.model.config.vocab_size)
-
     def _tail(self, places: Tensor) -> Tensor:
-        """Return logits for hidden states `[places, width]` of the last block."""
-        norm, head = self.model.get_decoder().norm, self.model.get_output_embeddings()
-        with precise_head(self.model):
-            logits: Tensor = head(norm(places))
+        """Apply the final norm and head to hidden states `[places, width]` of the last block."""
+        logits: Tensor = self.model.get_output_embeddings()(self.model.get_decoder().norm(places))
         return logits
 
 

@@ -6,7 +6,7 @@ import torch
 from prunekit.core import IGNORE
 from prunekit.core.interfaces import Spec
 from prunekit.core.problem import DENSE
-from prunekit.hf import head, probe
+from prunekit.hf import linear_head, probe
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of
@@ -46,7 +46,7 @@ def test_logits_are_not_rounded_to_the_dtype_of_the_weights(adapter, monkeypatch
     expected = by_hand(adapter, batch)[0]
     rounded = adapter.reference(batch, DENSE)[0]
     for words in (100, 4096):
-        monkeypatch.setattr(head, "WORDS_AT_ONCE", words)
+        monkeypatch.setattr(linear_head, "WORDS_AT_ONCE", words)
         found = logits(adapter, batch)
         assert found.dtype is torch.float32
         largest = expected.abs().max()
@@ -93,7 +93,7 @@ def test_derivatives_are_those_of_the_plain_head(tiny_model, registry, monkeypat
     objective = Margin(data="demo", samples=2)
     batches = batches_of(objective.calibration_set(demo_tokenizer), 10**6)
     found = [signal(adapter, objective, batches) for signal in (gate_gradients, gate_hessian)]
-    monkeypatch.setattr(head, "_is_plain", lambda _: False)
+    monkeypatch.setattr(linear_head, "_is_linear", lambda _: False)
     plain = [signal(adapter, objective, batches) for signal in (gate_gradients, gate_hessian)]
     for mine, other in zip(found, plain, strict=True):
         mine, other = torch.tensor(mine), torch.tensor(other)
