@@ -5,25 +5,31 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from prunekit.core.contracts import complete, overrides
 from prunekit.core.errors import ConfigError, blaming
 from prunekit.core.interfaces import Batch, Meter, ModelAdapter, Objective, Signal, State, Table
-from prunekit.core.measurement import Piece, check_piece
+from prunekit.core.measurement import Piece, check_values
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.trie import walk
+from prunekit.hf.buckets import Bucket, buckets_of
 from prunekit.hf.guard import Guard
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+Values: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+"""Sums and weights, one of each a sample."""
+
+
 class PrefixMeter(Meter):
     """Losses of pruned variants of one model, without building any of them.
 
     Batches are the outer loop and the trie of subsets the inner one, so that memory holds the
-    states of one batch at the open branches, not the calibration set.
+    states of one batch at the open branches, not the calibration set. Samples of a batch that
+    differ much in length are run apart, in buckets.
     """
 
     adapter: ModelAdapter
@@ -37,6 +43,7 @@ class PrefixMeter(Meter):
         self.batches = batches
         self.facts = adapter.facts
         self._prepared_batches: dict[int, Batch] = {}
+        self._prepared_buckets: dict[int, list[Bucket]] = {}
         with _one_line("model", adapter), adapter.bypassing(DENSE) as model:
             self._guard = Guard(model.parameters())
 
@@ -58,41 +65,61 @@ class PrefixMeter(Meter):
     def _measure_batch(self, number: int, subsets: Sequence[Subset]) -> Iterator[Piece]:
         # Gradients are switched off step by step: a generator would leave them off while it waits.
         self._guard.check_others()
-        batch = self._prepared(number)
+        buckets = self._buckets(number)
         with self._step("model", self.adapter):
-            entered = self.adapter.enter(batch)
-        for state, subset in walk(subsets, self.facts.n_blocks, entered, self._run):
-            with self._step("model", self.adapter):
-                output = self.adapter.output(state)
-                self._guard.check_weights()
-            with self._step("objective", self.objective):
-                sums, weights = self.objective.measure(output, batch)
-                piece = Piece(subset, number, _numbers(sums), _numbers(weights))
-                check_piece(piece, batch.n_samples)
-                self._guard.check_weights()
-            yield piece
+            entered = [self.adapter.enter(bucket.batch) for bucket in buckets]
+        for states, subset in walk(subsets, self.facts.n_blocks, entered, self._run):
+            parts = [self._measured(*pair) for pair in zip(buckets, states, strict=True)]
+            yield Piece(subset, number, *_joined(buckets, parts))
             self._guard.check_others()
 
-    def _prepared(self, number: int) -> Batch:
-        """Return the batch, with what the objective keeps of the dense model's output."""
-        prepares = overrides(self.objective, Objective.prepare) and self.objective.prepares()
-        if prepares and number not in self._prepared_batches:
-            batch = self.batches[number]
-            with self._step("model", self.adapter):
-                state = self.adapter.enter(batch)
-                for index in range(self.facts.n_blocks):
-                    state = self.adapter.block(index, state)
-                output = self.adapter.output(state)
-                self._guard.check_weights()
-            with self._step("objective", self.objective):
-                extra = {**batch.extra, **self.objective.prepare(batch, output)}
-                self._guard.check_weights()
-            self._prepared_batches[number] = replace(batch, extra=extra)
-        return self._prepared_batches.get(number, self.batches[number])
-
-    def _run(self, index: int, state: State) -> State:
+    def _measured(self, bucket: Bucket, state: State) -> Values:
+        """Return sums and weights of the samples in a bucket."""
         with self._step("model", self.adapter):
-            return self.adapter.block(index, state)
+            output = self.adapter.output(state)
+            self._guard.check_weights()
+        with self._step("objective", self.objective):
+            sums, weights = self.objective.measure(output, bucket.batch)
+            values = _numbers(sums), _numbers(weights)
+            check_values(*values, bucket.batch.n_samples)
+            self._guard.check_weights()
+        return values
+
+    def _buckets(self, number: int) -> list[Bucket]:
+        """Return the buckets of a batch, with what the objective keeps of the dense model."""
+        if number not in self._prepared_buckets:
+            batch = self.batches[number]
+            buckets = buckets_of(batch)
+            self._prepared_buckets[number] = (
+                [replace(buckets[0], batch=self._prepared(number))]
+                if len(buckets) == 1
+                else [replace(one, batch=self._prepare(one.batch)) for one in buckets]
+            )
+        return self._prepared_buckets[number]
+
+    def _prepared(self, number: int) -> Batch:
+        """Return the whole batch, with what the objective keeps of the dense model's output."""
+        if number not in self._prepared_batches:
+            self._prepared_batches[number] = self._prepare(self.batches[number])
+        return self._prepared_batches[number]
+
+    def _prepare(self, batch: Batch) -> Batch:
+        if not (overrides(self.objective, Objective.prepare) and self.objective.prepares()):
+            return batch
+        with self._step("model", self.adapter):
+            state = self.adapter.enter(batch)
+            for index in range(self.facts.n_blocks):
+                state = self.adapter.block(index, state)
+            output = self.adapter.output(state)
+            self._guard.check_weights()
+        with self._step("objective", self.objective):
+            extra = {**batch.extra, **self.objective.prepare(batch, output)}
+            self._guard.check_weights()
+        return replace(batch, extra=extra)
+
+    def _run(self, index: int, states: list[State]) -> list[State]:
+        with self._step("model", self.adapter):
+            return [self.adapter.block(index, state) for state in states]
 
     @contextlib.contextmanager
     def _step(self, kind: str, plugin: object) -> Iterator[None]:
@@ -101,6 +128,17 @@ class PrefixMeter(Meter):
 
         with _one_line(kind, plugin), torch.no_grad(), self._guard.watching():
             yield
+
+
+def _joined(buckets: Sequence[Bucket], parts: Sequence[Values]) -> Values:
+    """Return sums and weights of all samples of a batch, in their order."""
+    found = {
+        sample: pair
+        for bucket, values in zip(buckets, parts, strict=True)
+        for sample, pair in zip(bucket.samples, zip(*values, strict=True), strict=True)
+    }
+    sums, weights = zip(*(found[sample] for sample in sorted(found)), strict=True)
+    return sums, weights
 
 
 def _numbers(values: Tensor) -> tuple[float, ...]:
