@@ -6,13 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from prunekit.core.interfaces import Batch
+from prunekit.core.interfaces import Batch, Output
+from prunekit.hf.trees import Forest, Tree, TreeOutput, trees_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_PADDING = 256
 """Tokens of padding in a bucket; more cost as much as another forward pass."""
+
+KEYS = 2048
+"""Attention to so many tokens costs less than all else in a block, even in a narrow one."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +27,54 @@ class Bucket:
     """their numbers in the whole batch"""
     batch: Batch
     """these samples alone, padded to the longest of them"""
+    forest: Forest | None = None
+    """how they are run if not as plain rows"""
+
+    @property
+    def entered(self) -> Batch:
+        """What the model runs."""
+        return self.forest.batch if self.forest else self.batch
+
+    def output(self, output: Output) -> Output:
+        """Return the model's output as one for the rows of `batch`."""
+        return TreeOutput(output, self.forest) if self.forest else output
 
 
-def buckets_of(batch: Batch) -> list[Bucket]:
+def buckets_of(batch: Batch, trees: bool = False) -> list[Bucket]:
     """Split a batch into buckets of at most MOST_PADDING tokens of padding between samples.
 
     Which sample is in which bucket depends on their lengths alone. Samples of one length, as
-    windows of text, stay together, in their order.
+    windows of text, stay together, in their order. With `trees`, samples are run as trees of their
+    rows if that is less work.
     """
     rows = batch.sample.bincount(minlength=batch.n_samples).tolist()
-    groups = grouped(_lengths(batch), rows)
+    lengths = _lengths(batch)
+    groups = grouped(lengths, rows)
+    if trees:
+        found = trees_of(batch)
+        sizes, ones = [len(tree) for tree in found], [1] * batch.n_samples
+        forests = grouped(sizes, ones)
+        alone = [max(map(len, tree.paths)) for tree in found]
+        if _work(forests, sizes, ones) < _work(grouped(alone, rows), alone, rows):
+            return [_as_forest(batch, found, group) for group in forests]
     if len(groups) == 1:
         return [Bucket(tuple(range(batch.n_samples)), batch)]
     return [Bucket(tuple(group), only(batch, group)) for group in groups]
+
+
+def _as_forest(batch: Batch, trees: Sequence[Tree], group: Sequence[int]) -> Bucket:
+    rows = only(batch, group)
+    forest = Forest.of([trees[sample] for sample in group], rows.input_ids.shape[1])
+    return Bucket(tuple(group), rows, forest)
+
+
+def _work(groups: Sequence[Sequence[int]], lengths: Sequence[int], rows: Sequence[int]) -> int:
+    """Return the tokens run, padding included, each by what it costs beside its attention."""
+    work = 0
+    for group in groups:
+        length = max(lengths[i] for i in group)
+        work += sum(rows[i] for i in group) * length * (KEYS + length)
+    return work
 
 
 def grouped(lengths: Sequence[int], rows: Sequence[int]) -> list[list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from prunekit.core.contracts import complete, overrides
@@ -29,7 +30,8 @@ class PrefixMeter(Meter):
 
     Batches are the outer loop and the trie of subsets the inner one, so that memory holds the
     states of one batch at the open branches, not the calibration set. Samples of a batch that
-    differ much in length are run apart, in buckets.
+    differ much in length are run apart, in buckets, and rows of one sample share their beginnings
+    where objective and model allow it.
     """
 
     adapter: ModelAdapter
@@ -67,7 +69,7 @@ class PrefixMeter(Meter):
         self._guard.check_others()
         buckets = self._buckets(number)
         with self._step("model", self.adapter):
-            entered = [self.adapter.enter(bucket.batch) for bucket in buckets]
+            entered = [self.adapter.enter(bucket.entered) for bucket in buckets]
         for states, subset in walk(subsets, self.facts.n_blocks, entered, self._run):
             parts = [self._measured(*pair) for pair in zip(buckets, states, strict=True)]
             yield Piece(subset, number, *_joined(buckets, parts))
@@ -76,7 +78,7 @@ class PrefixMeter(Meter):
     def _measured(self, bucket: Bucket, state: State) -> Values:
         """Return sums and weights of the samples in a bucket."""
         with self._step("model", self.adapter):
-            output = self.adapter.output(state)
+            output = bucket.output(self.adapter.output(state))
             self._guard.check_weights()
         with self._step("objective", self.objective):
             sums, weights = self.objective.measure(output, bucket.batch)
@@ -89,33 +91,36 @@ class PrefixMeter(Meter):
         """Return the buckets of a batch, with what the objective keeps of the dense model."""
         if number not in self._prepared_buckets:
             batch = self.batches[number]
-            buckets = buckets_of(batch)
-            self._prepared_buckets[number] = (
-                [replace(buckets[0], batch=self._prepared(number))]
-                if len(buckets) == 1
-                else [replace(one, batch=self._prepare(one.batch)) for one in buckets]
-            )
+            buckets = buckets_of(batch, self.objective.reads_targets_only and self._takes_trees)
+            self._prepared_buckets[number] = [self._prepare(bucket) for bucket in buckets]
         return self._prepared_buckets[number]
+
+    @cached_property
+    def _takes_trees(self) -> bool:
+        longest = max(batch.input_ids.shape[1] for batch in self.batches)
+        with self._step("model", self.adapter):
+            return self.adapter.takes_trees(longest)
 
     def _prepared(self, number: int) -> Batch:
         """Return the whole batch, with what the objective keeps of the dense model's output."""
         if number not in self._prepared_batches:
-            self._prepared_batches[number] = self._prepare(self.batches[number])
+            whole = Bucket((), self.batches[number])
+            self._prepared_batches[number] = self._prepare(whole).batch
         return self._prepared_batches[number]
 
-    def _prepare(self, batch: Batch) -> Batch:
+    def _prepare(self, bucket: Bucket) -> Bucket:
         if not (overrides(self.objective, Objective.prepare) and self.objective.prepares()):
-            return batch
+            return bucket
         with self._step("model", self.adapter):
-            state = self.adapter.enter(batch)
+            state = self.adapter.enter(bucket.entered)
             for index in range(self.facts.n_blocks):
                 state = self.adapter.block(index, state)
-            output = self.adapter.output(state)
+            output = bucket.output(self.adapter.output(state))
             self._guard.check_weights()
         with self._step("objective", self.objective):
-            extra = {**batch.extra, **self.objective.prepare(batch, output)}
+            extra = {**bucket.batch.extra, **self.objective.prepare(bucket.batch, output)}
             self._guard.check_weights()
-        return replace(batch, extra=extra)
+        return replace(bucket, batch=replace(bucket.batch, extra=extra))
 
     def _run(self, index: int, states: list[State]) -> list[State]:
         with self._step("model", self.adapter):
