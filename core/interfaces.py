@@ -149,6 +149,8 @@ class Objective(abc.ABC):
     demo_options: ClassVar[Mapping[str, object]] = {}
     """defaults of options with a demo model"""
     differentiable: ClassVar[bool] = True
+    reads_targets_only: ClassVar[bool] = False
+    """a promise to read no prediction after the last target of a row; rows can share beginnings"""
 
     @abc.abstractmethod
     def calibration_set(self, tokenizer: Any) -> Sequence[Sample]:
@@ -184,10 +186,9 @@ class Objective(abc.ABC):
     def held_out(self, times: int = 4) -> Objective | None:
         """Return the same objective on samples that `calibration_set` does not draw, or None.
 
-        It has up to `times` as many samples, the same at every call, and none of its texts or
-        questions is in the calibration set. If the data ends before, it has fewer, but at least as
-        many as the calibration set; None if not even these can be there. Where only a tokenizer
-        can tell, its own `calibration_set` raises ConfigError.
+        It has up to `times` as many samples, the same at every call, without any text or question
+        of the calibration set; fewer if the data ends before, but at least as many as that set, or
+        None. Where only a tokenizer can tell, its own `calibration_set` raises ConfigError.
         """
         return None
 
@@ -231,6 +232,10 @@ class ModelAdapter(abc.ABC):
         """Return a function that raises UnfitModel for subsets that `without` will refuse."""
         return None
 
+    def takes_trees(self, length: int) -> bool:
+        """Return whether `enter` takes a `TreeBatch` of rows up to this length, exactly."""
+        return False
+
     @abc.abstractmethod
     def enter(self, batch: Batch) -> State:
         """Return the input of block 0."""
@@ -261,10 +266,7 @@ class ModelAdapter(abc.ABC):
 
     @abc.abstractmethod
     def bypassing(self, removed: Subset) -> AbstractContextManager[Any]:
-        """Enter the model itself, with these blocks passing their input on.
-
-        It does not work with a cache, which counts the tokens that went through block 0.
-        """
+        """Enter the model itself, with these blocks passing their input on; without a cache."""
 
     @abc.abstractmethod
     def without(self, removed: Subset) -> Any:

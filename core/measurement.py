@@ -43,15 +43,20 @@ class Measurement:
 
 def check_piece(piece: Piece, samples: int) -> None:
     """Raise ValueError or TypeError unless each sample has a sum and a finite positive weight."""
-    if len(piece.sums) != samples or len(piece.weights) != samples:
+    check_values(piece.sums, piece.weights, samples)
+
+
+def check_values(sums: Sequence[float], weights: Sequence[float], samples: int) -> None:
+    """Raise ValueError or TypeError unless each sample has a sum and a finite positive weight."""
+    if len(sums) != samples or len(weights) != samples:
         raise ValueError(
             f"`measure` must give {samples} sums and weights, one a sample; it gave "
-            f"{len(piece.sums)} sums and {len(piece.weights)} weights"
+            f"{len(sums)} sums and {len(weights)} weights"
         )
-    if not all(isinstance(x, int | float) for x in (*piece.sums, *piece.weights)):
-        raise TypeError(f"`measure` must give numbers, not {piece.sums} and {piece.weights}")
-    if not all(0 < weight < math.inf for weight in piece.weights):
-        raise ValueError(f"`measure` must give finite weights above 0, not {piece.weights}")
+    if not all(isinstance(x, int | float) for x in (*sums, *weights)):
+        raise TypeError(f"`measure` must give numbers, not {sums} and {weights}")
+    if not all(0 < weight < math.inf for weight in weights):
+        raise ValueError(f"`measure` must give finite weights above 0, not {weights}")
 
 
 def mean_loss(sums: Sequence[float], weights: Sequence[float]) -> float:

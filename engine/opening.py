@@ -134,7 +134,7 @@ def _describe(
         "code": _digest_code(type(objective)),
         "options": {**values_of(objective), **internals_of(objective)},
         "calibration": _digest_samples(samples),
-        **arrangement(meter.facts.fingerprint, shapes(batches)),
+        **arrangement(meter.facts.fingerprint, shapes(batches, objective.reads_targets_only)),
     }
 
 

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from prunekit.core.interfaces import Batch
+from prunekit.hf.buckets import Bucket, buckets_of
 
 SHORT = ("bfloat16", "float16")
 
@@ -41,6 +42,15 @@ def depends_on_threads(fingerprint: Mapping[str, str]) -> bool:
     return depends_on_layout(fingerprint) and fingerprint.get("device") == "cpu"
 
 
-def shapes(batches: Sequence[Batch]) -> list[tuple[int, ...]]:
-    """Return rows and length of every batch."""
-    return [tuple(batch.input_ids.shape) for batch in batches]
+def shapes(batches: Sequence[Batch], trees: bool = False) -> list[tuple[object, ...]]:
+    """Return rows and length of every batch, or those of its buckets if it has several.
+
+    `trees` says whether the objective allows trees. Whether a model takes them depends on nothing
+    that is not in its fingerprint.
+    """
+    return [_shape(buckets_of(batch, trees)) for batch in batches]
+
+
+def _shape(buckets: Sequence[Bucket]) -> tuple[object, ...]:
+    each = [tuple(bucket.entered.input_ids.shape) for bucket in buckets]
+    return each[0] if len(each) == 1 else tuple(each)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from prunekit.core.errors import UnfitModel
 from prunekit.core.interfaces import Batch, ModelAdapter, ModelFacts
 from prunekit.core.problem import Subset
+from prunekit.core.tree import TreeBatch
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.construction import rebuild, removal_check
 from prunekit.hf.head import Predictions
@@ -24,8 +25,10 @@ from prunekit.hf.linear_head import ends_with_head, head_doing, precise_head, wo
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite, read_model
 from prunekit.hf.replay import Blocks, Call, inspect_blocks
+from prunekit.hf.tree_proof import proves_trees
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedModel
 
@@ -85,6 +88,11 @@ class DecoderAdapter(ModelAdapter):
     ) -> Callable[[Subset], None] | None:
         """Predict from the configuration alone which subsets `without` will refuse."""
         return removal_check(config, trust_remote_code)
+
+    def takes_trees(self, length: int) -> bool:
+        """Try it on rows of this length."""
+        config, tokens_of = self.model.config, lambda hidden: self._tokens_first(hidden).flatten(2)
+        return proves_trees(self.blocks, config, self.enter, tokens_of, length)
 
     def enter(self, batch: Batch) -> DecoderState:
         """Return the input of block 0, from a forward pass in which no block computes anything.
@@ -198,11 +206,15 @@ class DecoderAdapter(ModelAdapter):
             self._ends_with_head = ends_with_head(self.model, lambda: self._tail(places))
 
     def _forward(self, batch: Batch) -> Any:
-        return self._call(batch.input_ids, batch.attention_mask)
+        if not isinstance(batch, TreeBatch):
+            return self._call(batch.input_ids, batch.attention_mask)
+        mask = _additive(batch.visible, self.model.dtype)
+        return self._call(batch.input_ids, mask, position_ids=batch.positions)
 
-    def _call(self, ids: Tensor, mask: Tensor) -> Any:
-        device = self.model.device
-        return self.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
+    def _call(self, ids: Tensor, mask: Tensor, **more: Tensor) -> Any:
+        given = {"input_ids": ids, "attention_mask": mask, **more}
+        on_device = {name: value.to(self.model.device) for name, value in given.items()}
+        return self.model(**on_device, use_cache=False)
 
     def _block_parameters(self) -> tuple[int, ...]:
         """Count the parameters removed with each block; those shared with another block stay."""
@@ -231,6 +243,14 @@ class DecoderAdapter(ModelAdapter):
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         }
+
+
+def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the mask `[rows, 1, length, length]` that every kernel adds to attention scores."""
+    import torch
+
+    mask = torch.zeros(visible.shape, dtype=dtype)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
 
 
 class _Entered(Exception):

@@ -28,6 +28,7 @@ class Choice(MultipleChoice):
     name: ClassVar[str] = "choice"
     unit: ClassVar[str] = "nats per item"
     paper: ClassVar[str] = "Good 1952"
+    reads_targets_only: ClassVar[bool] = True
 
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
         """Minus the log-probability of the right option of each item; every item weighs 1."""

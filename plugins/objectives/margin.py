@@ -36,6 +36,7 @@ class Margin(MultipleChoice):
     name: ClassVar[str] = "margin"
     unit: ClassVar[str] = "nats per item"
     paper: ClassVar[str] = "arXiv 2604.24938"
+    reads_targets_only: ClassVar[bool] = True
     negatives: Literal["mean", "max"] = option("mean", "the wrong answers' mean, or the likeliest")
     reduction: Literal["item-mean", "pair-mean", "pudding-sum"] = option(
         "item-mean", "items alike, pairs of right and wrong alike, or summed over pairs"
