@@ -6,7 +6,7 @@ for everything measured before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 
 from prunekit.core.contracts import complete
 from prunekit.core.errors import PluginError, blaming, described
@@ -64,14 +64,18 @@ class Driver:
         """Subsets answered so far, repeats included."""
         return len(self.requests)
 
-    def answer(self, losses: list[float]) -> None:
-        """Give the losses of the current request, in its order."""
+    def answer(self, losses: list[float], dropped: Collection[Subset] = ()) -> None:
+        """Give the losses of the current request, in its order.
+
+        The losses of subsets that were `dropped` from a race say nothing but that others are lower.
+        """
         assert self.request is not None
         self._check_progress(self.request)
         self.requests += self.request
         self.rounds += 1
         if share_of(self.request) == WHOLE:
-            self.losses.update(zip(self.request, losses, strict=True))
+            answers = zip(self.request, losses, strict=True)
+            self.losses.update((s, loss) for s, loss in answers if s not in dropped)
         self._advance(losses)
 
     def run(
