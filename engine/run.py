@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeAlias
 
 from prunekit.core.driver import Driver, needs_of
@@ -163,11 +164,9 @@ class SearchRun(Generic[K]):
                     on_outcome(key, outcome)
             return losses
 
-        race = self._race
+        race = partial(self._raced, session, self._race) if self._race else None
         try:
-            self.lockstep.run(
-                evaluate, race=race and (lambda request: self._raced(session, race, request))
-            )
+            self.lockstep.run(evaluate, race=race)
         finally:
             self.lockstep.failed.clear()  # the frames of an error hold the session
         self._on_progress(self)
