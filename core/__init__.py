@@ -35,7 +35,7 @@ from prunekit.core.interfaces import (
 )
 from prunekit.core.measurement import Piece
 from prunekit.core.options import internal, option
-from prunekit.core.problem import DENSE, Part, Problem, Subset
+from prunekit.core.problem import DENSE, Best, Part, Problem, Subset
 from prunekit.core.trie import runs_of_each, walk
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Asking",
     "Backend",
     "Batch",
+    "Best",
     "CheckpointError",
     "Command",
     "ConfigError",

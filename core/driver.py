@@ -6,7 +6,7 @@ for everything measured before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 
 from prunekit.core.contracts import complete
 from prunekit.core.errors import PluginError, blaming, described
@@ -66,16 +66,21 @@ class Driver:
         """Subsets answered so far, repeats included."""
         return len(self.requests)
 
-    def answer(self, losses: list[float]) -> None:
-        """Give the losses of the current request, in its order."""
+    def answer(self, losses: list[float], dropped: Collection[Subset] = ()) -> None:
+        """Give the losses of the current request, in its order.
+
+        The losses of subsets that were `dropped` from a race say nothing but that others are lower.
+        """
         assert self.request is not None
         self._check_progress(self.request)
         self.requests += self.request
         self.rounds += 1
         if share_of(self.request) == WHOLE:
-            self.losses.update(zip(self.request, losses, strict=True))
-            news = self.request if self.best is None else [self.best, *self.request]
-            self.best = min(self._complete(news), key=self._place, default=None)
+            answers = zip(self.request, losses, strict=True)
+            news = {subset: loss for subset, loss in answers if subset not in dropped}
+            self.losses.update(news)
+            rivals = news if self.best is None else [self.best, *news]
+            self.best = min(self._complete(rivals), key=self._place, default=None)
         self._advance(losses)
 
     def run(

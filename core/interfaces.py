@@ -29,7 +29,7 @@ Sample: TypeAlias = "Mapping[str, Tensor]"
 """One calibration text or question: `input_ids` and `targets`, each `[rows, length]`, and any
 tensors of one entry a row. `targets[r, t]` is the token to predict at position t, or IGNORE."""
 Asking: TypeAlias = Generator[Sequence[Subset], list[float], T]
-"""Yields subsets to measure, or a `Part` of them, receives their losses in order, returns a T."""
+"""Yields subsets to measure, as a list, `Part` or `Best`, gets losses in order, returns a T."""
 Search: TypeAlias = Asking[Subset]
 State: TypeAlias = Any
 """What passes between two blocks; opaque outside the adapter that made it."""

@@ -42,9 +42,39 @@ class Part(tuple[Subset, ...]):
         return part
 
 
+class Best(tuple[Subset, ...]):
+    """A request of which the `winners` best are all that matters.
+
+    Yielded in place of a list of subsets, it returns a loss for each. Those of the winners are
+    their losses on the whole calibration set. Of any other subset it may be +inf, which says no
+    more than that its loss is higher than theirs: a race drops those that fall behind before they
+    are measured on all samples.
+
+    >>> Best([frozenset({3}), frozenset({5})], winners=1).winners
+    1
+    """
+
+    winners: int
+
+    def __new__(cls, subsets: Iterable[Subset], winners: int) -> Best:
+        """Raise ValueError for fewer than one winner."""
+        if winners < 1:
+            raise ValueError(f"a request for the Best needs at least 1 winner, not {winners!r}")
+        best = super().__new__(cls, subsets)
+        best.winners = winners
+        return best
+
+
 def share_of(request: Sequence[Subset]) -> float:
     """Return the share of the calibration set that a request is about."""
     return request.share if isinstance(request, Part) else WHOLE
+
+
+def with_subsets(request: Sequence[Subset], subsets: Iterable[Subset]) -> Sequence[Subset]:
+    """Return the same kind of request for other subsets."""
+    if isinstance(request, Best):
+        return Best(subsets, request.winners)
+    return Part(subsets, share_of(request))
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,9 @@ class Settings:
     finalists: int = option(
         FINALISTS, "best subsets measured again on held-out samples; 0: none", low=0
     )
+    race_deviations: float = option(
+        0.0, "standard errors behind at which a candidate is measured no further; 0: none", low=0
+    )
     seed: int = option(0, "seed of every random choice of the search", low=0)
     adapter: str | None = option(None, "model family; by default it is recognised")
     backend: str = option("local", "where measurements run")
@@ -85,6 +88,8 @@ class SearchConfig:
             del values["finalists"]
         if self.settings.state_memory is None:  # nor this one
             del values["state_memory"]
+        if not self.settings.race_deviations:  # nor this one
+            del values["race_deviations"]
         return {**values, **self.options}
 
     def digest(self) -> str:

@@ -13,11 +13,10 @@ from prunekit.engine.cost import Cost, Speed, measure_speed
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.exportable import outlook
 from prunekit.engine.finals_cost import FinalsCost, finals_cost
-from prunekit.engine.opening import calibration_samples, open_meter
+from prunekit.engine.opening import calibration_samples, open_meter, planned_batches
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
 from prunekit.hf.loading import resolve_device
-from prunekit.hf.tokens import batches_of
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def first_batch(
     plan: Plan, objective: Objective, samples: Sequence[Sample]
 ) -> Iterator[tuple[Meter, Sequence[Batch]]]:
     """Load the model to measure the first batch of an objective; with it come all batches."""
-    batches = batches_of(samples, plan.spec.tokens_per_forward)
+    batches = planned_batches(plan, samples)
     meter = open_meter(plan.backend, plan.spec, objective, batches[:1])
     try:
         yield meter, batches

@@ -44,7 +44,7 @@ def times_held_out(n_samples: int) -> int:
 
 
 def held_out_plan(plan: Plan, times: int) -> Plan | None:
-    """Return the plan on held-out samples; None if an objective has none."""
+    """Return the plan on held-out samples, without a race; None if an objective has none."""
     parts = []
     for objective, weight in plan.parts:
         other = objective.held_out(times)
@@ -52,7 +52,9 @@ def held_out_plan(plan: Plan, times: int) -> Plan | None:
             return None
         parts.append((other, weight))
     objective = plan.objective if plan.is_mix else parts[0][0]
-    return replace(plan, objective=objective, parts=tuple(parts))
+    settings = replace(plan.config.settings, race_deviations=0.0)
+    config = replace(plan.config, settings=settings)
+    return replace(plan, config=config, objective=objective, parts=tuple(parts))
 
 
 def rankings(registry: Registry) -> list[Entry]:

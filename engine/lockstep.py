@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from prunekit.core.driver import Driver
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import WHOLE, Problem, Subset, share_of
+from prunekit.core.problem import WHOLE, Best, Problem, Subset, share_of
 from prunekit.engine.best_so_far import BestSoFar
 from prunekit.engine.cost import CostCounter
 
 K = TypeVar("K", bound=Hashable)
+Race: TypeAlias = Callable[[Best], Mapping[Subset, float]]
 
 
 class LockStep(Generic[K]):
@@ -53,11 +55,16 @@ class LockStep(Generic[K]):
         """The choices of the searches that ended."""
         return {k: d.removed for k, d in self.drivers.items() if d.removed is not None}
 
-    def wanted(self) -> dict[float, list[Subset]]:
-        """Return the subsets to measure now, each once, by share of the calibration set."""
+    def wanted(self, races: bool = False) -> dict[float, list[Subset]]:
+        """Return the subsets to measure now, each once, by share of the calibration set.
+
+        If there are `races`, without the requests for the best few.
+        """
         wanted: dict[float, dict[Subset, None]] = {}
         for driver in self.running.values():
             request = driver.request or ()
+            if races and isinstance(request, Best):
+                continue
             wanted.setdefault(share_of(request), {}).update(dict.fromkeys(request))
         return {share: list(subsets) for share, subsets in sorted(wanted.items())}
 
@@ -65,28 +72,39 @@ class LockStep(Generic[K]):
         self,
         evaluate: Callable[[Sequence[Subset], float], Mapping[Subset, float]],
         until: Callable[[], bool] = lambda: False,
+        race: Race | None = None,
     ) -> None:
         """Answer every round with `evaluate` until all searches have ended, or `until` is true.
 
         It is given subsets and a share of the calibration set, and called once more when all have
-        ended, with nothing wanted.
+        ended, with nothing wanted. A `race` answers requests for the best few in its place, and may
+        leave out the losses of subsets that are not among them.
         """
         while self.running and not until():
-            wanted = self.wanted()
-            self._answer({share: evaluate(wanted[share], share) for share in wanted})
+            wanted = self.wanted(races=race is not None)
+            losses = {share: evaluate(wanted[share], share) for share in wanted}
+            requests = {key: driver.request for key, driver in self.running.items()}
+            raced = {k: race(r) for k, r in requests.items() if race and isinstance(r, Best)}
+            self._answer(losses, raced)
         if not self.running:
             evaluate([], WHOLE)
 
-    def _answer(self, losses: Mapping[float, Mapping[Subset, float]]) -> None:
+    def _answer(
+        self,
+        losses: Mapping[float, Mapping[Subset, float]],
+        raced: Mapping[K, Mapping[Subset, float]],
+    ) -> None:
         for key, driver in self.running.items():
             request = driver.request or ()
             share = share_of(request)
-            answers = [losses[share][subset] for subset in request]
+            found = raced[key] if key in raced else losses[share]
+            dropped = {subset for subset in request if subset not in found}
+            answers = [found.get(subset, math.inf) for subset in request]
             self.costs[key].add(request)
             if share == WHOLE:
                 self.best[key].note(request, answers, self.costs[key].block_runs)
             try:
-                driver.answer(answers)
+                driver.answer(answers, dropped)
             except PrunekitError as error:
                 self.failed[key] = error
 

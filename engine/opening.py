@@ -30,6 +30,7 @@ from prunekit.engine.bos import begins_with, remark_on_bos
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal
 from prunekit.engine.plan import Plan
+from prunekit.engine.race import ends_of_looks
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.engine.session import MixedSession, Session
 from prunekit.engine.signals import check_table
@@ -77,7 +78,7 @@ def _open_part(
 ) -> Iterator[SingleSession]:
     tokenizer = plan.checkpoint.tokenizer()
     samples = _samples(plan, objective, tokenizer)
-    batches = batches_of(samples, plan.spec.tokens_per_forward)
+    batches = planned_batches(plan, samples)
     meter = open_meter(plan.backend, plan.spec, objective, batches)
     try:
         describes = _describe(objective, meter, samples, batches)
@@ -90,6 +91,13 @@ def _open_part(
         yield session
     finally:
         meter.close()
+
+
+def planned_batches(plan: Plan, samples: Sequence[Sample]) -> list[Batch]:
+    """Return the batches of samples; where candidates race, they end where a race looks."""
+    races = plan.config.settings.race_deviations > 0
+    ends = ends_of_looks(len(samples)) if races else []
+    return batches_of(samples, plan.spec.tokens_per_forward, ends)
 
 
 def _remark(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from prunekit.core.driver import Driver, check_problem, needs_of
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Axis, Search, Searcher, Signal, Table
-from prunekit.core.problem import Part, Problem, Subset, share_of
+from prunekit.core.problem import Problem, Subset, with_subsets
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PeriodSearch(Searcher):
             driver = Driver(self.searcher, cut.problem(problem, self.needs))
             while driver.request is not None:
                 blocks = [cut.blocks(runs) for runs in driver.request]
-                losses = yield Part(blocks, share_of(driver.request))
+                losses = yield with_subsets(driver.request, blocks)
                 driver.answer(losses)
             assert driver.removed is not None
             choices.append(cut.blocks(driver.removed))

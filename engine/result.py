@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from prunekit.core.errors import ConfigError
 from prunekit.engine.held_out import HeldOut, check_held_out
 from prunekit.engine.plain import shortened
+from prunekit.engine.race import Raced
 from prunekit.engine.reading import Difference, Reading
 from prunekit.engine.stability import Stability, check_stability
 from prunekit.engine.stored import (
@@ -98,6 +99,8 @@ class SearchResult:
     """the finalists that `removed` was chosen from; None if the search alone chose it"""
     stability: Stability | None = None
     """of what the search chose, before any finalists; None if it cannot be estimated"""
+    race: Raced | None = None
+    """what was spared by dropping candidates that fell behind; None if all were measured in full"""
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
@@ -145,6 +148,8 @@ def check_result(row: Any, name: str = "") -> None:
         check_held_out(row["held_out"], row["n_blocks"], row["budget"])
         if sorted(row["held_out"]["finalists"][0]["removed"]) != sorted(row["removed"]):
             raise ValueError(f"removed cannot be {row['removed']}, as its search chose others")
+    if row.get("race"):
+        check_counts(row["race"], *get_type_hints(Raced), name="race")
     if row.get("stability"):
         check_stability(row["stability"])
     check_kept(row["kept"], row["removed"], row["n_blocks"])

@@ -5,15 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeAlias
 
 from prunekit.core.driver import Driver, needs_of
 from prunekit.core.errors import CheckpointError, ConfigError, PluginError, PrunekitError, Remark
 from prunekit.core.interfaces import Searcher
-from prunekit.core.problem import DENSE, WHOLE, Problem, Subset, words
+from prunekit.core.problem import DENSE, WHOLE, Best, Problem, Subset, words
 from prunekit.engine.cost import CostCounter
 from prunekit.engine.lockstep import K, LockStep
 from prunekit.engine.plan import Plan
+from prunekit.engine.race import Race
 from prunekit.engine.reading import Difference
 from prunekit.engine.session import Session
 
@@ -64,9 +66,12 @@ class SearchRun(Generic[K]):
     """
 
     def __init__(
-        self, on_progress: Callable[[SearchRun[K]], None], name_of: Callable[[K], str] = str
+        self,
+        on_progress: Callable[[SearchRun[K]], None],
+        name_of: Callable[[K], str] = str,
+        race: Race | None = None,
     ) -> None:
-        """`name_of` gives the name of a searcher in messages."""
+        """`name_of` gives the name of a searcher in messages; `race` answers for the best few."""
         self.lockstep: LockStep[K] = LockStep({})
         self.known: set[Subset] = set()
         """subsets whose losses were returned"""
@@ -76,6 +81,7 @@ class SearchRun(Generic[K]):
         self._before = 0.0
         self._on_progress = on_progress
         self._name_of = name_of
+        self._race = race
 
     def on_measured(self, subsets: float) -> None:
         """Note how many subsets were measured so far."""
@@ -97,6 +103,16 @@ class SearchRun(Generic[K]):
         losses = dict(zip(subsets, session.losses(subsets, share), strict=True))
         if share == WHOLE:
             self.known |= losses.keys()
+        self._new = 0
+        return losses
+
+    def _raced(self, session: Session, race: Race, request: Best) -> dict[Subset, float]:
+        """Return the losses that a race left over, counting what it measured as progress."""
+        self._before = self.measured
+        self._on_progress(self)
+        self._new = len(set(request) - self.known)
+        losses = race.losses(session, request)
+        self.known |= losses.keys()
         self._new = 0
         return losses
 
@@ -148,8 +164,9 @@ class SearchRun(Generic[K]):
                     on_outcome(key, outcome)
             return losses
 
+        race = partial(self._raced, session, self._race) if self._race else None
         try:
-            self.lockstep.run(evaluate)
+            self.lockstep.run(evaluate, race=race)
         finally:
             self.lockstep.failed.clear()  # the frames of an error hold the session
         self._on_progress(self)

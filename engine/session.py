@@ -100,20 +100,32 @@ class MixedSession:
         return list(filter(None, found))
 
     def difference(self, a: Subset, b: Subset) -> Difference:
-        loss_of_a, loss_of_b = self.losses([a, b])
-        gap = loss_of_a - loss_of_b
-        return Difference(gap if math.isfinite(gap) else None, self._difference_error(a, b))
+        return self.differences([a], b)[0]
 
-    def _difference_error(self, a: Subset, b: Subset) -> float | None:
+    def differences(
+        self, subsets: Sequence[Subset], base: Subset, share: float = WHOLE
+    ) -> list[Difference]:
+        *losses, of_base = self.losses([*subsets, base], share)
+        gaps = [loss - of_base for loss in losses]
+        errors = [self._difference_error(subset, base, share) for subset in subsets]
+        return [
+            Difference(gap if math.isfinite(gap) else None, error)
+            for gap, error in zip(gaps, errors, strict=True)
+        ]
+
+    def evaluations(self, share: float) -> int:
+        return sum(session.evaluations(share) for session in self.sessions)
+
+    def _difference_error(self, a: Subset, b: Subset, share: float) -> float | None:
         """Return the standard error; errors of parts on the same samples are correlated.
 
         None if a subset breaks a bound, as its loss is then no sum of losses.
         """
-        if self._has_bounds and not all(map(self._is_sum, (a, b))):
+        if self._has_bounds and not all(self._is_sum(subset, share) for subset in (a, b)):
             return None
         together: dict[Any, list[list[float]]] = {}
         for session, factor in zip(self.sessions, self._factors(), strict=True):
-            without = session.differences_without_each(a, b)
+            without = session.differences_without_each(a, b, share)
             if without is None:
                 return None
             weighed = [factor * x for x in without]
@@ -170,9 +182,9 @@ class MixedSession:
         rows = zip(self.bounds, losses, self._dense_losses, self.scales, strict=True)
         return math.fsum(b.excess(x, dense) / scale.deviation for b, x, dense, scale in rows if b)
 
-    def _is_sum(self, subset: Subset) -> bool:
+    def _is_sum(self, subset: Subset, share: float) -> bool:
         """Return whether the loss of a subset is the plain sum of standardised losses."""
-        row = [session.losses([subset])[0] for session in self.sessions]
+        row = [session.losses([subset], share)[0] for session in self.sessions]
         total = self._mix(row)
         return self._bounded(total, row) == total
 

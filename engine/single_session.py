@@ -12,7 +12,7 @@ from typing import Any
 from prunekit.core.contracts import overrides
 from prunekit.core.errors import ConfigError, blaming
 from prunekit.core.interfaces import Meter, ModelAdapter, Objective, Signal, Table
-from prunekit.core.measurement import loss_of, mean_loss
+from prunekit.core.measurement import Measurement, loss_of, mean_loss
 from prunekit.core.problem import WHOLE, Subset
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.cost import Speed, measure_speed
@@ -79,16 +79,34 @@ class SingleSession:
 
     def difference(self, a: Subset, b: Subset) -> Difference:
         """Return the loss of a minus that of b, with the standard error over samples."""
-        loss_of_a, loss_of_b = self.losses([a, b])
-        gap = loss_of_a - loss_of_b
-        without = self.differences_without_each(a, b)
+        return self.differences([a], b)[0]
+
+    def differences(
+        self, subsets: Sequence[Subset], base: Subset, share: float = WHOLE
+    ) -> list[Difference]:
+        """Return the losses of subsets minus that of `base`, on the first `share` of the samples.
+
+        The standard errors are those over samples.
+        """
+        *measured, of_base = self.cache.measure([*subsets, base], share)
+        return [self._difference(of_subset, of_base) for of_subset in measured]
+
+    def _difference(self, a: Measurement, b: Measurement) -> Difference:
+        gap = loss_of(a, self.reduce) - loss_of(b, self.reduce)
+        without = differences_without_each(a, b, self.reduce)
         return Difference(
             gap if math.isfinite(gap) else None, None if without is None else jackknife(without)
         )
 
-    def differences_without_each(self, a: Subset, b: Subset) -> list[float] | None:
+    def evaluations(self, share: float) -> int:
+        """Return how many samples a subset is measured on for that share of them."""
+        return math.ceil(share * self.n_samples)
+
+    def differences_without_each(
+        self, a: Subset, b: Subset, share: float = WHOLE
+    ) -> list[float] | None:
         """Return it without each of the samples in turn; None if the error cannot be estimated."""
-        of_a, of_b = self.cache.measure([a, b])
+        of_a, of_b = self.cache.measure([a, b], share)
         return differences_without_each(of_a, of_b, self.reduce)
 
     def reading(self, subset: Subset) -> Reading:

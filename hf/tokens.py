@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from prunekit.core.errors import ConfigError
@@ -48,12 +49,17 @@ def _own_first_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return next((whole[:i] for i in starts if whole[i : i + len(plain)] == plain), [])
 
 
-def batches_of(samples: Sequence[Sample], tokens_per_forward: int) -> list[Batch]:
+def batches_of(
+    samples: Sequence[Sample], tokens_per_forward: int, ends: Sequence[int] = ()
+) -> list[Batch]:
     """Batch the samples in order, each batch with at most that many tokens, padding included.
 
-    A sample is never cut: one that is longer than the limit is a batch by itself.
+    A sample is never cut: one that is longer than the limit is a batch by itself. Of the numbers of
+    samples in `ends`, which rise, each is one where a batch ends.
     """
-    return [_collate(group) for group in _groups(samples, tokens_per_forward)]
+    cuts = [0, *ends, len(samples)]
+    parts = [samples[first:last] for first, last in pairwise(cuts)]
+    return [_collate(group) for part in parts for group in _groups(part, tokens_per_forward)]
 
 
 def _groups(samples: Sequence[Sample], limit: int) -> Iterator[list[Sample]]:

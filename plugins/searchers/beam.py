@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import DENSE, Problem, Search, Searcher, Subset, hookimpl, option
+from prunekit.core import DENSE, Best, Problem, Search, Searcher, Subset, hookimpl, option
 from prunekit.plugins.searchers.greedy import Greedy
 
 
@@ -28,10 +28,11 @@ class Beam(Searcher):
         """Extend every kept subset by every block and keep the best, up to the budget."""
         losses: dict[Subset, float] = {}
         beam = [DENSE]
-        for _ in range(problem.budget):
+        for size in range(1, problem.budget + 1):
             grown = [s | {i} for s in beam for i in problem.removable if i not in s]
-            losses = dict(zip(grown, (yield grown), strict=True))
-            beam = sorted(losses, key=lambda s: (losses[s], sorted(s)))[: self.width]
+            winners = self.width if size < problem.budget else 1
+            losses = dict(zip(grown, (yield Best(grown, winners)), strict=True))
+            beam = sorted(losses, key=lambda s: (losses[s], sorted(s)))[:winners]
         if self.include_greedy:
             rival = yield from Greedy().search(problem)
             losses[rival] = (yield [rival])[0]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import ConfigError, Problem, Search, Searcher, Subset, hookimpl, option
+from prunekit.core import Best, ConfigError, Problem, Search, Searcher, Subset, hookimpl, option
 
 AT_ONCE = 4096
 EXAMPLE_SECONDS = 0.05
@@ -39,7 +39,7 @@ class Exhaustive(Searcher):
         best: tuple[float, list[int]] = math.inf, list(problem.removable[: problem.budget])
         subsets = map(frozenset, itertools.combinations(problem.removable, problem.budget))
         for request in _parts(subsets):
-            losses = yield request
+            losses = yield Best(request, winners=1)
             scored = zip(losses, map(sorted, request), strict=True)
             best = min(best, *scored)
         return frozenset(best[1])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
-from prunekit.core import Problem, Search, Searcher, Signal, Subset, hookimpl, option
+from prunekit.core import Best, Problem, Search, Searcher, Signal, Subset, hookimpl, option
 from prunekit.plugins.searchers.finite import FiniteLosses
 from prunekit.plugins.searchers.signals import BLOCK_SIMILARITY
 from prunekit.plugins.searchers.singles import cheapest_first
@@ -111,7 +111,7 @@ class FastBlockSelect(Searcher):
     ) -> Generator[Sequence[Subset], list[float], bool]:
         if not self.guard:
             return True
-        new, old = yield [following, chosen]
+        new, old = yield Best([following, chosen], winners=1)
         return new < old
 
     def _measure(self, problem: Problem) -> Measure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import DENSE, Problem, Search, Searcher, hookimpl
+from prunekit.core import DENSE, Best, Problem, Search, Searcher, hookimpl
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Greedy(Searcher):
         removed = DENSE
         for _ in range(problem.budget):
             grown = [removed | {i} for i in problem.removable if i not in removed]
-            losses = yield grown
+            losses = yield Best(grown, winners=1)
             _, removed = min(zip(losses, grown, strict=True), key=lambda p: (p[0], sorted(p[1])))
         return removed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prunekit.core import Asking, Part, Search, Subset
+from prunekit.core import Asking, Best, Part, Search, Subset
 
 __all__ = ["Known"]
 
@@ -20,7 +20,10 @@ class Known(dict[Subset, float]):
         return [self[subset] for subset in subsets]
 
     def follow(self, search: Search) -> Search:
-        """Run another search to its end, and keep the losses that it receives."""
+        """Run another search to its end, and keep the losses that it receives.
+
+        As they are kept, they are requested of all subsets, also where a few winners would do.
+        """
         losses = None
         while True:
             try:
@@ -28,7 +31,7 @@ class Known(dict[Subset, float]):
             except StopIteration as stop:
                 chosen: Subset = stop.value
                 return chosen
-            losses = yield request
+            losses = yield list(request) if isinstance(request, Best) else request
             if not isinstance(request, Part):
                 self.update(zip(request, losses, strict=True))
 

@@ -21,7 +21,7 @@ class OneShot(Searcher):
 
     def search(self, problem: Problem) -> Search:
         """Measure every block alone and take the cheapest `budget` of them."""
-        singles = yield from single_losses(problem)
+        singles = yield from single_losses(problem, winners=problem.budget)
         return frozenset(cheapest_first(singles)[: problem.budget])
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 
-from prunekit.core import Problem, Subset
+from prunekit.core import Best, Problem, Subset
 
 __all__ = ["cheapest_first", "single_losses"]
 
 
 def single_losses(
-    problem: Problem,
+    problem: Problem, winners: int | None = None
 ) -> Generator[Sequence[Subset], list[float], dict[int, float]]:
-    """Request the loss of removing each block alone, and return it by block."""
-    losses = yield [frozenset({i}) for i in problem.removable]
+    """Request the loss of removing each block alone, and return it by block.
+
+    If only the `winners` cheapest matter, the losses of others may be +inf, as in a `Best`.
+    """
+    singles = [frozenset({i}) for i in problem.removable]
+    losses = yield Best(singles, winners) if winners else singles
     return dict(zip(problem.removable, losses, strict=True))
 
 

@@ -16,6 +16,7 @@ from prunekit.engine.estimate import Estimate
 from prunekit.engine.finals_cost import FinalsCost
 from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.plan import Plan
+from prunekit.engine.race import Raced
 from prunekit.engine.reading import Difference, Reading
 from prunekit.engine.result import SearchResult, Work
 from prunekit.engine.stability import STABLE, Stability
@@ -38,6 +39,8 @@ def show_result(result: SearchResult) -> None:
     share = result.parameters_removed / result.parameters
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
     out.print(f"ran {work.block_runs:,} block forwards, {_spared(work)}", soft_wrap=True)
+    if result.race:
+        out.print(_race(result.race), soft_wrap=True)
     if result.begins_with:
         out.print(f"calibrated with {result.begins_with} at the beginning of every sample")
     out.print(
@@ -105,6 +108,17 @@ def _stability(stability: Stability, budget: int) -> str:
     return f"{same}; use {stability.times or 'far more than 64'} times the samples"
 
 
+def _race(race: Raced) -> str:
+    """Say what races spared, and what their threshold means."""
+    if not race.looks:
+        return "nothing was raced: that takes 8 calibration samples, and a searcher that can do it"
+    return (
+        f"races spared {race.spared:,} of {race.evaluations:,} evaluations of a sample; at "
+        f"{race.deviations:g} deviations, each of up to {race.looks} looks drops a true winner "
+        f"with a chance of about {race.chance:.2g}"
+    )
+
+
 def show_blocks(removed: Collection[int], n_blocks: int) -> None:
     """Print a picture of kept and removed blocks, and their numbers."""
     out.print()
@@ -135,11 +149,15 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
     out.print(f"{plan.config.settings.model}: {problem.budget} of {problem.n_blocks} blocks go")
     different = cost.measured - 1
     out.print(f"asks for {about}{cost.asked:,} subsets, {different:,} of them different")
-    out.print(f"runs {about}{cost.block_runs:,} block forwards, saves {saved:,}")
+    races = plan.config.settings.race_deviations > 0
+    most = "at most " if races and cost.complete else about  # nobody knows what races will spare
+    out.print(f"runs {most}{cost.block_runs:,} block forwards, saves {saved:,}")
     if estimate.seconds is None:
         out.print(f"no estimate of the time: {estimate.no_seconds_because}")
     else:
-        out.print(f"takes about {duration(estimate.seconds)} here, if nothing was measured before")
+        most = "at most " if races and cost.complete else ""
+        time = duration(estimate.seconds)
+        out.print(f"takes {most}about {time} here, if nothing was measured before")
     if finals := estimate.finalists:
         out.print(_finals_cost(finals), soft_wrap=True)
     if estimate.checkpoint:

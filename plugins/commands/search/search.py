@@ -26,6 +26,7 @@ from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
+from prunekit.engine.race import Race
 from prunekit.engine.result import NO_WORK, RunnerUp, SearchResult, Work
 from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
@@ -142,7 +143,9 @@ class _Search:
         self.progress = progress
         self.account: Account | None = None
         self.spent = NO_WORK
-        self.run = SearchRun[str](partial(_advance, progress))
+        deviations = plan.config.settings.race_deviations
+        self.race = Race(deviations) if deviations else None
+        self.run = SearchRun[str](partial(_advance, progress), race=self.race)
 
     def result(self, workdir: Path) -> SearchResult:
         self.progress.begin("loading the model")
@@ -164,8 +167,9 @@ class _Search:
         outcomes = self.run.finish(session, {self.name: self.plan}, on_end=self._close_account)
         if isinstance(choice := outcomes[self.name], PrunekitError):
             raise choice
+        raced = self.race.raced() if self.race else None
         self.progress.begin("estimating the stability of the choice")
-        stable = stability(choice.driver, session)
+        stable = None if raced and raced.spared else stability(choice.driver, session)
         most = self.plan.config.settings.finalists
         at_most = most + len(rankings(load())) + 1  # the dense model too
         self.progress.begin("measuring finalists", "subsets", lambda: at_most)
@@ -180,6 +184,7 @@ class _Search:
             runner_up=_second(held_out) if held_out else result.runner_up,
             held_out=held_out,
             stability=stable,
+            race=raced,
         )
 
     def _start(self, session: Session) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunekit.core import Part, Problem
+from prunekit.core import Best, Part, Problem
 from prunekit.core.driver import Driver
 from prunekit.engine.cost import CostCounter
 from prunekit.engine.dry_run import dry_run_cost, made_up_loss, uses_chance
@@ -169,3 +169,27 @@ def test_a_part_costs_its_share_and_what_is_left_of_it_later():
     assert counter.block_runs == round(2 + 3 / 2 + (4 + 3) / 2)
     assert counter.block_runs_unshared == (3 + 3) / 2 + 3 + 3 + 3
     assert counter.seen == {frozenset({i}) for i in (0, 2, 3)}
+
+
+def test_a_race_answers_for_the_best_few_and_what_it_dropped_is_not_ranked(registry):
+    problem = Problem(N, 1)
+    greedy, one = (registry.get("searcher", name).cls() for name in ("greedy", "random"))
+    lockstep = LockStep({"greedy": (greedy, problem), "random": (one, problem)})
+    asked = []
+
+    def evaluate(wanted, share):
+        asked.append(wanted)
+        return {subset: loss(subset) for subset in wanted}
+
+    def race(request):
+        assert isinstance(request, Best)
+        assert request.winners == 1
+        return {s: loss(s) for s in sorted(request, key=loss)[:2]}
+
+    lockstep.run(evaluate, race=race)
+    driver = lockstep.drivers["greedy"]
+    assert driver.removed == min(driver.request or driver.requests, key=loss)
+    assert driver.ranked() == sorted(driver.requests, key=loss)[:2]
+    assert driver.asked == lockstep.costs["greedy"].asked == N
+    alone = Driver(one, problem).run(lambda subsets: [loss(s) for s in subsets])
+    assert [subset for wanted in asked for subset in wanted] == alone.requests
