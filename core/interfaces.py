@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
+from prunekit.core.known import Known
 from prunekit.core.measurement import Piece, mean_loss
 from prunekit.core.problem import Problem, Subset
 
@@ -64,6 +65,7 @@ class Spec:
     dtype: str = "auto"
     tokens_per_forward: int = 8192
     attention: str = "auto"
+    known: Known = field(default=Known(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class ModelFacts:
     block_parameters: tuple[int, ...]
     fingerprint: Mapping[str, str]
     """everything about model and machine that changes a loss: `weights`, adapter, dtype, ..."""
+    proof: str = field(default="", compare=False)  # what was proved on loading; see `Known`
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def spec_of(settings: Settings) -> Spec:
     """Return what a worker needs to load the model."""
     settings = with_full_model_name(settings)
     values = dataclasses.asdict(settings)
-    return Spec(**{field.name: values[field.name] for field in dataclasses.fields(Spec)})
+    return Spec(**{f.name: values[f.name] for f in dataclasses.fields(Spec) if f.compare})
 
 
 def _parts(config: SearchConfig) -> tuple[tuple[Objective, float], ...]:
