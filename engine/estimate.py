@@ -6,10 +6,11 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
-from prunekit.engine.cost import Cost, Speed, measure_speed
+from prunekit.core.known import Known
+from prunekit.engine.cost import Cost, Speed, measure_speed_quickly
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.exportable import outlook
 from prunekit.engine.finals_cost import FinalsCost, finals_cost
@@ -18,6 +19,9 @@ from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tokens import batches_of
+
+FEW_TOKENS = 512
+"""Enough to time a forward; a longer sample is not cut, as the time of attention would be."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +71,28 @@ def _timed(plan: Plan) -> tuple[Speed, int]:
     for objective, _ in plan.parts:
         samples = calibration_samples(plan, objective)
         sizes.append(len(samples))
-        with first_batch(plan, objective, samples) as (meter, batches):
-            total += measure_speed(meter, batches=1, of=len(batches))
+        with few_samples(plan, objective, samples) as (meter, times, _):
+            total += measure_speed_quickly(meter, of=times)
     return total, min(sizes)
 
 
 @contextmanager
-def first_batch(
+def few_samples(
     plan: Plan, objective: Objective, samples: Sequence[Sample]
-) -> Iterator[tuple[Meter, Sequence[Batch]]]:
-    """Load the model to measure the first batch of an objective; with it come all batches."""
+) -> Iterator[tuple[Meter, float, Sequence[Batch]]]:
+    """Load the model to time it on the first few samples of an objective; nothing is proved.
+
+    With it come the tokens of all samples over those of the few, and the batches of all.
+    """
     batches = batches_of(samples, plan.spec.tokens_per_forward)
-    meter = open_meter(plan.backend, plan.spec, objective, batches[:1])
+    few = batches_of(samples, min(FEW_TOKENS, plan.spec.tokens_per_forward))[:1]
+    spec = replace(plan.spec, known=Known(only_timed=True))
+    meter = open_meter(plan.backend, spec, objective, few)
     try:
-        yield meter, batches
+        yield meter, sum(map(_tokens, batches)) / _tokens(few[0]), batches
     finally:
         meter.close()
+
+
+def _tokens(batch: Batch) -> int:
+    return batch.input_ids.numel()

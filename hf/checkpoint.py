@@ -103,8 +103,7 @@ class Checkpoint:
         folder = self.folder()
         if not self.is_folder:
             return f"{self.source}@{folder.name}"  # named after the commit in the cache
-        found = self.known.identities.get(self.stamp()) if self.known.identities else None
-        return found or digest_of(self._identified())
+        return self.known.identity(self.stamp) or digest_of(self._identified())
 
     def stamp(self) -> str:
         """Return what changes with the files of a folder; empty if it might not, or on the hub."""
