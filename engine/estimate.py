@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ class Estimate:
 
     cost: Cost
     seconds: float | None
+    """with the time of the searcher itself"""
     no_seconds_because: str = ""
     checkpoint: str = ""
     """which removals cannot be written as a checkpoint, and why; empty if all can"""
@@ -52,7 +54,9 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
     resolve_device(plan.spec.device)
     check_searcher(plan)
     progress.begin("counting subsets")
+    start = time.perf_counter()
     cost = dry_run_cost(plan.searcher, plan.problem, also=plan.measured_first)
+    own_time = time.perf_counter() - start
     whole = cost.under(len(plan.parts))
     remark = outlook(plan).remark
     if not plan.checkpoint.is_folder:
@@ -60,7 +64,7 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
         return Estimate(whole, None, "the weights would have to be fetched", remark, finals)
     progress.begin("timing one batch")
     speed, n_samples = _timed(plan)
-    seconds = speed.seconds(cost.block_runs, cost.measured)
+    seconds = own_time + speed.seconds(cost.block_runs, cost.measured)
     finals = finals_cost(plan, cost, (speed, n_samples))
     return Estimate(whole, seconds, checkpoint=remark, finalists=finals)
 
