@@ -28,6 +28,7 @@ from prunekit.engine.quiet import quiet_libraries, show_remarks
 
 __all__ = [
     "DryRun",
+    "Prove",
     "Quiet",
     "Verbose",
     "Workdir",
@@ -43,6 +44,9 @@ Quiet = Annotated[
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show other libraries' logs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the cost and exit.")]
+Prove = Annotated[
+    bool, typer.Option("--prove", help="Prove again that blocks one by one are the model.")
+]
 Workdir = Annotated[Path, typer.Option(help="Where runs and measurements are kept.")]
 
 

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
+from prunekit.core.known import Known
 from prunekit.core.measurement import Piece, mean_loss
 from prunekit.core.problem import Problem, Subset
 
@@ -68,6 +69,7 @@ class Spec:
     """bytes for states that are kept between requests; by default a quarter of what is free"""
     processes: int = field(default=1, compare=False)
     """how many share that memory"""
+    known: Known = field(default=Known(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class ModelFacts:
     """everything about model and machine that changes a loss: `weights`, adapter, dtype, ..."""
     head_price: float = 1.0
     """what the head costs at all positions, in forwards of a block"""
+    proof: str = field(default="", compare=False)  # what was proved on loading; see `Known`
 
 
 @dataclass(frozen=True)

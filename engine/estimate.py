@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
-from prunekit.engine.cost import Cost, Speed, measure_speed
+from prunekit.core.known import Known
+from prunekit.engine.cost import Cost, Speed, measure_speed_quickly
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.exportable import outlook
 from prunekit.engine.finals_cost import FinalsCost, finals_cost
@@ -17,6 +19,10 @@ from prunekit.engine.opening import calibration_samples, open_meter, planned_bat
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
 from prunekit.hf.loading import resolve_device
+from prunekit.hf.tokens import batches_of
+
+FEW_TOKENS = 512
+"""Enough to time a forward; a longer sample is not cut, as the time of attention would be."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Estimate:
 
     cost: Cost
     seconds: float | None
+    """with the time of the searcher itself"""
     no_seconds_because: str = ""
     checkpoint: str = ""
     """which removals cannot be written as a checkpoint, and why; empty if all can"""
@@ -47,7 +54,9 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
     resolve_device(plan.spec.device)
     check_searcher(plan)
     progress.begin("counting subsets")
+    start = time.perf_counter()
     cost = dry_run_cost(plan.searcher, plan.problem, also=plan.measured_first)
+    own_time = time.perf_counter() - start
     whole = cost.under(len(plan.parts))
     remark = outlook(plan).remark
     if not plan.checkpoint.is_folder:
@@ -55,7 +64,7 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
         return Estimate(whole, None, "the weights would have to be fetched", remark, finals)
     progress.begin("timing one batch")
     speed, n_samples = _timed(plan)
-    seconds = speed.seconds(cost.block_runs, cost.measured)
+    seconds = own_time + speed.seconds(cost.block_runs, cost.measured)
     finals = finals_cost(plan, cost, (speed, n_samples))
     return Estimate(whole, seconds, checkpoint=remark, finalists=finals)
 
@@ -66,19 +75,28 @@ def _timed(plan: Plan) -> tuple[Speed, int]:
     for objective, _ in plan.parts:
         samples = calibration_samples(plan, objective)
         sizes.append(len(samples))
-        with first_batch(plan, objective, samples) as (meter, batches):
-            total += measure_speed(meter, batches=1, of=len(batches))
+        with few_samples(plan, objective, samples) as (meter, times, _):
+            total += measure_speed_quickly(meter, of=times)
     return total, min(sizes)
 
 
 @contextmanager
-def first_batch(
+def few_samples(
     plan: Plan, objective: Objective, samples: Sequence[Sample]
-) -> Iterator[tuple[Meter, Sequence[Batch]]]:
-    """Load the model to measure the first batch of an objective; with it come all batches."""
+) -> Iterator[tuple[Meter, float, Sequence[Batch]]]:
+    """Load the model to time it on the first few samples of an objective; nothing is proved.
+
+    With it come the tokens of all samples over those of the few, and the batches of all.
+    """
     batches = planned_batches(plan, samples)
-    meter = open_meter(plan.backend, plan.spec, objective, batches[:1])
+    few = batches_of(samples, min(FEW_TOKENS, plan.spec.tokens_per_forward))[:1]
+    spec = replace(plan.spec, known=Known(only_timed=True))
+    meter = open_meter(plan.backend, spec, objective, few)
     try:
-        yield meter, batches
+        yield meter, sum(map(_tokens, batches)) / _tokens(few[0]), batches
     finally:
         meter.close()
+
+
+def _tokens(batch: Batch) -> int:
+    return batch.input_ids.numel()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from prunekit.core.problem import DENSE, Subset, words
 from prunekit.engine.bos import begins_with, remark_on_bos
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal
+from prunekit.engine.known import recall, remember
 from prunekit.engine.plan import Plan
 from prunekit.engine.race import ends_of_looks
 from prunekit.engine.rounding import arrangement, shapes
@@ -36,6 +37,7 @@ from prunekit.engine.session import MixedSession, Session
 from prunekit.engine.signals import check_table
 from prunekit.engine.single_session import SingleSession
 from prunekit.hf.guard import Guard
+from prunekit.hf.identity import digest_of_code
 from prunekit.hf.tokens import batches_of
 from prunekit.hf.vocabulary import check_tokens, has_token
 
@@ -79,8 +81,10 @@ def _open_part(
     tokenizer = plan.checkpoint.tokenizer()
     samples = _samples(plan, objective, tokenizer)
     batches = planned_batches(plan, samples)
-    meter = open_meter(plan.backend, plan.spec, objective, batches)
+    spec = recall(plan.spec, workdir)
+    meter = open_meter(plan.backend, spec, objective, batches)
     try:
+        remember(meter.facts, replace(plan.checkpoint, known=spec.known), workdir)
         describes = _describe(objective, meter, samples, batches)
         folder = workdir / "journals" / _digest(describes)
         journal = Journal(folder, describes, meter.facts.n_blocks, len(samples))
@@ -139,7 +143,7 @@ def _describe(
     return {
         **meter.facts.fingerprint,
         "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
-        "code": _digest_code(type(objective)),
+        "code": digest_of_code(type(objective)),
         "options": {**values_of(objective), **internals_of(objective)},
         "calibration": _digest_samples(samples),
         **arrangement(meter.facts.fingerprint, shapes(batches, objective.reads_targets_only)),
@@ -150,19 +154,6 @@ def _digest(describes: Mapping[str, Any]) -> str:
     """Return a name for a journal's folder."""
     text = repr(sorted(describes.items()))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _digest_code(cls: type) -> str:
-    """Digest the modules that define a class and its bases, so that edited code measures anew.
-
-    A class that was typed into an interpreter has no module to read, and only its name counts.
-    """
-    digest = hashlib.blake2b(digest_size=8)
-    for name in [base.__module__ for base in cls.__mro__ if base is not object]:
-        path = getattr(sys.modules.get(name), "__file__", None)
-        if path is not None:
-            digest.update(Path(path).read_bytes())
-    return digest.hexdigest()
 
 
 def _digest_samples(samples: Sequence[Sample]) -> str:

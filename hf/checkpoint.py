@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import re
-import textwrap
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, one_line
-from prunekit.hf.files import CONFIG, SMALL, admit, defines_tokenizer, digest_of, fetch
+from prunekit.core.errors import CheckpointError
+from prunekit.core.known import Known
+from prunekit.hf.files import CONFIG, SMALL, admit, defines_tokenizer, fetch
+from prunekit.hf.identity import digest_of, stamp_of
 from prunekit.hf.tensors import (
     WEIGHTS,
     StoredTensor,
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from prunekit.core.registry import Registry
 
 DEMO = "demo:"
-LONGEST_REASON = 200
-"""Maximum length of a quoted error of transformers or of a model's own code."""
 UNREACHABLE = {
     *("LocalEntryNotFoundError", "IncompleteSnapshotError", "OfflineModeIsEnabled"),
     *("ConnectError", "ConnectTimeout"),
@@ -51,6 +51,7 @@ class Checkpoint:
     revision: str | None = None
     trust_remote_code: bool = False
     attention: str = "auto"
+    known: Known = field(default=Known(), compare=False)
 
     def config(self) -> PretrainedConfig:
         """Read the configuration. Raises CheckpointError if it is missing."""
@@ -102,8 +103,16 @@ class Checkpoint:
         folder = self.folder()
         if not self.is_folder:
             return f"{self.source}@{folder.name}"  # named after the commit in the cache
+        return self.known.identity(self.stamp) or digest_of(self._identified())
+
+    def stamp(self) -> str:
+        """Return what changes with the files of a folder; empty if it might not, or on the hub."""
+        return stamp_of(self._identified(), time.time_ns()) if self.is_folder else ""
+
+    def _identified(self) -> list[Path]:
+        folder = self.folder()
         code = sorted(folder.rglob("*.py")) if self.trust_remote_code else []
-        return digest_of([*self.weight_files(), folder / CONFIG, *code])
+        return [*self.weight_files(), folder / CONFIG, *code]
 
     def folder(self) -> Path:
         """Return the folder of the files; from the hub, all but the weights are fetched."""
@@ -216,8 +225,9 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
             raise CheckpointError(f"the model family {entry.name!r} brings no demo checkpoint")
         return Checkpoint(str(entry.cls.demo), attention=spec.attention)
     folder = Path(spec.model).expanduser()
+    how = (spec.trust_remote_code, spec.attention, spec.known)
     if folder.is_dir():
-        checkpoint = Checkpoint(str(folder), None, spec.trust_remote_code, spec.attention)
+        checkpoint = Checkpoint(str(folder), None, *how)
         checkpoint.weight_files()
         return checkpoint
     if folder.exists() or not HUB_NAME.fullmatch(spec.model):
@@ -225,7 +235,7 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
             f"{spec.model}: no such folder, and no name of a model on the hub either; "
             "give a folder with a checkpoint, OWNER/NAME, or demo"
         )
-    return Checkpoint(spec.model, spec.revision, spec.trust_remote_code, spec.attention)
+    return Checkpoint(spec.model, spec.revision, *how)
 
 
 @contextlib.contextmanager
@@ -237,18 +247,6 @@ def readable(checkpoint: Checkpoint) -> Iterator[None]:
         raise
     except Exception as error:
         raise CheckpointError(f"{checkpoint.source}: {_advice(checkpoint, error)}") from error
-
-
-@contextlib.contextmanager
-def runnable(what: str) -> Iterator[None]:
-    """Raise UnfitModel, with `what` and the reason, for any error of the model's own code."""
-    try:
-        yield
-    except PrunekitError:
-        raise
-    except Exception as error:
-        reason = textwrap.shorten(one_line(error), LONGEST_REASON, placeholder=" ...")
-        raise UnfitModel(f"{what}: {reason}") from error
 
 
 def _advice(checkpoint: Checkpoint, error: Exception) -> str:

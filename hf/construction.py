@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.errors import UnfitModel, one_line
 from prunekit.core.problem import Subset
 from prunekit.hf.blocks import block_count, block_path
-from prunekit.hf.checkpoint import auto_class, runnable
+from prunekit.hf.checkpoint import auto_class
 from prunekit.hf.layer_fields import without_blocks
+from prunekit.hf.runnable import runnable
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel

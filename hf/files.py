@@ -1,4 +1,4 @@
-"""The files of a checkpoint: fetch, admit, read and digest them.
+"""The files of a checkpoint: fetch, admit and read them.
 
 Nothing outside a checkpoint's folder is read, so `admit` runs before any library. Archives and
 repositories can contain links to any file of the machine they are unpacked on, whose contents would
@@ -12,11 +12,9 @@ quantised.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,22 +146,6 @@ def defines_tokenizer(folder: Path) -> bool:
     found = {path.name for pattern in VOCABULARIES for path in folder.glob(pattern)}
     settings = read_object(folder / TOKENIZER) if (folder / TOKENIZER).is_file() else {}
     return not found <= set(SETTINGS) or "auto_map" in settings
-
-
-def digest_of(files: Iterable[Path]) -> str:
-    """Digest the contents of files, in this order; a file is read again only if it changed."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in files:
-        about = os.stat(path)
-        stamp = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-        digest.update(_digest(path, stamp))
-    return digest.hexdigest()
-
-
-@functools.lru_cache(maxsize=1024)
-def _digest(path: Path, stamp: tuple[int, ...]) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").digest()
 
 
 ADAPTER, CONFIG, TOKENIZER = "adapter_config.json", "config.json", "tokenizer_config.json"

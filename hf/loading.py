@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
 from prunekit.core.interfaces import ModelAdapter, Spec
+from prunekit.core.known import Known
 from prunekit.core.registry import Entry, Registry, load
 from prunekit.hf.checkpoint import Checkpoint, find, first_line
 from prunekit.hf.decoder import DecoderAdapter
 from prunekit.hf.guard import Guard
 from prunekit.hf.kinds import other_kind
-from prunekit.hf.proof import prove
+from prunekit.hf.proof import name_of_proof, prove
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     """Load the model of `spec`, ready to run block by block, with the installed families.
 
+    That it does so rightly is proved, unless `spec.known` has that proof or none is needed.
     Raises CheckpointError if no adapter or more than one fits, if the weights cannot be read, or
     if running block by block does not reproduce the model's own output.
     """
@@ -32,8 +35,17 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     chosen = spec.adapter is not None
     with _as_this_family(entry.name, checkpoint, chosen), Guard().watching():
         adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
-        prove(adapter)
+        _prove(adapter, checkpoint, spec.known)
     return adapter
+
+
+def _prove(adapter: ModelAdapter, checkpoint: Checkpoint, known: Known) -> None:
+    if known.only_timed:
+        return
+    proof = name_of_proof(adapter, checkpoint.identity())
+    if proof not in known.proofs:
+        prove(adapter)
+    adapter.facts = replace(adapter.facts, proof=proof)
 
 
 @contextlib.contextmanager

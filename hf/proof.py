@@ -9,8 +9,11 @@ the model's context and vocabulary.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunekit.core.errors import UnfitModel
@@ -18,6 +21,7 @@ from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Sample
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.trie import walk
 from prunekit.hf.checkpoint import context_length
+from prunekit.hf.identity import digest_of, digest_of_code
 from prunekit.hf.tokens import batches_of
 from prunekit.hf.vocabulary import vocabulary_size
 
@@ -41,6 +45,22 @@ def prove(adapter: ModelAdapter) -> None:
             # In another order than the walk, so that state passed between blocks differs.
             for state, subset in reversed(states):
                 _compare(adapter, batch, subset, state)
+
+
+def name_of_proof(adapter: ModelAdapter, identity: str) -> str:
+    """Return a name for the proof that covers all it rests on: model, machine and code.
+
+    `identity` is that of the checkpoint, and the code that of the adapter and of this package.
+    """
+    rests_on = {
+        **adapter.facts.fingerprint,
+        "checkpoint": identity,
+        "prunekit": version("prunekit"),
+        "adapter's code": digest_of_code(type(adapter)),
+        "code": digest_of(sorted(Path(__file__).parent.glob("*.py"))),
+    }
+    text = repr(sorted(rests_on.items()))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _check_causal(adapter: ModelAdapter, config: PretrainedConfig) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import UnfitModel
 from prunekit.hf.blocks import block_path
-from prunekit.hf.checkpoint import runnable
+from prunekit.hf.runnable import runnable
 
 if TYPE_CHECKING:
     from torch import Tensor

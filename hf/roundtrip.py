@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.errors import CheckpointError, UnfitModel
 from prunekit.core.interfaces import Batch, ModelAdapter
 from prunekit.core.problem import DENSE, Subset, words
-from prunekit.hf.checkpoint import Checkpoint, runnable
+from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.proof import close, config_of, gap, probe
 from prunekit.hf.reading import check_finite, dtype_name, read_model
+from prunekit.hf.runnable import runnable
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.hf.checkpoint import Checkpoint, readable
-from prunekit.hf.files import TOKENIZERS, check_inside, digest_of, is_of_terms
+from prunekit.hf.files import TOKENIZERS, check_inside, is_of_terms
+from prunekit.hf.identity import digest_of
 
 GENERATION = ("generation_config.json",)
 TEMPLATES = (

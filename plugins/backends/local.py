@@ -10,7 +10,8 @@ from weakref import WeakValueDictionary
 from prunekit.core import Backend, Batch, Meter, ModelAdapter, Objective, Spec, hookimpl
 from prunekit.hf import PrefixMeter, load_adapter, memory_for_states
 
-_loaded: WeakValueDictionary[Spec, ModelAdapter] = WeakValueDictionary()
+_loaded: WeakValueDictionary[tuple[Spec, bool], ModelAdapter] = WeakValueDictionary()
+"""by what they are, and whether they are only timed"""
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,10 @@ class Local(Backend):
 
     def open(self, spec: Spec, objective: Objective, batches: Sequence[Batch]) -> Meter:
         """Load the model, or share that of a meter that is still open."""
-        adapter = _loaded.get(spec)
+        key = (spec, spec.known.only_timed)
+        adapter = _loaded.get(key)
         if adapter is None:
-            adapter = _loaded[spec] = load_adapter(spec)
+            adapter = _loaded[key] = load_adapter(spec)
         return PrefixMeter(adapter, objective, batches, memory_for_states(spec))
 
 

@@ -37,8 +37,9 @@ class OnRay(Backend):
 
     def open(self, spec: Spec, objective: Objective, batches: Sequence[Batch]) -> Meter:
         """Load the replicas, or share those of a meter that is still open."""
-        shared = _SHARED.setdefault((spec, self), _Shared(spec, self))
-        pool = shared.join()
+        key = (spec, spec.known.only_timed, self)
+        shared = _SHARED.setdefault(key, _Shared(self))
+        pool = shared.join(spec)
         try:
             return RayMeter(pool, objective, batches, shared.leave)
         except BaseException:
@@ -49,16 +50,16 @@ class OnRay(Backend):
 class _Shared:
     """The replicas of one model, for as long as some meter is open."""
 
-    def __init__(self, spec: Spec, options: OnRay) -> None:
-        self._spec, self._options = spec, options
+    def __init__(self, options: OnRay) -> None:
+        self._options = options
         self._pool: WorkerPool | None = None
         self._users = 0
 
-    def join(self) -> WorkerPool:
+    def join(self, spec: Spec) -> WorkerPool:
         if self._pool is None:
             CONNECTION.join(self._options.address)
             try:
-                self._pool = _pool(self._spec, self._options)
+                self._pool = _pool(spec, self._options)
             except BaseException:
                 CONNECTION.leave()
                 raise
@@ -73,7 +74,7 @@ class _Shared:
             CONNECTION.leave()
 
 
-_SHARED: dict[tuple[Spec, OnRay], _Shared] = {}
+_SHARED: dict[tuple[Spec, bool, OnRay], _Shared] = {}
 
 
 def _pool(spec: Spec, options: OnRay) -> WorkerPool:

@@ -236,7 +236,7 @@ class Replica:
         self._meters: dict[Any, Meter] = {}
 
     def open(self) -> Iterator[tuple[str, ModelFacts]]:
-        """Load and prove the model; yield the version of prunekit and the facts."""
+        """Load the model; yield the version of prunekit and the facts."""
         if Path(self.spec.model).is_absolute() and not Path(self.spec.model).is_dir():
             raise CheckpointError(
                 f"{self.spec.model}: no such folder on {socket.gethostname()}, a node of the Ray "

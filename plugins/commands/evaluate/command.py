@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen
+from prunekit.cli.screen import Prove, Quiet, Verbose, Workdir, counter, listen
 from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 
@@ -70,6 +70,7 @@ class Evaluate(Command):
         max_ppl_ratio: MaxPplRatio = None,
         min_accuracy: MinAccuracy = None,
         workdir: Workdir = Path("prunekit-runs"),
+        prove: Prove = False,
         json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
@@ -97,6 +98,7 @@ class Evaluate(Command):
                 max_ppl_ratio=max_ppl_ratio,
                 min_accuracy=parse_bounds(min_accuracy or []),
                 workdir=workdir,
+                prove=prove,
                 progress=show,
             )
         _print(result, json, quiet)

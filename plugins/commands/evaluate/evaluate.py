@@ -14,10 +14,10 @@ from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.interfaces import Spec
 from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
+from prunekit.engine.known import forget_proofs, load_known
 from prunekit.engine.quiet import quietly
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import find
-from prunekit.hf.loading import load_adapter
 from prunekit.plugins.commands.evaluate.comparison import (
     EvaluationResult,
     Gate,
@@ -50,6 +50,7 @@ def evaluate(
     max_ppl_ratio: float | None = None,
     min_accuracy: float | Mapping[str, float | str] | None = None,
     workdir: str | Path = "prunekit-runs",
+    prove: bool = False,
     progress: Progress = no_progress,
     **given: Any,
 ) -> EvaluationResult:
@@ -59,7 +60,8 @@ def evaluate(
     `ppl` names protocols or files, `tasks` those of lm-eval; with neither, a demo model is
     evaluated on the embedded data, and any other on WikiText-2. `given` may hold the
     other fields of `EvalConfig`, as `limit=100`, and settings of the model, as `dtype="float32"`.
-    `min_accuracy` is a bound on the mean over tasks, or bounds by task.
+    `min_accuracy` is a bound on the mean over tasks, or bounds by task. With `prove`, proofs on
+    loading that `workdir` remembers do not count.
 
     Raises a PrunekitError if something cannot be evaluated, before any work is done; a GateMissed,
     which holds the result, if a bound is missed. Every score is kept as soon as it is complete.
@@ -71,7 +73,9 @@ def evaluate(
     with named_by_flags():
         config = config_of(target, ppl, tasks, how)
         _check(target, config, gate)
-    work = _Evaluation(target, config, Path(workdir).absolute() / "evaluations", progress)
+    if prove:
+        forget_proofs(Path(workdir))
+    work = _Evaluation(target, config, Path(workdir).absolute(), progress)
     try:
         work.run()
     except KeyboardInterrupt:
@@ -120,11 +124,12 @@ class _Evaluation:
     """Evaluate the models of a target, and keep the scores so far."""
 
     def __init__(
-        self, target: EvalTarget, config: EvalConfig, store: Path, progress: Progress
+        self, target: EvalTarget, config: EvalConfig, workdir: Path, progress: Progress
     ) -> None:
         self.target = target
         self.config = config
-        self.store = store
+        self.workdir = workdir
+        self.store = workdir / "evaluations"
         self.progress = progress
         self.models: dict[str, Evaluation] = {}
         """by `dense` and `pruned`, in this order"""
@@ -184,7 +189,7 @@ class _Evaluation:
     def _open(self, spec: Spec) -> Evaluator:
         self.progress("loading the model", 0, None, "")
         registry = load()
-        adapter = load_adapter(spec, registry)
+        adapter = load_known(spec, self.workdir, registry)
         if spec == self.target.spec:
             self.target.check(adapter.facts)
         return Evaluator(

@@ -11,6 +11,7 @@ import typer
 
 from prunekit.cli.screen import (
     DryRun,
+    Prove,
     Quiet,
     Verbose,
     Workdir,
@@ -44,12 +45,14 @@ class Search(Command):
         config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
         workdir: Workdir = Path("prunekit-runs"),
         save: Annotated[Path | None, typer.Option(help="Write the pruned model here.")] = None,
+        prove: Prove = False,
         dry_run: DryRun = False,
         json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
         from prunekit.engine.estimate import estimate
+        from prunekit.engine.known import forget_proofs
         from prunekit.plugins.commands.search.printing import show_estimate, show_next, show_result
         from prunekit.plugins.commands.search.search import prepare, run_search, save_result
 
@@ -65,6 +68,8 @@ class Search(Command):
             else:
                 show_estimate(plan, costs)
             return
+        if prove:
+            forget_proofs(workdir)
         with progress_bar(quiet) as progress:
             result = run_search(plan, workdir, progress)
         saved = False

@@ -22,6 +22,7 @@ from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
 from prunekit.engine.finalists import Finals, rankings
 from prunekit.engine.held_out import HeldOut
+from prunekit.engine.known import forget_proofs
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
@@ -46,6 +47,7 @@ def search(
     *,
     workdir: str | Path = "prunekit-runs",
     save: str | Path | None = None,
+    prove: bool = False,
     **given: Any,
 ) -> SearchResult:
     """Choose blocks of `model` to remove, and save a checkpoint without them if asked.
@@ -54,12 +56,15 @@ def search(
 
     `given` has the words of the command line and of configuration files: `searcher="genetic"`,
     `objective="ppl"`, `budget=4`, `genetic={"population": 8}`. Everything measured is kept under
-    `workdir`, so that a call repeated after a stop goes on where it was.
+    `workdir`, so that a call repeated after a stop goes on where it was; so is the proof on loading
+    a model, which counts no longer with `prove`.
 
     Raises PrunekitError, whose message says what to do.
     """
     registry = load()
     plan = prepare(parse({"model": model, **given}, registry), registry, save)
+    if prove:
+        forget_proofs(Path(workdir))
     result = run_search(plan, Path(workdir))
     if save:
         save_result(plan, result, Path(save))

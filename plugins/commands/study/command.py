@@ -11,6 +11,7 @@ import typer
 
 from prunekit.cli.screen import (
     DryRun,
+    Prove,
     Quiet,
     Verbose,
     Workdir,
@@ -47,12 +48,14 @@ class Study(Command):
         ] = None,
         jobs: Annotated[int | None, Jobs] = None,
         workdir: Workdir = Path("prunekit-runs"),
+        prove: Prove = False,
         dry_run: DryRun = False,
         json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
         from prunekit.core.registry import load
+        from prunekit.engine.known import forget_proofs
         from prunekit.plugins.commands.study.config import read_study
         from prunekit.plugins.commands.study.estimate import estimate_study
         from prunekit.plugins.commands.study.printing import (
@@ -72,6 +75,8 @@ class Study(Command):
             else:
                 show_study_estimate(planned, estimate)
             raise typer.Exit(1 if estimate.failures else 0)
+        if prove:
+            forget_proofs(workdir)
         jobs = jobs_of(planned, jobs)
         if not quiet:
             show_jobs(jobs)

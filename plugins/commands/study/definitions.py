@@ -22,7 +22,7 @@ from prunekit.plugins.commands.study.files import slug
 Key: TypeAlias = tuple[str, ...]
 OF_BLOCKS = ("protect_first", "protect_last", "protect", "keep_pattern")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-MODEL_KEYS = (*(field.name for field in fields(Spec)), *OF_BLOCKS, "config")
+MODEL_KEYS = (*(field.name for field in fields(Spec) if field.compare), *OF_BLOCKS, "config")
 
 
 @dataclass(frozen=True)

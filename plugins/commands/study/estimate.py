@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import Sample
-from prunekit.engine.cost import Cost, Speed, measure_speed
-from prunekit.engine.estimate import first_batch
+from prunekit.engine.cost import Cost, Speed, measure_speed_quickly
+from prunekit.engine.estimate import few_samples
 from prunekit.engine.opening import calibration_samples
 from prunekit.engine.plan import Plan
 from prunekit.engine.progress import Progress
@@ -179,8 +179,8 @@ class _Trial:
         speed, size = Speed(0.0, 0.0), 0
         self.loaded.make_room_for(plan.spec)
         for (objective, _), of_part in zip(plan.parts, samples, strict=True):
-            with first_batch(plan, objective, of_part) as (meter, batches):
+            with few_samples(plan, objective, of_part) as (meter, times, batches):
                 self.loaded.keep(plan.spec, meter.adapter)
-                speed += measure_speed(meter, batches=1, of=len(batches))
+                speed += measure_speed_quickly(meter, of=times)
                 size += bytes_of(batches)
         self.speeds[name], self.sizes[name] = speed, size

@@ -59,7 +59,7 @@ class EvaluationTask:
         """Evaluate them, a few at a time; an error is reported and stops this model alone."""
         try:
             with threads_of_first_run(self.folder) as settle:
-                adapter = loaded.load(self.spec, load())
+                adapter = loaded.load(self.spec, self.workdir, load())
                 settle(adapter.facts.fingerprint)
                 self._evaluate(self._evaluator(adapter), on_progress)
         except StorageError:

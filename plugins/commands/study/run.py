@@ -13,6 +13,7 @@ from typing import Any
 from prunekit.core.errors import Interrupted
 from prunekit.core.registry import load
 from prunekit.engine.files import write_text
+from prunekit.engine.known import forget_proofs
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.plugins.commands.study.config import StudyConfig, parse_study, read_study
@@ -71,15 +72,17 @@ def study(
     jobs: int | None = 1,
     workdir: str | Path = "prunekit-runs",
     trust_remote_code: bool = False,
+    prove: bool = False,
 ) -> StudyOutcome:
     """Run every search of a study, and evaluate what they chose.
 
     `file` is a YAML file or the same as a mapping. `only` chooses cells, as `objective=ppl`. With
     several `jobs`, processes work side by side; a script must then guard its main part with
     `if __name__ == "__main__"`. None for `jobs` are as many as the command line takes by itself.
-    `trust_remote_code` lets code run that comes with the models; a file cannot say so. Everything
-    is kept under `workdir`, so that a call repeated after a stop goes on where it was; cells that
-    failed are tried again.
+    `trust_remote_code` lets code run that comes with the models; a file cannot say so. With
+    `prove`, proofs on loading that `workdir` remembers do not count. Everything is kept under
+    `workdir`, so that a call repeated after a stop goes on where it was; cells that failed are
+    tried again.
 
     Raises PrunekitError if the study as a whole is wrong. A cell that fails does not stop the
     others: look at `failures`.
@@ -91,6 +94,8 @@ def study(
     else:
         config = read_study(Path(file), registry, settings)
     planned = plan(config, Path(workdir), only)
+    if prove:
+        forget_proofs(Path(workdir))
     return run_study(planned, jobs_of(planned, jobs))
 
 

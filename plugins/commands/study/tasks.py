@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from prunekit.core.errors import PrunekitError
 from prunekit.core.interfaces import ModelAdapter, Spec
 from prunekit.core.registry import Registry
+from prunekit.engine.known import load_known
 from prunekit.engine.progress import Progress
 from prunekit.hf.checkpoint import first_line
-from prunekit.hf.loading import load_adapter
 
 OnProgress: TypeAlias = Callable[[float], None]
 """Called with how much of a task is done."""
@@ -100,10 +101,10 @@ class LoadedModel:
         """Hold a model that was loaded elsewhere; None if it is in another process."""
         self._spec, self._adapter = spec, adapter
 
-    def load(self, spec: Spec, registry: Registry) -> ModelAdapter:
+    def load(self, spec: Spec, workdir: Path, registry: Registry) -> ModelAdapter:
         """Return the model of `spec`, loaded at most once. Raises CheckpointError if that fails."""
         self.make_room_for(spec)
-        adapter = self._adapter or load_adapter(spec, registry)
+        adapter = self._adapter or load_known(spec, workdir, registry)
         self.keep(spec, adapter)
         return adapter
 
