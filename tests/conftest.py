@@ -6,6 +6,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach the network
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and models are tiny
+os.environ.setdefault("GOMP_SPINCOUNT", "100")  # a thread that waits leaves its core to the others
 
 import copy
 import shutil
