@@ -6,6 +6,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach the network
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and models are tiny
+os.environ.setdefault("GOMP_SPINCOUNT", "100")  # a thread that waits leaves its core to the others
 
 import copy
 import shutil
@@ -175,6 +176,30 @@ def forget_plugins() -> Iterator[Callable[[], None]]:
     forget()
 
 
+_proven: set[object] = set()
+
+
+@pytest.fixture
+def proven_once(monkeypatch: Any) -> None:
+    """Prove a model that was proven in this process no more: the same weights and the same code.
+
+    For tests of what comes after the proof, which takes half the time of a search of a tiny model.
+    """
+    from prunekit.hf import loading
+
+    prove = loading.prove
+
+    def prove_once(adapter: Any) -> None:
+        family = type(adapter)
+        code = (family, family.enter, family.block, family.output, family.reference)
+        key = (*code, adapter.facts.n_blocks, frozenset(adapter.facts.fingerprint.items()))
+        if key not in _proven:
+            prove(adapter)
+            _proven.add(key)
+
+    monkeypatch.setattr(loading, "prove", prove_once)
+
+
 class CleanEnvironment:
     """A virtual environment of its own, which sees what is installed where the tests run."""
 
@@ -209,6 +234,11 @@ class CleanEnvironment:
     def _pip(self, *words: str | Path) -> None:
         command = [sys.executable, "-m", "pip", "--python", self.python, *words]
         subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="session")
+def environment_in() -> type[CleanEnvironment]:
+    return CleanEnvironment
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Distributions of others, installed by pip into a clean environment."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -17,7 +16,26 @@ from prunekit.plugins.commands.new_plugin.new_plugin import new_plugin
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
+FOLDERS = sorted(EXAMPLES.glob("prunekit-*"))
 QUICK = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24", "-k", "2"]
+
+
+@pytest.fixture(scope="module")
+def with_examples(environment_in, tmp_path_factory):
+    """An environment with every example installed."""
+    environment = environment_in(tmp_path_factory.mktemp("examples"))
+    environment.install(*FOLDERS)
+    return environment
+
+
+@pytest.fixture(scope="module")
+def with_new_plugins(environment_in, tmp_path_factory):
+    """An environment with a new plugin of every kind, `my-KIND`, as `new-plugin` writes it."""
+    place = tmp_path_factory.mktemp("new")
+    folders = [new_plugin(f"my-{kind}", kind, place / f"prunekit-my-{kind}") for kind in KINDS]
+    environment = environment_in(place)
+    environment.install(*folders)
+    return environment
 
 
 def names(environment):
@@ -44,52 +62,41 @@ def test_the_example_searcher_comes_and_goes(clean_environment):
     assert len(error.strip().splitlines()) == 1
 
 
-def test_the_example_objective_runs_end_to_end(clean_environment):
-    clean_environment.install(EXAMPLES / "prunekit-accuracy")
-    assert names(clean_environment)["accuracy"] == ("objective", "prunekit-accuracy")
+def test_the_example_objective_runs_end_to_end(with_examples):
+    assert names(with_examples)["accuracy"] == ("objective", "prunekit-accuracy")
     options = ["--objective", "accuracy", "--accuracy.samples", "16", "-k", "2", "--json"]
-    done = clean_environment.run("-m", "prunekit", "search", *options, "--searcher", "one-shot")
+    done = with_examples.run("-m", "prunekit", "search", *options, "--searcher", "one-shot")
     dense = json.loads(done.stdout)["dense"]
     assert dense["readings"]["accuracy (%)"] == pytest.approx(100 * (1 - dense["loss"]))
     assert dense["loss"] * 16 == pytest.approx(round(dense["loss"] * 16))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_new_plugin_passes_its_own_tests(kind, tmp_path):
-    folder = new_plugin(f"my-{kind}", kind, tmp_path / f"prunekit-my-{kind}")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "tests"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_every_example_passes_its_own_tests(with_examples):
+    tests = [f"sources/{folder.name}/tests" for folder in FOLDERS]
+    with_examples.run("-m", "pytest", "-q", *tests)
 
 
-def test_every_example_passes_its_own_tests(clean_environment):
-    folders = sorted(EXAMPLES.glob("prunekit-*"))
-    clean_environment.install(*folders)
-    tests = [f"sources/{folder.name}/tests" for folder in folders]
-    clean_environment.run("-m", "pytest", "-q", *tests)
+def test_a_new_plugin_passes_its_own_tests(with_new_plugins):
+    tests = [f"sources/prunekit-my-{kind}/tests" for kind in KINDS]
+    passed = with_new_plugins.run("-m", "pytest", "-v", *tests).stdout
+    for kind in KINDS:
+        assert re.search(rf"test_prunekit_my_{kind}\.py::test_\w+ PASSED", passed)
 
 
-def test_new_plugins_of_every_kind_run_side_by_side(clean_environment, tmp_path, tiny_model):
-    folders = [new_plugin(f"my-{kind}", kind, tmp_path / f"prunekit-my-{kind}") for kind in KINDS]
-    clean_environment.install(*folders)
-    found = names(clean_environment)
+def test_new_plugins_of_every_kind_run_side_by_side(with_new_plugins, tiny_model):
+    found = names(with_new_plugins)
     assert {found[f"my-{kind}"] for kind in KINDS} == {(k, f"prunekit-my-{k}") for k in KINDS}
     mistral = tiny_model("llama3", model_type="mistral")
     flags = [f"--{kind}=my-{kind}" for kind in ("searcher", "objective", "backend")]
     chosen = [*flags, "--adapter=my-model"]
     options = [word.replace("ppl", "my-objective") for word in QUICK]
-    done = clean_environment.run(
+    done = with_new_plugins.run(
         "-m", "prunekit", "search", "--model", mistral, *chosen, *options, "--json"
     )
     result = json.loads(done.stdout)
     assert (result["searcher"], result["objective"]) == ("my-searcher", "my-objective")
     assert len(result["removed"]) == 2
-    shares = clean_environment.run("-m", "prunekit", "my-command", "--model", mistral).stdout
+    shares = with_new_plugins.run("-m", "prunekit", "my-command", "--model", mistral).stdout
     assert len(shares.splitlines()) == result["n_blocks"]
 
 

@@ -125,7 +125,7 @@ def measured(tmp_path_factory):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch, measured):
+def place(tmp_path, monkeypatch, measured, proven_once):
     """Where the files lie of which the documents speak."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "examples", tmp_path / "examples")

@@ -3,6 +3,11 @@
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _proven_once(proven_once):
+    """What commands do is the same whether or not a model was proven before."""
+
+
 @pytest.fixture
 def quick(tiny_model, tmp_path):
     """The arguments of a search that takes a second."""

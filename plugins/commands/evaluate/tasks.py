@@ -103,9 +103,18 @@ def _manager(names: Sequence[str], include_path: Path | None) -> Any:
     from lm_eval.tasks import TaskManager
 
     own = TaskManager(include_path=include_path, include_defaults=False)
-    if set(names) <= {DEMO, *own.all_subtasks}:
+    if all(name == DEMO or _is_own(name, own) for name in names):
         return own
     return TaskManager(include_path=include_path) if include_path else _all_of_lm_eval()
+
+
+def _is_own(name: str, own: Any) -> bool:
+    """Return True for a task of the folder, and for a group that lists such tasks only."""
+    tasks = set(own.all_subtasks)
+    if name not in own.all_groups:
+        return name in tasks
+    members = own.task_index[name].cfg.get("task")
+    return isinstance(members, list) and all(isinstance(m, str) and m in tasks for m in members)
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import prunekit
 from prunekit.core import ConfigError
 from prunekit.core.problem import DENSE
 from prunekit.plugins.commands.evaluate.config import EvalConfig
-from prunekit.plugins.commands.evaluate.tasks import demo_task, load_tasks, preflight
+from prunekit.plugins.commands.evaluate.tasks import check_names, demo_task, load_tasks, preflight
 
 REMOVED = frozenset({2, 5})
 
@@ -178,6 +178,26 @@ def test_a_group_with_a_score_of_its_own_is_one_score_over_all_its_items(
     assert found["farm"].value == pytest.approx(
         (8 * accuracies["kings"] + 2 * accuracies["hens"]) / 10
     )
+
+
+@pytest.mark.parametrize(("members", "reads"), [("[kings]", 0), ("[kings, piqa]", 1)])
+def test_a_group_of_own_tasks_alone_is_found_without_reading_those_of_lm_eval(
+    write_task, monkeypatch, members, reads
+):
+    from lm_eval import tasks
+
+    whole, read = tasks.TaskManager, []
+
+    def reading(include_path, include_defaults=True):
+        if include_defaults:
+            read.append(include_path)
+        return whole(include_path=include_path, include_defaults=False)
+
+    monkeypatch.setattr(tasks, "TaskManager", reading)
+    folder = write_task("kings")
+    (folder / "group.yaml").write_text(f"group: farm\ntask: {members}\n")
+    check_names(EvalConfig(tasks=("kings", "farm"), include_path=folder))
+    assert len(read) == reads
 
 
 def test_solved_examples_are_the_same_for_every_variant(tiny_model, evaluator, write_task):

@@ -6,6 +6,11 @@ import torch
 from prunekit.core import IGNORE, Batch
 
 
+@pytest.fixture(autouse=True)
+def _proven_once(proven_once):
+    """What an objective measures is the same whether or not the model was proven before."""
+
+
 class GivenLikelihoods:
     """Predicts given log-likelihoods, one for each row of one target."""
 
