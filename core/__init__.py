@@ -36,6 +36,7 @@ from prunekit.core.interfaces import (
 from prunekit.core.measurement import Piece
 from prunekit.core.options import internal, option
 from prunekit.core.problem import DENSE, Best, Part, Problem, Subset
+from prunekit.core.tree import TreeBatch
 from prunekit.core.trie import runs_of_each, walk
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "State",
     "Subset",
     "Table",
+    "TreeBatch",
     "UnfitModel",
     "blaming",
     "hookimpl",

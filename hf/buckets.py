@@ -12,7 +12,7 @@ from prunekit.hf.trees import Forest, Tree, TreeOutput, trees_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST_PADDING = 256
+MOST_PADDING = 64
 """Tokens of padding in a bucket; more cost as much as another forward pass."""
 
 KEYS = 2048
