@@ -289,6 +289,11 @@ class Meter(abc.ABC):
     replicas: int = 1
     """how many places measure at once"""
 
+    @property
+    def states_kept(self) -> int:
+        """How many states of the whole calibration set it keeps from one request to the next."""
+        return 0
+
     @abc.abstractmethod
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """Yield one piece for each subset in `wanted[b]`, for each batch b, in any order."""

@@ -77,6 +77,25 @@ class KeptStates(Generic[State]):
                 self._states.popitem(last=False)
 
 
+def runs_on(kept: KeptStates[bool], subsets: Iterable[Subset], n_blocks: int) -> int:
+    """Count the blocks that run for these subsets, after those of earlier calls, without a model.
+
+    >>> kept = KeptStates[bool](most=100)
+    >>> runs_on(kept, [frozenset({3})], 5), runs_on(kept, [frozenset({4})], 5)
+    (4, 1)
+    """
+    runs = 0
+
+    def count(index: int, state: bool) -> bool:
+        nonlocal runs
+        runs += 1
+        return state
+
+    for _ in kept.walk(subsets, n_blocks, lambda: True, count):
+        pass
+    return runs
+
+
 class _Place(Generic[State]):
     """A place in the trie, whose state is computed when a subset needs it."""
 

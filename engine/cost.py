@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 
 from prunekit.core.interfaces import Meter
+from prunekit.core.kept_states import KeptStates, runs_on
 from prunekit.core.problem import DENSE, WHOLE, Subset, share_of, single_removals
 from prunekit.core.trie import block_runs, block_runs_alone
 
@@ -22,7 +23,8 @@ class CostCounter:
     (4, 3, 4, 7)
     """
 
-    def __init__(self, n_blocks: int) -> None:
+    def __init__(self, n_blocks: int, states: int = 0) -> None:
+        """`states` is how many are kept from one request to the next."""
         self.n_blocks = n_blocks
         self.seen: set[Subset] = set()
         """the different subsets, measured on the whole calibration set"""
@@ -30,12 +32,18 @@ class CostCounter:
         """subsets, repeats included"""
         self._shares: dict[Subset, float] = {}
         """how much of the calibration set each subset was measured on"""
-        self._runs = self._runs_unshared = 0.0
+        self._kept = KeptStates[bool](states)
+        self._runs = self._runs_on = self._runs_unshared = 0.0
 
     @property
     def block_runs(self) -> int:
         """Blocks run if each subset is measured once and a request shares its prefixes."""
         return round(self._runs)
+
+    @property
+    def block_runs_on(self) -> int:
+        """The same if a request goes on from the states that are kept of earlier ones."""
+        return round(self._runs_on)
 
     @property
     def block_runs_unshared(self) -> int:
@@ -55,7 +63,11 @@ class CostCounter:
         steps = sorted({share, *(done for done in behind.values() if done < share)})
         for low, high in pairwise(steps):
             new = [s for s, done in behind.items() if done <= low]
-            self._runs += (high - low) * block_runs(new, self.n_blocks)
+            runs = block_runs(new, self.n_blocks)
+            self._runs += (high - low) * runs
+            if self._kept.most:
+                runs = runs_on(self._kept, new, self.n_blocks)
+            self._runs_on += (high - low) * runs
         self._shares |= {s: max(share, done) for s, done in behind.items()}
         if share == WHOLE:
             self.seen |= behind.keys()
@@ -82,6 +94,8 @@ class Cost:
     """different subsets, with the dense model and what else is measured anyway"""
     block_runs: int = 0
     """blocks run for all that is measured, each over the whole calibration set"""
+    block_runs_on: int = 0
+    """the same if requests go on from the states that are kept of earlier ones"""
     block_runs_alone: int = 0
     """blocks run if each search runs alone and shares its own prefixes"""
     block_runs_unshared: int = 0
@@ -91,7 +105,7 @@ class Cost:
 
     def under(self, n_objectives: int) -> Cost:
         """Return the cost if every subset is measured under several objectives."""
-        names = ("block_runs", "block_runs_alone", "block_runs_unshared")
+        names = ("block_runs", "block_runs_on", "block_runs_alone", "block_runs_unshared")
         return replace(self, **{name: n_objectives * getattr(self, name) for name in names})
 
     def __add__(self, other: Cost) -> Cost:

@@ -29,12 +29,15 @@ def dry_run_cost(
     problem: Problem,
     seconds: float = math.inf,
     also: Sequence[Subset] = (),
+    states: int = 0,
 ) -> Cost:
     """Count the requests of one searcher; `also` is measured whatever it asks for.
 
+    `states` is how many are kept from one request to the next.
+
     Cut off after about that many seconds, and after MOST_SUBSETS subsets.
     """
-    measured = CostCounter(problem.n_blocks)
+    measured = CostCounter(problem.n_blocks, states)
     measured.measure([DENSE])
     measured.measure(also)
     end = time.monotonic() + seconds
@@ -73,6 +76,7 @@ def dry_run(
         asked=sum(cost.asked for cost in costs),
         measured=len(measured.seen),
         block_runs=measured.block_runs,
+        block_runs_on=measured.block_runs_on,
         block_runs_alone=sum(cost.block_runs for cost in costs),
         block_runs_unshared=sum(cost.block_runs_unshared for cost in costs),
         complete=not lockstep.running,

@@ -53,31 +53,45 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
     progress = progress or Progress()
     resolve_device(plan.spec.device)
     check_searcher(plan)
+    timed = None
+    if plan.checkpoint.is_folder:
+        progress.begin("timing one batch")
+        timed = _timed(plan)
     progress.begin("counting subsets")
     start = time.perf_counter()
-    cost = dry_run_cost(plan.searcher, plan.problem, also=plan.measured_first)
+    states = timed.states if timed else 0
+    cost = dry_run_cost(plan.searcher, plan.problem, also=plan.measured_first, states=states)
     own_time = time.perf_counter() - start
     whole = cost.under(len(plan.parts))
     remark = outlook(plan).remark
-    if not plan.checkpoint.is_folder:
+    if timed is None:
         finals = finals_cost(plan, cost, None)
         return Estimate(whole, None, "the weights would have to be fetched", remark, finals)
-    progress.begin("timing one batch")
-    speed, n_samples = _timed(plan)
-    seconds = own_time + speed.seconds(cost.block_runs, cost.measured)
-    finals = finals_cost(plan, cost, (speed, n_samples))
+    seconds = own_time + timed.speed.seconds(cost.block_runs_on, cost.measured)
+    finals = finals_cost(plan, cost, (timed.speed, timed.n_samples))
     return Estimate(whole, seconds, checkpoint=remark, finalists=finals)
 
 
-def _timed(plan: Plan) -> tuple[Speed, int]:
-    """Return the speed under all parts of the objective, and the least number of samples of one."""
-    total, sizes = Speed(0.0, 0.0), []
+@dataclass(frozen=True)
+class _Timed:
+    """What the first forwards show, under all parts of the objective."""
+
+    speed: Speed
+    n_samples: int
+    """the least of a part"""
+    states: int
+    """how many are kept between requests of each batch; the least of a part"""
+
+
+def _timed(plan: Plan) -> _Timed:
+    speed, sizes, states = Speed(0.0, 0.0), [], []
     for objective, _ in plan.parts:
         samples = calibration_samples(plan, objective)
         sizes.append(len(samples))
         with few_samples(plan, objective, samples) as (meter, times, _):
-            total += measure_speed_quickly(meter, of=times)
-    return total, min(sizes)
+            speed += measure_speed_quickly(meter, of=times)
+            states.append(int(meter.states_kept / times))
+    return _Timed(speed, min(sizes), min(states))
 
 
 @contextmanager

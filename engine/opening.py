@@ -212,6 +212,12 @@ class CheckedMeter(Meter):
         self.adapter = meter.adapter
         self.replicas = meter.replicas
 
+    @property
+    def states_kept(self) -> int:
+        """Ask the meter."""
+        with blaming("backend", self._backend):
+            return self._meter.states_kept
+
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """Yield one piece for each subset of each batch. Raises PluginError if one is missing."""
         left = {(batch, subset) for batch, subsets in enumerate(wanted) for subset in subsets}

@@ -56,6 +56,12 @@ class PrefixMeter(Meter):
         self._kept: dict[int, KeptStates[list[State]]] = {}
         """of each batch"""
 
+    @property
+    def states_kept(self) -> int:
+        """How many states of each batch are kept, of the batch with the fewest."""
+        kept = (self._kept_of(i, self._buckets(i)) for i in range(len(self.batches)))
+        return min(states.most for states in kept)
+
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """Yield one piece for each subset of each batch."""
         for number, subsets in enumerate(wanted):

@@ -58,7 +58,7 @@ def runs_of_greedy(n, budget, most):
 
 def test_a_greedy_search_goes_on_from_the_states_of_its_last_round():
     (all_kept, plain), (none, same) = runs_of_greedy(32, 7, 10_000), runs_of_greedy(32, 7, 0)
-    assert none == same == plain == 3052
+    assert none == same == plain
     assert all_kept < plain / 2
 
 

@@ -151,7 +151,9 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
     out.print(f"asks for {about}{cost.asked:,} subsets, {different:,} of them different")
     races = plan.config.settings.race_deviations > 0
     most = "at most " if races and cost.complete else about  # nobody knows what races will spare
-    out.print(f"runs {most}{cost.block_runs:,} block forwards, saves {saved:,}")
+    spared = cost.block_runs - cost.block_runs_on
+    more = f"; kept states spare {spared:,} more" if spared else ""
+    out.print(f"runs {most}{cost.block_runs:,} block forwards, saves {saved:,}{more}")
     if estimate.seconds is None:
         out.print(f"no estimate of the time: {estimate.no_seconds_because}")
     else:
