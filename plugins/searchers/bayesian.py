@@ -7,6 +7,7 @@ the sum of single losses, expected improvement over a pool of draws and neighbou
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 import random
@@ -52,7 +53,7 @@ class Bayesian(Searcher):
             losses.update(zip(request, (yield request), strict=True))
             count = min(self.at_once, most - len(losses))
             if count <= 0:
-                return _best_first(losses)[0]
+                return min(losses, key=lambda s: (losses[s], sorted(s)))
             candidates = self._pool(rng, prior, problem, losses)
             request = surrogate.most_promising(losses, candidates, count)
 
@@ -68,7 +69,8 @@ class Bayesian(Searcher):
         self, rng: random.Random, prior: Prior, problem: Problem, losses: Mapping[Subset, float]
     ) -> list[Subset]:
         """Return unseen subsets, about half drawn from the prior and half near the best."""
-        draws = _draws(rng, prior, problem, _best_first(losses)[:NEIGHBOURS_OF])
+        best = heapq.nsmallest(NEIGHBOURS_OF, losses, key=lambda s: (losses[s], sorted(s)))
+        draws = _draws(rng, prior, problem, best)
         return _different(draws, losses, self.pool) or [_first_unseen(problem, losses)]
 
 
@@ -106,10 +108,6 @@ def _first_unseen(problem: Problem, losses: Mapping[Subset, float]) -> Subset:
     """Find an unmeasured subset of a small problem that random draws keep missing."""
     subsets = map(frozenset, itertools.combinations(problem.removable, problem.budget))
     return next(s for s in subsets if s not in losses)
-
-
-def _best_first(losses: Mapping[Subset, float]) -> list[Subset]:
-    return sorted(losses, key=lambda s: (losses[s], sorted(s)))
 
 
 @hookimpl

@@ -44,6 +44,6 @@ class Prior:
         Each block gets an exponential waiting time at the rate of its weight, and the shortest are
         drawn, which is equivalent to the Gumbel-top-k trick (Kool et al., arXiv 1903.06059).
         """
-        weights = self.weights
-        times = {block: -math.log(1.0 - rng.random()) / weights[block] for block in sorted(among)}
+        log, chance, weights = math.log, rng.random, self.weights  # this runs a million times
+        times = {block: -log(1.0 - chance()) / weights[block] for block in sorted(among)}
         return frozenset(sorted(times, key=times.__getitem__)[:size])

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_STATES = 10**10
 STEP = 2.0**-36
+ENOUGH_TO_LIMIT = 10**8
+"""States that take longer to enumerate than tabu search takes to find low ones."""
 ROWS_AT_ONCE = 50_000
 CELLS_AT_ONCE = 4_000_000
 READS = 64
@@ -35,7 +37,7 @@ def lowest(q: Matrix, size: int, count: int, seed: int) -> list[Subset]:
     """
     step = step_of(q)
     if math.comb(len(q), size) <= MOST_STATES:
-        found = enumerate_lowest(q, size, count)
+        found = enumerate_lowest(q, size, count, _limit(q, size, count, seed))
     else:
         found = tabu_lowest(q, size, seed)
     return sorted(found, key=lambda s: (round(energy(q, s) / step), sorted(s)))[:count]
@@ -56,14 +58,23 @@ def step_of(q: Matrix) -> float:
     return STEP * float(np.abs(q).max()) or 1.0
 
 
-def enumerate_lowest(q: Matrix, size: int, count: int) -> set[Subset]:
+def _limit(q: Matrix, size: int, count: int, seed: int) -> float:
+    """Return an energy that the lowest states do not exceed; infinite where that saves nothing."""
+    if math.comb(len(q), size) < ENOUGH_TO_LIMIT:
+        return math.inf
+    energies = sorted(energy(q, subset) for subset in tabu_lowest(q, size, seed))
+    return energies[count - 1] if len(energies) >= count else math.inf
+
+
+def enumerate_lowest(q: Matrix, size: int, count: int, limit: float = math.inf) -> set[Subset]:
     """Return the `count` subsets of that size with the lowest energy, or all if there are fewer.
 
     Ties are broken by the order of the blocks. The blocks are split into halves: E = E_left +
     E_right + 2 x_left Q x_right, so that the energies of all pairs of halves are one matrix
-    product. The half with more subsets is processed in parts.
+    product. The half with more subsets is processed in parts, without those halves whose states
+    all exceed what is known already, or `limit`.
     """
-    best = _Lowest(count, step_of(q))
+    best = _Lowest(count, step_of(q), limit)
     half = len(q) // 2
     for left_size in range(max(0, size - (len(q) - half)), min(half, size) + 1):
         left = _Half(range(half), left_size)
@@ -98,10 +109,19 @@ class _Half:
 class _Lowest:
     """The lowest states found so far, as energy in steps and blocks, best first."""
 
-    def __init__(self, count: int, step: float) -> None:
+    def __init__(self, count: int, step: float, limit: float = math.inf) -> None:
+        """`limit` is an energy that those to be found do not exceed."""
         self.count = count
         self.step = step
+        self.limit = limit
         self.states: list[tuple[float, list[int]]] = []
+
+    @property
+    def worst(self) -> float:
+        """An energy above which no state is among the lowest."""
+        is_full = len(self.states) == self.count
+        known = (self.states[-1][0] + 1) * self.step if is_full else math.inf
+        return min(known, self.limit + self.step)
 
     def add(self, energies: Matrix, left: Matrix, right: Matrix) -> None:
         """Add the lowest of the energies `[left, right]` of pairs of halves."""
@@ -118,9 +138,7 @@ class _Lowest:
         """Return the cells that could be among the lowest, at most `count`."""
         import numpy as np
 
-        is_full = len(self.states) == self.count
-        worst = (self.states[-1][0] + 1) * self.step if is_full else np.inf
-        cells = np.flatnonzero(flat <= worst)
+        cells = np.flatnonzero(flat <= self.worst)
         if len(cells) > self.count:
             worst = np.partition(flat[cells], self.count - 1)[self.count - 1] + self.step
             cells = cells[flat[cells] <= worst]
@@ -132,15 +150,47 @@ def _try_all(q: Matrix, left: _Half, right: _Half, best: _Lowest) -> None:
     """Evaluate all pairs of a left and a right half."""
     few, many = sorted((left, right), key=lambda side: side.count)
     (few_rows,) = few.parts(len(q), few.count)
-    few_energies = _energies(q, few_rows)
-    at_once = max(1, min(ROWS_AT_ONCE, CELLS_AT_ONCE // few.count))
-    for rows in many.parts(len(q), at_once):
-        both = ((few_rows, few_energies), (rows, _energies(q, rows)))
-        (left_rows, of_left), (right_rows, of_right) = both if few is left else both[::-1]
-        energies = (2 * left_rows @ q) @ right_rows.T
-        energies += of_left[:, None]
-        energies += of_right
-        best.add(energies, left_rows, right_rows)
+    for many_rows in many.parts(len(q), ROWS_AT_ONCE):
+        rows = _Rows(few_rows, _energies(q, few_rows)), _Rows(many_rows, _energies(q, many_rows))
+        some, others = (
+            one.that_can_be_below(best.worst, q, other, side)
+            for one, other, side in zip(rows, rows[::-1], (many, few), strict=True)
+        )
+        for part in others.parts(max(1, CELLS_AT_ONCE // max(1, len(some.rows)))):
+            of_left, of_right = (some, part) if few is left else (part, some)
+            energies = (2 * of_left.rows @ q) @ of_right.rows.T
+            energies += of_left.energies[:, None]
+            energies += of_right.energies
+            best.add(energies, of_left.rows, of_right.rows)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Subsets of a half, as rows of 0 and 1, with their energies."""
+
+    rows: Matrix
+    energies: Matrix
+
+    def that_can_be_below(self, worst: float, q: Matrix, others: _Rows, side: _Half) -> _Rows:
+        """Leave out rows whose energy with any of `others`, subsets of `side`, exceeds `worst`.
+
+        Bounded from below by the lowest energy of the others, and the lowest couplings to as many
+        blocks.
+        """
+        import numpy as np
+
+        if math.isinf(worst):
+            return self
+        couplings = 2 * self.rows @ q[:, side.blocks]
+        lowest_couplings = np.sort(couplings, axis=1)[:, : side.size].sum(1)
+        bound = self.energies + others.energies.min() + lowest_couplings
+        possible = bound <= worst + step_of(q)
+        return _Rows(self.rows[possible], self.energies[possible])
+
+    def parts(self, at_once: int) -> Iterator[_Rows]:
+        for start in range(0, len(self.rows), at_once):
+            part = slice(start, start + at_once)
+            yield _Rows(self.rows[part], self.energies[part])
 
 
 def _energies(q: Matrix, rows: Matrix) -> Matrix:

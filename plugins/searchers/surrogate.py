@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prunekit.core import Subset
 from prunekit.plugins.searchers.finite import FiniteLosses
+from prunekit.plugins.searchers.gaussian_process import GaussianProcess
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 TRIALS_BETWEEN_FITS = 10
+SHARE_BETWEEN_FITS = 0.05
+"""Fits are rarer when they cost more and change less: beyond 200 trials, one for each 5% more."""
 
 
 class Surrogate:
@@ -22,7 +25,8 @@ class Surrogate:
 
     The covariance decays with the number of swaps between two subsets; on rows of 0 and 1 that is
     the squared-exponential kernel. Losses enter by rank, so that one broken subset does not
-    flatten the rest. Length scale and variance are fitted every ten trials.
+    flatten the rest. Length scale, variance and noise are fitted every ten trials, and more rarely
+    beyond 200.
     """
 
     def __init__(self, singles: Mapping[int, float], budget: int) -> None:
@@ -31,13 +35,18 @@ class Surrogate:
         self.budget = budget
         finite = FiniteLosses()([singles[i] for i in self.blocks])
         self.cost = dict(zip(self.blocks, _ranks(finite), strict=True))
-        self.kernel: Any = None
-        self.fitted_at = 0
+        # |S \\ S'| swaps are a squared distance of 2 |S \\ S'| between rows of 0 and 1.
+        self._process = GaussianProcess(variance=0.1, length=(budget / 2) ** 0.5, noise=0.005)
+        self._line_of_seen: list[list[float]] = []
+        self._fitted_at = 0
 
     def most_promising(
         self, losses: Mapping[Subset, float], candidates: Sequence[Subset], count: int
     ) -> list[Subset]:
-        """Return the candidates with the highest expected improvement on the lowest loss."""
+        """Return the candidates with the highest expected improvement on the lowest loss.
+
+        `losses` begins with those of earlier calls, in their order.
+        """
         from threadpoolctl import threadpool_limits
 
         # Small matrices are slower on several threads, and sums then depend on their number.
@@ -52,54 +61,47 @@ class Surrogate:
         self, losses: Mapping[Subset, float], candidates: Sequence[Subset]
     ) -> Vector:
         import numpy as np
-        from scipy.stats import norm
+        from scipy.special import ndtr
 
-        seen = sorted(losses, key=sorted)
-        ranks = np.array(_ranks(FiniteLosses()([losses[s] for s in seen])))
-        line, *_ = np.linalg.lstsq(self._line(seen), ranks, rcond=None)
-        process = self._fit(seen, ranks - self._line(seen) @ line)
-        mean, deviation = process.predict(self._rows(candidates), return_std=True)
-        gain = ranks.min() - mean - self._line(candidates) @ line
+        ranks = np.array(_ranks(FiniteLosses()(list(losses.values()))))
+        line, residuals = self._learn(list(losses)[len(self._process) :], ranks)
+        mean, deviation = self._process.predict(residuals, self._rows(candidates))
+        gain = ranks.min() - mean - np.array(self._line(candidates)) @ line
         scale = np.maximum(deviation, 1e-9)
-        improvement: Vector = gain * norm.cdf(gain / scale) + scale * norm.pdf(gain / scale)
+        density = np.exp(-0.5 * (gain / scale) ** 2) / np.sqrt(2 * np.pi)
+        improvement: Vector = gain * ndtr(gain / scale) + scale * density
         return improvement
 
-    def _fit(self, seen: Sequence[Subset], residuals: Vector) -> Any:
-        import warnings
+    def _learn(self, new: Sequence[Subset], ranks: Vector) -> tuple[Vector, Vector]:
+        """Take new subsets and the ranks of all; return the line, and the residuals."""
+        import numpy as np
 
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-
-        anew = self.kernel is None or len(seen) - self.fitted_at >= TRIALS_BETWEEN_FITS
-        # |S \\ S'| swaps are a squared distance of 2 |S \\ S'| between rows of 0 and 1.
-        start = ConstantKernel(0.1, (1e-4, 10)) * RBF((self.budget / 2) ** 0.5, (0.3, 30)) + (
-            WhiteKernel(0.005, (1e-5, 0.1))
-        )
-        process = GaussianProcessRegressor(
-            self.kernel or start, optimizer="fmin_l_bfgs_b" if anew else None
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an optimum at a bound is harmless here
-            process.fit(self._rows(seen), residuals)
-        if anew:
-            self.kernel, self.fitted_at = process.kernel_, len(seen)
-        return process
+        self._process.add(self._rows(new))
+        self._line_of_seen += self._line(new)
+        features = np.array(self._line_of_seen)
+        line, *_ = np.linalg.lstsq(features, ranks, rcond=None)
+        residuals: Vector = ranks - features @ line
+        pause = max(TRIALS_BETWEEN_FITS, SHARE_BETWEEN_FITS * self._fitted_at)
+        if not self._fitted_at or len(ranks) - self._fitted_at >= pause:
+            self._process.fit(residuals)
+            self._fitted_at = len(ranks)
+        return line, residuals
 
     def _rows(self, subsets: Sequence[Subset]) -> Vector:
         import numpy as np
 
         return np.array([[float(i in s) for i in self.blocks] for s in subsets])
 
-    def _line(self, subsets: Sequence[Subset]) -> Vector:
+    def _line(self, subsets: Sequence[Subset]) -> list[list[float]]:
         """Return the features of the line: a constant, and the sum of single losses."""
-        import numpy as np
-
-        return np.array([[1.0, sum(self.cost[i] for i in s)] for s in subsets])
+        return [[1.0, sum(self.cost[i] for i in sorted(s))] for s in subsets]
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
     """Rank values from 0 to 1; ties share their mean rank."""
-    from scipy.stats import rankdata
+    import numpy as np
 
-    ranks: list[float] = ((rankdata(values) - 1) / max(1, len(values) - 1)).tolist()
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    mean_rank = np.cumsum(counts) - (counts + 1) / 2
+    ranks: list[float] = (mean_rank[place] / max(1, len(values) - 1)).tolist()
     return ranks
