@@ -140,6 +140,9 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
         out.print(f"no estimate of the time: {estimate.no_seconds_because}")
     else:
         out.print(f"takes about {duration(estimate.seconds)} here, if nothing was measured before")
+    if estimate.typical:
+        times = [f"{name} {duration(took)}" for name, took in estimate.typical.items()]
+        out.print(f"other calibration sets would take: {'; '.join(times)}", soft_wrap=True)
     if finals := estimate.finalists:
         out.print(_finals_cost(finals), soft_wrap=True)
     if estimate.checkpoint:
