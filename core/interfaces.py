@@ -116,8 +116,7 @@ class Searcher(abc.ABC):
     name: ClassVar[str]
     paper: ClassVar[str | None] = None
     one_pass: ClassVar[bool] = False
-    """whether it asks for no losses and needs only signals of one dense forward pass, so that its
-    choice is a cheap rival of others"""
+    """whether it asks for no losses and needs only signals of one dense forward pass"""
 
     @property
     def needs(self) -> tuple[Signal, ...]:
@@ -189,11 +188,15 @@ class Objective(abc.ABC):
     def held_out(self, times: int = 4) -> Objective | None:
         """Return the same objective on samples that `calibration_set` does not draw, or None.
 
-        It has up to `times` as many samples, the same at every call, without any text or question
-        of the calibration set; fewer if the data ends before, but at least as many as that set, or
-        None. Where only a tokenizer can tell, its own `calibration_set` raises ConfigError.
+        None of its texts or questions is in the calibration set. It has up to `times` as many, the
+        same at every call, and no fewer than that set; None if these cannot be there. Where only a
+        tokenizer can tell, its own `calibration_set` raises ConfigError.
         """
         return None
+
+    def typical_sizes(self) -> Mapping[str, float]:
+        """Return usual sizes of a calibration set, over that of this one, by their names."""
+        return {}
 
     def parts_by_name(self) -> Mapping[str, float]:
         """Return the weights of other objectives, by name, if this one is made of them.
@@ -205,8 +208,7 @@ class Objective(abc.ABC):
     def bounds_by_name(self) -> Mapping[str, float]:
         """Return the bounds that such an objective sets on others, by name, each at least 1.
 
-        The bound of an objective is on exp(loss - loss of the dense model): for a loss in nats per
-        token, on the ratio of perplexities.
+        A bound is on exp(loss - loss of the dense model): in nats, on the ratio of perplexities.
         """
         return {}
 
@@ -286,8 +288,7 @@ class Meter(abc.ABC):
     facts: ModelFacts
     adapter: ModelAdapter | None = None
     """the loaded model if it is in this process, so that the next meter can use it"""
-    replicas: int = 1
-    """how many places measure at once"""
+    replicas: int = 1  # places that measure at once
 
     @property
     def states_kept(self) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from prunekit.core.interfaces import Batch, Meter, Objective, Sample
 from prunekit.core.known import Known
@@ -35,6 +35,8 @@ class Estimate:
     no_seconds_because: str = ""
     checkpoint: str = ""
     """which removals cannot be written as a checkpoint, and why; empty if all can"""
+    typical: Mapping[str, float] = field(default_factory=dict)
+    """seconds with calibration sets of usual sizes, by their names, the largest first"""
     finalists: FinalsCost | None = None
     """what comes on top of all the other numbers; None without finalists"""
 
@@ -66,10 +68,16 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
     remark = outlook(plan).remark
     if timed is None:
         finals = finals_cost(plan, cost, None)
-        return Estimate(whole, None, "the weights would have to be fetched", remark, finals)
+        return Estimate(
+            whole, None, "the weights would have to be fetched", remark, finalists=finals
+        )
     seconds = own_time + timed.speed.seconds(cost.block_runs_on, cost.measured)
     finals = finals_cost(plan, cost, (timed.speed, timed.n_samples))
-    return Estimate(whole, seconds, checkpoint=remark, finalists=finals)
+    sizes = {} if plan.is_mix else plan.objective.typical_sizes()
+    typical = {
+        name: own_time + times * (seconds - own_time) for name, times in sizes.items() if times != 1
+    }
+    return Estimate(whole, seconds, checkpoint=remark, typical=typical, finalists=finals)
 
 
 @dataclass(frozen=True)

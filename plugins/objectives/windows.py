@@ -28,6 +28,7 @@ __all__ = ["TextWindows"]
 
 STUDY_SIZE = (64, 2048)
 DEMO_SIZE = (32, 128)
+TYPICAL_SIZES = ((32, 512), (32, 256))
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ class TextWindows(Objective):
             return None
         held = replace(self, samples=max(times, 1) * self._size[0], skip=self._size[0])
         return held if held._may_suffice() else None
+
+    def typical_sizes(self) -> dict[str, float]:
+        """That of the study, and smaller ones for a first look; sizes are in tokens."""
+        samples, length = self._size
+        sizes = {f"{s} x {t:,} tokens": s * t / (samples * length) for s, t in TYPICAL_SIZES}
+        study = STUDY_SIZE[0] * STUDY_SIZE[1] / (samples * length)
+        return {f"the paper's {STUDY_SIZE[0]} x {STUDY_SIZE[1]:,} tokens": study, **sizes}
 
     def calibration_set(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
         """Return `samples` sequences of `length` tokens; ConfigError if the text is too short."""

@@ -160,6 +160,9 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
         most = "at most " if races and cost.complete else ""
         time = duration(estimate.seconds)
         out.print(f"takes {most}about {time} here, if nothing was measured before")
+    if estimate.typical:
+        times = [f"{name} {duration(took)}" for name, took in estimate.typical.items()]
+        out.print(f"other calibration sets would take: {'; '.join(times)}", soft_wrap=True)
     if finals := estimate.finalists:
         out.print(_finals_cost(finals), soft_wrap=True)
     if estimate.checkpoint:
