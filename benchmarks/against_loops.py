@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from prunekit.core.batch import IGNORE, Batch
 from prunekit.core.driver import Driver, needs_of
-from prunekit.core.interfaces import IGNORE, Batch
 from prunekit.core.problem import DENSE, Subset, share_of, words
 from prunekit.core.registry import load
 from prunekit.engine.config import parse

@@ -18,12 +18,14 @@ import time
 from functools import partial
 from pathlib import Path
 
+from prunekit.core.batch import Batch
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Batch, Meter, ModelFacts
+from prunekit.core.interfaces import Meter
 from prunekit.core.measurement import Piece
 from prunekit.core.options import build
 from prunekit.core.problem import Problem
 from prunekit.core.registry import load
+from prunekit.core.spec import ModelFacts
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.dry_run import made_up_loss
 from prunekit.engine.journal import SCHEMA, Journal

@@ -4,6 +4,7 @@ import warnings
 from importlib import import_module
 from typing import Any
 
+from prunekit.core.batch import IGNORE, Batch, Sample, TreeBatch
 from prunekit.core.command import Command
 from prunekit.core.errors import (
     CheckpointError,
@@ -15,28 +16,22 @@ from prunekit.core.errors import (
 )
 from prunekit.core.hookspecs import PLUGIN_API, hookimpl
 from prunekit.core.interfaces import (
-    IGNORE,
-    OWN_DTYPE,
     Asking,
     Backend,
-    Batch,
     Meter,
     ModelAdapter,
-    ModelFacts,
     Objective,
     Output,
-    Sample,
     Search,
     Searcher,
     Signal,
-    Spec,
     State,
     Table,
 )
 from prunekit.core.measurement import Piece
 from prunekit.core.options import internal, option
 from prunekit.core.problem import DENSE, Best, Part, Problem, Subset
-from prunekit.core.tree import TreeBatch
+from prunekit.core.spec import OWN_DTYPE, ModelFacts, Spec
 from prunekit.core.trie import runs_of_each, walk
 
 __all__ = [

@@ -9,12 +9,13 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
-from prunekit.core.known import Known
+from prunekit.core.batch import Batch, Sample
 from prunekit.core.measurement import Piece, mean_loss
 from prunekit.core.problem import Problem, Subset
+from prunekit.core.spec import ModelFacts, Spec
 
 if TYPE_CHECKING:  # plugins are listed without importing torch
     from pathlib import Path
@@ -22,13 +23,6 @@ if TYPE_CHECKING:  # plugins are listed without importing torch
     from torch import Tensor
 
 T = TypeVar("T")
-IGNORE = -100
-"""In `targets`: nothing is predicted at this position."""
-OWN_DTYPE = "own"
-"""As a dtype: the one in which the checkpoint is stored."""
-Sample: TypeAlias = "Mapping[str, Tensor]"
-"""One calibration text or question: `input_ids` and `targets`, each `[rows, length]`, and any
-tensors of one entry a row. `targets[r, t]` is the token to predict at position t, or IGNORE."""
 Asking: TypeAlias = Generator[Sequence[Subset], list[float], T]
 """Yields subsets to measure, as a list, `Part` or `Best`, gets losses in order, returns a T."""
 Search: TypeAlias = Asking[Subset]
@@ -36,54 +30,6 @@ State: TypeAlias = Any
 """What passes between two blocks; opaque outside the adapter that made it."""
 Table: TypeAlias = Sequence[Sequence[float]]
 Axis: TypeAlias = Literal["one", "samples", "blocks", "boundaries"]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Samples padded on the right to one length; tensors are `[rows, length]` or `[rows]`."""
-
-    input_ids: Tensor
-    attention_mask: Tensor
-    """0 at padding"""
-    targets: Tensor
-    sample: Tensor
-    """`[rows]`: which sample of this batch each row belongs to"""
-    n_samples: int
-    extra: Mapping[str, Tensor] = field(default_factory=dict)
-    """the other tensors of the samples, and what `Objective.prepare` returned"""
-
-
-@dataclass(frozen=True)
-class Spec:
-    """Everything a worker needs to rebuild the model: plain, picklable data."""
-
-    model: str
-    revision: str | None = None
-    adapter: str | None = None
-    trust_remote_code: bool = False
-    device: str = "auto"
-    dtype: str = "auto"
-    tokens_per_forward: int = 8192
-    attention: str = "auto"
-    state_memory: int | None = field(default=None, compare=False)
-    """bytes for states that are kept between requests; by default a quarter of what is free"""
-    processes: int = field(default=1, compare=False)
-    """how many share that memory"""
-    known: Known = field(default=Known(), compare=False)
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """Facts about a loaded model."""
-
-    n_blocks: int
-    parameters: int
-    block_parameters: tuple[int, ...]
-    fingerprint: Mapping[str, str]
-    """everything about model and machine that changes a loss: `weights`, adapter, dtype, ..."""
-    head_price: float = 1.0
-    """what the head costs at all positions, in forwards of a block"""
-    proof: str = field(default="", compare=False)  # what was proved on loading; see `Known`
 
 
 @dataclass(frozen=True)

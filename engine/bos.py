@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
+from prunekit.core.batch import IGNORE, Batch, Sample
+from prunekit.core.interfaces import ModelAdapter, Objective, Output
 from prunekit.core.measurement import mean_loss
 from prunekit.core.options import values_of
 from prunekit.core.problem import DENSE

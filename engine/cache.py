@@ -6,7 +6,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from prunekit.core.interfaces import Batch, Meter
+from prunekit.core.batch import Batch
+from prunekit.core.interfaces import Meter
 from prunekit.core.measurement import Measurement, Piece
 from prunekit.core.problem import WHOLE, Subset
 from prunekit.core.trie import runs_of_each

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from prunekit.core.interfaces import Batch, Meter, Objective, Sample
-from prunekit.core.known import Known
+from prunekit.core.batch import Batch, Sample
+from prunekit.core.interfaces import Meter, Objective
+from prunekit.core.spec import Known
 from prunekit.engine.cost import Cost, Speed, measure_speed_quickly
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.exportable import outlook

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError, StorageError
-from prunekit.core.interfaces import ModelAdapter, ModelFacts, Spec
-from prunekit.core.known import Known
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.registry import Registry
+from prunekit.core.spec import Known, ModelFacts, Spec
 from prunekit.engine.files import write_text
 from prunekit.engine.stored import read_stored
 from prunekit.hf.checkpoint import Checkpoint, find

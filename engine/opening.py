@@ -10,22 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.batch import Batch, Sample
 from prunekit.core.contracts import complete
 from prunekit.core.errors import ConfigError, Remark, blaming, described
-from prunekit.core.interfaces import (
-    Backend,
-    Batch,
-    Meter,
-    ModelFacts,
-    Objective,
-    Sample,
-    Signal,
-    Spec,
-    Table,
-)
+from prunekit.core.interfaces import Backend, Meter, Objective, Signal, Table
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.options import internals_of, values_of
 from prunekit.core.problem import DENSE, Subset, words
+from prunekit.core.spec import ModelFacts, Spec
 from prunekit.engine.bos import begins_with, remark_on_bos
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal

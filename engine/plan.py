@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.contracts import is_mix, names_of_parts
 from prunekit.core.driver import check_problem, needs_of
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Backend, Objective, Searcher, Spec
+from prunekit.core.interfaces import Backend, Objective, Searcher
 from prunekit.core.options import values_of
 from prunekit.core.problem import Problem, Subset, blocks_in, single_removals
 from prunekit.core.registry import Entry, Registry
+from prunekit.core.spec import Spec
 from prunekit.engine.config import SearchConfig, Settings, with_full_model_name
 from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.signals import check_measurable

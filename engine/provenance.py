@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import Subset
+from prunekit.core.spec import ModelFacts
 from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.result import check_result

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from prunekit.core.interfaces import Batch
+from prunekit.core.batch import Batch
 from prunekit.hf.buckets import Bucket, buckets_of
 
 SHORT = ("bfloat16", "float16")

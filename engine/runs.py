@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Spec
 from prunekit.core.problem import Subset
 from prunekit.core.registry import load
+from prunekit.core.spec import Spec
 from prunekit.engine.config import SearchConfig, parse_file
 from prunekit.engine.plan import spec_of
 from prunekit.engine.result import read_result

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from prunekit.core.interfaces import Batch, Output
+from prunekit.core.batch import Batch
+from prunekit.core.interfaces import Output
 from prunekit.hf.trees import Forest, Tree, TreeOutput, trees_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
-from prunekit.core.known import Known
+from prunekit.core.spec import Known
 from prunekit.hf.files import CONFIG, SMALL, admit, defines_tokenizer, fetch
 from prunekit.hf.identity import digest_of, stamp_of
 from prunekit.hf.tensors import (
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from prunekit.core.interfaces import Spec
     from prunekit.core.registry import Registry
+    from prunekit.core.spec import Spec
 
 DEMO = "demo:"
 UNREACHABLE = {

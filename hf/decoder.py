@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from prunekit.core.batch import Batch, TreeBatch
 from prunekit.core.errors import UnfitModel
-from prunekit.core.interfaces import Batch, ModelAdapter, ModelFacts
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset
-from prunekit.core.tree import TreeBatch
+from prunekit.core.spec import ModelFacts
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.construction import rebuild, removal_check
 from prunekit.hf.head import Predictions

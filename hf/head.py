@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from prunekit.core.interfaces import IGNORE
+from prunekit.core.batch import IGNORE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
-from prunekit.core.interfaces import ModelAdapter, Spec
-from prunekit.core.known import Known
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.registry import Entry, Registry, load
+from prunekit.core.spec import Known, Spec
 from prunekit.hf.checkpoint import Checkpoint, find, first_line
 from prunekit.hf.decoder import DecoderAdapter
 from prunekit.hf.guard import Guard

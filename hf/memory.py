@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.hf.loading import resolve_device
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")

@@ -8,9 +8,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
+from prunekit.core.batch import Batch
 from prunekit.core.contracts import complete, overrides
 from prunekit.core.errors import ConfigError, blaming
-from prunekit.core.interfaces import Batch, Meter, ModelAdapter, Objective, Signal, State, Table
+from prunekit.core.interfaces import Meter, ModelAdapter, Objective, Signal, State, Table
 from prunekit.core.kept_states import KeptStates
 from prunekit.core.measurement import Piece, check_values
 from prunekit.core.problem import DENSE, Subset

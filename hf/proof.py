@@ -16,8 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prunekit.core.batch import IGNORE, Batch, Sample
 from prunekit.core.errors import UnfitModel
-from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Sample
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.trie import walk
 from prunekit.hf.checkpoint import context_length

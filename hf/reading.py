@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
-from prunekit.core.interfaces import OWN_DTYPE
+from prunekit.core.spec import OWN_DTYPE
 from prunekit.hf.checkpoint import Checkpoint, auto_class, readable
 from prunekit.hf.kinds import misfit
 from prunekit.hf.tensors import dtype_called

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.batch import Batch
 from prunekit.core.errors import CheckpointError, UnfitModel
-from prunekit.core.interfaces import Batch, ModelAdapter
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.proof import close, config_of, gap, probe

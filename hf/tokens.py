@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from prunekit.core.batch import IGNORE, Batch, Sample
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import IGNORE, Batch, Output, Sample
+from prunekit.core.interfaces import Output
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from prunekit.core.interfaces import Batch
+from prunekit.core.batch import Batch
 from prunekit.hf.proof import probe
 from prunekit.hf.replay import Blocks, Call, hidden_in
 from prunekit.hf.trees import Forest, trees_of

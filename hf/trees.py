@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from prunekit.core.interfaces import IGNORE, Batch, Output
-from prunekit.core.tree import TreeBatch
+from prunekit.core.batch import IGNORE, Batch, TreeBatch
+from prunekit.core.interfaces import Output
 
 if TYPE_CHECKING:
     from torch import Tensor

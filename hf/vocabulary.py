@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.batch import IGNORE, Sample
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import IGNORE, Sample
 
 if TYPE_CHECKING:
     from torch import Tensor

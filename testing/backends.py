@@ -10,22 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from prunekit.core.batch import IGNORE, Batch, Sample
 from prunekit.core.errors import ConfigError, one_line
-from prunekit.core.interfaces import (
-    IGNORE,
-    Backend,
-    Batch,
-    Meter,
-    ModelAdapter,
-    Objective,
-    Output,
-    Sample,
-    Signal,
-    Spec,
-    Table,
-)
+from prunekit.core.interfaces import Backend, Meter, ModelAdapter, Objective, Output, Signal, Table
 from prunekit.core.measurement import Piece
 from prunekit.core.problem import DENSE, Subset, words
+from prunekit.core.spec import Spec
 from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of
 from prunekit.testing.contract import Checker, ContractError, silent

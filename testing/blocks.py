@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.batch import IGNORE, Batch
 from prunekit.core.errors import CheckpointError
-from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, State
+from prunekit.core.interfaces import ModelAdapter, State
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.proof import close, config_of, gap, probe, prove

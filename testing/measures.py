@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from prunekit.core.batch import IGNORE, Batch, Sample
 from prunekit.core.contracts import overrides
-from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
+from prunekit.core.interfaces import ModelAdapter, Objective, Output
 from prunekit.core.measurement import mean_loss
 from prunekit.core.problem import DENSE, Subset
 from prunekit.hf.tokens import batches_of

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.batch import IGNORE, Sample
 from prunekit.core.contracts import is_mix
 from prunekit.core.errors import one_line
-from prunekit.core.interfaces import IGNORE, Objective, Sample, Spec
+from prunekit.core.interfaces import Objective
 from prunekit.core.options import build, values_of
 from prunekit.core.registry import load
+from prunekit.core.spec import Spec
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import load_adapter
 from prunekit.testing.contract import Checker, ContractError, silent

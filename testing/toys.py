@@ -6,9 +6,10 @@ import itertools
 from functools import cache
 
 from prunekit.core.errors import CheckpointError
-from prunekit.core.interfaces import ModelAdapter, Spec
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset
 from prunekit.core.registry import load
+from prunekit.core.spec import Spec
 from prunekit.hf.checkpoint import DEMO
 from prunekit.hf.loading import load_adapter
 

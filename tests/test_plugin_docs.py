@@ -10,7 +10,9 @@ import pytest
 
 import prunekit.testing
 from prunekit.core import Command, hookspecs, interfaces
+from prunekit.core.batch import Batch
 from prunekit.core.problem import Problem
+from prunekit.core.spec import ModelFacts, Spec
 from prunekit.plugins.searchers import signals
 
 FOLDER = Path(__file__).parents[1] / "docs" / "plugins"
@@ -64,7 +66,7 @@ def test_every_check_is_documented_by_its_signature():
 
 def test_every_field_that_plugins_see_is_on_a_page():
     everything = "\n".join(PAGES.values())
-    for cls in (Problem, interfaces.Batch, interfaces.Spec, interfaces.ModelFacts):
+    for cls in (Problem, Batch, Spec, ModelFacts):
         for field in cls.__dataclass_fields__:
             assert f"`{field}`" in everything, f"{cls.__name__}.{field}"
     for name in signals.__all__:

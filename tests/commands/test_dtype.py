@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import prunekit
 from prunekit.core.errors import CheckpointError
-from prunekit.core.interfaces import OWN_DTYPE, Spec
+from prunekit.core.spec import OWN_DTYPE, Spec
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.loading import load_adapter
 from prunekit.plugins.commands.study.jobs import memory_of

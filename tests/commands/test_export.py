@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import prunekit
 from prunekit.core import CheckpointError, ConfigError
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.proof import probe
 

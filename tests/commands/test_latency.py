@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 import prunekit
 from prunekit.core import CheckpointError, ConfigError
 from prunekit.core.errors import Interrupted
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.hf.blocks import block_path
 from prunekit.hf.construction import new_name
 from prunekit.hf.loading import load_adapter

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import prunekit
-from prunekit.core.interfaces import Spec
 from prunekit.core.problem import DENSE
+from prunekit.core.spec import Spec
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.prefix import PrefixMeter

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.engine import bos
 from prunekit.engine.result import read_result
 from prunekit.hf.loading import load_adapter

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from prunekit.core.interfaces import Batch
+from prunekit.core.batch import Batch
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal
 

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from prunekit.core.errors import StorageError
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.engine.known import forget_proofs, load_known, recall
 from prunekit.hf import identity
 from prunekit.hf.checkpoint import find

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prunekit.core import Best, ModelFacts, Objective, Piece
-from prunekit.core.interfaces import Batch
+from prunekit.core.batch import Batch
 from prunekit.engine.cache import MeasurementCache
 from prunekit.engine.journal import Journal
 from prunekit.engine.race import Race, ends_of_looks, shares_of_looks, threshold

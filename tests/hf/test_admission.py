@@ -203,7 +203,7 @@ def test_links_within_the_folder_to_it_and_beside_the_model_are_no_hindrance(fol
 
 
 def test_every_model_that_comes_with_prunekit_is_admitted(registry):
-    from prunekit.core.interfaces import Spec
+    from prunekit.core.spec import Spec
     from prunekit.hf.checkpoint import find
 
     for name in ("llama3", "llama31", "qwen3"):

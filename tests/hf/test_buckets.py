@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from prunekit.core import IGNORE
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.engine.rounding import shapes
 from prunekit.hf.buckets import MOST_PADDING, buckets_of, grouped
 from prunekit.hf.loading import load_adapter

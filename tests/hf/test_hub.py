@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 import prunekit
 from prunekit.core.errors import CheckpointError
-from prunekit.core.interfaces import Spec
 from prunekit.core.registry import load
+from prunekit.core.spec import Spec
 from prunekit.hf.checkpoint import Checkpoint, find
 from prunekit.hf.files import fetch
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of

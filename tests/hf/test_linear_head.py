@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunekit.core import IGNORE
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.hf import linear_head, probe
 from prunekit.hf.head import Predictions
 from prunekit.hf.loading import load_adapter

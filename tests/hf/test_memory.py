@@ -1,6 +1,6 @@
 """How much memory is free, and how much of it kept states may take."""
 
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.hf import memory
 
 

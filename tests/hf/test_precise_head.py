@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from prunekit.core import IGNORE
-from prunekit.core.interfaces import Spec
 from prunekit.core.problem import DENSE
+from prunekit.core.spec import Spec
 from prunekit.hf import linear_head, probe
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.prefix import PrefixMeter

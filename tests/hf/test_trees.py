@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from prunekit.core import IGNORE, Objective
-from prunekit.core.interfaces import Spec
+from prunekit.core.batch import TreeBatch
 from prunekit.core.problem import DENSE
-from prunekit.core.tree import TreeBatch
+from prunekit.core.spec import Spec
 from prunekit.engine.rounding import shapes
 from prunekit.hf.buckets import buckets_of
 from prunekit.hf.loading import load_adapter

@@ -11,9 +11,9 @@ from typing import Any
 
 from prunekit.cli.flags import flag_name
 from prunekit.core.errors import ConfigError, Interrupted
-from prunekit.core.interfaces import Spec
 from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
+from prunekit.core.spec import Spec
 from prunekit.engine.known import forget_proofs, load_known
 from prunekit.engine.quiet import quietly
 from prunekit.engine.versions import versions

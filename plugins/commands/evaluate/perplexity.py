@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
+from prunekit.core.batch import IGNORE, Batch, Sample
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import IGNORE, Batch, ModelAdapter, Objective, Output, Sample
+from prunekit.core.interfaces import ModelAdapter, Objective, Output
 from prunekit.core.measurement import Measurement, Piece
 from prunekit.core.problem import Subset
 from prunekit.engine.bos import begins_with

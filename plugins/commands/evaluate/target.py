@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError, PrunekitError
-from prunekit.core.interfaces import ModelFacts, Spec
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
+from prunekit.core.spec import ModelFacts, Spec
 from prunekit.engine.config import parse
 from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import CheckpointError, ConfigError, Remark, UnfitModel
-from prunekit.core.interfaces import OWN_DTYPE, Spec
 from prunekit.core.options import suggest
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
+from prunekit.core.spec import OWN_DTYPE, Spec
 from prunekit.engine.config import SearchConfig
 from prunekit.engine.files import check_writable, rename_into_place, writing
 from prunekit.engine.provenance import FILE, earlier_removals, portable, provenance

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 from prunekit.core.errors import ConfigError
-from prunekit.core.interfaces import Spec
 from prunekit.core.registry import load
+from prunekit.core.spec import Spec
 from prunekit.engine.config import DEFAULT_DEMO
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.journal import Journal

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 
 from prunekit.core.contracts import is_mix, names_of_parts
 from prunekit.core.errors import CheckpointError, ConfigError, blaming
-from prunekit.core.interfaces import Searcher, Spec
+from prunekit.core.interfaces import Searcher
 from prunekit.core.options import build, nearest, options_of, suggest, values_of
 from prunekit.core.registry import Entry, Registry
+from prunekit.core.spec import Spec
 from prunekit.engine.config import SearchConfig, merge, parse
 from prunekit.engine.plan import spec_of
 from prunekit.hf.checkpoint import DEMO, find

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from prunekit.core.batch import Sample
 from prunekit.core.errors import PrunekitError
-from prunekit.core.interfaces import Sample
 from prunekit.engine.cost import Cost, Speed, measure_speed_quickly
 from prunekit.engine.estimate import few_samples
 from prunekit.engine.opening import calibration_samples

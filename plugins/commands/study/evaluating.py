@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import StorageError
-from prunekit.core.interfaces import ModelAdapter, Spec
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
+from prunekit.core.spec import Spec
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.plugins.commands.evaluate.config import EvalConfig
 from prunekit.plugins.commands.evaluate.evaluator import Evaluator

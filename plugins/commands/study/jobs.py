@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.batch import Batch
 from prunekit.core.errors import CheckpointError, PrunekitError
-from prunekit.core.interfaces import OWN_DTYPE, Batch, Spec
+from prunekit.core.spec import OWN_DTYPE, Spec
 from prunekit.engine.plan import Plan
 from prunekit.hf.checkpoint import Checkpoint, first_line
 from prunekit.hf.loading import resolve_device

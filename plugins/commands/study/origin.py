@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from prunekit.core.errors import CheckpointError, ConfigError
-from prunekit.core.interfaces import ModelFacts
+from prunekit.core.spec import ModelFacts
 from prunekit.engine.cost import Speed
 from prunekit.engine.files import write_text
 from prunekit.engine.plain import cut

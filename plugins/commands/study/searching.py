@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from prunekit.core.driver import needs_of
 from prunekit.core.errors import PrunekitError, StorageError
-from prunekit.core.interfaces import ModelFacts
 from prunekit.core.problem import DENSE, single_removals
+from prunekit.core.spec import ModelFacts
 from prunekit.engine.best_so_far import BestSoFar
 from prunekit.engine.cost import Speed, importance_cost
 from prunekit.engine.finalists import Finals

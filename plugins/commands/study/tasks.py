@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from prunekit.core.errors import PrunekitError
-from prunekit.core.interfaces import ModelAdapter, Spec
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.registry import Registry
+from prunekit.core.spec import Spec
 from prunekit.engine.known import load_known
 from prunekit.engine.progress import Progress
 from prunekit.hf.checkpoint import first_line

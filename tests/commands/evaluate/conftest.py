@@ -51,8 +51,8 @@ def write_task(tmp_path):
 @pytest.fixture
 def evaluator():
     """An evaluator of a folder in float32: `evaluator(folder, config)`."""
-    from prunekit.core.interfaces import Spec
     from prunekit.core.registry import load
+    from prunekit.core.spec import Spec
     from prunekit.hf.checkpoint import find
     from prunekit.hf.loading import load_adapter
     from prunekit.plugins.commands.evaluate.evaluator import Evaluator

@@ -8,7 +8,7 @@ import pytest
 
 import prunekit
 from prunekit.core import ConfigError
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.engine.provenance import read_provenance
 from prunekit.hf.checkpoint import find
 from prunekit.plugins.commands.evaluate import target

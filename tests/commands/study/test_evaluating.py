@@ -44,8 +44,8 @@ def test_each_distinct_choice_and_the_dense_model_are_evaluated_once(study, aske
 
 
 def test_an_evaluation_holds_what_the_evaluator_found(study, small, evaluate, tmp_path):
-    from prunekit.core.interfaces import Spec
     from prunekit.core.registry import load
+    from prunekit.core.spec import Spec
     from prunekit.hf.checkpoint import find
     from prunekit.hf.loading import load_adapter
     from prunekit.plugins.commands.evaluate.config import EvalConfig

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from prunekit.core.interfaces import IGNORE, Batch
+from prunekit.core.batch import IGNORE, Batch
 from prunekit.core.trie import block_runs
 from prunekit.plugins.backends import ray_meter
 from prunekit.plugins.backends.ray_meter import Part, Queue

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from prunekit.core import CheckpointError, ConfigError, UnfitModel
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.loading import choose_adapter, load_adapter
 from prunekit.hf.prefix import PrefixMeter

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from prunekit.core import DENSE
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of

@@ -8,8 +8,8 @@ from prunekit.plugins.objectives.perplexity import Perplexity
 
 @pytest.fixture
 def tokenizer():
-    from prunekit.core.interfaces import Spec
     from prunekit.core.registry import load
+    from prunekit.core.spec import Spec
     from prunekit.hf.checkpoint import find
 
     return find(Spec("demo:qwen3"), load()).tokenizer()

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from prunekit.core import IGNORE, ConfigError
-from prunekit.core.interfaces import Spec
 from prunekit.core.measurement import Measurement, loss_of
 from prunekit.core.problem import DENSE
+from prunekit.core.spec import Spec
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import batches_of

@@ -8,7 +8,7 @@ import torch
 
 from prunekit.core import DENSE, ConfigError, PluginError, Problem
 from prunekit.core.driver import needs_of
-from prunekit.core.interfaces import Spec
+from prunekit.core.spec import Spec
 from prunekit.engine.signals import synthetic_signals
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.prefix import PrefixMeter
