@@ -27,6 +27,10 @@ class ConfigError(PrunekitError):
         self.key = key
 
 
+class OutOfMemory(ConfigError):
+    """The device has too little memory for a batch, whatever else it holds."""
+
+
 class CheckpointError(PrunekitError):
     """A model cannot be found, read, or run block by block."""
 

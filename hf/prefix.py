@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from prunekit.core.batch import Batch
 from prunekit.core.contracts import complete, overrides
-from prunekit.core.errors import ConfigError, blaming
+from prunekit.core.errors import OutOfMemory, blaming
 from prunekit.core.interfaces import Meter, ModelAdapter, Objective, Signal, State, Table
 from prunekit.core.kept_states import KeptStates
 from prunekit.core.measurement import Piece, check_values
@@ -66,8 +66,21 @@ class PrefixMeter(Meter):
     def measure(self, wanted: Sequence[Sequence[Subset]]) -> Iterator[Piece]:
         """Yield one piece for each subset of each batch."""
         for number, subsets in enumerate(wanted):
-            if subsets:
-                yield from self._measure_batch(number, subsets)
+            left = set(subsets)
+            try:
+                for piece in self._measure_batch(number, left) if left else ():
+                    left -= {piece.subset}
+                    yield piece
+            except OutOfMemory:
+                if not any(map(len, self._kept.values())):
+                    raise
+                self._keep_none()
+                yield from self._measure_batch(number, left)
+
+    def _keep_none(self) -> None:
+        """Let the memory of kept states go to what cannot do without it."""
+        self._memory_of_batch = 0
+        self._kept.clear()
 
     def signal(self, signal: Signal) -> Table:
         """Measure a signal of the dense model."""
@@ -78,7 +91,7 @@ class PrefixMeter(Meter):
             self._guard.check_weights()
         return table
 
-    def _measure_batch(self, number: int, subsets: Sequence[Subset]) -> Iterator[Piece]:
+    def _measure_batch(self, number: int, subsets: Collection[Subset]) -> Iterator[Piece]:
         # Gradients are switched off step by step: a generator would leave them off while it waits.
         self._guard.check_others()
         buckets = self._buckets(number)
@@ -189,7 +202,7 @@ def _one_line(kind: str, plugin: object) -> Iterator[None]:
         with blaming(kind, plugin, but=torch.OutOfMemoryError):
             yield
     except torch.OutOfMemoryError as error:
-        raise ConfigError(
+        raise OutOfMemory(
             "the device ran out of memory; what was measured is kept: run the same command with a "
             "lower --tokens-per-forward, with which a model in 16 bits is measured anew"
         ) from error

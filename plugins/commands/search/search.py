@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.driver import Driver, needs_of
-from prunekit.core.errors import Interrupted, PrunekitError, Remark, StorageError
+from prunekit.core.errors import Interrupted, OutOfMemory, PrunekitError, Remark, StorageError
 from prunekit.core.problem import DENSE, words
 from prunekit.core.registry import Registry, load
 from prunekit.engine.account import Account
@@ -37,6 +37,7 @@ from prunekit.engine.versions import versions
 from prunekit.hf.roundtrip import check_dense as check_dense_model
 from prunekit.hf.side_files import tokenizer_digest
 from prunekit.plugins.commands.export.export import check_target, export_checkpoint
+from prunekit.plugins.commands.search.smaller_batches import with_smaller_batches
 
 DRY_RUN_SECONDS = 3.0
 
@@ -104,9 +105,14 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
     """
     check_searcher(plan)
     check_writable(workdir)
-    folder = workdir / "runs" / plan.name
-    written = folder.absolute() / "result.json"
-    result = _Search(plan, folder, progress or Progress()).result(workdir)
+    while True:
+        folder = workdir / "runs" / plan.name
+        written = folder.absolute() / "result.json"
+        try:
+            result = _Search(plan, folder, progress or Progress()).result(workdir)
+            break
+        except OutOfMemory:
+            plan = with_smaller_batches(plan)
     write_text(written, result.to_json())
     if remark := suspicion(result.difference, result.unit, result.objective):
         warnings.warn(remark, Remark, stacklevel=2)
