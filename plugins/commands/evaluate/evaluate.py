@@ -14,10 +14,11 @@ from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
-from prunekit.engine.known import forget_proofs, load_known
+from prunekit.engine.known import forget_proofs, recall, remember
 from prunekit.engine.quiet import quietly
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import find
+from prunekit.hf.loading import load_adapter
 from prunekit.plugins.commands.evaluate.comparison import (
     EvaluationResult,
     Gate,
@@ -189,9 +190,11 @@ class _Evaluation:
     def _open(self, spec: Spec) -> Evaluator:
         self.progress("loading the model", 0, None, "")
         registry = load()
-        adapter = load_known(spec, self.workdir, registry)
+        spec = recall(spec, self.workdir)
+        adapter = load_adapter(spec, registry)
         if spec == self.target.spec:
             self.target.check(adapter.facts)
+        remember(adapter.facts, find(spec, registry), self.workdir)  # if refused, nothing is left
         return Evaluator(
             adapter,
             find(spec, registry),
