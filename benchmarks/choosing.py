@@ -12,13 +12,15 @@ the accuracy on questions. With `--questions`, `swaps` searches on a few of thes
 `margin` and by `choice` too.
 
 The rows of a calibration set are appended to choosing.jsonl when they are known, and a run that is
-stopped goes on where it was. The tables come at the end; `choosing_tables.py` prints those of the
+stopped goes on where it was. Tests that are new, as with `--items` the second time, are made up for
+first. The tables come at the end; `choosing_tables.py` prints those of the
 rows so far.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +34,7 @@ from choosing_tables import RANKINGS, ROWS, SEARCHERS, read_rows, tables
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.engine.config import parse
+from prunekit.engine.files import write_text
 from prunekit.engine.finalists import Finals
 from prunekit.engine.held_out import HeldOut
 from prunekit.engine.opening import open_session
@@ -43,6 +46,8 @@ from prunekit.engine.single_session import SingleSession
 from prunekit.engine.stability import stability
 
 FINALISTS = 5
+CHOICES = {"own": "tests", "five": "five_tests", "winner": "winner_tests"}
+"""The keys of subsets in a row, and those of their results."""
 TEST = {"samples": 24, "length": 128}
 ITEMS = {"samples": 100, "negatives": "max"}
 QUESTIONS, QUESTION_DRAWS = 8, 3
@@ -103,12 +108,23 @@ def cells(given: argparse.Namespace) -> Iterator[Cell]:
 
 def measure_all(given: argparse.Namespace, path: Path) -> None:
     known = {key(row) for row in read_rows(path)}
-    with ExitStack() as stack, path.open("a", encoding="utf-8") as log:
+    with ExitStack() as stack:
         tests = Tests(given, stack)
+        make_up(path, tests)
+        log = stack.enter_context(path.open("a", encoding="utf-8"))
         for cell in cells(given):
             wanted = [name for name in cell.searchers if key(vars(cell), name) not in known]
             for row in rows_of(given, cell, wanted, tests) if wanted else ():
                 print(json.dumps(row), file=log, flush=True)
+
+
+def make_up(path: Path, tests: Tests) -> None:
+    """Add the results of tests that were not known when rows were written."""
+    rows = [dict(row) for row in read_rows(path)]
+    for row, (which, results) in itertools.product(rows, CHOICES.items()):
+        if which in row and tests.sessions.keys() - row[results]:
+            row[results] = tests.of(frozenset(row[which])) | row[results]
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def key(row: Mapping[str, Any], name: str = "") -> tuple[Any, ...]:
@@ -210,6 +226,7 @@ def row_of(
         return own
     stable = stability(choice.driver, session)
     return own | {
+        "five": sorted(best_of_own(name, held)),
         "five_tests": tests.of(best_of_own(name, held)),
         "winner": sorted(held.winner),
         "found_by": held.finalists[0].found_by,
