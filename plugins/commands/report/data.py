@@ -253,7 +253,7 @@ def _frame(
     import pandas as pd
 
     scores = [*tasks, "accuracy", "accuracy_error", *protocols, "perplexity"]
-    frame = pd.DataFrame(rows, columns=[*CELL, *RESULT, *RECORDS, *scores])
+    frame = pd.DataFrame(rows, columns=[*CELL, "calibration", *RESULT, *RECORDS, *scores])
     frame = frame.astype(dict.fromkeys(RECORDS, object))
     numbers = [*LOSSES, "standard_error", "seconds", *scores]
     frame = frame.astype(dict.fromkeys(numbers, float))

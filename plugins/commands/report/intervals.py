@@ -6,16 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from prunekit.engine.statistics import jackknife
+from prunekit.plugins.commands.report.components import Components, pooled
 from prunekit.plugins.commands.report.data import Study
 from prunekit.plugins.commands.report.measures import on_every_seed
-from prunekit.plugins.commands.report.variance import (
-    ALL,
-    Bars,
-    Components,
-    Outcome,
-    name_of,
-    pooled,
-)
+from prunekit.plugins.commands.report.variance import ALL, Bars, Outcome, name_of
 
 FEWEST = 3
 """draws or conditions; one of two left out says nothing"""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.engine.escaping import one_line
 from prunekit.plugins.commands.study.conditions import condition
 from prunekit.plugins.commands.study.draw_losses import DrawLosses
 from prunekit.plugins.commands.study.files import Cell, CellFailure, CellResult, Importance
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def in_conditions(found: Any) -> Any:
@@ -19,6 +22,12 @@ def in_conditions(found: Any) -> Any:
     if isinstance(found, CellResult | CellFailure):
         return replace(found, cell=in_conditions(found.cell))
     return tuple(map(in_conditions, found)) if isinstance(found, tuple) else found
+
+
+def out_of_conditions(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs with their objectives apart from their calibrations, which have a column."""
+    pairs = zip(runs["objective"], runs["calibration"], strict=True)
+    return runs.assign(objective=[o.removesuffix(condition("", c)) for o, c in pairs])
 
 
 def in_lines(found: Any) -> Any:

@@ -183,7 +183,8 @@ def _runs(study: Study) -> pd.DataFrame:
     """Return all numbers of every run."""
     accuracy = {"accuracy": "average accuracy (%)", "accuracy_error": "its standard error"}
     protocols = {column: name for name, column in study.protocols.items()}
-    titles = {name: name for name in (*CELL, *RESULT, *study.tasks.values())}
+    calibration = ["calibration"] if any(study.runs["calibration"]) else []
+    titles = {name: name for name in (*CELL, *calibration, *RESULT, *study.tasks.values())}
     titles |= {**accuracy, **protocols, "perplexity": "average perplexity"}
     infinite = {name: study.runs[name].replace(math.inf, math.nan) for name in LOSSES}
     found = study.runs.assign(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 from statistics import variance as variance_of
@@ -24,7 +24,16 @@ from prunekit.plugins.commands.report.measures import (
     points,
     spans,
 )
-from prunekit.plugins.commands.report.style import BLUE, GREY, INK, ORANGE, YELLOW, searcher_looks
+from prunekit.plugins.commands.report.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    YELLOW,
+    searcher_looks,
+)
 from prunekit.plugins.commands.report.telling import not_the_best
 from prunekit.plugins.commands.report.ticks import label, log_ticks, set_ticks
 from prunekit.plugins.commands.report.variance import OUTCOMES, Bars, Outcome, variances
@@ -36,19 +45,19 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "objective": ("objective", {"facecolor": BLUE, "hatch": ""}),
+    "calibration": ("calibration", {"facecolor": GREEN, "hatch": "\\\\\\\\"}),
+    "calibration by objective": (
+        "calibration, depending on objective",
+        {"facecolor": PURPLE, "hatch": "++++"},
+    ),
     "searcher": ("searcher", {"facecolor": ORANGE, "hatch": "////"}),
-    "together": ("searcher, depending on objective", {"facecolor": YELLOW, "hatch": "xxxx"}),
+    "together": ("searcher, depending on {factors}", {"facecolor": YELLOW, "hatch": "xxxx"}),
     "draw": ("calibration draw", {"facecolor": GREY, "hatch": "...."}),
     "seed": ("seed of the search", {"facecolor": "#d9d9d9", "hatch": ""}),
 }
 EDGE: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.5}
 LETTERS = 20
 """in a line beside a bar"""
-CAUSES = {
-    "the objective": ("objective",),
-    "the searcher (by itself or depending on the objective)": ("searcher", "together"),
-    "mere draw and seed": ("draw", "seed"),
-}
 
 
 @figure("What choice and outcome depend on")
@@ -70,7 +79,7 @@ def variance(study: Study) -> Picture | str:
         "In brackets: 95% intervals by the jackknife over models and budgets, or over draws.",
         facets([None], list(shown), lambda _, outcome: _variance_panel(outcome, shown[outcome])),
         (3.3, 1.0 + (0.1 + 0.14 * lines) * max(map(len, shown.values()))),
-        {words: {**look, **EDGE} for name, (words, look) in PARTS.items() if name in there},
+        {_words(part, there): {**PARTS[part][1], **EDGE} for part in PARTS if part in there},
     )
 
 
@@ -82,11 +91,33 @@ def _variance_sentence(study: Study, shown: Mapping[Outcome, Bars]) -> str:
         without = shares_without_each(study, outcome, bars).get(last, [])
         said = [
             f"for {_share(shares, without, names)} to {words}"
-            for words, names in CAUSES.items()
-            if set(names) & set(shares)
+            for words, names in _causes(shares).items()
         ]
         parts.append(f"{outcome.said} {listed(said)}")
     return f"Over all models and budgets, the variance {'; that '.join(parts)}."
+
+
+def _causes(there: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the parts that the sentence adds up, by what it calls them."""
+    by_objective = "calibration by objective"
+    depending = " (by itself or depending on the objective)" if by_objective in there else ""
+    causes = {
+        "the objective": ("objective",),
+        f"the calibration{depending}": ("calibration", by_objective),
+        f"the searcher (by itself or depending on the {_factors(there)})": ("searcher", "together"),
+        "mere draw and seed": ("draw", "seed"),
+    }
+    return {words: names for words, names in causes.items() if set(names) & set(there)}
+
+
+def _words(part: str, there: Collection[str]) -> str:
+    return PARTS[part][0].format(factors=_factors(there))
+
+
+def _factors(there: Collection[str]) -> str:
+    """Name that on which the effect of a searcher can depend."""
+    varying = [name for name in ("objective", "calibration") if name in there]
+    return " or ".join(varying) or "objective"
 
 
 def _share(
@@ -99,7 +130,8 @@ def _share(
 
 def _variance_panel(outcome: Outcome, bars: Bars) -> Panel:
     alt = "; ".join(
-        f"{bar}: " + ", ".join(f"{PARTS[n][0]} {percent(x)}" for n, x in parts.shares.items())
+        f"{bar}: "
+        + ", ".join(f"{_words(n, parts.shares)} {percent(x)}" for n, x in parts.shares.items())
         for bar, parts in bars.items()
     )
     return Panel(outcome.title, f"Variance of {outcome.title}. {alt}", partial(_variance, bars))
