@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["MultipleChoice"]
 
 STUDY_SAMPLES, DEMO_SAMPLES = 128, 64
+FIRST_LOOK = 32
 COMMONSENSE = "zwhe99/commonsense_170k"
 DEMO_ITEMS = "calibration-items"
 NAMES = "demo, commonsense_170k"
@@ -104,6 +105,14 @@ class MultipleChoice(Objective):
     def disjoint_draws(self) -> int | None:
         """Count the draws that share no item; None if that is unknown."""
         return disjoint_draws_of_items(self.data, self.skip or self._n_samples)
+
+    def typical_sizes(self) -> dict[str, float]:
+        """That of the study, and a smaller one for a first look."""
+        own = self._n_samples
+        return {
+            f"the paper's {STUDY_SAMPLES} items": STUDY_SAMPLES / own,
+            f"{FIRST_LOOK} items": FIRST_LOOK / own,
+        }
 
     def held_out(self, times: int = 4) -> MultipleChoice | None:
         """Return the same on the items that follow those of the draw; of the demo, on other draws.

@@ -1,5 +1,7 @@
 """Usual sizes of calibration sets, as multiples of the given one."""
 
+from prunekit.plugins.objectives.choice import Choice
+from prunekit.plugins.objectives.margin import Margin
 from prunekit.plugins.objectives.perplexity import Perplexity
 
 
@@ -11,3 +13,8 @@ def test_the_papers_set_has_64_times_2048_tokens():
 
 def test_the_default_is_that_of_the_paper():
     assert Perplexity().typical_sizes()["the paper's 64 x 2,048 tokens"] == 1
+
+
+def test_items_are_counted_by_questions():
+    assert Margin(samples=16).typical_sizes() == {"the paper's 128 items": 8, "32 items": 2}
+    assert Choice().typical_sizes()["the paper's 128 items"] == 1
