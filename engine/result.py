@@ -101,6 +101,10 @@ class SearchResult:
     """of what the search chose, before any finalists; None if it cannot be estimated"""
     race: Raced | None = None
     """what was spared by dropping candidates that fell behind; None if all were measured in full"""
+    dtype: str = ""
+    """of the weights, as asked for or as they are stored; empty in results of earlier versions"""
+    parameter_bytes: int = 0
+    """of a parameter in that dtype"""
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
