@@ -56,9 +56,7 @@ def own_parameters(blocks: Sequence[Module]) -> tuple[int, ...]:
     """Count the parameters removed with each block; those shared with another block stay."""
     within = [_distinct(block.parameters()) for block in blocks]
     owners = Counter(key for block in within for key in block)
-    return tuple(
-        sum(p.numel() for key, p in block.items() if owners[key] == 1) for block in within
-    )
+    return tuple(sum(p.numel() for key, p in block.items() if owners[key] == 1) for block in within)
 
 
 def _counts(model: Any) -> ParameterCounts:

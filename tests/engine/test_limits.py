@@ -1,4 +1,4 @@
-"""Budgets as parameters, memory and speed: the smallest number of blocks that holds whichever go."""
+"""Budgets as parameters, memory and speed: the fewest blocks that suffice, whichever go."""
 
 import itertools
 

@@ -11,15 +11,16 @@ from prunekit.plugins.commands.curve.result import CurveResult
 from prunekit.plugins.commands.curve.words import about_knee
 from prunekit.plugins.commands.report.drawing import Look, Panel, Picture, draw_files
 from prunekit.plugins.commands.report.style import BLUE, GREY, INK, VERMILION
+from prunekit.plugins.commands.report.wording import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE = (5.4, 3.6)
 MOST_TICKS = 12
-EDGE: dict[str, Any] = {"markeredgecolor": INK, "markeredgewidth": 0.6}
-CALIBRATION: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5, "linewidth": 1.2, **EDGE}
-HELD_OUT: dict[str, Any] = {"color": VERMILION, "marker": "s", "markersize": 5, "linewidth": 1.2, **EDGE}
+MARK: dict[str, Any] = {"markersize": 5, "markeredgecolor": INK, "markeredgewidth": 0.6}
+CALIBRATION: dict[str, Any] = {"color": BLUE, "marker": "o", "linewidth": 1.2, **MARK}
+HELD_OUT: dict[str, Any] = {"color": VERMILION, "marker": "s", "linewidth": 1.2, **MARK}
 CHORD: dict[str, Any] = {"color": GREY, "linestyle": "--", "linewidth": 1}
 KNEE: dict[str, Any] = {"color": INK, "linestyle": ":", "linewidth": 1}
 
@@ -39,11 +40,11 @@ def picture_of(result: CurveResult) -> Picture:
 
 
 def _key(result: CurveResult) -> dict[str, Look]:
-    key = {f"{result.samples} calibration samples": CALIBRATION}
+    key: dict[str, Look] = {f"{result.samples} calibration samples": CALIBRATION}
     if result.held_out_samples:
         key[f"{result.held_out_samples} held-out samples"] = HELD_OUT
     if result.knee:
-        key |= {"from first to last": CHORD, f"knee: {result.knee.budget} blocks": KNEE}
+        key |= {"from first to last": CHORD, f"knee: {count(result.knee.budget, 'block')}": KNEE}
     return key
 
 
@@ -64,6 +65,7 @@ def _draw(result: CurveResult, axes: Axes) -> None:
     above.set_xticks([p.budget for p in ticks], [short_count(p.parameters) for p in ticks])
     above.set_xlabel("parameters left")
     above.spines["top"].set_visible(False)
+    above.tick_params(length=0)
 
 
 def _line(axes: Axes, differences: dict[int, Difference], look: Look) -> None:

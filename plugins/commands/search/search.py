@@ -275,6 +275,7 @@ def _result(plan: Plan, session: Session, choice: Choice, spent: Work, folder: s
         tokenizer=tokenizer_digest(plan.checkpoint),
         dtype=dtype_name(dtype),
         parameter_bytes=dtype.itemsize,
+        smaller={str(len(s)): tuple(sorted(s)) for s in choice.driver.best_smaller()},
     )
 
 
