@@ -22,6 +22,9 @@ MODEL_SETTINGS = (
 )
 """Settings that decide which model a command takes, and how it is loaded."""
 Run = Annotated[Path | None, typer.Option(help="Folder or name of a run.")]
+Budget = Annotated[
+    int | None, typer.Option("--budget", "-k", help="Fewer blocks than the run, if it has those.")
+]
 Remove = Annotated[str | None, typer.Option(help="Blocks to remove, as 9,12.")]
 
 

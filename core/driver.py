@@ -6,6 +6,7 @@ for everything measured before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 
 from prunekit.core.contracts import complete
@@ -96,6 +97,17 @@ class Driver:
     def ranked(self) -> list[Subset]:
         """Return the subsets of the budget's size measured so far, best first."""
         return sorted(self._complete(self.losses), key=self._place)
+
+    def best_smaller(self) -> list[Subset]:
+        """Return the best measured subset of each size below the budget, in order of their sizes.
+
+        Only sizes of which one has a finite loss are there, and never the dense model.
+        """
+        budget, best = self.problem.budget, dict[int, Subset]()
+        for subset in sorted(self.losses, key=self._place):
+            if 0 < len(subset) < budget and math.isfinite(self.losses[subset]):
+                best.setdefault(len(subset), subset)
+        return [best[size] for size in sorted(best)]
 
     def _complete(self, subsets: Iterable[Subset]) -> Iterator[Subset]:
         """Yield those of the budget's size."""

@@ -16,6 +16,7 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.options import build, option, options_of, suggest
 from prunekit.core.registry import Entry, Registry
 from prunekit.engine.config_file import read_yaml
+from prunekit.engine.limits import LIMITS, checked, without_limits
 from prunekit.hf.checkpoint import DEMO
 
 TRUST = "trust_remote_code"
@@ -38,6 +39,12 @@ class Settings:
     searcher: str = option("greedy", "search algorithm")
     objective: str = option("ppl", "calibration objective")
     budget: str | None = option(None, "blocks to remove, as 7 or 25%; by default a quarter")
+    shrink: str | None = option(None, "in place of a budget: parameters to remove, as 20%")
+    max_parameters: str | None = option(None, "in place of it: parameters left, as 110M")
+    max_memory: str | None = option(None, "in place of it: memory of the weights left, as 250MB")
+    min_speedup: float | None = option(
+        None, "in place of it: predicted speed of decoding over that of the dense model", low=1
+    )
     protect_first: int = option(0, "first blocks that may not be removed", low=0)
     protect_last: int = option(0, "last blocks that may not be removed", low=0)
     protect: str | None = option(None, "other blocks that may not be removed, as 2,5")
@@ -90,6 +97,9 @@ class SearchConfig:
             del values["state_memory"]
         if not self.settings.race_deviations:  # nor this one
             del values["race_deviations"]
+        for limit in LIMITS:  # nor these, which a plan resolves to a budget
+            if values[limit] is None:
+                del values[limit]
         return {**values, **self.options}
 
     def digest(self) -> str:
@@ -105,6 +115,7 @@ def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
     known = {o.name for o in options_of(Settings)}
     if (budget := given.get("budget")) is not None:
         given = {**given, "budget": _budget(budget)}
+    given = checked(given)
     settings = _canonical(build(Settings, {k: v for k, v in given.items() if k in known}), registry)
     options = _canonical_keys({k: v for k, v in given.items() if k not in known}, registry)
     for name, value in options.items():
@@ -154,6 +165,8 @@ def parse_file(path: Path, flags: Mapping[str, Any], registry: Registry) -> Sear
     for kind in PLUGIN_KINDS:
         if kind in flags and flags[kind] != data.get(kind):
             data.pop(str(data.get(kind)), None)  # options of a plugin that a flag replaces
+    if without_limits(flags) != flags:  # a budget that replaces that of the file
+        data = without_limits(data)
     try:
         return parse(merge(data, flags), registry)
     except ConfigError as error:

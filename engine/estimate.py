@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from prunekit.core.batch import Batch, Sample
+from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import Meter, Objective
 from prunekit.core.spec import Known
 from prunekit.engine.cost import Cost, Speed, measure_speed_quickly
@@ -19,6 +20,7 @@ from prunekit.engine.finals_cost import FinalsCost, finals_cost
 from prunekit.engine.opening import calibration_samples, open_meter, planned_batches
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
+from prunekit.engine.weights import Removal, weights_of
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tokens import batches_of
 
@@ -40,6 +42,8 @@ class Estimate:
     """seconds with calibration sets of usual sizes, by their names, the largest first"""
     finalists: FinalsCost | None = None
     """what comes on top of all the other numbers; None without finalists"""
+    removal: Removal | None = None
+    """the budget in other units; None if the parameters of the model cannot be counted"""
 
     def to_json(self) -> str:
         """Return JSON text."""
@@ -70,7 +74,12 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
     if timed is None:
         finals = finals_cost(plan, cost, None)
         return Estimate(
-            whole, None, "the weights would have to be fetched", remark, finalists=finals
+            whole,
+            None,
+            "the weights would have to be fetched",
+            remark,
+            finalists=finals,
+            removal=_removal(plan),
         )
     seconds = own_time + timed.speed.seconds(cost.block_runs_on, cost.measured)
     finals = finals_cost(plan, cost, (timed.speed, timed.n_samples))
@@ -78,7 +87,22 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
     typical = {
         name: own_time + times * (seconds - own_time) for name, times in sizes.items() if times != 1
     }
-    return Estimate(whole, seconds, checkpoint=remark, typical=typical, finalists=finals)
+    return Estimate(
+        whole,
+        seconds,
+        checkpoint=remark,
+        typical=typical,
+        finalists=finals,
+        removal=_removal(plan),
+    )
+
+
+def _removal(plan: Plan) -> Removal | None:
+    try:
+        weights = weights_of(plan.checkpoint, plan.model_config, plan.spec)
+    except CheckpointError:  # a family may only build what it loads
+        return None
+    return weights.removal(plan.problem.removable, plan.problem.budget)
 
 
 @dataclass(frozen=True)

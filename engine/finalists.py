@@ -129,17 +129,20 @@ class Finals:
         Returns None for a search that measured nothing, a ranking itself, and, with a Remark, if
         the data has no samples left.
         """
-        if not most or not driver.losses or not (held := self._opened(plan)):
+        if not most or not driver.losses or (held := self.opened(plan)) is None:
             return None
         found = candidates(driver, name, rivals(plan, self._session, load()), most)
         assert driver.removed is not None
-        return measure_held_out(found, driver.removed, self._session, held[0])
+        return measure_held_out(found, driver.removed, self._session, held)
 
-    def _opened(self, plan: Plan) -> list[Session]:
-        """Return the session on held-out samples, or none; a mix keeps the scales of its search."""
+    def opened(self, plan: Plan) -> Session | None:
+        """Return the session on held-out samples; None, with a Remark, if no samples are left.
+
+        A mix keeps the scales of its search.
+        """
         if self._held is None:
             self._held = self._open(plan)
-        return self._held
+        return self._held[0] if self._held else None
 
     def _open(self, plan: Plan) -> list[Session]:
         held_plan = held_out_plan(plan, times_held_out(self._session.n_samples))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from prunekit.core.problem import Problem, Subset, blocks_in, single_removals
 from prunekit.core.registry import Entry, Registry
 from prunekit.core.spec import Spec
 from prunekit.engine.config import SearchConfig, Settings, with_full_model_name
+from prunekit.engine.limits import NO_LIMITS, is_limited, limit_in
 from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.signals import check_measurable
 from prunekit.engine.sizes import bytes_in
+from prunekit.engine.weights import Weights, weights_of
 from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import Checkpoint, context_length, find
 from prunekit.hf.loading import choose_adapter
@@ -96,12 +99,17 @@ def resolve(
     model_config = model_config or checkpoint.config()
     pattern = pattern_of(model_config)
     period = _period(pattern, model_config) if settings.keep_pattern else 1
-    problem = _problem(settings, block_count(model_config), period)
+    problem = _problem(
+        settings,
+        block_count(model_config),
+        period,
+        lambda: weights_of(checkpoint, model_config, spec),
+    )
     searcher = config.plugins[settings.searcher]
     options = {name: values_of(plugin) for name, plugin in config.plugins.items()}
     return Plan(
         config=SearchConfig(
-            dataclasses.replace(settings, budget=str(problem.budget)),
+            dataclasses.replace(settings, **NO_LIMITS, budget=str(problem.budget)),
             {name: values for name, values in options.items() if values},
             config.plugins,
         ),
@@ -167,12 +175,20 @@ def _bounds(config: SearchConfig) -> tuple[float | None, ...]:
     return tuple(map(ratios.get, names_of_parts(objective)))
 
 
-def _problem(settings: Settings, n_blocks: int, period: int) -> Problem:
+def _problem(
+    settings: Settings, n_blocks: int, period: int, weights: Callable[[], Weights]
+) -> Problem:
     """Return the problem of the searcher; by default a quarter is removed, in whole periods."""
     first, last = settings.protect_first, settings.protect_last
     ends = frozenset(i for i in range(n_blocks) if i < first or i >= n_blocks - last)
     protected = ends | _protected(settings.protect, n_blocks)
-    return Problem(n_blocks, _budget(settings, n_blocks, period), protected, settings.seed)
+    values = dataclasses.asdict(settings)
+    if is_limited(values) and len(protected) < n_blocks:
+        free = [i for i in range(n_blocks) if i not in protected]
+        budget = limit_in(values, weights(), free).budget(n_blocks, period)
+    else:
+        budget = _budget(settings, n_blocks, period)
+    return Problem(n_blocks, budget, protected, settings.seed)
 
 
 def _budget(settings: Settings, n_blocks: int, period: int) -> int:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -101,6 +101,13 @@ class SearchResult:
     """of what the search chose, before any finalists; None if it cannot be estimated"""
     race: Raced | None = None
     """what was spared by dropping candidates that fell behind; None if all were measured in full"""
+    dtype: str = ""
+    """of the weights, as asked for or as they are stored; empty in results of earlier versions"""
+    parameter_bytes: int = 0
+    """of a parameter in that dtype"""
+    smaller: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """by budget, the best subset of each smaller size that the search measured; of `greedy`, what a
+    search of that budget would choose"""
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
@@ -152,6 +159,10 @@ def check_result(row: Any, name: str = "") -> None:
         check_counts(row["race"], *get_type_hints(Raced), name="race")
     if row.get("stability"):
         check_stability(row["stability"])
+    for size, subset in row.get("smaller", {}).items():
+        if not size.isdecimal() or int(size) >= row["budget"]:
+            raise ValueError(f"smaller cannot be of {size!r} blocks")
+        check_removed(subset, row["n_blocks"], int(size))
     check_kept(row["kept"], row["removed"], row["n_blocks"])
     if row["runner_up"]:
         check_counts(row["runner_up"]["behind"], "standard_error", name="runner_up.behind")

@@ -45,6 +45,25 @@ def read_run(run: Path, workdir: Path) -> Run:
     return Run(folder, config, spec, frozenset(result["removed"]), result)
 
 
+def smaller_of(run: Run, budget: int) -> Subset:
+    """Return the best subset of a smaller size that a search passed on its way to its budget.
+
+    Raises ConfigError if it measured none of that size, as most searchers do.
+    """
+    if budget == run.result["budget"]:
+        return run.removed
+    known = run.result.get("smaller") or {}
+    if str(budget) not in known:
+        sizes = ", ".join([*known, str(run.result["budget"])])
+        raise ConfigError(
+            f"budget {budget}: {run.result['searcher']} measured no subset of {budget} blocks for "
+            f"{run.folder.name}; this run has {sizes}; search with --budget {budget}, or take "
+            "another of these",
+            ("budget",),
+        )
+    return frozenset(known[str(budget)])
+
+
 def folder_of(run: Path, workdir: Path) -> Path:
     """Return the folder of that name, else the run of that name under `workdir` if it exists."""
     named = workdir / "runs" / run

@@ -13,7 +13,7 @@ from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.engine.config import NOT_BY_A_FILE, TRUST, parse
 from prunekit.engine.plan import spec_of
-from prunekit.engine.runs import Run, read_run
+from prunekit.engine.runs import Run, read_run, smaller_of
 from prunekit.hf.checkpoint import find
 from prunekit.hf.side_files import tokenizer_digest
 
@@ -34,11 +34,14 @@ def choose_variant(
     workdir: str | Path,
     given: Mapping[str, Any],
     anew: Collection[str] = (),
+    budget: int | None = None,
 ) -> Variant:
     """Return `model` without the blocks `remove`, or the choice of a `run`.
 
     `run` is a run's folder, or its name under `workdir`. `given` holds settings of the model such
-    as `adapter` and `device`; `anew` names those that may differ from the search.
+    as `adapter` and `device`; `anew` names those that may differ from the search. With a smaller
+    `budget` than that of the run, the best subset of that size that it measured is taken, as if it
+    were named by hand.
 
     Raises ConfigError if it is neither or both, if a setting of the run is given again, or if its
     model has changed; nothing of it is loaded.
@@ -46,6 +49,11 @@ def choose_variant(
     if (run is None) == (remove is None):
         raise ConfigError(
             "give either a run, as --run NAME, or the blocks to remove, as --remove 9,12"
+        )
+    if run is None and budget is not None:
+        raise ConfigError(
+            f"budget {budget}: only a run has smaller choices; give --run NAME, or leave it out",
+            ("budget",),
         )
     if run is None:
         settings = parse({"model": model, **given}, load()).settings
@@ -66,7 +74,9 @@ def choose_variant(
     checkpoint = find(spec, registry)
     check_weights(checkpoint.identity(), source.result, spec.model)
     _check_tokenizer(tokenizer_digest(checkpoint), source.result, spec.model)
-    return Variant(spec, source.removed, source)
+    if budget is None or budget == len(source.removed):
+        return Variant(spec, source.removed, source)
+    return Variant(spec, smaller_of(source, budget))
 
 
 def as_subset(blocks: Iterable[int]) -> Subset:

@@ -23,6 +23,7 @@ from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.construction import rebuild, removal_check
 from prunekit.hf.head import Predictions
 from prunekit.hf.linear_head import ends_with_head, head_doing, precise_head, word_logprobs
+from prunekit.hf.parameters import own_parameters
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite, read_model
 from prunekit.hf.replay import Blocks, Call, inspect_blocks
@@ -59,7 +60,7 @@ class DecoderAdapter(ModelAdapter):
         self.model.requires_grad_(False)
         self.blocks = Blocks(model)
         self._study()
-        of_blocks = self._block_parameters()
+        of_blocks = own_parameters(self.blocks.modules)
         self.facts = ModelFacts(
             n_blocks=len(self.blocks),
             parameters=model.num_parameters(),
@@ -216,17 +217,6 @@ class DecoderAdapter(ModelAdapter):
         given = {"input_ids": ids, "attention_mask": mask, **more}
         on_device = {name: value.to(self.model.device) for name, value in given.items()}
         return self.model(**on_device, use_cache=False)
-
-    def _block_parameters(self) -> tuple[int, ...]:
-        """Count the parameters removed with each block; those shared with another block stay."""
-        owners: dict[int, set[int]] = {}
-        for index, block in enumerate(self.blocks.modules):
-            for parameter in block.parameters():
-                owners.setdefault(id(parameter), set()).add(index)
-        return tuple(
-            sum(p.numel() for p in block.parameters() if len(owners[id(p)]) == 1)
-            for block in self.blocks.modules
-        )
 
     def _head_parameters(self) -> int:
         return sum(p.numel() for p in self.model.get_output_embeddings().parameters())

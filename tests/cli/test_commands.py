@@ -61,6 +61,7 @@ def test_a_search_prints_a_picture_and_what_to_do_next(prunekit, tiny_model):
     picture = next(line for line in out.splitlines() if "█" in line)
     assert (picture.count("█") - 1, picture.count("·") - 1) == (6, 2)
     assert all(word in out for word in ("dense", "pruned", "±", "perplexity", "block forwards"))
+    assert "removed 2 of 8 blocks: 18.6K of 205.3K parameters (9.0%), 74.2 KB in float32\n" in out
     commands = [line.split("prunekit ")[1].split() for line in out.splitlines()[-3:]]
     assert [words[0] for words in commands] == ["export", "evaluate", "latency"]
     assert prunekit(*commands[0])[0] == 0
@@ -103,7 +104,7 @@ def test_without_a_model_the_demo_is_taken_and_said(prunekit):
     status, out, err = prunekit("search", "--dry-run")
     assert status == 0
     assert "taking demo" in err
-    assert "4 of 16 blocks go" in out
+    assert "removes 4 of 16 blocks: 406.5K of 1.8M parameters (22.3%), 812.9 KB in bfloat16" in out
     assert "takes about" in out
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from prunekit.cli.screen import Prove, Quiet, Verbose, Workdir, counter, listen
-from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Evaluate(Command):
         self,
         given: dict[str, Any],
         run: Run = None,
+        budget: Budget = None,
         remove: Remove = None,
         baseline: Annotated[
             str | None, typer.Option(help="Model to compare with, as a healed one's original.")
@@ -81,6 +82,7 @@ class Evaluate(Command):
             result, missed = _measured(
                 **given,
                 run=run,
+                budget=budget,
                 remove=parse_blocks(remove),
                 baseline=baseline,
                 ppl=ppl,

@@ -44,6 +44,7 @@ def evaluate(
     model: str | None = None,
     *,
     run: str | Path | None = None,
+    budget: int | None = None,
     remove: Iterable[int] | None = None,
     baseline: str | None = None,
     ppl: str | Iterable[str] = (),
@@ -57,6 +58,7 @@ def evaluate(
 ) -> EvaluationResult:
     """Evaluate the result of a search `run`, `model` without `remove`, or a checkpoint.
 
+    A smaller `budget` than that of the run takes the best subset of that size that it measured.
     A `baseline` is a model to compare a changed `model` with, such as a healed one.
     `ppl` names protocols or files, `tasks` those of lm-eval; with neither, a demo model is
     evaluated on the embedded data, and any other on WikiText-2. `given` may hold the
@@ -70,7 +72,7 @@ def evaluate(
     gate = Gate(max_ppl_ratio, min_accuracy)
     fields = {f.name for f in dataclasses.fields(EvalConfig)} - {"perplexities", "tasks"}
     how = {name: given.pop(name) for name in list(given) if name in fields}
-    target = find_target(model, run, remove, workdir, given, baseline)
+    target = find_target(model, run, remove, workdir, given, baseline, budget)
     with named_by_flags():
         config = config_of(target, ppl, tasks, how)
         _check(target, config, gate)

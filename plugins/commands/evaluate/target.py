@@ -67,16 +67,17 @@ def find_target(
     workdir: str | Path,
     given: Mapping[str, Any],
     baseline: str | None = None,
+    budget: int | None = None,
 ) -> EvalTarget:
     """Find a run, `model` without the blocks `remove`, or `model` as it is.
 
     `given` holds settings of the model such as `device`. Raises ConfigError if it is two at once.
     """
     if baseline is not None:
-        return _beside(baseline, model, run, remove, given)
-    if run is None and remove is None:
+        return _beside(baseline, model, (run, remove, budget), given)
+    if run is None and remove is None and budget is None:
         return _as_it_is(spec_of(parse({"model": model, **given}, load()).settings), Path(workdir))
-    variant = choose_variant(model, remove, run, workdir, given, anew=OF_RUNS)
+    variant = choose_variant(model, remove, run, workdir, given, anew=OF_RUNS, budget=budget)
     if not variant.removed:
         raise ConfigError("--remove names no block; leave it out to evaluate the model as it is")
     remark = _removed_before(variant.spec.model)
@@ -100,10 +101,10 @@ def _removed_before(dense: str) -> str:
 
 
 def _beside(
-    baseline: str, model: str | None, run: object, remove: object, given: Mapping[str, Any]
+    baseline: str, model: str | None, others: Iterable[object], given: Mapping[str, Any]
 ) -> EvalTarget:
     """Set a model beside another one, such as a healed model beside its original."""
-    if model is None or run is not None or remove is not None:
+    if model is None or any(other is not None for other in others):
         raise ConfigError(
             "--baseline compares --model as it is with another model; a run, and a model with "
             "--remove, are compared with their dense model"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from prunekit.cli.screen import Verbose, Workdir, listen, out
-from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 
 
@@ -24,6 +24,7 @@ class Export(Command):
         given: dict[str, Any],
         to: Annotated[Path, typer.Option(help="Folder or file to write; must not exist.")],
         run: Run = None,
+        budget: Budget = None,
         remove: Remove = None,
         format: Annotated[
             str,
@@ -39,7 +40,15 @@ class Export(Command):
 
         listen(verbose)
         say_if_demo(run is not None or "model" in given)
-        write(**given, to=to, run=run, remove=parse_blocks(remove), format=format, workdir=workdir)
+        write(
+            **given,
+            to=to,
+            run=run,
+            budget=budget,
+            remove=parse_blocks(remove),
+            format=format,
+            workdir=workdir,
+        )
         out.print(f"saved {to}", soft_wrap=True)
 
 

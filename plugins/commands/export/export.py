@@ -45,6 +45,7 @@ def export(
     to: str | Path,
     remove: Iterable[int] | None = None,
     run: str | Path | None = None,
+    budget: int | None = None,
     format: str = "hf",
     dtype: str | None = None,
     workdir: str | Path = "prunekit-runs",
@@ -52,9 +53,10 @@ def export(
 ) -> Path:
     """Write `model` without the blocks `remove`, or without those that a search `run` chose.
 
-    `run` is the folder of a run, or its name under `workdir`. Weights keep their stored dtype
-    unless `dtype` is given. `given` may hold `adapter`, `revision`, `trust_remote_code` and
-    `device`. Returns the path `to`: a checkpoint's folder, or, with the `format` `mergekit` or
+    `run` is the folder of a run, or its name under `workdir`; a smaller `budget` than its own takes
+    the best subset of that size that it measured, as if it were named by hand. Weights keep their
+    stored dtype unless `dtype` is given. `given` may hold `adapter`, `revision`,
+    `trust_remote_code` and `device`. Returns the path `to`: a checkpoint's folder, or, with the `format` `mergekit` or
     `llama.cpp`, a file from which that tool makes the model.
 
     Raises PrunekitError, and then leaves nothing at `to`.
@@ -63,7 +65,7 @@ def export(
     check_target(target)
     if format not in FORMATS:
         raise ConfigError(f"no format is called {format!r}.{suggest(format, FORMATS)}")
-    variant = choose_variant(model, remove, run, workdir, given)
+    variant = choose_variant(model, remove, run, workdir, given, budget=budget)
     if format == "hf":
         found = variant.run
         known = (found.result, found.config, read_record(found.folder)) if found else ()

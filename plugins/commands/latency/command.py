@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen, out
-from prunekit.cli.variant import MODEL_SETTINGS, Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.core.problem import words
 from prunekit.plugins.commands.latency.benchmark import Spread, Workload
@@ -33,6 +33,7 @@ class Latency(Command):
         self,
         given: dict[str, Any],
         run: Run = None,
+        budget: Budget = None,
         remove: Remove = None,
         workdir: Workdir = Path("prunekit-runs"),
         json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -45,7 +46,9 @@ class Latency(Command):
         say_if_demo(run is not None or "model" in given, quiet)
         blocks = parse_blocks(remove)
         with counter(quiet) as watch:
-            result = measure(**given, run=run, remove=blocks, workdir=workdir, watch=watch)
+            result = measure(
+                **given, run=run, budget=budget, remove=blocks, workdir=workdir, watch=watch
+            )
         if json:
             sys.stdout.write(result.to_json())
         else:

@@ -78,26 +78,27 @@ def latency(
     *,
     remove: Iterable[int] | None = None,
     run: str | Path | None = None,
+    budget: int | None = None,
     workdir: str | Path = "prunekit-runs",
     watch: Progress = lambda stage, done, total: None,
     **given: Any,
 ) -> LatencyResult:
     """Time the dense `model` and the same without the blocks `remove`, or those a `run` chose.
 
+    A smaller `budget` than that of the run takes the best subset of that size that it measured.
     The models generate by turns and share their weights, so memory holds them once. With
     `remove=[]` the dense model is timed against itself, and the ratio is 1.0 apart from noise.
     `given` may hold `prompt_length`, `new_tokens`, `batch_size` and `repeats`; `device`, `dtype`
     and `trust_remote_code`; and, without a run, the model's `adapter` and `revision`. The result
-    of a run is saved in the run's folder.
+    of a run's own choice is saved in the run's folder.
 
     Raises PrunekitError, whose message says what to do.
     """
     given = {name: value for name, value in given.items() if value is not None}
     names = {o.name for o in options_of(Workload)} & set(given)
     workload = build(Workload, {name: given.pop(name) for name in names})
-    variant = choose_variant(
-        model, remove, run, workdir, given, anew=("device", "dtype", "attention")
-    )
+    anew = ("device", "dtype", "attention")
+    variant = choose_variant(model, remove, run, workdir, given, anew, budget)
     _check_context(variant, workload)
     try:
         result = _measure(variant, workload, watch)

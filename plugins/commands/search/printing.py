@@ -19,7 +19,9 @@ from prunekit.engine.plan import Plan
 from prunekit.engine.race import Raced
 from prunekit.engine.reading import Difference, Reading
 from prunekit.engine.result import SearchResult, Work
+from prunekit.engine.sizes import short_bytes, short_count
 from prunekit.engine.stability import STABLE, Stability
+from prunekit.engine.weights import Removal
 
 BLOCKS_A_LINE = 60
 DEFAULT_RUNS = Path("prunekit-runs", "runs")
@@ -36,15 +38,22 @@ def show_result(result: SearchResult) -> None:
     if result.stability:
         out.print(_stability(result.stability, result.budget))
     work = result.work
-    share = result.parameters_removed / result.parameters
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
     out.print(f"ran {work.block_runs:,} block forwards, {_spared(work)}", soft_wrap=True)
     if result.race:
         out.print(_race(result.race), soft_wrap=True)
     if result.begins_with:
         out.print(f"calibrated with {result.begins_with} at the beginning of every sample")
-    out.print(
-        f"removed {result.parameters_removed:,} of {result.parameters:,} parameters ({share:.1%})\n"
+    out.print(f"{_removed(result)}\n", soft_wrap=True)
+
+
+def _removed(result: SearchResult) -> str:
+    """Say what went in each unit of a budget."""
+    gone, of = result.parameters_removed, result.parameters
+    memory = f", {short_bytes(gone * result.parameter_bytes)} in {result.dtype}"
+    return (
+        f"removed {result.budget} of {result.n_blocks} blocks: {short_count(gone)} of "
+        f"{short_count(of)} parameters ({gone / of:.1%}){memory if result.dtype else ''}"
     )
 
 
@@ -146,7 +155,10 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
     cost, problem = estimate.cost, plan.problem
     about = "" if cost.complete else "at least "
     saved = cost.block_runs_unshared - cost.block_runs
-    out.print(f"{plan.config.settings.model}: {problem.budget} of {problem.n_blocks} blocks go")
+    removal = f"removes {problem.budget} of {problem.n_blocks} blocks"
+    if estimate.removal:
+        removal += f": {_removal(estimate.removal)}"
+    out.print(f"{plan.config.settings.model}: {removal}", soft_wrap=True)
     different = cost.measured - 1
     out.print(f"asks for {about}{cost.asked:,} subsets, {different:,} of them different")
     races = plan.config.settings.race_deviations > 0
@@ -167,6 +179,15 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
         out.print(_finals_cost(finals), soft_wrap=True)
     if estimate.checkpoint:
         out.print(f"with --save: {estimate.checkpoint}", soft_wrap=True)
+
+
+def _removal(of: Removal) -> str:
+    """Say what blocks are in other units."""
+    least = "at least " if of.at_least else ""
+    return (
+        f"{least}{short_count(of.parameters)} of {short_count(of.of_parameters)} parameters "
+        f"({of.parameters / of.of_parameters:.1%}), {short_bytes(of.bytes)} in {of.dtype}"
+    )
 
 
 def _finals_cost(finals: FinalsCost) -> str:

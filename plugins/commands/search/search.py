@@ -34,6 +34,8 @@ from prunekit.engine.session import Session
 from prunekit.engine.stability import stability
 from prunekit.engine.suspicion import suspicion
 from prunekit.engine.versions import versions
+from prunekit.engine.weights import dtype_of
+from prunekit.hf.reading import dtype_name
 from prunekit.hf.roundtrip import check_dense as check_dense_model
 from prunekit.hf.side_files import tokenizer_digest
 from prunekit.plugins.commands.export.export import check_target, export_checkpoint
@@ -249,6 +251,7 @@ def _expected(plan: Plan) -> float | None:
 
 def _result(plan: Plan, session: Session, choice: Choice, spent: Work, folder: str) -> SearchResult:
     settings, facts, removed = plan.config.settings, session.facts, choice.removed
+    dtype = dtype_of(plan.checkpoint, plan.model_config, plan.spec)
     return SearchResult(
         model=plan.spec.model,
         weights=facts.fingerprint["weights"],
@@ -276,6 +279,9 @@ def _result(plan: Plan, session: Session, choice: Choice, spent: Work, folder: s
         run=folder,
         begins_with=session.begins_with,
         tokenizer=tokenizer_digest(plan.checkpoint),
+        dtype=dtype_name(dtype),
+        parameter_bytes=dtype.itemsize,
+        smaller={str(len(s)): tuple(sorted(s)) for s in choice.driver.best_smaller()},
     )
 
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prunekit.core.batch import Batch
-from prunekit.core.errors import CheckpointError, PrunekitError
-from prunekit.core.spec import OWN_DTYPE, Spec
+from prunekit.core.errors import PrunekitError
+from prunekit.core.spec import Spec
 from prunekit.engine.plan import Plan
-from prunekit.hf.checkpoint import Checkpoint, first_line
+from prunekit.engine.weights import weights_of
+from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.memory import free_bytes
-from prunekit.hf.tensors import dtype_called, weight_names
 
 if TYPE_CHECKING:
-    import torch
-    from transformers import PretrainedConfig
-
     from prunekit.plugins.commands.study.planning import Group
     from prunekit.plugins.commands.study.searching import SearchTask
 
@@ -89,12 +86,12 @@ def memory_of(source: Checkpoint, spec: Spec, most_removed: int) -> Memory:
     cannot be built.
     """
     config = source.config()
-    own = config.get_text_config()
-    width = _dtype(source, own, spec).itemsize
+    weights = weights_of(source, config, spec)
+    hidden_size = config.get_text_config().hidden_size
     branches = most_removed + 2  # the dense path, one more for each removal, and what is computed
     return Memory(
-        weights=_parameters(config, spec) * width,
-        states=branches * spec.tokens_per_forward * own.hidden_size * width,
+        weights=weights.bytes,
+        states=branches * spec.tokens_per_forward * hidden_size * weights.width,
     )
 
 
@@ -106,30 +103,3 @@ def bytes_of(batches: Sequence[Batch]) -> int:
         for tensor in (batch.input_ids, batch.attention_mask, batch.targets, *batch.extra.values())
     ]
     return sum(tensor.nbytes for tensor in tensors)
-
-
-def _parameters(config: PretrainedConfig, spec: Spec) -> int:
-    """Count the parameters of a model made without weights."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    try:
-        with torch.device("meta"):
-            auto: Any = AutoModelForCausalLM
-            model = auto.from_config(config, trust_remote_code=spec.trust_remote_code)
-    except Exception as error:
-        raise CheckpointError(
-            f"{spec.model}: its parameters cannot be counted: {first_line(error)}"
-        ) from error
-    return int(model.num_parameters())
-
-
-def _dtype(source: Checkpoint, config: PretrainedConfig, spec: Spec) -> torch.dtype:
-    """Return the dtype of the weights, or that of the configuration if they are not local."""
-    import torch
-
-    named: Any = spec.dtype
-    if named in ("auto", OWN_DTYPE):
-        here = source.is_folder and weight_names(source.folder())
-        named = source.dtype() if here else config.dtype
-    return dtype_called(named) if isinstance(named, str) else named or torch.float32

@@ -1,0 +1,226 @@
+"""Search at every budget up to one, and measure each choice on held-out samples."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import Interrupted, PrunekitError, Remark
+from prunekit.core.options import build
+from prunekit.core.problem import DENSE, Subset
+from prunekit.core.registry import Registry, load
+from prunekit.engine.config import SearchConfig, parse
+from prunekit.engine.dry_run import dry_run_cost
+from prunekit.engine.files import check_writable, write_bytes, write_text
+from prunekit.engine.finalists import Finals
+from prunekit.engine.opening import open_session
+from prunekit.engine.periods import PeriodSearch
+from prunekit.engine.plan import Plan, check_searcher, resolve
+from prunekit.engine.progress import Progress
+from prunekit.engine.quiet import quietly
+from prunekit.engine.race import Race
+from prunekit.engine.reading import Difference
+from prunekit.engine.run import Choice, SearchRun, check_dense
+from prunekit.engine.session import Session
+from prunekit.engine.versions import versions
+from prunekit.engine.weights import dtype_of
+from prunekit.hf.reading import dtype_name
+from prunekit.plugins.commands.curve.knee import knee_of
+from prunekit.plugins.commands.curve.picture import draw_curve
+from prunekit.plugins.commands.curve.result import CurveResult, Point
+from prunekit.plugins.commands.curve.steps import Steps
+
+FILE = "curve.json"
+DRY_RUN_SECONDS = 3.0
+UNKNOWN = Difference(None, None)
+
+
+@quietly()
+def curve(
+    model: str | None = None,
+    *,
+    workdir: str | Path = "prunekit-runs",
+    every: int = 1,
+    **given: Any,
+) -> CurveResult:
+    """Search at every budget up to `budget`, and write losses, a table and a picture of them.
+
+    `given` has the words of `search`, and `every` is the number of blocks from one budget to the
+    next. The searches share all that they measure: those of `greedy`, whose choices are nested,
+    measure together what the largest one measures alone. Everything measured is kept under
+    `workdir`, so that a call repeated after a stop goes on where it was. Finalists are not used.
+
+    Raises PrunekitError, whose message says what to do.
+    """
+    registry = load()
+    steps = build(Steps, {"every": every})
+    return run_curve(prepare(parse({"model": model, **given}, registry), registry), steps, workdir)
+
+
+def prepare(config: SearchConfig, registry: Registry) -> Plan:
+    """Make the plan of the search with the largest budget; nothing is loaded."""
+    return resolve(replace(config, settings=replace(config.settings, finalists=0)), registry)
+
+
+def run_curve(
+    plan: Plan, steps: Steps, workdir: str | Path, progress: Progress | None = None
+) -> CurveResult:
+    """Search at every budget, and write the curve's folder under `workdir`/curves."""
+    plans = plans_of(plan, steps.every)
+    for smaller in plans.values():
+        check_searcher(smaller)
+    import yaml
+
+    workdir = Path(workdir)
+    check_writable(workdir)
+    name = plan.name if steps.every == 1 else f"{plan.name}-every{steps.every}"
+    folder = workdir / "curves" / name
+    written = folder.absolute()  # a plugin may change the working directory
+    result = _Curve(plans, workdir.absolute(), progress or Progress()).result(str(folder))
+    write_text(written / "config.yaml", yaml.safe_dump(plan.config.as_dict(), sort_keys=False))
+    for ending, content in draw_curve(result).items():
+        write_bytes(written / f"curve.{ending}", content)
+    write_text(written / FILE, result.to_json())
+    return result
+
+
+def plans_of(plan: Plan, every: int = 1) -> dict[int, Plan]:
+    """Return the plans of the budgets from the smallest to that of `plan`, which is always one."""
+    period = plan.searcher.period if isinstance(plan.searcher, PeriodSearch) else 1
+    last = plan.problem.budget
+    budgets = [*range(every * period, last, every * period), last]
+    return {k: replace(plan, problem=replace(plan.problem, budget=k)) for k in budgets}
+
+
+class _Curve:
+    """The searches of a curve, with what must be known when they are interrupted."""
+
+    def __init__(self, plans: Mapping[int, Plan], workdir: Path, progress: Progress) -> None:
+        self.plans = plans
+        self.plan = plans[max(plans)]
+        self.workdir = workdir
+        self.progress = progress
+        deviations = self.plan.config.settings.race_deviations
+        race = Race(deviations) if deviations else None
+        name_of = partial(_name_of, self.plan.config.settings.searcher)
+        self.run = SearchRun[int](self._advance, name_of, race)
+
+    def result(self, folder: str) -> CurveResult:
+        start = time.monotonic()
+        self.progress.begin("loading the model")
+        try:
+            with ExitStack() as stack:
+                opened = open_session(self.plan, self.workdir, self.run.on_measured)
+                session = stack.enter_context(opened)
+                choices = self._search(session)
+                held = self._held_out(stack, session)
+                points = self._points(session, choices, held)
+                return self._described(session, points, held, time.monotonic() - start, folder)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"stopped. What was measured is saved in {self.workdir / 'journals'}; run the same "
+                "command again to go on"
+            ) from None
+
+    def _search(self, session: Session) -> dict[int, Subset]:
+        """Return the choice at each budget. Raises the error of the first search if all fail."""
+        self.progress.begin("measuring the dense model")
+        check_dense(session, self.plan.spec.model)
+        self.run.start(session, self.plans)
+        self.progress.begin("searching", "subsets", partial(_expected, self.plan))
+        outcomes = self.run.finish(session, self.plans)
+        chosen = {k: outcomes[k] for k in self.plans}
+        if errors := [e for e in chosen.values() if isinstance(e, PrunekitError)]:
+            if len(errors) == len(chosen):
+                raise errors[0]
+            warnings.warn(f"the curve has gaps: {errors[0]}", Remark, stacklevel=2)
+        return {k: choice.removed for k, choice in chosen.items() if isinstance(choice, Choice)}
+
+    def _held_out(self, stack: ExitStack, session: Session) -> Session | None:
+        total = len(self.plans) + 1
+        self.progress.begin("measuring held-out samples", "subsets", lambda: total)
+        finals = Finals(stack, session, self.workdir, self.progress.advance)
+        return finals.opened(self.plan)
+
+    def _points(
+        self, session: Session, choices: Mapping[int, Subset], held: Session | None
+    ) -> tuple[Point, ...]:
+        subsets = {0: DENSE, **choices}
+        removed = list(subsets.values())
+        losses = session.losses(removed)
+        above = session.differences(removed, DENSE)
+        none = [math.nan] * len(removed), [UNKNOWN] * len(removed)
+        held_out, held_above = (
+            (held.losses(removed), held.differences(removed, DENSE)) if held else none
+        )
+        width = dtype_of(self.plan.checkpoint, self.plan.model_config, self.plan.spec).itemsize
+        facts = session.facts
+        left = [facts.parameters - sum(facts.block_parameters[i] for i in s) for s in removed]
+        rows = zip(subsets.items(), losses, above, held_out, held_above, left, strict=True)
+        return tuple(
+            Point(
+                budget=budget,
+                removed=tuple(sorted(subset)),
+                loss=loss,
+                above_dense=difference,
+                held_out=held_loss if math.isfinite(held_loss) else None,
+                held_out_above_dense=held_difference,
+                parameters=parameters,
+                bytes=parameters * width,
+            )
+            for (budget, subset), loss, difference, held_loss, held_difference, parameters in rows
+        )
+
+    def _described(
+        self,
+        session: Session,
+        points: tuple[Point, ...],
+        held: Session | None,
+        seconds: float,
+        folder: str,
+    ) -> CurveResult:
+        plan, settings = self.plan, self.plan.config.settings
+        losses = [point.held_out if held else point.loss for point in points]
+        return CurveResult(
+            model=plan.spec.model,
+            weights=session.facts.fingerprint["weights"],
+            searcher=settings.searcher,
+            objective=settings.objective,
+            unit=plan.objective.unit,
+            seed=settings.seed,
+            n_blocks=session.facts.n_blocks,
+            samples=session.n_samples,
+            held_out_samples=held.n_samples if held else 0,
+            dtype=dtype_name(dtype_of(plan.checkpoint, plan.model_config, plan.spec)),
+            points=points,
+            knee=knee_of(
+                [point.budget for point in points],
+                [math.inf if loss is None else loss for loss in losses],
+            ),
+            measured=session.measured,
+            seconds=round(seconds, 3),
+            versions=versions(),
+            folder=folder,
+        )
+
+    def _advance(self, run: SearchRun[int]) -> None:
+        """Show how far the search with the largest budget is."""
+        if driver := run.lockstep.drivers.get(max(self.plans)):
+            note = "" if driver.best is None else f"best {driver.losses[driver.best]:.4f}"
+            self.progress.advance(driver.asked + run.measured_now, note)
+
+
+def _name_of(searcher: str, budget: int) -> str:
+    return f"{searcher} at a budget of {budget}"
+
+
+def _expected(plan: Plan) -> float | None:
+    cost = dry_run_cost(plan.searcher, plan.problem, DRY_RUN_SECONDS)
+    return cost.asked if cost.complete else None

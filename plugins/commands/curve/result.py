@@ -1,0 +1,65 @@
+"""The curve of a model: what each budget costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from prunekit.engine.reading import Difference
+from prunekit.engine.stored import finite
+from prunekit.plugins.commands.curve.knee import Knee
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a search chose at one budget. The first point of a curve is the dense model, 0."""
+
+    budget: int
+    removed: tuple[int, ...]
+    loss: float
+    """on the calibration set"""
+    above_dense: Difference
+    held_out: float | None
+    """the loss on held-out samples, None if it is not finite or none are held out"""
+    held_out_above_dense: Difference
+    parameters: int
+    """that are left"""
+    bytes: int
+    """of these, in the dtype of the curve"""
+
+
+@dataclass(frozen=True)
+class CurveResult:
+    """Losses, parameters and memory for each budget. Losses are in `unit`."""
+
+    model: str
+    weights: str
+    """the commit, or a digest of the files"""
+    searcher: str
+    objective: str
+    unit: str
+    seed: int
+    n_blocks: int
+    samples: int
+    """of the calibration set"""
+    held_out_samples: int
+    dtype: str
+    """of the weights, as asked for or as they are stored"""
+    points: tuple[Point, ...]
+    knee: Knee | None
+    """of the held-out loss, or, if no samples are held out, of that on the calibration set"""
+    measured: int
+    """subsets on the calibration set, without those that the journal knew"""
+    seconds: float
+    versions: Mapping[str, str]
+    folder: str
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        """Return JSON text; a number that is not finite is null."""
+        row: dict[str, Any] = finite(asdict(self))
+        return json.dumps(row, indent=2, allow_nan=False) + "\n"
