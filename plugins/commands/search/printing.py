@@ -20,6 +20,7 @@ from prunekit.engine.race import Raced
 from prunekit.engine.reading import Difference, Reading
 from prunekit.engine.result import SearchResult, Work
 from prunekit.engine.stability import STABLE, Stability
+from prunekit.plugins.commands.evaluate.printing import show_verdict
 
 BLOCKS_A_LINE = 60
 DEFAULT_RUNS = Path("prunekit-runs", "runs")
@@ -35,6 +36,8 @@ def show_result(result: SearchResult) -> None:
         show_finalists(result, result.held_out)
     if result.stability:
         out.print(_stability(result.stability, result.budget))
+    if result.verdict:
+        show_verdict(result.verdict)
     work = result.work
     share = result.parameters_removed / result.parameters
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")

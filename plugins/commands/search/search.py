@@ -270,6 +270,7 @@ def _result(plan: Plan, session: Session, choice: Choice, spent: Work, folder: s
         run=folder,
         begins_with=session.begins_with,
         tokenizer=tokenizer_digest(plan.checkpoint),
+        samples=session.n_samples,
     )
 
 
