@@ -185,6 +185,7 @@ def measure_held_out(
             for subset, loss, difference, apart in finalists
         ),
         overfitting=_overfitting(held.difference(choice, DENSE), session.difference(choice, DENSE)),
+        above=held.difference(ranked[0], DENSE),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunekit.engine.reading import Difference
-from prunekit.engine.stored import check_counts, check_removed
+from prunekit.engine.stored import check_counts, check_difference, check_removed
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class HeldOut:
     overfitting: Difference
     """how much more the choice of the search adds to the held-out loss than to that on its
     calibration set, the dense model subtracted from each"""
+    above: Difference | None = None
+    """the winner's held-out loss minus the dense one; None in results of earlier versions"""
 
     @property
     def winner(self) -> frozenset[int]:
@@ -58,3 +60,6 @@ def check_held_out(row: Mapping[str, Any], n_blocks: int, budget: int) -> None:
     for finalist in row["finalists"]:
         check_removed(finalist["removed"], n_blocks, budget)
         check_counts(finalist["behind"], "standard_error", name="held_out.finalists.behind")
+    if above := row.get("above"):
+        check_counts(above, "standard_error", name="held_out.above")
+        check_difference(above["value"], row["finalists"][0]["held_out"], row["dense"])

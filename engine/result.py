@@ -25,10 +25,13 @@ from prunekit.engine.stored import (
     finite,
     read_stored,
 )
+from prunekit.engine.verdict import LogRatio, Verdict, judge
 
 SCHEMA = 1
 FILE = "result.json"
 AGAIN = "run the search again"
+PERPLEXITY = "perplexity"
+"""The reading of a loss that is a negative log-likelihood, in nats per token."""
 
 
 @dataclass(frozen=True)
@@ -108,16 +111,39 @@ class SearchResult:
     smaller: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """by budget, the best subset of each smaller size that the search measured; of `greedy`, what a
     search of that budget would choose"""
+    samples: int | None = None
+    """of the calibration set; None in results of earlier versions"""
     schema: int = SCHEMA
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the perplexity says, on held-out samples if there are any; None without one."""
+        if PERPLEXITY not in self.dense.readings:
+            return None
+        held_out = self.held_out
+        if held_out is None:
+            where = "the calibration samples" if self.samples is None else _calibrated(self.samples)
+            return judge(LogRatio.of(self.difference, self.samples), f" on {where}")
+        winner = held_out.finalists[0].held_out
+        if held_out.dense is None:
+            return None
+        gap = Difference(None if winner is None else winner - held_out.dense, None)
+        ratio = LogRatio.of(held_out.above or gap, held_out.samples)
+        return judge(ratio, f" on {held_out.samples} held-out samples")
+
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data; a number that is not finite is None."""
-        row: dict[str, Any] = finite(dataclasses.asdict(self))
+        """Return plain data, with the verdict; a number that is not finite is None."""
+        verdict = self.verdict and dataclasses.asdict(self.verdict)
+        row: dict[str, Any] = finite({**dataclasses.asdict(self), "verdict": verdict})
         return row
 
     def to_json(self) -> str:
         """Return JSON text."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
+
+
+def _calibrated(samples: int) -> str:
+    return f"the {samples} calibration samples" if samples > 1 else "the calibration sample"
 
 
 @dataclass(frozen=True)
@@ -144,7 +170,7 @@ def check_result(row: Any, name: str = "") -> None:
     `name` is that of the row in a larger one.
     """
     check_stored(row, SearchResult, name, dense=_StoredReading, pruned=_StoredReading)
-    check_counts(row, "budget", "parameters_removed", "seed")
+    check_counts({"samples": None, **row}, "budget", "parameters_removed", "seed", "samples")
     check_counts(row["work"], *get_type_hints(Work), name="work")
     check_counts(row["difference"], "standard_error", name="difference")
     check_difference(row["difference"]["value"], row["pruned"]["loss"], row["dense"]["loss"])

@@ -24,6 +24,8 @@ def test_both_models_stand_side_by_side_with_the_error_of_the_difference(evaluat
     assert lines[4].startswith(" demo perplexity")
     assert "±" in lines[4]
     assert lines[5].startswith(" demo acc_norm")
+    assert lines[7].startswith("demo perplexity ")
+    assert "times the dense model's (" in lines[7]
     assert max(map(len, lines[1:])) <= 80
 
 
@@ -33,6 +35,10 @@ def test_json_is_for_scripts(evaluate):
     assert (status, row["removed"], row["schema"]) == (0, [2, 5], 1)
     assert row["perplexities"]["demo"]["record"]["windows"] == 3
     assert row["tasks"]["demo"]["record"]["limit"] == 4
+    perplexity = row["perplexities"]["demo"]
+    ratio = perplexity["pruned"] / perplexity["dense"]
+    assert perplexity["verdict"]["ratio"] == pytest.approx(ratio)
+    assert perplexity["log_ratio"]["samples"] == 3
 
 
 def test_a_missed_gate_is_status_3_and_one_line_after_the_results(evaluate):
@@ -63,6 +69,7 @@ def test_an_evaluation_is_shown_with_its_run(prunekit, tiny_model):
     _, out, _ = prunekit("show", run)
     assert "demo perplexity" in out
     assert "demo acc_norm" in out
+    assert " ".join(out.split()).count("times the dense model's (") == 2
 
 
 def test_without_a_model_the_demo_is_taken_and_said(prunekit):

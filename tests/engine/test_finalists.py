@@ -63,6 +63,7 @@ def test_the_winner_is_best_on_the_held_out_samples():
     # A adds 0.7 to the held-out loss, and 0.1 to that of its calibration set
     assert found.overfitting.value == pytest.approx(0.6)
     assert found.overfitting.standard_error == pytest.approx(math.hypot(0.1, 0.1))
+    assert found.above.value == pytest.approx(0.05)  # of the winner: 1.25 - 1.2
 
 
 def test_finalists_are_told_apart_with_a_correction_for_their_number():

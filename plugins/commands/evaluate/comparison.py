@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from prunekit.core.errors import ConfigError, PrunekitError
-from prunekit.core.measurement import Measurement
+from prunekit.core.measurement import Measurement, mean_loss
 from prunekit.core.options import suggest
 from prunekit.engine.paired import LEVEL, discordant, holm, mcnemar, normal_p, paired_interval
-from prunekit.engine.statistics import ratio_difference_error
+from prunekit.engine.statistics import difference_error, ratio_difference_error
 from prunekit.engine.stored import finite
+from prunekit.engine.verdict import LogRatio, Verdict, judge
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.evaluate.scores import Evaluation, PerplexityScore, TaskScore
 
@@ -44,6 +45,8 @@ class Row:
     """of no difference, by itself: McNemar's exact test of right and wrong items, else normal"""
     interval: tuple[float, ...] | None = field(default=None, kw_only=True)
     """from where to where the difference reaches at 95 %, by a paired bootstrap"""
+    log_ratio: LogRatio | None = field(default=None, kw_only=True)
+    """of the perplexities, over the same windows; None for tasks, and in older files"""
 
     @property
     def values(self) -> dict[str, float | None]:
@@ -54,6 +57,10 @@ class Row:
     def value(self) -> float | None:
         """Return the value of the pruned model, or of the only one evaluated."""
         return self.pruned if "pruned" in self.of else self.dense
+
+    def verdict(self, base: str = "dense model") -> Verdict | None:
+        """Return what the perplexity says beside that of `base`; None if they do not compare."""
+        return judge(self.log_ratio, base=base) if self.log_ratio else None
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,18 @@ class EvaluationResult:
         """Average the tasks as if their items were independent; None without tasks."""
         return _mean([row for row in self.tasks.values() if row.higher_is_better])
 
+    @property
+    def verdicts(self) -> dict[str, Verdict | None]:
+        """What the perplexities say, by protocol."""
+        base = "baseline" if self.baseline else "dense model"
+        return {name: row.verdict(base) for name, row in self.perplexities.items()}
+
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
+        """Return plain data, with the verdict on each perplexity."""
+        row = asdict(self)
+        for name, verdict in self.verdicts.items():
+            row["perplexities"][name]["verdict"] = verdict and asdict(verdict)
+        return row
 
     def to_json(self) -> str:
         """Return JSON text."""
@@ -119,14 +135,23 @@ def cannot_be_told_apart(rows: Sequence[Row]) -> list[Row]:
 def _perplexity(scores: Mapping[str, PerplexityScore]) -> Row:
     import numpy as np
 
-    error, interval, last = None, None, list(scores.values())[-1]
+    error, interval, ratio, last = None, None, None, list(scores.values())[-1]
     if len(scores) == 2 and len({score.record["digest"] for score in scores.values()}) == 1:
         pruned, dense = scores["pruned"].measurement, scores["dense"].measurement
         error = ratio_difference_error(pruned, dense, perplexity)
         interval = paired_interval(pruned, dense, np.exp)
+        ratio = _log_ratio(scores["pruned"], scores["dense"])
     values = {who: finite(score.perplexity) for who, score in scores.items()}
     row = _row(last.name, "perplexity", values, error, False, last.record)
-    return replace(row, interval=interval)
+    return replace(row, interval=interval, log_ratio=ratio)
+
+
+def _log_ratio(pruned: PerplexityScore, dense: PerplexityScore) -> LogRatio | None:
+    if not math.isfinite(dense.loss):
+        return None
+    gap, windows = finite(pruned.loss - dense.loss), len(pruned.measurement.sums)
+    error = difference_error(pruned.measurement, dense.measurement, mean_loss)
+    return LogRatio(gap, finite(error), windows)
 
 
 def _task(scores: Mapping[str, TaskScore]) -> Row:

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from prunekit.cli.screen import err, out
 from prunekit.core.problem import words
 from prunekit.engine.paired import apart
+from prunekit.engine.verdict import Verdict
 from prunekit.plugins.commands.evaluate.comparison import (
     MEAN,
     EvaluationResult,
@@ -30,10 +31,20 @@ def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
         tasks.append(mean)
     names = {"dense": "baseline", "pruned": "model"} if result.baseline else {}
     out.print(evaluation_table([*result.perplexities.values(), *tasks], names))
-    if said := verdict([*result.perplexities.values(), *tasks]):
-        out.print(said)
+    for name, said in result.verdicts.items():
+        if said:
+            show_verdict(said, f"{name} ")
+    if alike := alike_rows([*result.perplexities.values(), *tasks]):
+        out.print(alike)
     if result.remark and not quiet:
         err.print(result.remark, soft_wrap=True)
+
+
+def show_verdict(verdict: Verdict, name: str = "") -> None:
+    """Print what a perplexity says, after `name`, and the remark on a wide interval."""
+    out.print(f"{name}{verdict.words}")
+    if verdict.remark:
+        out.print(f"note: {verdict.remark}", style="yellow")
 
 
 def evaluation_table(rows: Sequence[Row], names: Mapping[str, str] = MappingProxyType({})) -> Table:
@@ -53,7 +64,7 @@ def evaluation_table(rows: Sequence[Row], names: Mapping[str, str] = MappingProx
     return table
 
 
-def verdict(rows: Sequence[Row]) -> str:
+def alike_rows(rows: Sequence[Row]) -> str:
     """Name the rows in which the models cannot be told apart at 5 %; empty if there is none.
 
     The mean over tasks is no further comparison: it is judged by itself.

@@ -184,6 +184,8 @@ def check_evaluations(record: Any, name: str = "") -> None:
             check_counts({"p": None, **row}, "standard_error", "p", name=name)
             check_difference(row["difference"], row["pruned"], row["dense"])
             check_fields(row["record"], {count: int}, f"{name}.record")
+            if ratio := row.get("log_ratio"):
+                check_counts(ratio, "standard_error", "samples", name=f"{name}.log_ratio")
 
 
 def rows_of(record: Mapping[str, Any]) -> list[Row]:

@@ -22,6 +22,7 @@ from prunekit.engine.result import SearchResult, Work
 from prunekit.engine.sizes import short_bytes, short_count
 from prunekit.engine.stability import STABLE, Stability
 from prunekit.engine.weights import Removal
+from prunekit.plugins.commands.evaluate.printing import show_verdict
 
 BLOCKS_A_LINE = 60
 DEFAULT_RUNS = Path("prunekit-runs", "runs")
@@ -37,6 +38,8 @@ def show_result(result: SearchResult) -> None:
         show_finalists(result, result.held_out)
     if result.stability:
         out.print(_stability(result.stability, result.budget))
+    if result.verdict:
+        show_verdict(result.verdict)
     work = result.work
     out.print(f"asked {work.asked:,} subsets, measured {work.measured:,} in {work.seconds:.1f} s")
     out.print(f"ran {work.block_runs:,} block forwards, {_spared(work)}", soft_wrap=True)

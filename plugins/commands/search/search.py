@@ -21,24 +21,20 @@ from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
 from prunekit.engine.finalists import Finals, rankings
-from prunekit.engine.held_out import HeldOut
 from prunekit.engine.known import forget_proofs
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.engine.race import Race
-from prunekit.engine.result import NO_WORK, RunnerUp, SearchResult, Work
+from prunekit.engine.result import NO_WORK, SearchResult
 from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
 from prunekit.engine.stability import stability
 from prunekit.engine.suspicion import suspicion
-from prunekit.engine.versions import versions
-from prunekit.engine.weights import dtype_of
-from prunekit.hf.reading import dtype_name
 from prunekit.hf.roundtrip import check_dense as check_dense_model
-from prunekit.hf.side_files import tokenizer_digest
 from prunekit.plugins.commands.export.export import check_target, export_checkpoint
+from prunekit.plugins.commands.search.outcome import result_of, second
 from prunekit.plugins.commands.search.smaller_batches import with_smaller_batches
 
 DRY_RUN_SECONDS = 3.0
@@ -191,10 +187,10 @@ class _Search:
             held_out = finals.choose(self.plan, self.name, choice.driver, most)
         if held_out:
             choice = Choice.of(held_out.winner, session, choice.cost, choice.driver)
-        result = _result(self.plan, session, choice, self.spent, self.name_of_run)
+        result = result_of(self.plan, session, choice, self.spent, self.name_of_run)
         return replace(
             result,
-            runner_up=_second(held_out) if held_out else result.runner_up,
+            runner_up=second(held_out) if held_out else result.runner_up,
             held_out=held_out,
             stability=stable,
             race=raced,
@@ -247,55 +243,6 @@ def _advance(progress: Progress, run: SearchRun[str]) -> None:
 def _expected(plan: Plan) -> float | None:
     cost = dry_run_cost(plan.searcher, plan.problem, DRY_RUN_SECONDS)
     return cost.asked if cost.complete else None
-
-
-def _result(plan: Plan, session: Session, choice: Choice, spent: Work, folder: str) -> SearchResult:
-    settings, facts, removed = plan.config.settings, session.facts, choice.removed
-    dtype = dtype_of(plan.checkpoint, plan.model_config, plan.spec)
-    return SearchResult(
-        model=plan.spec.model,
-        weights=facts.fingerprint["weights"],
-        searcher=settings.searcher,
-        objective=settings.objective,
-        unit=plan.objective.unit,
-        seed=settings.seed,
-        n_blocks=facts.n_blocks,
-        budget=len(removed),
-        removed=tuple(sorted(removed)),
-        kept=tuple(i for i in range(facts.n_blocks) if i not in removed),
-        dense=session.reading(DENSE),
-        pruned=session.reading(removed),
-        difference=choice.difference,
-        runner_up=_runner_up(session, choice),
-        parameters=facts.parameters,
-        parameters_removed=choice.parameters_removed,
-        work=replace(
-            spent,
-            asked=choice.cost.asked,
-            block_runs_alone=len(plan.parts) * choice.cost.block_runs_unshared,
-            seconds=round(spent.seconds, 3),
-        ),
-        versions=versions(),
-        run=folder,
-        begins_with=session.begins_with,
-        tokenizer=tokenizer_digest(plan.checkpoint),
-        dtype=dtype_name(dtype),
-        parameter_bytes=dtype.itemsize,
-        smaller={str(len(s)): tuple(sorted(s)) for s in choice.driver.best_smaller()},
-    )
-
-
-def _runner_up(session: Session, choice: Choice) -> RunnerUp | None:
-    subset = choice.runner_up
-    if subset is None:
-        return None
-    return RunnerUp(tuple(sorted(subset)), session.difference(subset, choice.removed))
-
-
-def _second(held_out: HeldOut) -> RunnerUp | None:
-    """Return the finalist behind the winner, compared on the held-out samples."""
-    others = held_out.finalists[1:]
-    return RunnerUp(others[0].removed, others[0].behind) if others else None
 
 
 def _config_text(plan: Plan) -> str:

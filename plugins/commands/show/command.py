@@ -20,7 +20,7 @@ from prunekit.engine.provenance import pinned
 from prunekit.engine.result import SearchResult
 from prunekit.engine.stored import restored
 from prunekit.engine.suspicion import suspicion
-from prunekit.plugins.commands.evaluate.printing import evaluation_table
+from prunekit.plugins.commands.evaluate.printing import evaluation_table, show_verdict
 from prunekit.plugins.commands.evaluate.store import rows_of
 from prunekit.plugins.commands.search.printing import show_blocks, show_next, show_result, signed
 from prunekit.plugins.commands.show.best import ShownBest
@@ -206,7 +206,11 @@ def _latency(row: Mapping[str, Any] | None) -> None:
 
 def _evaluation(row: Mapping[str, Any] | None) -> None:
     if row is not None:
-        out.print(evaluation_table(rows_of(row)))
+        rows = rows_of(row)
+        out.print(evaluation_table(rows))
+        for measured in rows:
+            if verdict := measured.verdict():
+                show_verdict(verdict, f"{measured.name} ")
 
 
 def _versions(versions: Mapping[str, str]) -> None:

@@ -141,6 +141,8 @@ def show(
 def to_json(shown: Shown) -> str:
     """Return JSON text that names the kind."""
     row = {"kind": shown.kind, **dataclasses.asdict(shown)}
+    if isinstance(shown, ShownRun):
+        row["result"] = shown.result.as_dict()
     return json.dumps(finite(row), indent=2, allow_nan=False) + "\n"
 
 

@@ -15,7 +15,7 @@ from prunekit.plugins.commands.evaluate.comparison import (
     perplexity_rows,
     task_rows,
 )
-from prunekit.plugins.commands.evaluate.printing import verdict
+from prunekit.plugins.commands.evaluate.printing import alike_rows
 from prunekit.plugins.commands.evaluate.scores import Evaluation, PerplexityScore, TaskScore
 from prunekit.plugins.commands.evaluate.store import read_record, rows_of
 
@@ -66,10 +66,10 @@ def test_what_cannot_be_told_apart_is_said_and_corrected_for_all_that_were_looke
     """p = 0.035 tells two models apart alone, and not as the smaller of two."""
     one = compared(piqa=(RIGHT_DENSE, RIGHT_PRUNED))
     assert cannot_be_told_apart(one) == []
-    assert verdict(one) == ""
+    assert alike_rows(one) == ""
     both = compared(piqa=(RIGHT_DENSE, RIGHT_PRUNED), boolq=(RIGHT_DENSE, RIGHT_DENSE))
     assert cannot_be_told_apart(both) == both
-    assert verdict(both) == (
+    assert alike_rows(both) == (
         "Cannot be told apart at 5% (Holm, 2 comparisons): piqa acc, boolq acc"
     )
 
@@ -77,9 +77,9 @@ def test_what_cannot_be_told_apart_is_said_and_corrected_for_all_that_were_looke
 def test_the_mean_over_tasks_is_judged_by_itself():
     tasks = compared(piqa=(RIGHT_DENSE, RIGHT_PRUNED), boolq=(RIGHT_DENSE, RIGHT_PRUNED))
     mean = replace(tasks[0], name="mean of 2 tasks", metric="mean")
-    assert verdict([*tasks, mean]) == verdict(tasks)
+    assert alike_rows([*tasks, mean]) == alike_rows(tasks)
     alike = replace(mean, difference=0.01, standard_error=0.02)
-    assert verdict([*tasks, alike]).endswith("piqa acc, boolq acc, mean of 2 tasks")
+    assert alike_rows([*tasks, alike]).endswith("piqa acc, boolq acc, mean of 2 tasks")
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_record_of_an_older_version_is_read_and_completed(evaluated):
     record = json.loads(path.read_text())
     for part in ("perplexities", "tasks"):
         for row in record[part]["demo"]:
-            del row["p"], row["interval"]
+            del row["p"], row["interval"], row["log_ratio"]
             row["record"].pop("chance", None)
     path.write_text(json.dumps(record))
     assert {row.p for row in rows_of(read_record(Path(run)))} == {None}
