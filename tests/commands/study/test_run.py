@@ -167,7 +167,7 @@ def test_a_model_is_loaded_once_for_all_its_objectives_and_draws(study, monkeypa
     loaded = []
     load = local.load_adapter
     monkeypatch.setattr(local, "load_adapter", lambda *a: loaded.append(a) or load(*a))
-    study(draws=[0, 1], searchers=["one-shot"])
+    study(draws=[0, 1], searchers=["one-shot"], other_draws=False)
     assert len(loaded) == 1
 
 
