@@ -154,7 +154,7 @@ def rendered(
     bos = tokenizer.bos_token if tokenizer.bos_token_id in begins else None
     is_said = False
     for document in documents:
-        text = document if isinstance(document, str) else _written(document, tokenizer)
+        text = document if isinstance(document, str) else written(document, tokenizer)
         if bos and text.startswith(bos) and not is_said:
             is_said = True
             line = f"texts begin with {bos}; it is left out there, as every window has it"
@@ -162,7 +162,11 @@ def rendered(
         yield text.removeprefix(bos or "")
 
 
-def _written(chat: Chat, tokenizer: PreTrainedTokenizerBase) -> str:
+def written(chat: Chat, tokenizer: PreTrainedTokenizerBase, to_answer: bool = False) -> str:
+    """Return a chat as the tokenizer's template writes it, ready for an answer if that is wanted.
+
+    Raises ConfigError if the template is missing or fails.
+    """
     if not tokenizer.chat_template:
         raise ConfigError(
             f"{chat.where}: its messages need a chat template, but this model's tokenizer has "
@@ -170,7 +174,9 @@ def _written(chat: Chat, tokenizer: PreTrainedTokenizerBase) -> str:
         )
     try:
         turns = [dict(turn) for turn in chat.messages]
-        return str(tokenizer.apply_chat_template(turns, tokenize=False))
+        return str(
+            tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=to_answer)
+        )
     except Exception as error:
         raise ConfigError(
             f"{chat.where}: the tokenizer's chat template refuses its messages "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,9 @@ CACHE_ROUNDING_UNITS = 256
 """Tolerance of cached decoding, which sums in another order than a single forward pass."""
 PROBE = 24
 """Tokens to predict; two thirds of them are the prompt of a generation."""
+
+PLAIN = {"pad_token_id": 0}
+"""Generation settings that ask for nothing special."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def _check_cache(model: Any, batch: Batch) -> None:
     """
     if batch.input_ids.shape[1] == 1:
         return
-    with _plain_generation(model):
+    with generation_by(model, PLAIN):
         whole, cached = (_dictated(model, batch, use) for use in (False, True))
     if not close(cached, whole, CACHE_ROUNDING_UNITS):
         raise UnfitModel(
@@ -170,12 +173,15 @@ def _dictated(model: Any, batch: Batch, use_cache: bool) -> Tensor:
 
 
 @contextlib.contextmanager
-def _plain_generation(model: Any) -> Iterator[None]:
-    """Ignore the checkpoint's generation settings, such as a token that ends the text."""
+def generation_by(model: Any, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Replace the model's generation settings, such as a token that ends the text.
+
+    Where they are given to `generate` instead, those of the model fill in what is a default.
+    """
     from transformers import GenerationConfig
 
-    plain: Any = GenerationConfig(pad_token_id=0)  # type: ignore[no-untyped-call]
-    own, model.generation_config = model.generation_config, plain
+    chosen: Any = GenerationConfig(**settings)  # type: ignore[no-untyped-call]
+    own, model.generation_config = model.generation_config, chosen
     try:
         yield
     finally:

@@ -93,6 +93,8 @@ def test_without_a_model_the_demo_is_taken_and_said(prunekit):
         (["--run", "nothing"], 1, "no finished run"),
         (["--include-path", "gone"], 1, "--include-path: no such folder: gone"),
         (["--limit", "few"], 2, "--limit"),
+        (["--remove", "2", "--prompts", "gone.txt"], 1, "data 'gone.txt': no such file"),
+        (["--remove", "2", "--prompts", "demo", "--new-tokens", "0"], 1, "--new-tokens: expected"),
     ],
 )
 def test_a_mistake_costs_one_line_and_no_time(prunekit, tmp_path, words, status, message):

@@ -35,6 +35,7 @@ def test_a_run_in_words(prunekit, run):
     assert commands(out) == [
         f"export --run {run} --to pruned",
         f"evaluate --run {run}",
+        f"evaluate --run {run} --prompts demo",
         f"latency --run {run}",
     ]
     assert out == printed(prunekit, f"prunekit-runs/runs/{run}")

@@ -12,6 +12,7 @@ import typer
 from prunekit.cli.screen import Prove, Quiet, Verbose, Workdir, counter, listen
 from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
+from prunekit.plugins.commands.evaluate.config import NEW_TOKENS
 
 if TYPE_CHECKING:
     from prunekit.plugins.commands.evaluate.comparison import EvaluationResult, GateMissed
@@ -38,6 +39,15 @@ MaxPplRatio = Annotated[
 MinAccuracy = Annotated[
     list[str] | None,
     typer.Option(help="Exit with 3 below this mean accuracy, 0.6, or a task's: piqa=0.7."),
+]
+
+PromptsFile = Annotated[
+    str | None,
+    typer.Option("--prompts", help="File of prompts for both to continue, or demo for three."),
+]
+NewTokens = Annotated[int, typer.Option(help="Tokens of a continuation.")]
+PlainPrompts = Annotated[
+    bool, typer.Option("--plain-prompts", help="Prompts as they are, without a chat template.")
 ]
 
 
@@ -70,6 +80,9 @@ class Evaluate(Command):
         ppl_column: PplColumn = None,
         max_ppl_ratio: MaxPplRatio = None,
         min_accuracy: MinAccuracy = None,
+        prompts: PromptsFile = None,
+        new_tokens: NewTokens = NEW_TOKENS,
+        plain_prompts: PlainPrompts = False,
         workdir: Workdir = Path("prunekit-runs"),
         prove: Prove = False,
         json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -99,6 +112,9 @@ class Evaluate(Command):
                 ppl_column=ppl_column,
                 max_ppl_ratio=max_ppl_ratio,
                 min_accuracy=parse_bounds(min_accuracy or []),
+                prompts=prompts,
+                new_tokens=new_tokens,
+                plain_prompts=plain_prompts,
                 workdir=workdir,
                 prove=prove,
                 progress=show,

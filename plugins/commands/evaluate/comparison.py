@@ -64,6 +64,17 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Continuation:
+    """What the models write after a prompt; None for one that was not asked."""
+
+    prompt: str
+    rendered: str
+    """what the model read, with the chat template if that was used"""
+    dense: str | None
+    pruned: str | None
+
+
+@dataclass(frozen=True)
 class EvaluationResult:
     """The result of an evaluation."""
 
@@ -80,6 +91,8 @@ class EvaluationResult:
     """why there is nothing to compare with, or what was removed before from what is"""
     baseline: str = ""
     """the model that stands for the dense one, if the user named it"""
+    continuations: tuple[Continuation, ...] = ()
+    """what both models write after each prompt, if there are any"""
     schema: int = SCHEMA
 
     def mean_accuracy(self) -> Row | None:

@@ -21,6 +21,9 @@ COMMONSENSE = ("hellaswag", "winogrande", "arc_easy", "arc_challenge", "piqa", "
 DEMO = "demo"
 """As a protocol or a task: the evaluation set that comes with prunekit."""
 
+NEW_TOKENS = 40
+"""How long continuations of prompts are, unless said."""
+
 LOWEST = {
     "limit": 1,
     "batch_size": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.cli.flags import flag_name
-from prunekit.core.errors import ConfigError, Interrupted
-from prunekit.core.problem import DENSE
+from prunekit.core.errors import ConfigError, Interrupted, Remark, UnfitModel
+from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.engine.known import forget_proofs, recall, remember
@@ -19,6 +20,7 @@ from prunekit.engine.quiet import quietly
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.roundtrip import dense_and_pruned
 from prunekit.plugins.commands.evaluate.comparison import (
     EvaluationResult,
     Gate,
@@ -27,12 +29,15 @@ from prunekit.plugins.commands.evaluate.comparison import (
 )
 from prunekit.plugins.commands.evaluate.config import (
     DEMO,
+    NEW_TOKENS,
     EvalConfig,
     Progress,
     names_of,
     no_progress,
 )
+from prunekit.plugins.commands.evaluate.continuations import Continuations
 from prunekit.plugins.commands.evaluate.evaluator import Evaluator
+from prunekit.plugins.commands.evaluate.prompts import Prompts
 from prunekit.plugins.commands.evaluate.scores import Evaluation
 from prunekit.plugins.commands.evaluate.store import add_to_record, read_record
 from prunekit.plugins.commands.evaluate.target import EvalTarget, find_target
@@ -51,6 +56,9 @@ def evaluate(
     tasks: str | Iterable[str] = (),
     max_ppl_ratio: float | None = None,
     min_accuracy: float | Mapping[str, float | str] | None = None,
+    prompts: str | Path | None = None,
+    new_tokens: int = NEW_TOKENS,
+    plain_prompts: bool = False,
     workdir: str | Path = "prunekit-runs",
     prove: bool = False,
     progress: Progress = no_progress,
@@ -60,8 +68,10 @@ def evaluate(
 
     A smaller `budget` than that of the run takes the best subset of that size that it measured.
     A `baseline` is a model to compare a changed `model` with, such as a healed one.
-    `ppl` names protocols or files, `tasks` those of lm-eval; with neither, a demo model is
-    evaluated on the embedded data, and any other on WikiText-2. `given` may hold the
+    `ppl` names protocols or files, `tasks` those of lm-eval; with neither, nor `prompts`, a demo
+    model is evaluated on the embedded data, and any other on WikiText-2. `prompts` is a file, or
+    `demo`, that both models continue greedily by `new_tokens` tokens; they are rendered by the
+    tokenizer's chat template, if it has one, unless they are `plain_prompts`. `given` may hold the
     other fields of `EvalConfig`, as `limit=100`, and settings of the model, as `dtype="float32"`.
     `min_accuracy` is a bound on the mean over tasks, or bounds by task. With `prove`, proofs on
     loading that `workdir` remembers do not count.
@@ -74,11 +84,12 @@ def evaluate(
     how = {name: given.pop(name) for name in list(given) if name in fields}
     target = find_target(model, run, remove, workdir, given, baseline, budget)
     with named_by_flags():
-        config = config_of(target, ppl, tasks, how)
-        _check(target, config, gate)
+        asked = None if prompts is None else Prompts(str(prompts), new_tokens, plain_prompts)
+        config = config_of(target, ppl, tasks, how, defaults=asked is None)
+        _check(target, config, gate, asked)
     if prove:
         forget_proofs(Path(workdir))
-    work = _Evaluation(target, config, Path(workdir).absolute(), progress)
+    work = _Evaluation(target, config, asked, Path(workdir).absolute(), progress)
     try:
         work.run()
     except KeyboardInterrupt:
@@ -106,16 +117,19 @@ def config_of(
     ppl: str | Iterable[str],
     tasks: str | Iterable[str],
     how: Mapping[str, Any],
+    defaults: bool = True,
 ) -> EvalConfig:
-    """Return the configuration, with the defaults of the target if nothing is named."""
+    """Return the configuration, with the defaults of the target, if wanted and nothing is named."""
     perplexities, names = (names_of(given) if given else () for given in (ppl, tasks))
-    if not perplexities and not names:
+    if defaults and not perplexities and not names:
         perplexities, names = ((DEMO,), (DEMO,)) if target.is_demo else (("wikitext2",), ())
     return EvalConfig(perplexities=perplexities, tasks=names, **how)
 
 
-def _check(target: EvalTarget, config: EvalConfig, gate: Gate) -> None:
+def _check(target: EvalTarget, config: EvalConfig, gate: Gate, prompts: Prompts | None) -> None:
     """Raise ConfigError for missing data, a bound on something else, or a broken record."""
+    if prompts:
+        prompts.check()
     preflight(config)
     names = [task.name for task in load_tasks(config)]
     gate.check_names(config.perplexities, names, target.is_compared)
@@ -127,34 +141,65 @@ class _Evaluation:
     """Evaluate the models of a target, and keep the scores so far."""
 
     def __init__(
-        self, target: EvalTarget, config: EvalConfig, workdir: Path, progress: Progress
+        self,
+        target: EvalTarget,
+        config: EvalConfig,
+        prompts: Prompts | None,
+        workdir: Path,
+        progress: Progress,
     ) -> None:
         self.target = target
         self.config = config
         self.workdir = workdir
         self.store = workdir / "evaluations"
         self.progress = progress
+        self.continuations = Continuations(prompts, progress) if prompts else None
         self.models: dict[str, Evaluation] = {}
         """by `dense` and `pruned`, in this order"""
         self.fingerprint: Mapping[str, str] = {}
 
     def run(self) -> None:
         target = self.target
+        who = "pruned" if target.gone or target.origin else "dense"
         evaluator = self._open(target.spec)
         self.fingerprint = evaluator.adapter.facts.fingerprint
-        who = "pruned" if target.gone or target.origin else "dense"
         self.models[who] = evaluator.evaluation(DENSE)
         if target.removed:
             self.models["pruned"] = evaluator.evaluation(target.removed)
             evaluator.evaluate_all([DENSE, target.removed])
+            self._continue_without(target.removed, evaluator)
             return
         evaluator.evaluate(DENSE)
+        self._continue(who, evaluator)
         if target.origin is not None:
             del evaluator  # the other model needs its memory
             origin = dataclasses.replace(target.origin, dtype=self.fingerprint["dtype"])
             evaluator = self._open(origin)
             self.models = {"dense": evaluator.evaluation(DENSE), **self.models}
             evaluator.evaluate(DENSE)
+            self._continue("dense", evaluator)
+
+    def _continue(self, who: str, evaluator: Evaluator) -> None:
+        """Let a model that is evaluated as it is continue the prompts, if there are any."""
+        if self.continuations:
+            with evaluator.adapter.bypassing(DENSE) as model:
+                self.continuations.write(who, model, evaluator.tokenizer)
+
+    def _continue_without(self, removed: Subset, evaluator: Evaluator) -> None:
+        """Let both models continue the prompts, rebuilt, as bypassed blocks cannot keep a cache.
+
+        A model that no checkpoint can hold continues nothing, with a Remark.
+        """
+        if not self.continuations:
+            return
+        try:
+            models = dense_and_pruned(evaluator.adapter, removed)
+        except UnfitModel as error:
+            line = f"no prompt was continued, as this model cannot be built: {error}"
+            warnings.warn(line, Remark, stacklevel=2)
+            return
+        for who, model in zip(("dense", "pruned"), models, strict=True):
+            self.continuations.write(who, model, evaluator.tokenizer)
 
     def result(self) -> EvaluationResult:
         """Compare what is evaluated so far."""
@@ -169,6 +214,7 @@ class _Evaluation:
             versions={**versions(), "lm_eval": version("lm-eval")},
             remark=target.remark,
             baseline=target.baseline,
+            continuations=self.continuations.side_by_side() if self.continuations else (),
         )
 
     def record(self) -> None:
@@ -196,12 +242,16 @@ class _Evaluation:
         adapter = load_adapter(spec, registry)
         if spec == self.target.spec:
             self.target.check(adapter.facts)
-        remember(adapter.facts, find(spec, registry), self.workdir)  # if refused, nothing is left
-        return Evaluator(
+        checkpoint = find(spec, registry)
+        remember(adapter.facts, checkpoint, self.workdir)  # if refused, nothing is left
+        evaluator = Evaluator(
             adapter,
-            find(spec, registry),
+            checkpoint,
             self.config,
             store=self.store,
             tokens_per_forward=spec.tokens_per_forward,
             progress=self.progress,
         )
+        if self.continuations:
+            self.continuations.read_by(evaluator.tokenizer, checkpoint.config())
+        return evaluator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -14,10 +15,14 @@ from prunekit.engine.paired import apart
 from prunekit.engine.verdict import Verdict
 from prunekit.plugins.commands.evaluate.comparison import (
     MEAN,
+    Continuation,
     EvaluationResult,
     Row,
     cannot_be_told_apart,
 )
+
+LONGEST_PROMPT = 240
+"""Characters of a prompt that are shown; JSON has all of them."""
 
 
 def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
@@ -30,14 +35,35 @@ def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
     if mean and len(tasks) > 1:
         tasks.append(mean)
     names = {"dense": "baseline", "pruned": "model"} if result.baseline else {}
-    out.print(evaluation_table([*result.perplexities.values(), *tasks], names))
+    if result.perplexities or tasks:
+        out.print(evaluation_table([*result.perplexities.values(), *tasks], names))
     for name, said in result.verdicts.items():
         if said:
             show_verdict(said, f"{name} ")
     if alike := alike_rows([*result.perplexities.values(), *tasks]):
         out.print(alike)
+    for continuation in result.continuations:
+        show_continuation(continuation, names)
     if result.remark and not quiet:
         err.print(result.remark, soft_wrap=True)
+
+
+def show_continuation(
+    continuation: Continuation, names: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Print a prompt, and under it what the models write, side by side."""
+    texts = {"dense": continuation.dense, "pruned": continuation.pruned}
+    written = {names.get(who, who): text for who, text in texts.items() if text is not None}
+    out.print()
+    out.print(f"> {_shortened(continuation.prompt)}")
+    columns = [Column(who, overflow="fold", ratio=1) for who in written]
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+    table.add_row(*(" ".join(text.split()) or "(nothing)" for text in written.values()))
+    out.print(table)
+
+
+def _shortened(prompt: str) -> str:
+    return textwrap.shorten(prompt, LONGEST_PROMPT, placeholder=" ...")
 
 
 def show_verdict(verdict: Verdict, name: str = "") -> None:

@@ -145,6 +145,7 @@ class _StoredRow(Row):
 def add_to_record(result: EvaluationResult, folder: Path) -> None:
     """Add a result to the record of a run. Raises StorageError if it cannot be written."""
     row = result.as_dict()
+    del row["continuations"]  # they are read, not compared; the same command writes them again
     made = {"fingerprint": row.pop("fingerprint"), "versions": row.pop("versions")}
     before = read_record(folder) or {part: {} for part in PARTS}
     for part in PARTS:

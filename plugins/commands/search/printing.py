@@ -146,6 +146,7 @@ def show_next(run: str, saved: bool = False) -> None:
     commands = {
         "write it": f"export --run {shell_word(name)} --to pruned",
         "evaluate it": f"evaluate --run {shell_word(name)}",
+        "read it": f"evaluate --run {shell_word(name)} --prompts demo",
         "time it": f"latency --run {shell_word(name)}",
     }
     for what, command in commands.items():

@@ -86,7 +86,7 @@ def test_the_command_with_two_processes_is_killed_and_stopped_and_ends_with_the_
             assert process.poll() is None
             time.sleep(0.05)
         os.killpg(process.pid, how)
-        return process.communicate(timeout=120)[1], process.returncode
+        return process.communicate(timeout=300)[1], process.returncode
 
     assert stop_when_there_is("journals/*/*.jsonl", signal.SIGKILL) == ("", -signal.SIGKILL)
     said, status = stop_when_there_is("studies/small/cells/*.json", signal.SIGTERM)
@@ -94,7 +94,7 @@ def test_the_command_with_two_processes_is_killed_and_stopped_and_ends_with_the_
     assert said.startswith("stopped. ")
     assert len(said.splitlines()) == 1
     process = begin()
-    assert process.communicate(timeout=120)[1] == ""
+    assert process.communicate(timeout=300)[1] == ""
     assert process.returncode == 0
     studies = [tmp_path / place / "studies" / "small" for place in ("prunekit-runs", "whole")]
     assert files(studies[0]) == files(studies[1])

@@ -227,7 +227,7 @@ def test_progress_ends_at_what_was_expected(small, tmp_path):
     run_study(plan(config, tmp_path), progress=watch)
     what, unit, expected = watch.parts[0]
     assert (what, unit) == ("searching", "subsets")
-    assert expected == pytest.approx(max(watch.done), rel=0.1)
+    assert expected == pytest.approx(max(watch.done), rel=0.25)  # of a model without sense
     searched = [title for title in watch.titles if "draw" in title]
     assert searched == ["tiny, ppl, draw 0", "tiny, kl, draw 0"]
     assert watch.done == sorted(watch.done)
