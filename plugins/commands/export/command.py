@@ -36,11 +36,15 @@ class Export(Command):
         verbose: Verbose = False,
     ) -> None:
         from prunekit.plugins.commands.export.export import export as write
+        from prunekit.plugins.commands.export.printing import show_written
 
         listen(verbose)
         say_if_demo(run is not None or "model" in given)
         write(**given, to=to, run=run, remove=parse_blocks(remove), format=format, workdir=workdir)
-        out.print(f"saved {to}", soft_wrap=True)
+        if format == "hf":
+            show_written(to, out)
+        else:
+            out.print(f"saved {to}", soft_wrap=True)
 
 
 @hookimpl
