@@ -16,6 +16,7 @@ from prunekit.engine.escaping import shell_word
 from prunekit.engine.result import check_result
 from prunekit.engine.stored import check_fields, check_kept, check_removed, read_stored
 from prunekit.engine.versions import versions
+from prunekit.hf.readback import Proof
 
 SCHEMA = 1
 FILE = "prunekit.json"
@@ -35,6 +36,7 @@ MAY_BE = {
     "checkpoint": str,
     "config": Mapping[str, Any] | None,
     "evaluation": Mapping[str, Any] | None,
+    "proof": Proof | None,
 }
 """The fields to read back: those that are needed, and others."""
 STEP = {

@@ -16,6 +16,7 @@ from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.proof import close, config_of, gap, probe
+from prunekit.hf.readback import Proof
 from prunekit.hf.reading import check_finite, dtype_name, read_model
 from prunekit.hf.runnable import runnable
 
@@ -56,23 +57,34 @@ class Expectation:
         return cls(batch, logits)
 
 
-def check_model(model: Any, expected: Expectation, dense: Any = None) -> None:
-    """Raise UnfitModel unless the model predicts the expected logits, with and without a cache.
+def check_model(model: Any, expected: Expectation, dense: Any = None) -> Proof:
+    """Return the proof that a model predicts the expected logits, with and without a cache.
+
+    Raises UnfitModel unless it does, up to rounding.
 
     Raises CheckpointError if a weight is not finite, since a probe does not read all of them, or if
     the `dense` model does not generate either, so that no choice of blocks would help.
     """
     import torch
+    import transformers
 
     check_finite(model)
     with torch.no_grad(), runnable("it does not run"):
-        _check_forward(model, expected)
+        difference = _check_forward(model, expected)
     try:
-        _check_generation(model, expected.batch)
+        of_cache = _check_generation(model, expected.batch)
     except UnfitModel as error:
         if dense is not None:
             check_dense(dense)
         raise error
+    return Proof(
+        transformers=transformers.__version__,
+        dtype=dtype_name(expected.logits.dtype),
+        device=str(expected.logits.device),
+        tokens=expected.batch.input_ids.shape[1],
+        difference=difference,
+        cache_difference=of_cache,
+    )
 
 
 def check_dense(model: Any) -> None:
@@ -89,22 +101,23 @@ def check_dense(model: Any) -> None:
         ) from error
 
 
-def _check_generation(model: Any, batch: Batch) -> None:
+def _check_generation(model: Any, batch: Batch) -> float | None:
     import torch
 
     with torch.no_grad(), runnable("it does not run"):
-        _check_cache(model, batch)
+        return _check_cache(model, batch)
 
 
-def check_checkpoint(folder: Path, expected: Expectation, source: Checkpoint) -> None:
-    """Raise CheckpointError unless the folder loads completely and predicts the expected logits.
+def check_checkpoint(folder: Path, expected: Expectation, source: Checkpoint) -> Proof:
+    """Return the proof that the folder loads completely and predicts the expected logits.
 
-    It is read as `source` is: with its code if that is trusted, and the same kernel of attention.
+    Raises CheckpointError unless it does. It is read as `source` is: with its code if that is
+    trusted, and the same kernel of attention.
     """
     try:
         checkpoint = replace(source, source=str(folder), revision=None).opened()
         device, dtype = str(expected.logits.device), dtype_name(expected.logits.dtype)
-        check_model(read_model(checkpoint, device, dtype), expected)
+        return check_model(read_model(checkpoint, device, dtype), expected)
     except CheckpointError as error:
         raise CheckpointError(f"the written checkpoint is not the pruned model: {error}") from error
 
@@ -129,22 +142,24 @@ def _dtypes(checkpoint: Checkpoint) -> tuple[str, str]:
     return dtype_name(checkpoint.dtype()), str(said).removeprefix("torch.")
 
 
-def _check_forward(model: Any, expected: Expectation) -> None:
+def _check_forward(model: Any, expected: Expectation) -> float:
+    """Return the largest difference."""
     logits = model(input_ids=expected.batch.input_ids.to(model.device), use_cache=False).logits
     if not close(logits, expected.logits):
         raise UnfitModel(
             "it predicts something else than the model with these blocks bypassed: logits differ "
             f"by {gap(logits, expected.logits):.2g}"
         )
+    return gap(logits, expected.logits)
 
 
-def _check_cache(model: Any, batch: Batch) -> None:
+def _check_cache(model: Any, batch: Batch) -> float | None:
     """Generate the tokens of the probe with and without a cache, and compare the predictions.
 
-    A context of one token leaves none to generate.
+    Returns the largest difference; None if a context of one token leaves none to generate.
     """
     if batch.input_ids.shape[1] == 1:
-        return
+        return None
     with generation_by(model, PLAIN):
         whole, cached = (_dictated(model, batch, use) for use in (False, True))
     if not close(cached, whole, CACHE_ROUNDING_UNITS):
@@ -152,6 +167,7 @@ def _check_cache(model: Any, batch: Batch) -> None:
             "it generates something else with a cache than without: logits differ by "
             f"{gap(cached, whole):.2g}"
         )
+    return gap(cached, whole)
 
 
 def _dictated(model: Any, batch: Batch, use_cache: bool) -> Tensor:

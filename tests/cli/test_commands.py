@@ -62,10 +62,19 @@ def test_a_search_prints_a_picture_and_what_to_do_next(prunekit, tiny_model):
     assert (picture.count("█") - 1, picture.count("·") - 1) == (6, 2)
     assert all(word in out for word in ("dense", "pruned", "±", "perplexity", "block forwards"))
     assert "removed 2 of 8 blocks: 18.6K of 205.3K parameters (9.0%), 74.2 KB in float32\n" in out
-    commands = [line.split("prunekit ")[1].split() for line in out.splitlines()[-3:]]
-    assert [words[0] for words in commands] == ["export", "evaluate", "latency"]
-    assert prunekit(*commands[0])[0] == 0
-    assert prunekit(*commands[2], "--prompt-length", 8, "--new-tokens", 2, "--repeats", 1)[0] == 0
+    commands = [line.split("prunekit ")[1].split() for line in out.splitlines()[-4:]]
+    assert [words[0] for words in commands] == ["export", "evaluate", "evaluate", "latency"]
+    status, out, _ = prunekit(*commands[0])
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0] == "saved pruned"
+    assert lines[1].startswith("read back with transformers ")
+    assert [line[13:] for line in lines[-3:]] == [
+        "AutoModelForCausalLM.from_pretrained('pruned')",
+        "vllm serve pruned",
+        "python convert_hf_to_gguf.py pruned",
+    ]
+    assert prunekit(*commands[3], "--prompt-length", 8, "--new-tokens", 2, "--repeats", 1)[0] == 0
 
 
 def test_quiet_leaves_the_result_alone(prunekit, tiny_model):
@@ -73,7 +82,7 @@ def test_quiet_leaves_the_result_alone(prunekit, tiny_model):
     shown = prunekit(*words)[1]
     status, out, err = prunekit(*words, "-q", "--save", "pruned")
     assert (status, err) == (0, "")
-    advice = shown.splitlines()[-3:]
+    advice = shown.splitlines()[-4:]
     assert out.splitlines() == [line for line in shown.splitlines() if line not in advice]
 
 

@@ -64,6 +64,8 @@ def test_a_card_says_which_blocks_are_gone_and_how_they_were_chosen(quick, tmp_p
     assert f"blocks {','.join(map(str, result.removed))}, counted from 0" in text
     assert "`one-shot` with the objective `ppl`, seed 0, from 8 subsets" in text
     assert f"| dense | {result.dense.loss:.4f} |" in text
+    assert f"read back with transformers {result.versions['transformers']}" in text
+    assert "on 24 tokens the logits are those with the blocks bypassed" in text
     change = result.difference
     assert f"{change.value:+.4f} ± {change.standard_error:.4f}" in text
     assert result.versions["transformers"] in text

@@ -1,11 +1,18 @@
 """A refusal to export says whose fault it is: the choice of blocks, or the model's as it is."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
 
 import prunekit
 from prunekit.core.errors import CheckpointError
+from prunekit.core.problem import DENSE
+from prunekit.core.spec import Spec
+from prunekit.hf.loading import load_adapter
+from prunekit.hf.roundtrip import Expectation, check_model, sharing
 
 BLOCKS = 8
 
@@ -94,3 +101,21 @@ def test_a_family_whose_cache_is_wrong_in_this_transformers_is_blamed_itself(
     demo_tokenizer.save_pretrained(folder)
     with pytest.raises(CheckpointError, match="itself, with all its blocks, does not generate"):
         prunekit.export(str(folder), remove=[1, 4], to=tmp_path / "out", device="cpu")
+
+
+def test_the_proof_holds_the_largest_differences(tiny_model):
+    removed = frozenset({1})
+    adapter = load_adapter(Spec(str(tiny_model()), device="cpu", dtype="float32"))
+    expected = Expectation.of(adapter, removed)
+    with adapter.bypassing(DENSE) as dense:
+        pass
+    model = sharing(adapter, dense).without(removed)
+    exact = check_model(model, expected)
+    assert (exact.transformers, exact.dtype) == (transformers.__version__, "float32")
+    assert (exact.tokens, exact.difference) == (24, 0.0)
+    assert 0 <= exact.cache_difference < 1e-4
+    logits = expected.logits.clone()
+    logits[0, 7, 11] += 4e-7
+    moved = check_model(model, replace(expected, logits=logits))
+    assert moved.difference == pytest.approx(4e-7, abs=2e-7)
+    assert moved.difference > 0

@@ -37,6 +37,7 @@ class Export(Command):
         verbose: Verbose = False,
     ) -> None:
         from prunekit.plugins.commands.export.export import export as write
+        from prunekit.plugins.commands.export.printing import show_written
 
         listen(verbose)
         say_if_demo(run is not None or "model" in given)
@@ -49,7 +50,10 @@ class Export(Command):
             format=format,
             workdir=workdir,
         )
-        out.print(f"saved {to}", soft_wrap=True)
+        if format == "hf":
+            show_written(to, out)
+        else:
+            out.print(f"saved {to}", soft_wrap=True)
 
 
 @hookimpl

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def export_checkpoint(
     `prunekit.json` and the model card, and the model must still have the weights of the search.
     """
     check_target(to)
-    spec, registry = replace(spec, dtype=dtype or OWN_DTYPE), load()
+    spec, registry = dataclasses.replace(spec, dtype=dtype or OWN_DTYPE), load()
     checkpoint = find(spec, registry)
     adapter = load_adapter(spec, registry)
     check_blocks(removed, adapter.facts.n_blocks)
@@ -101,7 +101,6 @@ def export_checkpoint(
     record["remark"] = broken_pattern(checkpoint.config(), removed)
     if record["remark"]:  # a warning, which users can turn into an error
         warnings.warn(f"{to}: {record['remark']}", Remark, stacklevel=2)
-    card = model_card(record, config and portable(config), checkpoint.folder())
     with adapter.bypassing(DENSE) as dense:
         pass  # with no block bypassed this is the model itself, also outside of the context
     with _refusing(spec.model, removed):
@@ -115,12 +114,14 @@ def export_checkpoint(
             )
             (folder / CONFIG).write_text(settings, encoding="utf-8")
             copy_side_files(checkpoint, folder)
+        del adapter, dense, pruned  # to free memory for the model that is read back
+        record["proof"] = dataclasses.asdict(check_checkpoint(folder, expected, checkpoint))
+        check_dtype(folder, checkpoint, dtype)
+        card = model_card(record, config and portable(config), checkpoint.folder())
+        with writing(to):
             record["checkpoint"] = find(Spec(str(folder)), registry).identity()
             (folder / FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             (folder / CARD).write_text(card, encoding="utf-8")
-        del adapter, dense, pruned  # to free memory for the model that is read back
-        check_checkpoint(folder, expected, checkpoint)
-        check_dtype(folder, checkpoint, dtype)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.provenance import FILE as RECORD
 from prunekit.engine.provenance import name_of, pinned
+from prunekit.hf.readback import Proof
 from prunekit.plugins.commands.evaluate.comparison import Row
 from prunekit.plugins.commands.evaluate.store import rows_of
 
@@ -70,6 +71,18 @@ Losses are on the calibration set; ± is the standard error of the difference ov
 Evaluated after the search; ± is the standard error of the difference. See {{ file | code }}
 for details.
 {% endif %}
+{% if proof %}
+
+Verified when it was written: {{ proof }}.
+{% endif %}
+
+To load it, to serve it with vLLM, and to convert it with llama.cpp, in its folder:
+
+```text
+AutoModelForCausalLM.from_pretrained(".")
+vllm serve .
+python convert_hf_to_gguf.py .
+```
 
 To repeat:
 
@@ -112,6 +125,7 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
         parameters=f"{total - gone:,} of {total:,} parameters, {gone / total:.1%} fewer",
         losses=_losses(record["search"]) if searched else None,
         evaluations=record.get("evaluation") and _evaluations(record["evaluation"]),
+        proof=record.get("proof") and Proof(**record["proof"]).words,
         command=command,
         versions=", ".join(f"{name} {number}" for name, number in record["versions"].items()),
         body=SECTION.sub("", card.text).strip(),

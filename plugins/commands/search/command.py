@@ -53,6 +53,7 @@ class Search(Command):
     ) -> None:
         from prunekit.engine.estimate import estimate
         from prunekit.engine.known import forget_proofs
+        from prunekit.plugins.commands.export.printing import show_written
         from prunekit.plugins.commands.search.printing import show_estimate, show_next, show_result
         from prunekit.plugins.commands.search.search import prepare, run_search, save_result
 
@@ -82,8 +83,8 @@ class Search(Command):
                 sys.stdout.write(result.to_json())
             else:
                 show_result(result)
-            if saved and not quiet:
-                err.print(f"saved {save}", soft_wrap=True)
+            if save and saved and not quiet:
+                show_written(save, err)
             if not (json or quiet):
                 show_next(result.run, saved)
 

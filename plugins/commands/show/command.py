@@ -20,6 +20,7 @@ from prunekit.engine.provenance import pinned
 from prunekit.engine.result import SearchResult
 from prunekit.engine.stored import restored
 from prunekit.engine.suspicion import suspicion
+from prunekit.hf.readback import Proof
 from prunekit.plugins.commands.evaluate.printing import evaluation_table, show_verdict
 from prunekit.plugins.commands.evaluate.store import rows_of
 from prunekit.plugins.commands.search.printing import show_blocks, show_next, show_result, signed
@@ -136,6 +137,8 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
     for step in record.get("before", ()):
         removed = f"removed {words(step['removed'])} of blocks 0 to {step['blocks'] - 1}"
         out.print(f"{removed} of {step['model']} before", soft_wrap=True)
+    if proof := record.get("proof"):
+        out.print(restored(Proof, proof).words)
     if remark := record.get("remark"):
         out.print(f"note: {remark}", style="yellow", soft_wrap=True)
     if shown.n_blocks != len(record["kept"]):

@@ -1,0 +1,29 @@
+"""Say what was written: the proof, and the lines that go on from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from prunekit.engine.escaping import shell_word
+from prunekit.engine.provenance import read_provenance
+from prunekit.engine.stored import restored
+from prunekit.hf.readback import Proof
+
+
+def show_written(folder: Path, console: Console) -> None:
+    """Print what reading a checkpoint back has shown, and how to load, serve and convert it."""
+    console.print(f"saved {folder}", soft_wrap=True)
+    record = read_provenance(folder)
+    assert record is not None  # as it was written just now
+    console.print(restored(Proof, record["proof"]).words)
+    console.print()
+    name = shell_word(str(folder))
+    lines = {
+        "load it": f"AutoModelForCausalLM.from_pretrained({str(folder)!r})",
+        "serve it": f"vllm serve {name}",
+        "convert it": f"python convert_hf_to_gguf.py {name}",
+    }
+    for what, line in lines.items():
+        console.print(f"{what:13}{line}", soft_wrap=True)
