@@ -56,8 +56,8 @@ def export(
     `run` is the folder of a run, or its name under `workdir`; a smaller `budget` than its own takes
     the best subset of that size that it measured, as if it were named by hand. Weights keep their
     stored dtype unless `dtype` is given. `given` may hold `adapter`, `revision`,
-    `trust_remote_code` and `device`. Returns the path `to`: a checkpoint's folder, or, with the `format` `mergekit` or
-    `llama.cpp`, a file from which that tool makes the model.
+    `trust_remote_code` and `device`. Returns the path `to`: a checkpoint's folder, or, with the
+    `format` `mergekit` or `llama.cpp`, a file from which that tool makes the model.
 
     Raises PrunekitError, and then leaves nothing at `to`.
     """
