@@ -74,7 +74,7 @@ def show_curve(result: CurveResult) -> None:
     out.print(title, style="bold", soft_wrap=True)
     out.print(f"losses above dense, in {result.unit}; weights in {result.dtype}", soft_wrap=True)
     out.print(_table(result))
-    out.print(about_knee(result), soft_wrap=True)
+    out.print(f"{'* ' if result.knee else ''}{about_knee(result)}", soft_wrap=True)
     out.print(f"measured {result.measured:,} subsets in {result.seconds:.1f} s\n")
     if at := _at_knee(result):
         model = shell_word(result.model)
@@ -95,17 +95,15 @@ def _table(result: CurveResult) -> Table:
     table.add_column("blocks", overflow="fold")
     for name in ("calibration", "held out", "parameters", "memory"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
     dense, knee = result.points[0], _at_knee(result)
     for before, point in pairwise([dense, *result.points]):
         table.add_row(
-            str(point.budget),
+            f"{'*' if point is knee else ''}{point.budget}",
             change(point.removed, before.removed),
             f"{point.loss:.4f}" if point is dense else signed(point.above_dense),
             _held_out(point, point is dense),
             f"{short_count(point.parameters)} ({point.parameters / dense.parameters:.0%})",
             short_bytes(point.bytes),
-            "knee" if point is knee else "",
         )
     return table
 

@@ -1,0 +1,107 @@
+"""`prunekit curve` as users type it."""
+
+import json
+
+import pytest
+
+from prunekit.engine.reading import Difference
+from prunekit.plugins.commands.curve.knee import Knee
+from prunekit.plugins.commands.curve.picture import picture_of
+from prunekit.plugins.commands.curve.result import CurveResult, Point
+from prunekit.plugins.commands.curve.words import about_knee
+
+QUICK = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24"]
+
+
+def made_up(losses, knee=None, held_out_samples=8):
+    """A curve of a model of 12 blocks, of which each has 10 of 200 parameters."""
+    points = tuple(
+        Point(k, tuple(range(k)), x, Difference(x, 0.1), x, Difference(x, 0.1), 200 - 10 * k, 400)
+        for k, x in enumerate(losses)
+    )
+    return CurveResult(
+        model="a/b",
+        weights="",
+        searcher="greedy",
+        objective="ppl",
+        unit="nats",
+        seed=0,
+        n_blocks=12,
+        samples=4,
+        held_out_samples=held_out_samples,
+        dtype="float32",
+        points=points,
+        knee=knee,
+        measured=1,
+        seconds=0.0,
+        versions={},
+        folder="",
+    )
+
+
+def test_it_prints_a_row_for_each_budget_within_the_terminal(prunekit, tiny_model):
+    words = ["curve", "--model", tiny_model("llama3", n_blocks=6), "-k", 3, *QUICK]
+    status, out, _ = prunekit(*words)
+    assert status == 0
+    table = [line for line in out.splitlines() if line[:3].strip(" *").isdigit()]
+    assert [line.split()[0].strip("*") for line in table] == ["0", "1", "2", "3"]
+    assert all(len(line.rstrip()) <= 80 for line in table)
+    assert "dense" in table[0]
+    assert all(line.split()[1].startswith("+") for line in table[1:])
+    assert "186.8K (100%)" in table[0]
+    (look,) = (line.split()[-1] for line in out.splitlines() if line.startswith("look at it"))
+    assert look.endswith("/curve.png")
+    row = json.loads(prunekit(*words, "--json", "-q")[1])
+    assert row["folder"] == look.removesuffix("/curve.png")
+    assert [point["budget"] for point in row["points"]] == [0, 1, 2, 3]
+    assert row["measured"] == 0
+
+
+def test_it_takes_a_file_and_other_units(prunekit, tiny_model, tmp_path):
+    model = tiny_model("llama3", n_blocks=6)
+    (tmp_path / "a.yaml").write_text(f"model: {model}\nshrink: 9%\nsearcher: one-shot\n")
+    words = ["curve", "--config", "a.yaml", "--every", 2, *QUICK]
+    row = json.loads(prunekit(*words, "--json")[1])
+    assert row["searcher"] == "one-shot"
+    assert [point["budget"] for point in row["points"]] == [0, 2]
+    assert prunekit(*words[:3], "--every", 0)[0] == 1
+
+
+def test_a_stop_says_how_to_go_on(prunekit, tiny_model, monkeypatch):
+    from prunekit.engine.run import SearchRun
+
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SearchRun, "finish", interrupted)
+    status, _, err = prunekit("curve", "--model", tiny_model("llama3", n_blocks=6), *QUICK, "-q")
+    assert status == 130
+    assert err.startswith("stopped. What was measured is saved in ")
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            (Knee(1, 0.5, 2), 8),
+            "knee at 1 of 12 blocks: there the held-out loss lies furthest, 0.5",
+        ),
+        ((Knee(1, 0.5, 2), 0), "there the loss on the calibration set lies furthest"),
+        ((None, 8), "no knee: the held-out loss nowhere lies below the straight line from 0 to 2"),
+    ],
+)
+def test_the_knee_in_words(given, said):
+    assert said in about_knee(made_up([0.0, 0.5, 2.0], *given))
+
+
+def test_the_picture_names_what_it_draws():
+    picture = picture_of(made_up([0.0, 0.5, 2.0], Knee(1, 0.5, 2)))
+    assert list(picture.key) == [
+        "4 calibration samples",
+        "8 held-out samples",
+        "from first to last",
+        "knee: 1 block",
+    ]
+    assert "knee at 1 of 12 blocks" in picture.panels[0].alt
+    assert list(picture_of(made_up([0.0], held_out_samples=0)).key) == ["4 calibration samples"]
