@@ -39,7 +39,7 @@ class Limit:
         Raises ConfigError if no number does, and if nothing has to go.
         """
         if self.needed <= 0:
-            raise self._error(f"{self.said(0)} already; ask for more, or give --budget")
+            raise self._error(f"{self.said(0)} already; take a tighter limit, or give --budget")
         sizes = sorted(self.of_blocks)
         most = min(len(sizes), n_blocks - 1) // period * period
         for budget in range(period, most + 1, period):
@@ -48,7 +48,7 @@ class Limit:
         protect = ", or protect fewer blocks" if len(sizes) < n_blocks else ""
         raise self._error(
             f"{self.said(sum(sizes[:most]))} without {most} of its {n_blocks} blocks, the most "
-            f"that can go; ask for no more than that{protect}"
+            f"that can go; take that or a looser limit{protect}"
         )
 
     def said(self, removed: int) -> str:
