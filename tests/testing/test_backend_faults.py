@@ -98,8 +98,8 @@ class Tensors(Meter):
 class Unprepared(Meter):
     def __init__(self, spec, objective, batches):
         super().__init__(spec, objective, batches)
-        self.inner._prepared = lambda number: replace(
-            batches[number], extra={"dense": batches[number].targets * 0}
+        self.inner._prepare = lambda bucket: replace(
+            bucket, batch=replace(bucket.batch, extra={"dense": bucket.batch.targets * 0})
         )
 
 
