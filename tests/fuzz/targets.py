@@ -8,6 +8,7 @@ from world import CBO, EVALUATE, SEARCH
 ONE = "work/runs/*one-shot*"
 OUT = ["out", "out/*"]
 JOURNALS, RUNS, SCORES = "work/journals/*", "work/runs/*", "work/evaluations/*"
+MODELS = "work/models/*"
 BY_NAME = {
     ".json": json_file,
     ".jsonl": json_lines,
@@ -37,7 +38,7 @@ class Target:
 WORK = ["--workdir", "work"]
 DEMO = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "16"]
 DRY = ["search", "--model", "model", "-k", "1", "--dry-run", "-q"]
-EVALUATED = [SCORES, "work/runs/*/evaluation.json"]
+EVALUATED = [SCORES, "work/runs/*/evaluation.json", MODELS]
 OF_A_RUN = (
     (["show", ONE], []),
     (["show", *WORK], []),
@@ -90,15 +91,16 @@ TARGETS = (
         (f"{ONE}/config.yaml",),
         (*OF_A_RUN, (["search", "--config", "FILE", "--dry-run", "-q"], [])),
     ),
-    Target("accounts", ("work/runs/*/work/*.json",), ((SEARCH, [JOURNALS, RUNS]),), is_stored=True),
+    Target("accounts", ("work/runs/*/work/*.json",), ((SEARCH, [JOURNALS, RUNS, MODELS]),), is_stored=True),
     Target(
         "journals",
         ("work/journals/*/*.jsonl",),
-        ((["show", "HERE"], []), (["show", "HERE", "--json"], []), (SEARCH, [JOURNALS, RUNS])),
+        ((["show", "HERE"], []), (["show", "HERE", "--json"], []), (SEARCH, [JOURNALS, RUNS, MODELS])),
         weight=3,
         is_stored=True,
     ),
-    Target("signals", ("work/journals/*/*.json",), ((CBO, [JOURNALS, RUNS]),), is_stored=True),
+    Target("known models", ("work/models/*.json",), ((SEARCH, [JOURNALS, RUNS, MODELS]),)),
+    Target("signals", ("work/journals/*/*.json",), ((CBO, [JOURNALS, RUNS, MODELS]),), is_stored=True),
     Target(
         "scores",
         ("work/evaluations/*/*/*.json",),
