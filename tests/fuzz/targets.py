@@ -91,16 +91,27 @@ TARGETS = (
         (f"{ONE}/config.yaml",),
         (*OF_A_RUN, (["search", "--config", "FILE", "--dry-run", "-q"], [])),
     ),
-    Target("accounts", ("work/runs/*/work/*.json",), ((SEARCH, [JOURNALS, RUNS, MODELS]),), is_stored=True),
+    Target(
+        "accounts",
+        ("work/runs/*/work/*.json",),
+        ((SEARCH, [JOURNALS, RUNS, MODELS]),),
+        is_stored=True,
+    ),
     Target(
         "journals",
         ("work/journals/*/*.jsonl",),
-        ((["show", "HERE"], []), (["show", "HERE", "--json"], []), (SEARCH, [JOURNALS, RUNS, MODELS])),
+        (
+            (["show", "HERE"], []),
+            (["show", "HERE", "--json"], []),
+            (SEARCH, [JOURNALS, RUNS, MODELS]),
+        ),
         weight=3,
         is_stored=True,
     ),
     Target("known models", ("work/models/*.json",), ((SEARCH, [JOURNALS, RUNS, MODELS]),)),
-    Target("signals", ("work/journals/*/*.json",), ((CBO, [JOURNALS, RUNS, MODELS]),), is_stored=True),
+    Target(
+        "signals", ("work/journals/*/*.json",), ((CBO, [JOURNALS, RUNS, MODELS]),), is_stored=True
+    ),
     Target(
         "scores",
         ("work/evaluations/*/*/*.json",),
