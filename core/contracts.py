@@ -23,7 +23,7 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = {
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RESERVED = {
     *("adapter", "attention", "backend", "budget", "device", "dtype", "finalists"),
-    *("model", "objective", "protect", "revision", "searcher", "seed"),
+    *("model", "objective", "protect", "revision", "searcher", "seed", "shrink"),
 }
 """Names that no plugin may have: its options share a configuration file with these settings."""
 
