@@ -186,7 +186,7 @@ def test_a_name_stays_within_its_place_on_the_card(tiny_model, tmp_path, name):
     source = copy_of(tiny_model(), tmp_path / name, OLD)
     first = prunekit.export(str(source), remove=[1, 4], to=tmp_path / "a")
     text = (first / "README.md").read_text()
-    comments, (command,), rows, (code, *_) = shown(text)
+    comments, (_, command), rows, (code, *_) = shown(text)
     assert (comments, rows) == ([BEGIN, END], 0)
     assert code == name.replace("\n", "\\n")
     data = ModelCard(text).data
@@ -220,7 +220,7 @@ def test_words_of_plugins_and_files_stay_within_their_cells(tmp_path, words):
     record = {**RECORD, "search": search, "evaluation": evaluation, "versions": {words: words}}
     config = parse({"model": "demo", "ppl": {"data": f"{words}.txt"}}, load())
     text = model_card(record, config, tmp_path)
-    comments, (command,), rows, _ = shown(text)
+    comments, (_, command), rows, _ = shown(text)
     assert (comments, rows) == ([BEGIN, END], 4 + 2)
     assert command.startswith("prunekit search --model owner/name")
     assert "| dense | -1.5000 |" in text

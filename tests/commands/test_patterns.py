@@ -131,14 +131,14 @@ def test_models_without_a_pattern_are_searched_block_by_block(quick):
 def test_the_command_tells_before_the_search_and_with_the_export(prunekit, alternating):
     command = ["search", "--model", alternating, "--searcher", "one-shot", "-k", 1, *QUICK]
     status, _, err = prunekit(*command, "--save", "a")
-    before, after, saved = err.splitlines()
+    before, after, saved, *_ = err.splitlines()
     assert (status, saved) == (0, "saved a")
     assert before.startswith("note: the kinds of blocks repeat every 2 blocks (layer_types)")
     assert after.startswith("note: a: the kinds of its blocks (layer_types) no longer repeat")
     assert prunekit(*command, "--save", "b", "--quiet")[2] == ""
     assert prunekit(*command)[2] == ""
     status, _, err = prunekit(*command[:5], "--keep-pattern", *QUICK, "--save", "c")
-    assert (status, err.splitlines()[-1], "kinds" in err) == (0, "saved c", False)
+    assert (status, "saved c" in err.splitlines(), "kinds" in err) == (0, True, False)
     assert "note: the kinds of its blocks" in prunekit("show", "a")[1]
 
 
