@@ -115,7 +115,8 @@ def differences(found: Comparison) -> str:
     ours, loop = found.ours[0].driver, found.loops[0].driver
     if ours.removed != loop.removed:
         return f"  CHOICES DIFFER: {words(ours.removed or ())}; {words(loop.removed or ())}"
-    gap = max(abs(ours.losses[s] - loop.losses[s]) for s in ours.losses)
+    both = ours.losses.keys() & loop.losses.keys()  # rounding may lead to other ways
+    gap = max(abs(ours.losses[s] - loop.losses[s]) for s in both)
     return f"  LOSSES DIFFER by {gap:.3f}" if gap > ALIKE else ""
 
 
