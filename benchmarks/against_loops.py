@@ -26,16 +26,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from plain_loop import Loop
+
 from prunekit.core.batch import IGNORE, Batch
 from prunekit.core.driver import Driver, needs_of
 from prunekit.core.problem import DENSE, Subset, share_of, words
 from prunekit.core.registry import load
 from prunekit.engine.config import parse
-from prunekit.engine.opening import calibration_samples, open_session
+from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, resolve
 from prunekit.engine.quiet import quiet_libraries
 from prunekit.engine.session import Session
-from prunekit.hf.tokens import batches_of
 
 SEARCHERS = "one-shot,greedy,beam,genetic,bayesian,fast-block-select,cbo"
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -186,63 +187,6 @@ def remembered(losses: Losses) -> Losses:
         return [known[s] for s in subsets]
 
     return answer
-
-
-class Loop:
-    """Every candidate from scratch, through the model's own forward pass."""
-
-    def __init__(self, plan: Plan, adapter: Any) -> None:
-        self.objective, self.adapter = plan.objective, adapter
-        samples = calibration_samples(plan, plan.objective)
-        self.batches = batches_of(samples, plan.spec.tokens_per_forward)
-        self.rows_apart = any(sample["input_ids"].shape[0] > 1 for sample in samples)
-
-    def losses(self, subsets: Sequence[Subset]) -> list[float]:
-        """Return the losses of subsets, in their order."""
-        return [self._loss(subset) for subset in subsets]
-
-    def _loss(self, subset: Subset) -> float:
-        sums: list[float] = []
-        weights: list[float] = []
-        with self.adapter.bypassing(subset) as model:
-            for batch in self.batches:
-                found = self.objective.measure(Predicted(self._logprobs(model, batch)), batch)
-                sums += found[0].tolist()
-                weights += found[1].tolist()
-        return float(self.objective.reduce(sums, weights))
-
-    def _logprobs(self, model: Any, batch: Batch) -> Any:
-        import torch
-
-        if not self.rows_apart:
-            return logprobs(model, batch.input_ids, batch.attention_mask, batch.targets)
-        found = torch.zeros(batch.targets.shape)
-        for row, mask in enumerate(batch.attention_mask):
-            part = slice(row, row + 1), slice(0, int(mask.sum()))
-            found[part] = logprobs(
-                model, batch.input_ids[part], mask[None, part[1]], batch.targets[part]
-            )
-        return found
-
-
-def logprobs(model: Any, ids: Any, mask: Any, targets: Any) -> Any:
-    import torch
-
-    with torch.no_grad():
-        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits.float()
-        chosen = logits.log_softmax(-1).gather(-1, targets.clamp_min(0)[..., None])[..., 0]
-    return chosen * (targets != IGNORE)
-
-
-@dataclass
-class Predicted:
-    """The output of a model, of which only these log-probabilities are needed."""
-
-    found: Any
-
-    def token_logprobs(self, targets: Any) -> Any:
-        """Return them."""
-        return self.found
 
 
 def counted(adapter: Any) -> list[int]:
