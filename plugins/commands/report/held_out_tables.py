@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from prunekit.plugins.commands.report.data import Study, select
 from prunekit.plugins.commands.report.finals import finals
-from prunekit.plugins.commands.report.table import Column, Entry, Row, Table
+from prunekit.plugins.commands.report.sections import sections
+from prunekit.plugins.commands.report.table import Column, Entry, Table
 from prunekit.plugins.commands.report.tables import KEYS, entries
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def held_out_tables(study: Study) -> list[Table]:
     """Show losses above dense: of the choices of searches, and of the winners among finalists."""
     found = finals(study)
     return [
-        Table(_title(study, objective), [*KEYS, *map(Column, HEADS)], _sections(study, of))
+        Table(_title(study, objective), [*KEYS, *map(Column, HEADS)], sections(study, of, _columns))
         for objective in study.objectives
         if len(of := select(found, objective=objective))
     ]
@@ -35,21 +36,10 @@ def _title(study: Study, objective: str) -> str:
     )
 
 
-def _sections(study: Study, found: pd.DataFrame) -> list[list[Row]]:
-    return [
-        _rows(study, group)
-        for model in study.models
-        for _, group in select(found, model=model).groupby("budget")
-    ]
-
-
-def _rows(study: Study, group: pd.DataFrame) -> list[Row]:
-    keys = zip(group["model"], group["budget"], group["searcher"], strict=True)
-    named = [[Entry(study.short[model]), Entry(str(k)), Entry(s)] for model, k, s in keys]
+def _columns(group: pd.DataFrame) -> list[Sequence[Entry]]:
     pairs = [(name, f"{name} ±") for name in ("calibration", "held out", "winner")]
     pairs.append(("overfitting", "overfitting error"))
     columns: list[Sequence[Entry]] = [
         entries(group[name].tolist(), group[spread].tolist(), 4) for name, spread in pairs
     ]
-    columns.append(entries(group["agreement"].tolist(), [0.0] * len(group)))
-    return [[*name, *row] for name, *row in zip(named, *columns, strict=True)]
+    return [*columns, entries(group["agreement"].tolist(), [0.0] * len(group))]

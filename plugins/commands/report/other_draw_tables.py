@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prunekit.plugins.commands.report.data import Study, select
 from prunekit.plugins.commands.report.other_draws import FEWEST, MEANS, other_draws
-from prunekit.plugins.commands.report.table import Column, Entry, Row, Table
+from prunekit.plugins.commands.report.sections import sections
+from prunekit.plugins.commands.report.table import Column, Entry, Table
 from prunekit.plugins.commands.report.tables import KEYS, entries
 
 if TYPE_CHECKING:
@@ -19,7 +21,11 @@ def other_draw_tables(study: Study) -> list[Table]:
     """Show losses above dense: on the samples of a search, and on those of the other draws."""
     found = other_draws(study)
     return [
-        Table(_title(study, objective, of), [*KEYS, *map(Column, HEADS)], _sections(study, of))
+        Table(
+            _title(study, objective, of),
+            [*KEYS, *map(Column, HEADS)],
+            sections(study, of, _columns),
+        )
         for objective in study.objectives
         if len(of := select(found, objective=objective))
     ]
@@ -35,16 +41,5 @@ def _title(study: Study, objective: str, found: pd.DataFrame) -> str:
     return title
 
 
-def _sections(study: Study, found: pd.DataFrame) -> list[list[Row]]:
-    return [
-        _rows(study, group)
-        for model in study.models
-        for _, group in select(found, model=model).groupby("budget")
-    ]
-
-
-def _rows(study: Study, group: pd.DataFrame) -> list[Row]:
-    keys = zip(group["model"], group["budget"], group["searcher"], strict=True)
-    named = [[Entry(study.short[model]), Entry(str(k)), Entry(s)] for model, k, s in keys]
-    columns = [entries(group[n].tolist(), group[f"{n} ±"].tolist(), 4) for n in MEANS]
-    return [[*name, *row] for name, *row in zip(named, *columns, strict=True)]
+def _columns(group: pd.DataFrame) -> list[Sequence[Entry]]:
+    return [entries(group[n].tolist(), group[f"{n} ±"].tolist(), 4) for n in MEANS]
