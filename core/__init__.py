@@ -31,6 +31,7 @@ from prunekit.core.interfaces import (
 from prunekit.core.measurement import Piece
 from prunekit.core.options import internal, option
 from prunekit.core.problem import DENSE, Best, Part, Problem, Subset
+from prunekit.core.repair import Cut, Patch, Repair
 from prunekit.core.spec import OWN_DTYPE, ModelFacts, Spec
 from prunekit.core.trie import runs_of_each, walk
 
@@ -46,16 +47,19 @@ __all__ = [
     "CheckpointError",
     "Command",
     "ConfigError",
+    "Cut",
     "Meter",
     "ModelAdapter",
     "ModelFacts",
     "Objective",
     "Output",
     "Part",
+    "Patch",
     "Piece",
     "PluginError",
     "Problem",
     "PrunekitError",
+    "Repair",
     "Sample",
     "Search",
     "Searcher",

@@ -11,11 +11,13 @@ from prunekit.core import hookspecs, interfaces
 from prunekit.core.command import Command
 from prunekit.core.errors import PluginError
 from prunekit.core.options import options_of, suggest
+from prunekit.core.repair import Repair
 
 KINDS: Mapping[str, tuple[str, type[Any]]] = {
     "searcher": ("prunekit_searchers", interfaces.Searcher),
     "objective": ("prunekit_objectives", interfaces.Objective),
     "model": ("prunekit_models", interfaces.ModelAdapter),
+    "repair": ("prunekit_repairs", Repair),
     "backend": ("prunekit_backends", interfaces.Backend),
     "command": ("prunekit_commands", Command),
 }
@@ -23,7 +25,7 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = {
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RESERVED = {
     *("adapter", "attention", "backend", "budget", "device", "dtype", "finalists"),
-    *("model", "objective", "protect", "revision", "searcher", "seed", "shrink"),
+    *("model", "none", "objective", "protect", "repair", "revision", "searcher", "seed", "shrink"),
 }
 """Names that no plugin may have: its options share a configuration file with these settings."""
 

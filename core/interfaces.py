@@ -167,6 +167,8 @@ class ModelAdapter(abc.ABC):
     """the folder of a small checkpoint, which users name as `demo:NAME`"""
     paper: ClassVar[str | None] = None
     facts: ModelFacts
+    rewritten: Sequence[str] = ()
+    """names of the weights in which what `without` returned differs from the checkpoint"""
 
     @classmethod
     @abc.abstractmethod

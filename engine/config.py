@@ -24,7 +24,8 @@ NOT_BY_A_FILE = (
     "no file can say so; read the code of the model, then add --trust-remote-code to the command"
 )
 BUDGET = re.compile(r"\d{1,6}|\d{1,2}(\.\d+)?%", re.ASCII)
-PLUGIN_KINDS = ("searcher", "objective", "backend")
+PLUGIN_KINDS = ("searcher", "objective", "repair", "backend")
+NO_REPAIR = "none"
 DEFAULT_DEMO = "qwen3"
 FINALISTS = 5
 Attention: TypeAlias = Literal["auto", "eager", "sdpa", "flash_attention_2"]
@@ -38,6 +39,8 @@ class Settings:
     model: str | None = option(None, "folder, name on the hub, or demo:FAMILY; else demo")
     searcher: str = option("greedy", "search algorithm")
     objective: str = option("ppl", "calibration objective")
+    repair: str = option(NO_REPAIR, "what makes up for removed blocks, during the search and after")
+    repair_tokens: int = option(8192, "to fit a repair on, apart from all other samples", low=1)
     budget: str | None = option(None, "blocks to remove, as 7 or 25%; by default a quarter")
     shrink: str | None = option(None, "in place of a budget: parameters to remove, as 20%")
     max_parameters: str | None = option(None, "in place of it: parameters left, as 110M")
@@ -72,7 +75,8 @@ class Settings:
 
     def plugins(self) -> dict[str, str]:
         """Return the name of the plugin of each kind that can be chosen."""
-        return {"searcher": self.searcher, "objective": self.objective, "backend": self.backend}
+        kinds = {"searcher": self.searcher, "objective": self.objective, "backend": self.backend}
+        return kinds if self.repair == NO_REPAIR else {**kinds, "repair": self.repair}
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class SearchConfig:
     settings: Settings
     options: Mapping[str, Mapping[str, Any]]
     plugins: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    """searcher, objective and backend by the same names, and the parts of a mix of objectives"""
+    """searcher, objective, repair and backend by the same names, and the parts of a mix"""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of a configuration file."""
@@ -97,6 +101,8 @@ class SearchConfig:
             del values["state_memory"]
         if not self.settings.race_deviations:  # nor this one
             del values["race_deviations"]
+        if self.settings.repair == NO_REPAIR:  # nor these
+            del values["repair"], values["repair_tokens"]
         for limit in LIMITS:  # nor these, which a plan resolves to a budget
             if values[limit] is None:
                 del values[limit]

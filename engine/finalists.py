@@ -20,7 +20,7 @@ from prunekit.core.interfaces import Searcher
 from prunekit.core.options import build
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import Entry, Registry, load
-from prunekit.engine.held_out import Finalist, HeldOut
+from prunekit.engine.held_out import Finalist, HeldOut, times_held_out
 from prunekit.engine.opening import open_session
 from prunekit.engine.paired import are_apart
 from prunekit.engine.periods import PeriodSearch
@@ -29,18 +29,7 @@ from prunekit.engine.reading import Difference
 from prunekit.engine.session import MixedSession, Session
 from prunekit.engine.signals import check_measurable
 
-ENOUGH_SAMPLES, MOST_TIMES = 64, 8
-"""Held-out samples wanted, but at most so many times those of the calibration set."""
 NOTHING_HELD_OUT = "no samples are held out, so the choice rests on its calibration set alone"
-
-
-def times_held_out(n_samples: int) -> int:
-    """Return how many times the calibration samples to hold out.
-
-    >>> [times_held_out(n) for n in (4, 16, 32, 64, 128)]
-    [8, 4, 2, 1, 1]
-    """
-    return min(MOST_TIMES, max(1, math.ceil(ENOUGH_SAMPLES / n_samples)))
 
 
 def held_out_plan(plan: Plan, times: int) -> Plan | None:

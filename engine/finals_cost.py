@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from prunekit.core.registry import load
 from prunekit.engine.cost import Cost, Speed
-from prunekit.engine.finalists import held_out_plan, rankings, times_held_out
+from prunekit.engine.finalists import held_out_plan, rankings
+from prunekit.engine.held_out import times_held_out
 from prunekit.engine.plan import Plan
 
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from prunekit.engine.reading import Difference
 from prunekit.engine.stored import check_counts, check_difference, check_removed
+
+ENOUGH_SAMPLES, MOST_TIMES = 64, 8
+"""Held-out samples wanted, but at most so many times those of the calibration set."""
+
+
+def times_held_out(n_samples: int) -> int:
+    """Return how many times the calibration samples to hold out.
+
+    >>> [times_held_out(n) for n in (4, 16, 32, 64, 128)]
+    [8, 4, 2, 1, 1]
+    """
+    return min(MOST_TIMES, max(1, math.ceil(ENOUGH_SAMPLES / n_samples)))
 
 
 @dataclass(frozen=True)

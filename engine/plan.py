@@ -17,9 +17,10 @@ from prunekit.core.options import values_of
 from prunekit.core.problem import Problem, Subset, blocks_in, single_removals
 from prunekit.core.registry import Entry, Registry
 from prunekit.core.spec import Spec
-from prunekit.engine.config import SearchConfig, Settings, with_full_model_name
+from prunekit.engine.config import NO_REPAIR, SearchConfig, Settings, with_full_model_name
 from prunekit.engine.limits import NO_LIMITS, is_limited, limit_in
 from prunekit.engine.periods import PeriodSearch
+from prunekit.engine.repairing import fitting_of
 from prunekit.engine.signals import check_measurable
 from prunekit.engine.sizes import bytes_in
 from prunekit.engine.weights import Weights, weights_of
@@ -106,6 +107,11 @@ def resolve(
         lambda: weights_of(checkpoint, model_config, spec),
     )
     searcher = config.plugins[settings.searcher]
+    parts = _parts(config)
+    if settings.repair != NO_REPAIR:
+        repair, (objective, _), *_ = config.plugins[settings.repair], *parts
+        mending = fitting_of(repair, objective, settings.repair_tokens, spec.tokens_per_forward)
+        spec = dataclasses.replace(spec, mending=mending)
     options = {name: values_of(plugin) for name, plugin in config.plugins.items()}
     return Plan(
         config=SearchConfig(
@@ -117,7 +123,7 @@ def resolve(
         checkpoint=checkpoint,
         searcher=PeriodSearch(searcher, period) if period > 1 else searcher,
         objective=config.plugins[settings.objective],
-        parts=_parts(config),
+        parts=parts,
         bounds=_bounds(config),
         backend=config.plugins[settings.backend],
         problem=problem,

@@ -15,6 +15,7 @@ from prunekit.engine.held_out import HeldOut, check_held_out
 from prunekit.engine.plain import shortened
 from prunekit.engine.race import Raced
 from prunekit.engine.reading import Difference, Reading
+from prunekit.engine.repaired import Repaired, check_repaired
 from prunekit.engine.stability import Stability, check_stability
 from prunekit.engine.stored import (
     check_counts,
@@ -113,6 +114,8 @@ class SearchResult:
     search of that budget would choose"""
     samples: int | None = None
     """of the calibration set; None in results of earlier versions"""
+    repair: Repaired | None = None
+    """what makes up for the removed blocks; None if they were removed bare"""
     schema: int = SCHEMA
 
     @property
@@ -183,6 +186,8 @@ def check_result(row: Any, name: str = "") -> None:
             raise ValueError(f"removed cannot be {row['removed']}, as its search chose others")
     if row.get("race"):
         check_counts(row["race"], *get_type_hints(Raced), name="race")
+    if row.get("repair"):
+        check_repaired(row["repair"], row["n_blocks"])
     if row.get("stability"):
         check_stability(row["stability"])
     for size, subset in row.get("smaller", {}).items():

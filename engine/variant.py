@@ -13,8 +13,10 @@ from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.engine.config import NOT_BY_A_FILE, TRUST, parse
 from prunekit.engine.plan import spec_of
+from prunekit.engine.repairing import FILE
 from prunekit.engine.runs import Run, read_run, smaller_of
 from prunekit.hf.checkpoint import find
+from prunekit.hf.patch_file import StoredPatches
 from prunekit.hf.side_files import tokenizer_digest
 
 
@@ -75,8 +77,21 @@ def choose_variant(
     check_weights(checkpoint.identity(), source.result, spec.model)
     _check_tokenizer(tokenizer_digest(checkpoint), source.result, spec.model)
     if budget is None or budget == len(source.removed):
-        return Variant(spec, source.removed, source)
+        return Variant(with_repair(spec, source), source.removed, source)
+    if source.result.get("repair"):
+        raise ConfigError(
+            f"budget {budget}: {source.folder.name} is repaired for its own blocks only; search "
+            f"again with --budget {budget}, for which what was measured counts",
+            ("budget",),
+        )
     return Variant(spec, smaller_of(source, budget))
+
+
+def with_repair(spec: Spec, run: Run) -> Spec:
+    """Return the model with the patches of a run, if it has any."""
+    if not run.result.get("repair"):
+        return spec
+    return replace(spec, mending=StoredPatches.at(run.folder / FILE))
 
 
 def as_subset(blocks: Iterable[int]) -> Subset:

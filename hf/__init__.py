@@ -28,6 +28,7 @@ from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.proof import probe
 from prunekit.hf.reading import check_finite
 from prunekit.hf.row_files import Row
+from prunekit.hf.streams import token_weights
 from prunekit.hf.tokens import (
     Beginning,
     first_tokens,
@@ -70,4 +71,5 @@ __all__ = [
     "rendered",
     "stream_rows",
     "text_column",
+    "token_weights",
 ]

@@ -223,7 +223,9 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
         entry = registry.get("model", spec.model.removeprefix(DEMO))
         if entry.cls.demo is None:
             raise CheckpointError(f"the model family {entry.name!r} brings no demo checkpoint")
-        return Checkpoint(str(entry.cls.demo), attention=spec.attention)
+        # An editable installation may hold links, and `admit` reads none that leads elsewhere.
+        place = (Path(entry.cls.demo) / CONFIG).resolve().parent
+        return Checkpoint(str(place), attention=spec.attention)
     folder = Path(spec.model).expanduser()
     how = (spec.trust_remote_code, spec.attention, spec.known)
     if folder.is_dir():

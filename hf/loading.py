@@ -25,8 +25,9 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     """Load the model of `spec`, ready to run block by block, with the installed families.
 
     That it does so rightly is proved, unless `spec.known` has that proof or none is needed.
-    Raises CheckpointError if no adapter or more than one fits, if the weights cannot be read, or
-    if running block by block does not reproduce the model's own output.
+    Raises CheckpointError if no adapter or more than one fits, if the weights cannot be read, if
+    running block by block does not reproduce the model's own output, or if `spec.mending` cannot
+    repair such a model.
     """
     registry = registry or load()
     checkpoint = find(spec, registry).opened()
@@ -36,7 +37,7 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     with _as_this_family(entry.name, checkpoint, chosen), Guard().watching():
         adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
         _prove(adapter, checkpoint, spec.known)
-    return adapter
+        return spec.mending.mend(adapter, checkpoint) if spec.mending else adapter
 
 
 def _prove(adapter: ModelAdapter, checkpoint: Checkpoint, known: Known) -> None:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import Subset
@@ -31,20 +32,29 @@ NUMBERED = re.compile(r"(.*?)\.(\d+)\.")
 
 
 def write_weights(
-    model: Any, checkpoint: Checkpoint, removed: Subset, folder: Path, dtype: torch.dtype | None
+    model: Any,
+    checkpoint: Checkpoint,
+    removed: Subset,
+    folder: Path,
+    dtype: torch.dtype | None,
+    changed: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> None:
     """Write the weights of `model`, which is `checkpoint` without the blocks `removed`.
 
-    With a dtype, tensors in the checkpoint's own dtype are converted to it. If the names in the
-    files do not identify the weights of a block, those of `model` itself are saved.
+    With a dtype, tensors in the checkpoint's own dtype are converted to it. The weights `changed`
+    are in `model`, but not in the checkpoint. If the names in the files do not identify the weights
+    of a block, or those changed, those of `model` itself are saved.
     """
     weights = _without_blocks(checkpoint.tensors(), model, removed)
-    if not weights or _shares_between_blocks(model):
+    if not weights or not changed.keys() <= weights.keys() or _shares_between_blocks(model):
         _save(model, folder)
         return
     own = checkpoint.dtype()
     _write_shards(
-        weights, folder, lambda stored: dtype if dtype is not None and stored == own else stored
+        weights,
+        folder,
+        lambda stored: dtype if dtype is not None and stored == own else stored,
+        changed,
     )
 
 
@@ -91,7 +101,10 @@ def _save(model: Any, folder: Path) -> None:
 
 
 def _write_shards(
-    weights: Mapping[str, StoredTensor], folder: Path, convert: Callable[[torch.dtype], torch.dtype]
+    weights: Mapping[str, StoredTensor],
+    folder: Path,
+    convert: Callable[[torch.dtype], torch.dtype],
+    changed: Mapping[str, Tensor],
 ) -> None:
     from huggingface_hub import split_state_dict_into_shards_factory
     from safetensors.torch import save_file
@@ -105,6 +118,7 @@ def _write_shards(
     for file, names in split.filename_to_tensors.items():
         shard = {name: _tensor(weights[name]) for name in names}
         shard = {name: tensor.to(convert(tensor.dtype)) for name, tensor in shard.items()}
+        shard |= {name: changed[name].to(shard[name]) for name in names if name in changed}
         save_file(shard, folder / file, metadata={"format": "pt"})
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}

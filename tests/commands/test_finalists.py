@@ -8,7 +8,8 @@ from prunekit.core.errors import Remark
 from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
 from prunekit.engine.config import parse
-from prunekit.engine.finalists import held_out_plan, times_held_out
+from prunekit.engine.finalists import held_out_plan
+from prunekit.engine.held_out import times_held_out
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import resolve
 

@@ -9,8 +9,8 @@ from prunekit.core.driver import Driver
 from prunekit.engine.finalists import (
     candidates,
     measure_held_out,
-    times_held_out,
 )
+from prunekit.engine.held_out import times_held_out
 from prunekit.engine.reading import Difference
 from prunekit.plugins.searchers.greedy import Greedy
 

@@ -104,17 +104,18 @@ def export_checkpoint(
     with adapter.bypassing(DENSE) as dense:
         pass  # with no block bypassed this is the model itself, also outside of the context
     with _refusing(spec.model, removed):
-        pruned = sharing(adapter, dense).without(removed)
+        spent = sharing(adapter, dense)
+        pruned = spent.without(removed)
+        changed = {name: pruned.get_parameter(name) for name in spent.rewritten}
         check_model(pruned, expected, dense)
         settings = config_json(checkpoint, removed, dtype)
     with rename_into_place(to) as folder:
         with writing(to):
-            write_weights(
-                pruned, checkpoint, removed, folder, dtype_called(dtype) if dtype else None
-            )
+            wanted = dtype_called(dtype) if dtype else None
+            write_weights(pruned, checkpoint, removed, folder, wanted, changed)
             (folder / CONFIG).write_text(settings, encoding="utf-8")
             copy_side_files(checkpoint, folder)
-        del adapter, dense, pruned  # to free memory for the model that is read back
+        del adapter, dense, spent, pruned, changed  # to free memory for the model that is read back
         record["proof"] = dataclasses.asdict(check_checkpoint(folder, expected, checkpoint))
         check_dtype(folder, checkpoint, dtype)
         card = model_card(record, config and portable(config), checkpoint.folder())

@@ -38,6 +38,8 @@ def show_result(result: SearchResult) -> None:
         show_finalists(result, result.held_out)
     if result.stability:
         out.print(_stability(result.stability, result.budget))
+    if result.repair:
+        out.print(result.repair.words, soft_wrap=True)
     if result.verdict:
         show_verdict(result.verdict)
     work = result.work

@@ -21,17 +21,21 @@ from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
 from prunekit.engine.finalists import Finals, rankings
-from prunekit.engine.known import forget_proofs
+from prunekit.engine.known import forget_proofs, load_known
 from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.engine.race import Race
+from prunekit.engine.repaired import Repaired
+from prunekit.engine.repairing import FILE as PATCHES
+from prunekit.engine.repairing import refit_choice
 from prunekit.engine.result import NO_WORK, SearchResult
 from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
 from prunekit.engine.stability import stability
 from prunekit.engine.suspicion import suspicion
+from prunekit.hf.patch_file import StoredPatches
 from prunekit.hf.roundtrip import check_dense as check_dense_model
 from prunekit.plugins.commands.export.export import check_target, export_checkpoint
 from prunekit.plugins.commands.search.outcome import result_of, second
@@ -119,9 +123,11 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
 
 def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
     """Write the checkpoint without the blocks that a search chose."""
-    removed = frozenset(result.removed)
+    removed, spec = frozenset(result.removed), plan.spec
+    if result.repair:
+        spec = replace(spec, mending=StoredPatches.at(Path(result.run) / PATCHES))
     try:
-        export_checkpoint(plan.spec, removed, to, result=result.as_dict(), config=plan.config)
+        export_checkpoint(spec, removed, to, result=result.as_dict(), config=plan.config)
     except StorageError as error:
         run = shell_word(result.run)
         raise StorageError(
@@ -190,11 +196,19 @@ class _Search:
         result = result_of(self.plan, session, choice, self.spent, self.name_of_run)
         return replace(
             result,
+            repair=self._repaired(session, choice),
             runner_up=second(held_out) if held_out else result.runner_up,
             held_out=held_out,
             stability=stable,
             race=raced,
         )
+
+    def _repaired(self, session: Session, choice: Choice) -> Repaired | None:
+        if self.plan.spec.mending is None:
+            return None
+        self.progress.begin("fitting the repair of the choice")
+        adapter = session.adapter or load_known(self.plan.spec, self.workdir, load())
+        return refit_choice(adapter, choice.removed, self.folder)
 
     def _start(self, session: Session) -> None:
         """Measure the signals that the searcher needs, and let it begin."""

@@ -1,0 +1,45 @@
+"""Search under a repair, and fit it again for what was chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prunekit.core.interfaces import ModelAdapter, Objective
+from prunekit.core.options import values_of
+from prunekit.core.problem import Subset
+from prunekit.core.repair import Repair
+from prunekit.engine.files import write_bytes
+from prunekit.engine.held_out import times_held_out
+from prunekit.engine.repaired import Repaired
+from prunekit.hf.fitting import FittedPatches, Fitting
+from prunekit.hf.patch_file import as_bytes
+from prunekit.hf.refit import refit
+from prunekit.hf.repaired import RepairedAdapter
+
+FILE = "repair.safetensors"
+"""In the folder of a run: the patches of its choice."""
+
+
+def fitting_of(repair: Repair, objective: Objective, tokens: int, at_once: int) -> Fitting:
+    """Return a repair to be fitted on the data of an objective, apart from all other samples."""
+    options = sorted({**values_of(repair), **values_of(objective)}.items())
+    key = repr((type(repair).__qualname__, type(objective).__qualname__, tokens, at_once, options))
+    return Fitting(key, repair, objective, tokens, at_once, times_held_out)
+
+
+def refit_choice(adapter: ModelAdapter, removed: Subset, folder: Path) -> Repaired:
+    """Fit the patches of a choice one after the other, and write them into the run's folder."""
+    assert isinstance(adapter, RepairedAdapter)
+    fitted = adapter.patch_of
+    assert isinstance(fitted, FittedPatches)
+    found = refit(fitted, removed)
+    write_bytes(folder / FILE, as_bytes(found.patches))
+    return Repaired(
+        name=fitted.repair.name,
+        fitted=sum(int(batch.attention_mask.sum()) for batch in fitted.fitted),
+        checked=found.tokens,
+        bare=found.bare,
+        searched=found.searched,
+        refitted=found.refitted,
+        cuts=tuple(place for place, patch in found.patches.items() if patch.changes),
+    )

@@ -1,0 +1,65 @@
+"""The proof that patches fold into a model: made-up ones give the same logits both ways.
+
+Norms after a sub-layer, scales of what it adds, or shared streams make a fold wrong without any
+sign of it. So strong patches at two cuts are compared, once run at the cuts and once as weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from prunekit.core.errors import UnfitModel
+from prunekit.core.problem import Subset
+from prunekit.core.repair import Patch
+from prunekit.hf.proof import close, config_of, gap, probe
+from prunekit.hf.repaired import RepairedAdapter
+from prunekit.hf.roundtrip import sharing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROUNDING_UNITS = 16
+"""Allowed difference, in roundings of the largest logit; a wrong fold differs by far more."""
+
+
+def prove_folds(adapter: RepairedAdapter) -> None:
+    """Raise UnfitModel unless the weights of a model can hold patches.
+
+    A model of fewer than three blocks has no cut between two that stay, and is not tried.
+    """
+    import torch
+
+    n = adapter.facts.n_blocks
+    removed = frozenset({n // 3, 2 * n // 3}) - {0}
+    trial = RepairedAdapter(adapter.plain, _made_up(adapter), "made up")
+    batch = probe(16, config=config_of(adapter))
+    with torch.no_grad():
+        expected = trial.reference(batch, removed)
+        bare = adapter.plain.reference(batch, removed)
+        found = _pruned_logits(trial, removed, batch.input_ids)
+    if close(expected, bare, ROUNDING_UNITS):
+        raise UnfitModel("a patch between its blocks does not change what it predicts")
+    if not close(found, expected, ROUNDING_UNITS):
+        raise UnfitModel(
+            "a repair cannot be folded into its weights, as its blocks write into the residual "
+            f"stream in another way than Llama's: logits differ by {gap(found, expected):.2g}"
+        )
+
+
+def _pruned_logits(adapter: RepairedAdapter, removed: Subset, ids: Tensor) -> Tensor:
+    with adapter.bypassing(frozenset()) as dense:
+        pruned = sharing(adapter, dense).without(removed)
+    logits: Tensor = pruned(input_ids=ids.to(dense.device), use_cache=False).logits
+    return logits
+
+
+def _made_up(adapter: RepairedAdapter) -> Callable[[int, int], Patch]:
+    """Return a patch that changes a stream about as much as there is of it."""
+    import torch
+
+    state = adapter.plain.enter(probe(2, config=config_of(adapter)))
+    width = state.hidden.shape[-1]
+    random = torch.randn(width, width, generator=torch.Generator().manual_seed(0)) / width**0.5
+    matrix = random.to(state.hidden)
+    return lambda start, end: Patch(2.0, matrix)

@@ -1,0 +1,85 @@
+"""Keep the patches of a run in a file of tensors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.repair import Patch
+from prunekit.hf.fold_proof import prove_folds
+from prunekit.hf.repaired import RepairedAdapter
+
+Cuts: TypeAlias = Mapping[tuple[int, int], Patch]
+"""Patches by the first block removed and the one after the cut."""
+
+
+@dataclass(frozen=True)
+class StoredPatches:
+    """The patches in a file, for the one subset that they were fitted for."""
+
+    path: str
+    digest: str
+    """of the file, so that another content counts as another model"""
+
+    @classmethod
+    def at(cls, path: Path) -> StoredPatches:
+        """Name the file as it is now. Raises ConfigError if it cannot be read."""
+        try:
+            with path.open("rb") as file:
+                return cls(str(path.absolute()), hashlib.file_digest(file, "blake2b").hexdigest())
+        except OSError as error:
+            raise _damaged(path, str(error.strerror)) from error
+
+    def mend(self, adapter: Any, checkpoint: Any) -> RepairedAdapter:
+        """Return the adapter with these patches. Raises UnfitModel if they cannot be folded.
+
+        Other cuts stay bare.
+        """
+        patches = read_patches(Path(self.path))
+        width = adapter.model.config.get_text_config().hidden_size
+        if any(p.matrix is not None and len(p.matrix) != width for p in patches.values()):
+            raise _damaged(Path(self.path), f"its patches are not of width {width}")
+        device = adapter.model.device
+        moved = {
+            cut: p if p.matrix is None else Patch(p.scale, p.matrix.to(device))
+            for cut, p in patches.items()
+        }
+        repaired = RepairedAdapter(adapter, lambda i, j: moved.get((i, j), Patch()), self.digest)
+        prove_folds(repaired)
+        return repaired
+
+
+def as_bytes(patches: Cuts) -> bytes:
+    """Return the content of the file."""
+    import torch
+    from safetensors.torch import save
+
+    tensors = {}
+    for (start, end), patch in patches.items():
+        tensors[f"{start}-{end}.scale"] = torch.tensor(patch.scale, dtype=torch.float64)
+        if patch.matrix is not None:
+            tensors[f"{start}-{end}.matrix"] = patch.matrix.cpu().contiguous()
+    return save(tensors)
+
+
+def read_patches(path: Path) -> dict[tuple[int, int], Patch]:
+    """Read the file. Raises ConfigError if it is missing or damaged."""
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path)
+        cuts = {tuple(map(int, name.partition(".")[0].split("-"))) for name in tensors}
+        return {
+            (i, j): Patch(float(tensors[f"{i}-{j}.scale"]), tensors.get(f"{i}-{j}.matrix"))
+            for i, j in sorted(cuts)
+        }
+    except Exception as error:
+        raise _damaged(path, type(error).__name__) from error
+
+
+def _damaged(path: Path, why: str) -> ConfigError:
+    return ConfigError(f"{path}: these are no patches ({why}); remove it and search again")
