@@ -20,6 +20,7 @@ from prunekit.engine.finals_cost import FinalsCost, finals_cost
 from prunekit.engine.opening import calibration_samples, open_meter, planned_batches
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
+from prunekit.engine.repair_cost import RepairCost, repair_cost
 from prunekit.engine.weights import Removal, weights_of
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tokens import batches_of
@@ -44,6 +45,8 @@ class Estimate:
     """what comes on top of all the other numbers; None without finalists"""
     removal: Removal | None = None
     """the budget in other units; None if the parameters of the model cannot be counted"""
+    repair: RepairCost | None = None
+    """what a repair adds before the first cut; None without one"""
 
     def to_json(self) -> str:
         """Return JSON text."""
@@ -80,6 +83,7 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
             remark,
             finalists=finals,
             removal=_removal(plan),
+            repair=repair_cost(plan, None),
         )
     seconds = own_time + timed.speed.seconds(cost.block_runs_on, cost.measured)
     finals = finals_cost(plan, cost, (timed.speed, timed.n_samples))
@@ -94,6 +98,7 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
         typical=typical,
         finalists=finals,
         removal=_removal(plan),
+        repair=repair_cost(plan, timed.speed.block / timed.tokens),
     )
 
 
@@ -114,17 +119,20 @@ class _Timed:
     """the least of a part"""
     states: int
     """how many are kept between requests of each batch; the least of a part"""
+    tokens: int
+    """in the samples, all parts together"""
 
 
 def _timed(plan: Plan) -> _Timed:
-    speed, sizes, states = Speed(0.0, 0.0), [], []
+    speed, sizes, states, tokens = Speed(0.0, 0.0), [], [], 0
     for objective, _ in plan.parts:
         samples = calibration_samples(plan, objective)
         sizes.append(len(samples))
-        with few_samples(plan, objective, samples) as (meter, times, _):
+        with few_samples(plan, objective, samples) as (meter, times, batches):
+            tokens += sum(map(_tokens, batches))
             speed += measure_speed_quickly(meter, of=times)
             states.append(int(meter.states_kept / times))
-    return _Timed(speed, min(sizes), min(states))
+    return _Timed(speed, min(sizes), min(states), tokens)
 
 
 @contextmanager

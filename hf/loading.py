@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.registry import Entry, Registry, load
+from prunekit.core.repair import Mending
 from prunekit.core.spec import Known, Spec
 from prunekit.hf.checkpoint import Checkpoint, find, first_line
 from prunekit.hf.decoder import DecoderAdapter
@@ -37,7 +38,17 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     with _as_this_family(entry.name, checkpoint, chosen), Guard().watching():
         adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
         _prove(adapter, checkpoint, spec.known)
-        return spec.mending.mend(adapter, checkpoint) if spec.mending else adapter
+    return _mended(adapter, checkpoint, spec.mending) if spec.mending else adapter
+
+
+def _mended(adapter: ModelAdapter, checkpoint: Checkpoint, mending: Mending) -> ModelAdapter:
+    try:
+        mended: ModelAdapter = mending.mend(adapter, checkpoint)
+    except UnfitModel as error:
+        raise CheckpointError(
+            f"{checkpoint.source} cannot be repaired: {error}; leave out --repair"
+        ) from error
+    return mended
 
 
 def _prove(adapter: ModelAdapter, checkpoint: Checkpoint, known: Known) -> None:

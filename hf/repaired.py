@@ -109,11 +109,12 @@ class RepairedAdapter(ModelAdapter):
     @contextlib.contextmanager
     def bypassing(self, removed: Subset) -> Iterator[PreTrainedModel]:
         """Yield the model itself, with these blocks bypassed and their cuts patched."""
+        patches = self._patches(removed)  # before any block is replaced, as fitting one runs them
         with contextlib.ExitStack() as stack:
             model = stack.enter_context(self.plain.bypassing(removed))
-            for start, end in self._repaired(removed):
+            for (start, end), patch in patches.items():
                 added = stack.enter_context(self._tapped.tapping(start - 1))
-                crossing = self._crossing(self.patch_of(start, end), added)
+                crossing = self._crossing(patch, added)
                 stack.enter_context(self.plain.blocks.replaced(end - 1, crossing))
             yield model
 
@@ -136,13 +137,14 @@ class RepairedAdapter(ModelAdapter):
         modules: Any = pruned.get_submodule(path)
         blocks = {f"{path}.{index}": block for index, block in enumerate(modules)}
         patches = {
-            sum(i not in removed for i in range(start)): self.patch_of(start, end)
-            for start, end in self._repaired(removed)
+            sum(i not in removed for i in range(start)): patch
+            for (start, _), patch in self._patches(removed).items()
         }
         return folded(blocks, patches)
 
-    def _repaired(self, removed: Subset) -> list[tuple[int, int]]:
-        return [(i, j) for i, j in cuts_of(removed, self.facts.n_blocks) if i]
+    def _patches(self, removed: Subset) -> dict[tuple[int, int], Patch]:
+        cuts = cuts_of(removed, self.facts.n_blocks)
+        return {(start, end): self.patch_of(start, end) for start, end in cuts if start}
 
     def _reached(self, index: int, state: RepairedState) -> DecoderState:
         """Return what enters a block."""

@@ -16,6 +16,7 @@ from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.provenance import FILE as RECORD
 from prunekit.engine.provenance import name_of, pinned
+from prunekit.engine.repaired import Repaired
 from prunekit.hf.readback import Proof
 from prunekit.plugins.commands.evaluate.comparison import Row
 from prunekit.plugins.commands.evaluate.store import rows_of
@@ -57,6 +58,10 @@ This is {{ model | code }} without {{ record.removed | length }} of its \
 {{ losses | table }}
 
 Losses are on the calibration set; ± is the standard error of the difference over its samples.
+{% if repair %}
+
+The weights around the removed blocks were {{ repair }}.
+{% endif %}
 {% else %}
 - Chosen by hand.
 {% endif %}
@@ -125,12 +130,17 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
         parameters=f"{total - gone:,} of {total:,} parameters, {gone / total:.1%} fewer",
         losses=_losses(record["search"]) if searched else None,
         evaluations=record.get("evaluation") and _evaluations(record["evaluation"]),
+        repair=searched and _repair(record["search"]),
         proof=record.get("proof") and Proof(**record["proof"]).words,
         command=command,
         versions=", ".join(f"{name} {number}" for name, number in record["versions"].items()),
         body=SECTION.sub("", card.text).strip(),
     )
     return str(card)
+
+
+def _repair(search: Mapping[str, Any]) -> str:
+    return Repaired(**search["repair"]).words if search.get("repair") else ""
 
 
 def _render(**values: Any) -> str:

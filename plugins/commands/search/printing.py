@@ -18,6 +18,7 @@ from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.plan import Plan
 from prunekit.engine.race import Raced
 from prunekit.engine.reading import Difference, Reading
+from prunekit.engine.repair_cost import RepairCost
 from prunekit.engine.result import SearchResult, Work
 from prunekit.engine.sizes import short_bytes, short_count
 from prunekit.engine.stability import STABLE, Stability
@@ -183,6 +184,8 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
         out.print(f"other calibration sets would take: {'; '.join(times)}", soft_wrap=True)
     if finals := estimate.finalists:
         out.print(_finals_cost(finals), soft_wrap=True)
+    if estimate.repair:
+        out.print(_repair_cost(estimate.repair), soft_wrap=True)
     if estimate.checkpoint:
         out.print(f"with --save: {estimate.checkpoint}", soft_wrap=True)
 
@@ -202,6 +205,14 @@ def _finals_cost(finals: FinalsCost) -> str:
         line += f" ({finals.times} times as many): {finals.block_runs:,} block forwards"
         line += f", about {duration(finals.seconds)}"
     return line
+
+
+def _repair_cost(repair: RepairCost) -> str:
+    took = "" if repair.seconds is None else f", about {duration(repair.seconds)}"
+    return (
+        f"{repair.name} is fitted on at most {repair.tokens:,} other tokens{took}, and keeps "
+        f"{short_bytes(repair.bytes)} of them; each new cut takes a little more"
+    )
 
 
 def duration(seconds: float) -> str:

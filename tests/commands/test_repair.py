@@ -1,0 +1,203 @@
+"""A search under a repair: its losses, its choice, and the checkpoint that holds the patches."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import prunekit
+from prunekit.core.errors import CheckpointError, ConfigError
+from prunekit.core.registry import load
+from prunekit.core.spec import Spec
+from prunekit.engine.config import parse
+from prunekit.engine.opening import open_session
+from prunekit.engine.plan import resolve
+from prunekit.hf import load_adapter
+from prunekit.hf.patch_file import StoredPatches, as_bytes, read_patches
+from prunekit.hf.refit import Losses, refit
+
+REPAIRS = ("least-squares", "magnitude")
+
+
+@pytest.fixture
+def repaired(quick):
+    """`repaired("magnitude", searcher="greedy")`: a quick search of the demo under a repair."""
+
+    def make(repair, **more):
+        words = {"searcher": "one-shot", "dtype": "float32", "repair_tokens": 2000, "finalists": 2}
+        return prunekit.search(**{**quick, **words, "repair": repair, **more})
+
+    return make
+
+
+def session_of(quick, **words):
+    given = {**{k: v for k, v in quick.items() if k != "workdir"}, "dtype": "float32", **words}
+    registry = load()
+    return open_session(resolve(parse(given, registry), registry), Path(quick["workdir"]))
+
+
+@pytest.mark.parametrize("repair", REPAIRS)
+def test_every_loss_of_a_search_is_that_of_a_repaired_model(repaired, quick, repair):
+    result = repaired(repair)
+    removed = frozenset(result.removed)
+    with session_of(quick, repair=repair, repair_tokens=2000) as session:
+        (loss,) = session.losses([removed])
+        assert result.pruned.loss == loss
+        assert session.measured == 0  # all of it is in the journal
+    with session_of(quick) as session:
+        assert session.losses([removed]) != [loss]
+
+
+@pytest.mark.parametrize("repair", REPAIRS)
+def test_the_checkpoint_has_the_losses_that_the_result_says(repaired, quick, tmp_path, repair):
+    result = repaired(repair, save=tmp_path / "pruned")
+    assert result.repair.refitted <= min(result.repair.bare, result.repair.searched)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "pruned", dtype="float32")
+    with session_of(quick, repair=repair, repair_tokens=2000) as session:
+        checked = session.adapter.patch_of.checked
+    total = tokens = 0.0
+    for batch in checked:
+        with torch.no_grad():
+            logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits
+        where = batch.targets >= 0
+        logprobs = logits.log_softmax(-1)[where].gather(-1, batch.targets[where][:, None])
+        total, tokens = total - float(logprobs.sum()), tokens + int(where.sum())
+    assert tokens == result.repair.checked
+    if model.dtype is torch.float32:
+        stored = json.loads((tmp_path / "pruned" / "config.json").read_text())["dtype"]
+        rounding = 1e-5 if stored == "float32" else 5e-3
+        assert total / tokens == pytest.approx(result.repair.refitted, abs=rounding)
+
+
+def test_a_float32_checkpoint_agrees_to_rounding(repaired, quick, tmp_path, tiny_model):
+    folder = tiny_model("llama3")
+    for repair in REPAIRS:
+        run = repaired(repair, model=str(folder), ppl={"data": "demo", "samples": 8, "length": 24})
+        to = prunekit.export(run=run.run, workdir=quick["workdir"], to=tmp_path / repair)
+        removed = frozenset(run.removed)
+        stored = StoredPatches.at(Path(run.run) / "repair.safetensors")
+        adapter = load_adapter(Spec(str(folder), dtype="float32", mending=stored))
+        model = AutoModelForCausalLM.from_pretrained(to)
+        ids = torch.arange(40)[None] % 60 + 3
+        with torch.no_grad():
+            batch = load_batch(ids)
+            expected = adapter.reference(batch, removed)
+            assert torch.allclose(model(ids).logits, expected, atol=1e-5)
+
+
+def load_batch(ids):
+    from prunekit.core.batch import Batch
+
+    return Batch(ids, torch.ones_like(ids), ids, torch.zeros(1, dtype=torch.long), 1)
+
+
+def test_the_patches_of_a_run_are_used_wherever_it_is(repaired, quick, tmp_path):
+    result = repaired("least-squares")
+    options = {"workdir": quick["workdir"], "ppl": "demo", "ppl_samples": 4, "dtype": "float32"}
+    run = prunekit.evaluate(run=result.run, **options)
+    to = prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "pruned")
+    bare = prunekit.evaluate(remove=result.removed, **options)
+    (repaired_row,), (bare_row,) = (x.perplexities.values() for x in (run, bare))
+    assert repaired_row.dense == bare_row.dense
+    assert repaired_row.pruned != bare_row.pruned
+    card = (to / "README.md").read_text()
+    assert "were repaired by least-squares at" in card
+    record = json.loads((to / "prunekit.json").read_text())
+    assert record["search"]["repair"]["name"] == "least-squares"
+    assert record["config"]["repair"] == "least-squares"
+
+
+def test_only_the_repaired_weights_differ_from_the_source(repaired, quick, tmp_path, tiny_model):
+    from safetensors.torch import load_file
+
+    folder = tiny_model("qwen3")
+    words = {"model": str(folder), "ppl": {"data": "demo", "samples": 8, "length": 24}}
+    result = repaired("least-squares", **words)
+    to = prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "repaired")
+    bare = prunekit.export(str(folder), remove=result.removed, to=tmp_path / "bare")
+    one, other = (load_file(path / "model.safetensors") for path in (to, bare))
+    assert one.keys() == other.keys()
+    changed = {name for name in one if not torch.equal(one[name], other[name])}
+    assert len(changed) == len(result.repair.cuts)
+    assert all(name.endswith("mlp.down_proj.weight") for name in changed)
+
+
+def test_a_repair_is_part_of_a_searchs_name_and_no_repair_is_not(repaired, quick):
+    names = {Path(repaired(repair, finalists=0).run).name for repair in (*REPAIRS, "none")}
+    assert len(names) == 3
+    plain = prunekit.search(**{**quick, "searcher": "one-shot", "dtype": "float32", "finalists": 0})
+    assert Path(plain.run).name in names
+    assert plain.repair is None
+
+
+def test_a_choice_is_fitted_the_same_again(repaired):
+    one = repaired("least-squares")
+    before = (Path(one.run) / "repair.safetensors").read_bytes()
+    assert repaired("least-squares").repair == one.repair
+    assert (Path(one.run) / "repair.safetensors").read_bytes() == before
+
+
+def test_patches_in_a_file_are_those_of_the_refit(repaired, quick):
+    result = repaired("least-squares")
+    with session_of(quick, repair="least-squares", repair_tokens=2000) as session:
+        patches = session.adapter.patch_of
+        found = refit(patches, frozenset(result.removed))
+        stored = read_patches(Path(result.run) / "repair.safetensors")
+        assert as_bytes(stored) == as_bytes(found.patches)
+        loss = Losses(patches, frozenset(result.removed)).of(stored)
+        assert math.isclose(loss, result.repair.refitted)
+
+
+def test_a_smaller_budget_of_a_repaired_run_is_refused(repaired, quick, tmp_path):
+    result = repaired("magnitude", searcher="greedy")
+    with pytest.raises(ConfigError, match="is repaired for its own blocks only; search again"):
+        prunekit.export(run=result.run, budget=1, workdir=quick["workdir"], to=tmp_path / "x")
+
+
+@pytest.mark.parametrize("form", ["mergekit", "llama.cpp"])
+def test_a_recipe_cannot_hold_a_repair(repaired, quick, tmp_path, form):
+    result = repaired("magnitude")
+    with pytest.raises(ConfigError, match="copies weights as they are, and this run repaired"):
+        prunekit.export(
+            run=result.run, workdir=quick["workdir"], to=tmp_path / "recipe", format=form
+        )
+    assert not (tmp_path / "recipe").exists()
+
+
+def test_damaged_patches_are_refused(repaired, quick, tmp_path):
+    result = repaired("magnitude")
+    path = Path(result.run) / "repair.safetensors"
+    for content in (b"", b"not a file of tensors", path.read_bytes()[:-9]):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match="these are no patches .*search again"):
+            prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
+    path.unlink()
+    with pytest.raises(ConfigError, match="these are no patches .*search again"):
+        prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
+
+
+def test_too_little_other_text_is_said(repaired):
+    with pytest.raises(ConfigError, match="on 24 tokens, but a model of width 32 needs 32; give"):
+        repaired("least-squares", repair_tokens=30)
+    with pytest.raises(
+        ConfigError, match="on 0 tokens, but a model of width 32 needs 1; give more"
+    ):
+        repaired("magnitude", repair_tokens=1)
+    every = {"data": "demo", "samples": 128, "length": 24}
+    with pytest.raises(ConfigError, match="has nothing but its calibration set"):
+        repaired("magnitude", ppl=every)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
+def test_a_model_that_cannot_hold_a_repair_is_refused(repaired, tiny_model, family):
+    words = {"data": "demo", "samples": 4, "length": 24}
+    with pytest.raises(CheckpointError, match="cannot be repaired: .*; leave out --repair"):
+        repaired("magnitude", model=str(tiny_model(family)), ppl=words)
+
+
+def test_an_unknown_repair_is_refused_with_the_nearest_name(repaired):
+    with pytest.raises(ConfigError, match="no repair is called 'least-square'.*least-squares"):
+        repaired("least-square")
