@@ -4,8 +4,8 @@
         [--repairs least-squares,magnitude] [--draws 10] [--largest 8] [--size 4x48]
         [--refit 4,7] [--refit-draws 3] [--workdir repairs]
 
-For each draw of the calibration set, `greedy` and `one-shot` choose 2 to `--largest` blocks, bare and
-under each repair. Every choice is then measured on test text that nobody searched or fitted on:
+For each draw of the calibration set, `greedy` and `one-shot` choose 2 to `--largest` blocks, bare
+and under each repair. Every choice is then measured on test text that nobody searched or fitted on:
 bare, and with the patches that a search has. For the budgets of `--refit` the patches of the first
 draws are fitted again too, as a search does at its end. Patches are fitted once, on text apart from
 all others, and are the same for all draws.
@@ -104,6 +104,7 @@ class Bench:
         self.test = self.batches(given.test, **TEST, seed=0)
 
     def batches(self, data: str, **options: Any) -> list[Batch]:
+        """Return windows of a text."""
         samples = self.text(data=data, **options).calibration_set(self.tokenizer)
         return batches_of(list(samples), AT_ONCE)
 
@@ -135,6 +136,7 @@ class Bench:
         return found
 
     def tested(self, adapter: ModelAdapter, removed: Subset) -> float:
+        """Return the loss on the test text."""
         return losses(adapter, self.test, [removed])[removed]
 
 
