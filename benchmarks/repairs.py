@@ -115,7 +115,7 @@ class Bench:
         dense = self.tested(self.plain, frozenset())
         for chosen_under, adapter in self.adapters.items():
             start = time.process_time()
-            choices = chosen(adapter, batches, self.given.largest)
+            choices = list(chosen(adapter, batches, self.given.largest))
             took = time.process_time() - start
             for searcher, removed in choices:
                 row = {"draw": draw, "searcher": searcher, "chosen_under": chosen_under}
