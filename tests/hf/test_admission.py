@@ -9,7 +9,9 @@ from safetensors.torch import load_file
 
 import prunekit
 from prunekit.core.errors import CheckpointError, ConfigError
-from prunekit.hf.checkpoint import Checkpoint
+from prunekit.core.registry import load
+from prunekit.core.spec import Spec
+from prunekit.hf.checkpoint import Checkpoint, find
 
 LORA = {"peft_type": "LORA", "base_model_name_or_path": "some/base"}
 
@@ -203,8 +205,6 @@ def test_links_within_the_folder_to_it_and_beside_the_model_are_no_hindrance(fol
 
 
 def test_every_model_that_comes_with_prunekit_is_admitted(registry):
-    from prunekit.core.spec import Spec
-    from prunekit.hf.checkpoint import find
 
     for name in ("llama3", "llama31", "qwen3"):
         assert find(Spec(f"demo:{name}"), registry).tensors()
@@ -244,3 +244,15 @@ def test_a_link_to_itself_is_refused(folder, tmp_path, name):
     (folder / name).unlink()
     (folder / name).symlink_to(name)
     assert f"{name} is a link that leads nowhere" in told_everywhere(folder, tmp_path)
+
+
+def test_a_demo_may_lie_behind_links(tmp_path, monkeypatch):
+    """As in an editable installation in strict mode, whose files are links."""
+    entry = load().get("model", "qwen3")
+    for path in entry.cls.demo.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    monkeypatch.setattr(entry.cls, "demo", tmp_path)
+    found = find(Spec("demo:qwen3"), load())
+    assert found.config().model_type == "qwen3"
+    with pytest.raises(CheckpointError, match="is a link to a place outside of its folder"):
+        Checkpoint(str(tmp_path)).config()
