@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from prunekit.hf.quick_head import has_quick_products, quick_logprobs
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -62,9 +64,17 @@ def word_logprobs(head: Any, hidden: Tensor, words: Tensor) -> Tensor:
 
     Sums of exponentials are joined tile by tile, so a row of logits never exists.
     """
+    rows = hidden.flatten(0, -2)
+    if has_quick_products(head):
+        found = quick_logprobs(head.weight, rows, words)
+    else:
+        found = _exact_logprobs(head, rows.float(), words)
+    return found.view(*hidden.shape[:-1], 1)
+
+
+def _exact_logprobs(head: Any, rows: Tensor, words: Tensor) -> Tensor:
     import torch
 
-    rows = hidden.flatten(0, -2).float()
     at_once = max(1, TILE // max(rows.shape))
     logits, weights = (rows.new_empty(at_once * n) for n in rows.shape)
     total = rows.new_full((len(rows),), -torch.inf)
@@ -77,7 +87,7 @@ def word_logprobs(head: Any, hidden: Tensor, words: Tensor) -> Tensor:
             found = tile.gather(1, place.clamp(0, tile.shape[1] - 1)[:, None])[:, 0]
             chosen = torch.where(inside, found, chosen)
             total = torch.logaddexp(total, tile.logsumexp(1))
-    return (chosen - total).view(*hidden.shape[:-1], 1)
+    return chosen - total
 
 
 def _tile(head: Any, rows: Tensor, part: slice, logits: Tensor, weights: Tensor) -> Tensor:

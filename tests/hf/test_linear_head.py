@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunekit.core import IGNORE
 from prunekit.core.spec import Spec
-from prunekit.hf import linear_head, probe
+from prunekit.hf import linear_head, probe, quick_head
 from prunekit.hf.head import Predictions
 from prunekit.hf.loading import load_adapter
 
@@ -37,6 +37,11 @@ def a_head(dtype, words=301, width=24, bias=False):
     return head.to(dtype)
 
 
+@pytest.fixture
+def no_quick_products(monkeypatch):
+    monkeypatch.setattr(linear_head, "has_quick_products", lambda _: False)
+
+
 def by_hand(head, rows, words):
     logits = rows.double() @ head.weight.double().T
     if head.bias is not None:
@@ -47,6 +52,7 @@ def by_hand(head, rows, words):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("tile", [24, 24 * 7, 10**6])
+@pytest.mark.usefixtures("no_quick_products")
 @torch.no_grad()
 def test_tiles_give_the_log_probabilities_of_whole_rows(dtype, bias, tile, monkeypatch):
     monkeypatch.setattr(linear_head, "TILE", tile)
@@ -71,6 +77,7 @@ def test_words_that_cannot_occur_are_left_out_and_nan_stays_nan(monkeypatch):
     assert found[1].isnan()
 
 
+@pytest.mark.usefixtures("no_quick_products")
 @torch.no_grad()
 def test_torch_computes_as_before_afterwards():
     for setting in ("highest", "medium"):
@@ -139,8 +146,10 @@ def adapter(request, tiny_model, registry):
     return load_adapter(Spec(model, device="cpu", dtype="bfloat16"), registry)
 
 
+@pytest.mark.parametrize(("quick", "gap"), [(False, 3e-5), (True, 1e-3)])
 @torch.no_grad()
-def test_log_probabilities_are_those_of_the_logits(adapter):
+def test_log_probabilities_are_those_of_the_logits(adapter, quick, gap, monkeypatch):
+    monkeypatch.setattr(linear_head, "has_quick_products", lambda _: quick)
     batch = probe(24, 11)
     targets = torch.where(batch.attention_mask.bool(), batch.input_ids.roll(-1, 1), IGNORE)
     output = adapter.output(adapter.enter(batch))
@@ -148,15 +157,21 @@ def test_log_probabilities_are_those_of_the_logits(adapter):
     chosen = targets[targets != IGNORE][:, None]
     expected = logits.double().log_softmax(-1).gather(-1, chosen)[:, 0]
     found = output.token_logprobs(targets)
-    assert torch.allclose(found[targets != IGNORE].double(), expected, rtol=0, atol=3e-5)
+    assert torch.allclose(found[targets != IGNORE].double(), expected, rtol=0, atol=gap)
     assert (found[targets == IGNORE] == 0).all()
     capped = adapter.model.config.get_text_config().to_dict().get("final_logit_softcapping")
     assert (output.of_words is None) == bool(capped)
 
 
+@pytest.mark.parametrize(
+    ("quick", "gap", "largest"),
+    [(False, 2e-5, 4096), (True, 0.02, 4096 * 8)],  # the likeliest words of all tiles
+)
 @torch.no_grad()
-def test_no_tensor_is_larger_than_a_tile(monkeypatch):
-    monkeypatch.setattr(linear_head, "TILE", 4096)
+def test_no_tensor_is_as_large_as_the_rows_of_logits(quick, gap, largest, monkeypatch):
+    monkeypatch.setattr(linear_head, "has_quick_products", lambda _: quick)
+    for module in (linear_head, quick_head):
+        monkeypatch.setattr(module, "TILE", 4096)
     head = a_head(torch.bfloat16, words=2000)
     hidden, targets = torch.randn(1, 90, 24).bfloat16(), torch.arange(90)[None]
     rows = partial(linear_head._logits, head)
@@ -169,9 +184,9 @@ def test_no_tensor_is_larger_than_a_tile(monkeypatch):
     with Sizes() as sizes:
         found = Predictions(hidden, rows, 2000, tiles).token_logprobs(targets)
     expected = by_hand(head, hidden[0], targets[0])[:, 0]
-    assert torch.allclose(found[0].double(), expected, rtol=0, atol=2e-5)
+    assert torch.allclose(found[0].double(), expected, rtol=0, atol=gap)
     assert whole.largest == 90 * 2000
-    assert sizes.largest <= 4096
+    assert sizes.largest <= largest
 
 
 def test_rows_are_used_where_derivatives_are_needed():
