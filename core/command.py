@@ -22,7 +22,7 @@ class Command(abc.ABC):
     options: ClassVar[type | None] = None
     """a dataclass whose fields, made by `option`, are flags here too"""
     plugin_options: ClassVar[bool] = False
-    """whether the options of all searchers, objectives and backends are flags here too"""
+    """whether options of searchers, objectives, repairs and backends are flags here too"""
     panel: ClassVar[str] = "Model"
     """the heading of these flags in the help"""
 

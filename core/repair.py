@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -59,6 +60,40 @@ class Repair(abc.ABC):
     def tokens_needed(self, width: int) -> int:
         """Return how many tokens it needs at least for a stream of this width."""
         return 1
+
+
+def check_patches(patches: Iterable[Any], width: int) -> list[Patch]:
+    """Return what a repair yields. Raises TypeError or ValueError unless all of it fits a stream.
+
+    >>> check_patches([Patch(2.0), Patch()], 96)
+    [Patch(scale=2.0, matrix=None), Patch(scale=1.0, matrix=None)]
+    """
+    found = list(patches)
+    if not found:
+        raise ValueError("`patches` must give at least one; `Patch()` changes nothing")
+    for patch in found:
+        _check_patch(patch, width)
+    return found
+
+
+def _check_patch(patch: Any, width: int) -> None:
+    if not isinstance(patch, Patch):
+        raise TypeError(f"`patches` must give objects of Patch, not {type(patch).__name__}")
+    if not (isinstance(patch.scale, int | float) and 0 < patch.scale < math.inf):
+        raise ValueError(f"`patches` must give a number above 0 as scale, not {patch.scale!r}")
+    if patch.matrix is not None:
+        _check_matrix(patch.matrix, width)
+
+
+def _check_matrix(matrix: Any, width: int) -> None:
+    if not hasattr(matrix, "is_floating_point") or not matrix.is_floating_point():
+        raise TypeError("`patches` must give matrices as tensors of floating-point numbers")
+    if tuple(matrix.shape) != (width, width):
+        raise ValueError(
+            f"`patches` must give matrices of [{width}, {width}], not {list(matrix.shape)}"
+        )
+    if not matrix.isfinite().all():
+        raise ValueError("`patches` must give matrices of finite numbers")
 
 
 class Mending(Protocol):

@@ -12,6 +12,7 @@ from prunekit.engine.files import write_bytes
 from prunekit.engine.held_out import times_held_out
 from prunekit.engine.repaired import Repaired
 from prunekit.hf.fitting import FittedPatches, Fitting
+from prunekit.hf.identity import digest_of_code
 from prunekit.hf.patch_file import as_bytes
 from prunekit.hf.refit import refit
 from prunekit.hf.repaired import RepairedAdapter
@@ -22,9 +23,13 @@ FILE = "repair.safetensors"
 
 def fitting_of(repair: Repair, objective: Objective, tokens: int, at_once: int) -> Fitting:
     """Return a repair to be fitted on the data of an objective, apart from all other samples."""
-    options = sorted({**values_of(repair), **values_of(objective)}.items())
-    key = repr((type(repair).__qualname__, type(objective).__qualname__, tokens, at_once, options))
+    key = repr((_key_of(repair), _key_of(objective), tokens, at_once))
     return Fitting(key, repair, objective, tokens, at_once, times_held_out)
+
+
+def _key_of(plugin: object) -> tuple[object, ...]:
+    cls = type(plugin)
+    return cls.__module__, cls.__qualname__, digest_of_code(cls), sorted(values_of(plugin).items())
 
 
 def refit_choice(adapter: ModelAdapter, removed: Subset, folder: Path) -> Repaired:

@@ -13,7 +13,7 @@ from prunekit.core.batch import Batch, Sample
 from prunekit.core.errors import ConfigError, blaming
 from prunekit.core.interfaces import Objective
 from prunekit.core.options import values_of
-from prunekit.core.repair import Cut, Patch, Repair
+from prunekit.core.repair import Cut, Patch, Repair, check_patches
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.decoder import DecoderAdapter
 from prunekit.hf.fold_proof import prove_folds
@@ -146,7 +146,7 @@ class FittedPatches:
     def candidates(self, fitted: Cut) -> list[Patch]:
         """Return what the repair offers for a cut, in the dtype of the model."""
         with blaming("repair", self.repair):
-            patches = list(self.repair.patches(fitted))
+            patches = check_patches(self.repair.patches(fitted), fitted.before.shape[-1])
         dtype = self.adapter.model.dtype
         return [p if p.matrix is None else Patch(p.scale, p.matrix.to(dtype)) for p in patches]
 
@@ -154,7 +154,9 @@ class FittedPatches:
         """Raise ConfigError if there are fewer tokens than the repair needs."""
         width = self.adapter.model.config.get_text_config().hidden_size
         found = sum(int(batch.attention_mask.sum()) for batch in self.fitted)
-        if found < (needed := self.repair.tokens_needed(width)):
+        with blaming("repair", self.repair):
+            needed = self.repair.tokens_needed(width)
+        if found < needed:
             raise ConfigError(
                 f"repair {self.repair.name!r} is fitted on {found:,} tokens, but a model of width "
                 f"{width:,} needs {needed:,}; give more data, or raise --repair-tokens"

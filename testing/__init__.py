@@ -8,6 +8,7 @@ from prunekit.testing.adapters import check_adapter
 from prunekit.testing.backends import check_backend
 from prunekit.testing.contract import ContractError
 from prunekit.testing.objectives import check_objective
+from prunekit.testing.repairs import check_repair
 from prunekit.testing.searchers import check_searcher
 from prunekit.testing.toys import toy_loss
 
@@ -16,6 +17,7 @@ __all__ = [
     "check_adapter",
     "check_backend",
     "check_objective",
+    "check_repair",
     "check_searcher",
     "toy_loss",
 ]

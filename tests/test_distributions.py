@@ -87,7 +87,7 @@ def test_new_plugins_of_every_kind_run_side_by_side(with_new_plugins, tiny_model
     found = names(with_new_plugins)
     assert {found[f"my-{kind}"] for kind in KINDS} == {(k, f"prunekit-my-{k}") for k in KINDS}
     mistral = tiny_model("llama3", model_type="mistral")
-    flags = [f"--{kind}=my-{kind}" for kind in ("searcher", "objective", "backend")]
+    flags = [f"--{kind}=my-{kind}" for kind in ("searcher", "objective", "repair", "backend")]
     chosen = [*flags, "--adapter=my-model"]
     options = [word.replace("ppl", "my-objective") for word in QUICK]
     done = with_new_plugins.run(

@@ -12,6 +12,7 @@ import prunekit.testing
 from prunekit.core import Command, hookspecs, interfaces
 from prunekit.core.batch import Batch
 from prunekit.core.problem import Problem
+from prunekit.core.repair import Cut, Patch, Repair
 from prunekit.core.spec import ModelFacts, Spec
 from prunekit.plugins.searchers import signals
 
@@ -21,6 +22,7 @@ PROTOCOLS = {
     "searchers.md": [interfaces.Searcher],
     "objectives.md": [interfaces.Objective, interfaces.Output],
     "models.md": [interfaces.ModelAdapter],
+    "repairs.md": [Repair],
     "backends.md": [interfaces.Backend, interfaces.Meter],
     "commands.md": [Command],
 }
@@ -52,7 +54,7 @@ def test_every_method_is_on_the_page_of_its_kind_with_its_signature(page, writte
 
 def test_every_hook_is_documented_by_its_signature():
     hooks = [f for name, f in vars(hookspecs).items() if name.startswith("prunekit_")]
-    assert len(hooks) == 5
+    assert len(hooks) == 6
     for hook in hooks:
         assert f"`{signature(hook)}`" in PAGES["README.md"]
 
@@ -66,7 +68,7 @@ def test_every_check_is_documented_by_its_signature():
 
 def test_every_field_that_plugins_see_is_on_a_page():
     everything = "\n".join(PAGES.values())
-    for cls in (Problem, Batch, Spec, ModelFacts):
+    for cls in (Problem, Batch, Spec, ModelFacts, Cut, Patch):
         for field in cls.__dataclass_fields__:
             assert f"`{field}`" in everything, f"{cls.__name__}.{field}"
     for name in signals.__all__:

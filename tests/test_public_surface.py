@@ -54,7 +54,7 @@ def is_public(module, name):
 
 BUILT_IN = [
     path
-    for kind in ("searchers", "objectives", "models", "backends")
+    for kind in ("searchers", "objectives", "models", "repairs", "backends")
     for path in sorted((ROOT / "plugins" / kind).rglob("*.py"))
 ]
 

@@ -9,6 +9,7 @@ TEXT = {"data": "demo", "samples": "2", "length": "24"}
 BASES = {
     "objective": ("objectives.perplexity", "Perplexity"),
     "model": ("models.llama3", "Llama3"),
+    "repair": ("repairs.magnitude", "Magnitude"),
     "backend": ("backends.local", "Local"),
 }
 PLUGIN = """
@@ -140,6 +141,34 @@ OPENED = "def open(self, *args):\n        meter = super().open(*args); {}; retur
 )
 def test_backends(search, body, reason):
     check_one_line(search("backend", body), "backend", reason)
+
+
+GIVEN = "def patches(self, cut): from prunekit.core import Patch; import torch; "
+WIDTH = 32
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("def patches(self, cut): raise KeyError(1)", "KeyError: 1"),
+        ("def patches(self, cut): yield {}[1]", "KeyError: 1"),
+        ("def patches(self, cut): return None", "'NoneType' object is not iterable"),
+        ("def patches(self, cut): return iter(())", "`patches` must give at least one"),
+        ("def patches(self, cut): yield 2.0", "must give objects of Patch, not float"),
+        (GIVEN + "yield Patch(0.0)", "must give a number above 0 as scale, not 0.0"),
+        (GIVEN + "yield Patch(float('nan'))", "must give a number above 0 as scale, not nan"),
+        (GIVEN + "yield Patch(cut.after.norm())", "must give a number above 0 as scale, not tens"),
+        (GIVEN + "yield Patch(1.0, [[1.0]])", "must give matrices as tensors of floating-point"),
+        (GIVEN + "yield Patch(1.0, cut.fed)", f"must give matrices of [{WIDTH}, {WIDTH}], not ["),
+        (
+            GIVEN + f"yield Patch(1.0, torch.full(({WIDTH}, {WIDTH}), torch.nan))",
+            "must give matrices of finite numbers",
+        ),
+        ("def tokens_needed(self, width): return {}[width]", f"KeyError: {WIDTH}"),
+    ],
+)
+def test_repairs(search, body, reason):
+    check_one_line(search("repair", body), "repair", reason)
 
 
 def test_a_model_family_that_fails_in_the_middle(search):

@@ -8,7 +8,7 @@ import pytest
 from prunekit.core.contracts import RESERVED
 from prunekit.core.options import options_of
 from prunekit.core.registry import KINDS
-from prunekit.engine.config import Settings
+from prunekit.engine.config import NO_REPAIR, Settings
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,7 +100,8 @@ def test_a_name_that_would_be_mistaken_is_refused(prunekit, tmp_path, name, reas
 
 
 def test_a_name_that_is_a_setting_is_refused(prunekit, tmp_path):
-    assert {o.name for o in options_of(Settings) if "_" not in o.name} == RESERVED
+    settings = {o.name for o in options_of(Settings) if "_" not in o.name}
+    assert {*settings, NO_REPAIR} == RESERVED
     status, _, err = prunekit("new-plugin", "seed", "--kind", "searcher")
     assert status == 1
     assert err.startswith("error: 'seed' is a setting of a search; choose another name")

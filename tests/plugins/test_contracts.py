@@ -3,7 +3,13 @@
 import pytest
 
 from prunekit.core.registry import load
-from prunekit.testing import check_adapter, check_backend, check_objective, check_searcher
+from prunekit.testing import (
+    check_adapter,
+    check_backend,
+    check_objective,
+    check_repair,
+    check_searcher,
+)
 
 BUILT_IN = [e for e in load().entries if e.source == "prunekit"]
 
@@ -46,6 +52,11 @@ def test_objectives(cls):
 @of_kind("model")
 def test_model_families(cls, tiny_model):
     check_adapter(cls, getattr(cls, "demo", None) or tiny_model())
+
+
+@of_kind("repair")
+def test_repairs(cls):
+    check_repair(cls())
 
 
 @of_kind("backend")

@@ -19,7 +19,9 @@ class NewPlugin(Command):
     def run(
         self,
         name: Annotated[str, typer.Argument(help="Name that users type, such as random-swaps.")],
-        kind: Annotated[str, typer.Option(help="searcher, objective, model, backend or command.")],
+        kind: Annotated[
+            str, typer.Option(help="searcher, objective, model, repair, backend or command.")
+        ],
         to: Annotated[
             Path | None, typer.Option(help="Folder to write; by default prunekit-NAME.")
         ] = None,

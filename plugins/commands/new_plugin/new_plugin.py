@@ -23,6 +23,7 @@ WORDS = {
     "searcher": ("a searcher", "prunekit search --searcher {name}"),
     "objective": ("an objective", "prunekit search --objective {name}"),
     "model": ("a model family", "prunekit search --adapter {name} --model FOLDER"),
+    "repair": ("a repair", "prunekit search --repair {name}"),
     "backend": ("a backend", "prunekit search --backend {name}"),
     "command": ("a command", "prunekit {name}"),
 }
@@ -32,8 +33,8 @@ WORDS = {
 def new_plugin(name: str, kind: str, to: str | Path | None = None) -> Path:
     """Write a distribution `prunekit-NAME` with one plugin called `name`, and return its folder.
 
-    `kind` is searcher, objective, model, backend or command. `to` defaults to a folder with the
-    name of the distribution in the current one. Raises ConfigError if the name or the kind is
+    `kind` is searcher, objective, model, repair, backend or command. `to` defaults to a folder with
+    the name of the distribution in the current one. Raises ConfigError if the name or the kind is
     invalid, or if `to` exists: nothing is overwritten.
     """
     if kind not in WORDS:
