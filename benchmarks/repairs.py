@@ -100,7 +100,7 @@ class Bench:
         for name in given.repairs.split(","):
             repair = build(registry.get("repair", name).cls, {})
             fitting = fitting_of(repair, fit_on, 8192, AT_ONCE)
-            self.adapters[name] = fitting.mend(self.plain, checkpoint)
+            self.adapters[name] = fitting.applied(self.plain, checkpoint)
         self.test = self.batches(given.test, **TEST, seed=0)
 
     def batches(self, data: str, **options: Any) -> list[Batch]:

@@ -31,13 +31,14 @@ from prunekit.core.interfaces import (
 from prunekit.core.measurement import Piece
 from prunekit.core.options import internal, option
 from prunekit.core.problem import DENSE, Best, Part, Problem, Subset
-from prunekit.core.repair import Cut, Patch, Repair
+from prunekit.core.repair import LEAST_SCALE, Cut, Patch, Repair
 from prunekit.core.spec import OWN_DTYPE, ModelFacts, Spec
 from prunekit.core.trie import runs_of_each, walk
 
 __all__ = [
     "DENSE",
     "IGNORE",
+    "LEAST_SCALE",
     "OWN_DTYPE",
     "PLUGIN_API",
     "Asking",

@@ -12,6 +12,10 @@ if TYPE_CHECKING:  # plugins are listed without importing torch
     from torch import Tensor
 
 
+LEAST_SCALE = 0.5
+"""With a smaller stream, the epsilon of norms would show, and the fold would not be exact."""
+
+
 @dataclass(frozen=True)
 class Patch:
     """What happens to the residual stream at a cut: `scale * stream + fed @ matrix`.
@@ -21,7 +25,7 @@ class Patch:
     """
 
     scale: float = 1.0
-    """positive"""
+    """at least `LEAST_SCALE`"""
     matrix: Tensor | None = None
     """`[width, width]`; None stands for zeros"""
 
@@ -79,8 +83,8 @@ def check_patches(patches: Iterable[Any], width: int) -> list[Patch]:
 def _check_patch(patch: Any, width: int) -> None:
     if not isinstance(patch, Patch):
         raise TypeError(f"`patches` must give objects of Patch, not {type(patch).__name__}")
-    if not (isinstance(patch.scale, int | float) and 0 < patch.scale < math.inf):
-        raise ValueError(f"`patches` must give a number above 0 as scale, not {patch.scale!r}")
+    if not (isinstance(patch.scale, int | float) and LEAST_SCALE <= patch.scale < math.inf):
+        raise ValueError(f"`patches` must give scales from {LEAST_SCALE} on, not {patch.scale!r}")
     if patch.matrix is not None:
         _check_matrix(patch.matrix, width)
 
@@ -96,10 +100,10 @@ def _check_matrix(matrix: Any, width: int) -> None:
         raise ValueError("`patches` must give matrices of finite numbers")
 
 
-class Mending(Protocol):
-    """A repair on its way to where a model is loaded: picklable, and equal if it mends alike."""
+class Repairing(Protocol):
+    """A repair on its way to where a model is loaded: picklable, equal if patches are the same."""
 
-    def mend(self, adapter: Any, checkpoint: Any) -> Any:
+    def applied(self, adapter: Any, checkpoint: Any) -> Any:
         """Return the adapter with repaired cuts. Raises UnfitModel if its model cannot hold them.
 
         `checkpoint` is the `prunekit.hf.Checkpoint` that the adapter was loaded from.

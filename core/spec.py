@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from prunekit.core.repair import Mending
+from prunekit.core.repair import Repairing
 
 OWN_DTYPE = "own"
 """As a dtype: the one in which the checkpoint is stored."""
@@ -50,7 +50,7 @@ class Spec:
     processes: int = field(default=1, compare=False)
     """how many share that memory"""
     known: Known = field(default=Known(), compare=False)
-    mending: Mending | None = None
+    repairing: Repairing | None = None
     """what repairs the cuts; None leaves them bare"""
 
 

@@ -40,7 +40,11 @@ class Settings:
     searcher: str = option("greedy", "search algorithm")
     objective: str = option("ppl", "calibration objective")
     repair: str = option(NO_REPAIR, "what makes up for removed blocks, during the search and after")
-    repair_tokens: int = option(8192, "to fit a repair on, apart from all other samples", low=1)
+    repair_tokens: int | None = option(
+        None,
+        "to fit a repair on, apart from all samples; by default 8192, 4 a channel at least",
+        low=1,
+    )
     budget: str | None = option(None, "blocks to remove, as 7 or 25%; by default a quarter")
     shrink: str | None = option(None, "in place of a budget: parameters to remove, as 20%")
     max_parameters: str | None = option(None, "in place of it: parameters left, as 110M")
@@ -102,7 +106,9 @@ class SearchConfig:
         if not self.settings.race_deviations:  # nor this one
             del values["race_deviations"]
         if self.settings.repair == NO_REPAIR:  # nor these
-            del values["repair"], values["repair_tokens"]
+            del values["repair"]
+        if self.settings.repair_tokens is None:
+            del values["repair_tokens"]
         for limit in LIMITS:  # nor these, which a plan resolves to a budget
             if values[limit] is None:
                 del values[limit]
@@ -122,6 +128,11 @@ def parse(given: Mapping[str, Any], registry: Registry) -> SearchConfig:
     if (budget := given.get("budget")) is not None:
         given = {**given, "budget": _budget(budget)}
     given = checked(given)
+    if given.get("repair_tokens") is not None and given.get("repair", NO_REPAIR) == NO_REPAIR:
+        raise ConfigError(
+            "repair_tokens: no repair is chosen; add one, as --repair magnitude, or leave it out",
+            ("repair_tokens",),
+        )
     settings = _canonical(build(Settings, {k: v for k, v in given.items() if k in known}), registry)
     options = _canonical_keys({k: v for k, v in given.items() if k not in known}, registry)
     for name, value in options.items():

@@ -20,7 +20,7 @@ from prunekit.core.spec import Spec
 from prunekit.engine.config import NO_REPAIR, SearchConfig, Settings, with_full_model_name
 from prunekit.engine.limits import NO_LIMITS, is_limited, limit_in
 from prunekit.engine.periods import PeriodSearch
-from prunekit.engine.repairing import fitting_of
+from prunekit.engine.repairing import fitting_of, tokens_of
 from prunekit.engine.signals import check_measurable
 from prunekit.engine.sizes import bytes_in
 from prunekit.engine.weights import Weights, weights_of
@@ -110,8 +110,9 @@ def resolve(
     parts = _parts(config)
     if settings.repair != NO_REPAIR:
         repair, (objective, _), *_ = config.plugins[settings.repair], *parts
-        mending = fitting_of(repair, objective, settings.repair_tokens, spec.tokens_per_forward)
-        spec = dataclasses.replace(spec, mending=mending)
+        tokens = tokens_of(settings.repair_tokens, model_config.get_text_config().hidden_size)
+        repairing = fitting_of(repair, objective, tokens, spec.tokens_per_forward)
+        spec = dataclasses.replace(spec, repairing=repairing)
     options = {name: values_of(plugin) for name, plugin in config.plugins.items()}
     return Plan(
         config=SearchConfig(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from prunekit.engine.config import NO_REPAIR
 from prunekit.engine.plan import Plan
+from prunekit.engine.repairing import tokens_of
 from prunekit.engine.weights import dtype_of
 
 
@@ -27,8 +28,8 @@ def repair_cost(plan: Plan, block_seconds_per_token: float | None) -> RepairCost
     settings = plan.config.settings
     if settings.repair == NO_REPAIR:
         return None
-    tokens, n = settings.repair_tokens, plan.problem.n_blocks
     width = plan.model_config.get_text_config().hidden_size
+    tokens, n = tokens_of(settings.repair_tokens, width), plan.problem.n_blocks
     itemsize = dtype_of(plan.checkpoint, plan.model_config, plan.spec).itemsize
     took = block_seconds_per_token and n * tokens * block_seconds_per_token
     return RepairCost(settings.repair, tokens, (2 * n + 1) * tokens * width * itemsize, took)

@@ -17,6 +17,7 @@ from prunekit.hf.patch_file import as_bytes
 from prunekit.hf.refit import refit
 from prunekit.hf.repaired import RepairedAdapter
 
+LEAST_TOKENS, TOKENS_PER_CHANNEL = 8192, 4
 FILE = "repair.safetensors"
 """In the folder of a run: the patches of its choice."""
 
@@ -25,6 +26,11 @@ def fitting_of(repair: Repair, objective: Objective, tokens: int, at_once: int) 
     """Return a repair to be fitted on the data of an objective, apart from all other samples."""
     key = repr((_key_of(repair), _key_of(objective), tokens, at_once))
     return Fitting(key, repair, objective, tokens, at_once, times_held_out)
+
+
+def tokens_of(wanted: int | None, width: int) -> int:
+    """Return how many tokens to fit a repair on; by default enough for a matrix of this width."""
+    return wanted or max(LEAST_TOKENS, TOKENS_PER_CHANNEL * width)
 
 
 def _key_of(plugin: object) -> tuple[object, ...]:

@@ -91,7 +91,7 @@ def with_repair(spec: Spec, run: Run) -> Spec:
     """Return the model with the patches of a run, if it has any."""
     if not run.result.get("repair"):
         return spec
-    return replace(spec, mending=StoredPatches.at(run.folder / FILE))
+    return replace(spec, repairing=StoredPatches.at(run.folder / FILE))
 
 
 def as_subset(blocks: Iterable[int]) -> Subset:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.registry import Entry, Registry, load
-from prunekit.core.repair import Mending
+from prunekit.core.repair import Repairing
 from prunekit.core.spec import Known, Spec
 from prunekit.hf.checkpoint import Checkpoint, find, first_line
 from prunekit.hf.decoder import DecoderAdapter
@@ -27,7 +27,7 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
 
     That it does so rightly is proved, unless `spec.known` has that proof or none is needed.
     Raises CheckpointError if no adapter or more than one fits, if the weights cannot be read, if
-    running block by block does not reproduce the model's own output, or if `spec.mending` cannot
+    running block by block does not reproduce the model's own output, or if `spec.repairing` cannot
     repair such a model.
     """
     registry = registry or load()
@@ -38,17 +38,17 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     with _as_this_family(entry.name, checkpoint, chosen), Guard().watching():
         adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
         _prove(adapter, checkpoint, spec.known)
-    return _mended(adapter, checkpoint, spec.mending) if spec.mending else adapter
+    return _repaired(adapter, checkpoint, spec.repairing) if spec.repairing else adapter
 
 
-def _mended(adapter: ModelAdapter, checkpoint: Checkpoint, mending: Mending) -> ModelAdapter:
+def _repaired(adapter: ModelAdapter, checkpoint: Checkpoint, repairing: Repairing) -> ModelAdapter:
     try:
-        mended: ModelAdapter = mending.mend(adapter, checkpoint)
+        repaired: ModelAdapter = repairing.applied(adapter, checkpoint)
     except UnfitModel as error:
         raise CheckpointError(
             f"{checkpoint.source} cannot be repaired: {error}; leave out --repair"
         ) from error
-    return mended
+    return repaired
 
 
 def _prove(adapter: ModelAdapter, checkpoint: Checkpoint, known: Known) -> None:

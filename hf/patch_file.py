@@ -34,7 +34,7 @@ class StoredPatches:
         except OSError as error:
             raise _damaged(path, str(error.strerror)) from error
 
-    def mend(self, adapter: Any, checkpoint: Any) -> RepairedAdapter:
+    def applied(self, adapter: Any, checkpoint: Any) -> RepairedAdapter:
         """Return the adapter with these patches. Raises UnfitModel if they cannot be folded.
 
         Other cuts stay bare.

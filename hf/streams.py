@@ -47,13 +47,18 @@ class Streams:
 
     def cut(self, start: int, end: int) -> Cut:
         """Return the tokens where blocks `start` to `end - 1` are removed; `start` is above 0."""
-        return Cut(
-            self.entering[start].float(), self.fed[start - 1].float(), self.entering[end].float()
-        )
+        return Cut(*map(_copied, (self.entering[start], self.fed[start - 1], self.entering[end])))
 
 
 def _tokens(hidden: Tensor, where: Tensor) -> Tensor:
     return hidden[where.to(hidden.device)]
+
+
+def _copied(tokens: Tensor) -> Tensor:
+    """Copy to float32, as a plugin may write into its cut, and other cuts have the same tokens."""
+    import torch
+
+    return tokens.to(torch.float32, copy=True)
 
 
 def cuts_of(removed: Subset, n_blocks: int) -> list[tuple[int, int]]:
@@ -67,8 +72,9 @@ def cuts_of(removed: Subset, n_blocks: int) -> list[tuple[int, int]]:
     return list(zip(starts, ends, strict=True))
 
 
-OUTLIER = 100
-"""A token's stream is an outlier from so many times the median of mean squares."""
+OUTLIER, SMALLEST = 100, 1e-9
+"""In medians of mean squares: from where a stream is an outlier, and what a smaller one counts as,
+since one of zeros has no relative error."""
 
 
 def distance(cut: Cut, patch: Patch) -> float:
@@ -91,7 +97,7 @@ def token_weights(cut: Cut) -> Tensor:
     outlier = largest > OUTLIER * largest.median()
     found = int(outlier.sum())
     balanced = (len(outlier) - found) / found if found else 1.0
-    return torch.where(outlier, balanced, 1.0) / after
+    return torch.where(outlier, balanced, 1.0) / after.clamp_min(SMALLEST * largest.median())
 
 
 def patched(patch: Patch, hidden: Tensor, fed: Tensor) -> Tensor:

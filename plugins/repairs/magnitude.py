@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from prunekit.core import Cut, Patch, Repair, hookimpl
+from prunekit.core import LEAST_SCALE, Cut, Patch, Repair, hookimpl
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Magnitude(Repair):
     paper: ClassVar[str] = "arXiv 2507.18212"
 
     def patches(self, cut: Cut) -> Iterator[Patch]:
-        """Yield the one."""
-        yield Patch(scale=float(cut.after.norm(dim=-1).mean() / cut.before.norm(dim=-1).mean()))
+        """Yield the one, of a stream that hardly ever shrinks."""
+        ratio = float(cut.after.norm(dim=-1).mean() / cut.before.norm(dim=-1).mean())
+        yield Patch(scale=max(LEAST_SCALE, ratio))
 
 
 @hookimpl

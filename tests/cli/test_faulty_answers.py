@@ -155,9 +155,9 @@ WIDTH = 32
         ("def patches(self, cut): return None", "'NoneType' object is not iterable"),
         ("def patches(self, cut): return iter(())", "`patches` must give at least one"),
         ("def patches(self, cut): yield 2.0", "must give objects of Patch, not float"),
-        (GIVEN + "yield Patch(0.0)", "must give a number above 0 as scale, not 0.0"),
-        (GIVEN + "yield Patch(float('nan'))", "must give a number above 0 as scale, not nan"),
-        (GIVEN + "yield Patch(cut.after.norm())", "must give a number above 0 as scale, not tens"),
+        (GIVEN + "yield Patch(0.0)", "must give scales from 0.5 on, not 0.0"),
+        (GIVEN + "yield Patch(float('nan'))", "must give scales from 0.5 on, not nan"),
+        (GIVEN + "yield Patch(cut.after.norm())", "must give scales from 0.5 on, not tens"),
         (GIVEN + "yield Patch(1.0, [[1.0]])", "must give matrices as tensors of floating-point"),
         (GIVEN + "yield Patch(1.0, cut.fed)", f"must give matrices of [{WIDTH}, {WIDTH}], not ["),
         (

@@ -79,7 +79,7 @@ def test_a_float32_checkpoint_agrees_to_rounding(repaired, quick, tmp_path, tiny
         to = prunekit.export(run=run.run, workdir=quick["workdir"], to=tmp_path / repair)
         removed = frozenset(run.removed)
         stored = StoredPatches.at(Path(run.run) / "repair.safetensors")
-        adapter = load_adapter(Spec(str(folder), dtype="float32", mending=stored))
+        adapter = load_adapter(Spec(str(folder), dtype="float32", repairing=stored))
         model = AutoModelForCausalLM.from_pretrained(to)
         ids = torch.arange(40)[None] % 60 + 3
         with torch.no_grad():
@@ -129,11 +129,17 @@ def test_only_the_repaired_weights_differ_from_the_source(repaired, quick, tmp_p
 
 
 def test_a_repair_is_part_of_a_searchs_name_and_no_repair_is_not(repaired, quick):
-    names = {Path(repaired(repair, finalists=0).run).name for repair in (*REPAIRS, "none")}
-    assert len(names) == 3
-    plain = prunekit.search(**{**quick, "searcher": "one-shot", "dtype": "float32", "finalists": 0})
-    assert Path(plain.run).name in names
+    words = {**quick, "searcher": "one-shot", "dtype": "float32", "finalists": 0}
+    plain, none = prunekit.search(**words), prunekit.search(**words, repair="none")
     assert plain.repair is None
+    assert none.run == plain.run
+    others = {Path(repaired(repair, finalists=0).run).name for repair in REPAIRS}
+    assert len(others | {Path(plain.run).name}) == 3
+
+
+def test_tokens_for_no_repair_are_refused(quick):
+    with pytest.raises(ConfigError, match="no repair is chosen; add one"):
+        prunekit.search(**quick, repair_tokens=100)
 
 
 def test_a_choice_is_fitted_the_same_again(repaired):

@@ -202,11 +202,11 @@ class Counts(Ratio):
         return super().ratio(cut)
 
 
-class Vanishing(Ratio):
-    """Shrinks the stream to nothing."""
+class Huge(Ratio):
+    """Makes the stream so large that nothing else counts."""
 
     def patches(self, cut):
-        yield Patch(1e-9)
+        yield Patch(1e9)
 
 
 class Prints(Ratio):
@@ -232,9 +232,9 @@ FAULTS = [
     (Idle, "yields nothing but `Patch\\(\\)`"),
     (Endless, "more than 100 patches for one cut.*yield a few strengths"),
     (Bare, "must give objects of Patch, not float"),
-    (TensorScale, "must give a number above 0 as scale, not tensor"),
-    (Negative, "must give a number above 0 as scale, not -1.0"),
-    (Overflows, "one token is 1000 times as large in `\\w+`: `patches` must give a number"),
+    (TensorScale, "must give scales from 0.5 on, not tensor"),
+    (Negative, "must give scales from 0.5 on, not -1.0"),
+    (Overflows, "one token is 1000 times as large in `\\w+`: `patches` must give scales"),
     (Array, "matrices as tensors of floating-point numbers"),
     (Flat, "matrices of \\[12, 12\\], not \\[12\\]"),
     (Half, "a matrix in bfloat16; compute in float32"),
@@ -248,7 +248,7 @@ FAULTS = [
     (Hurries, "yields other patches when the clock runs faster"),
     (Continues, "a patch depends on its own cut alone"),
     (Counts, "changes itself while it works"),
-    (Vanishing, "so strong that a demo model without blocks .* predicts something else"),
+    (Huge, "so strong that a demo model without blocks .* predicts something else"),
     (Prints, "writes to standard output.*'dividing'"),
     (Holds, "cannot be pickled"),
 ]

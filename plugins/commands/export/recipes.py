@@ -29,7 +29,7 @@ def write_recipe(variant: Variant, form: str, to: Path, dtype: str | None) -> No
     Raises ConfigError if the tool would make a different model from it, or if the weights have
     changed since a search chose the blocks.
     """
-    if variant.spec.mending:
+    if variant.spec.repairing:
         raise ConfigError(
             f"a recipe for {form} copies weights as they are, and this run repaired some; omit "
             "--format, and prunekit writes the checkpoint itself"

@@ -125,7 +125,7 @@ def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
     """Write the checkpoint without the blocks that a search chose."""
     removed, spec = frozenset(result.removed), plan.spec
     if result.repair:
-        spec = replace(spec, mending=StoredPatches.at(Path(result.run) / PATCHES))
+        spec = replace(spec, repairing=StoredPatches.at(Path(result.run) / PATCHES))
     try:
         export_checkpoint(spec, removed, to, result=result.as_dict(), config=plan.config)
     except StorageError as error:
@@ -204,7 +204,7 @@ class _Search:
         )
 
     def _repaired(self, session: Session, choice: Choice) -> Repaired | None:
-        if self.plan.spec.mending is None:
+        if self.plan.spec.repairing is None:
             return None
         self.progress.begin("fitting the repair of the choice")
         adapter = session.adapter or load_known(self.plan.spec, self.workdir, load())
