@@ -8,9 +8,8 @@ from typing import Any
 
 from prunekit.core.batch import IGNORE, Batch
 from prunekit.core.problem import Subset
-from prunekit.engine.opening import calibration_samples
+from prunekit.engine.opening import calibration_samples, planned_batches
 from prunekit.engine.plan import Plan
-from prunekit.hf.tokens import batches_of
 
 
 class Loop:
@@ -19,7 +18,7 @@ class Loop:
     def __init__(self, plan: Plan, adapter: Any) -> None:
         self.objective, self.adapter = plan.objective, adapter
         samples = calibration_samples(plan, plan.objective)
-        self.batches = batches_of(samples, plan.spec.tokens_per_forward)
+        self.batches = planned_batches(plan, samples)
         self.rows_apart = any(sample["input_ids"].shape[0] > 1 for sample in samples)
 
     def losses(self, subsets: Sequence[Subset]) -> list[float]:
