@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from prunekit.core.batch import Batch, Sample
-from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import Meter, Objective
 from prunekit.core.spec import Known
 from prunekit.engine.cost import Cost, Speed, measure_speed_quickly
@@ -21,7 +20,7 @@ from prunekit.engine.opening import calibration_samples, open_meter, planned_bat
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
 from prunekit.engine.repair_cost import RepairCost, repair_cost
-from prunekit.engine.weights import Removal, weights_of
+from prunekit.engine.weights import Removal, weights_if_countable
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tokens import batches_of
 
@@ -103,11 +102,8 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
 
 
 def _removal(plan: Plan) -> Removal | None:
-    try:
-        weights = weights_of(plan.checkpoint, plan.model_config, plan.spec)
-    except CheckpointError:  # a family may only build what it loads
-        return None
-    return weights.removal(plan.problem.removable, plan.problem.budget)
+    weights = weights_if_countable(plan.checkpoint, plan.model_config, plan.spec)
+    return weights.removal(plan.problem.removable, plan.problem.budget) if weights else None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`prunekit curve` as users type it."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -10,13 +11,14 @@ from prunekit.plugins.commands.curve.picture import picture_of
 from prunekit.plugins.commands.curve.result import CurveResult, Point
 from prunekit.plugins.commands.curve.words import about_knee
 
+ABOVE = partial(Difference, standard_error=0.1)
 QUICK = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24"]
 
 
 def made_up(losses, knee=None, held_out_samples=8):
     """A curve of a model of 12 blocks, of which each has 10 of 200 parameters."""
     points = tuple(
-        Point(k, tuple(range(k)), x, Difference(x, 0.1), x, Difference(x, 0.1), 200 - 10 * k, 400)
+        Point(k, tuple(range(k)), x, ABOVE(x), x, ABOVE(x), 200 - 10 * k, 400, 1.0)
         for k, x in enumerate(losses)
     )
     return CurveResult(
@@ -49,6 +51,7 @@ def test_it_prints_a_row_for_each_budget_within_the_terminal(prunekit, tiny_mode
     assert "dense" in table[0]
     assert all(line.split()[1].startswith("+") for line in table[1:])
     assert "186.8K (100%)" in table[0]
+    assert table[0].split()[-1] == "1.00x"
     (look,) = (line.split()[-1] for line in out.splitlines() if line.startswith("look at it"))
     assert look.endswith("/curve.png")
     row = json.loads(prunekit(*words, "--json", "-q")[1])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Curve(Command):
-    """Show what each budget costs: losses, parameters and memory, from none to `--budget` blocks.
+    """Show what each budget costs and saves, up to `--budget` blocks: losses, size and speed.
 
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
@@ -72,7 +72,8 @@ def show_curve(result: CurveResult) -> None:
     """Print the table, the knee, and where the picture is."""
     title = f"{result.model}: {result.searcher} on {result.objective}, seed {result.seed}"
     out.print(title, style="bold", soft_wrap=True)
-    out.print(f"losses above dense, in {result.unit}; weights in {result.dtype}", soft_wrap=True)
+    about = f"losses above dense, in {result.unit}; weights in {result.dtype}; predicted speed"
+    out.print(about, soft_wrap=True)
     out.print(_table(result))
     out.print(f"{'* ' if result.knee else ''}{about_knee(result)}", soft_wrap=True)
     out.print(f"measured {result.measured:,} subsets in {result.seconds:.1f} s\n")
@@ -90,10 +91,10 @@ def _at_knee(result: CurveResult) -> Point | None:
 
 def _table(result: CurveResult) -> Table:
     """Return a row for each budget, dense first; of nested choices only what is new is shown."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("blocks", overflow="fold")
-    for name in ("calibration", "held out", "parameters", "memory"):
+    for name in ("calibration", "held out", "parameters", "memory", "speed"):
         table.add_column(name, justify="right", no_wrap=True)
     dense, knee = result.points[0], _at_knee(result)
     for before, point in pairwise([dense, *result.points]):
@@ -104,6 +105,7 @@ def _table(result: CurveResult) -> Table:
             _held_out(point, point is dense),
             f"{short_count(point.parameters)} ({point.parameters / dense.parameters:.0%})",
             short_bytes(point.bytes),
+            f"{point.speedup:.2f}x" if point.speedup else "?",
         )
     return table
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from prunekit.core.errors import Interrupted, PrunekitError, Remark
 from prunekit.core.options import build
-from prunekit.core.problem import DENSE, Subset
+from prunekit.core.problem import Subset
 from prunekit.core.registry import Registry, load
 from prunekit.engine.config import SearchConfig, parse
 from prunekit.engine.dry_run import dry_run_cost
@@ -26,7 +26,6 @@ from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.engine.race import Race
-from prunekit.engine.reading import Difference
 from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
 from prunekit.engine.versions import versions
@@ -34,12 +33,12 @@ from prunekit.engine.weights import dtype_of
 from prunekit.hf.reading import dtype_name
 from prunekit.plugins.commands.curve.knee import knee_of
 from prunekit.plugins.commands.curve.picture import draw_curve
+from prunekit.plugins.commands.curve.points import points_of
 from prunekit.plugins.commands.curve.result import CurveResult, Point
 from prunekit.plugins.commands.curve.steps import Steps
 
 FILE = "curve.json"
 DRY_RUN_SECONDS = 3.0
-UNKNOWN = Difference(None, None)
 
 
 @quietly()
@@ -121,7 +120,7 @@ class _Curve:
                 session = stack.enter_context(opened)
                 choices = self._search(session)
                 held = self._held_out(stack, session)
-                points = self._points(session, choices, held)
+                points = points_of(self.plan, session, choices, held)
                 return self._described(session, points, held, time.monotonic() - start, folder)
         except KeyboardInterrupt:
             raise Interrupted(
@@ -148,35 +147,6 @@ class _Curve:
         self.progress.begin("measuring held-out samples", "subsets", lambda: total)
         finals = Finals(stack, session, self.workdir, self.progress.advance)
         return finals.opened(self.plan)
-
-    def _points(
-        self, session: Session, choices: Mapping[int, Subset], held: Session | None
-    ) -> tuple[Point, ...]:
-        subsets = {0: DENSE, **choices}
-        removed = list(subsets.values())
-        losses = session.losses(removed)
-        above = session.differences(removed, DENSE)
-        none = [math.nan] * len(removed), [UNKNOWN] * len(removed)
-        held_out, held_above = (
-            (held.losses(removed), held.differences(removed, DENSE)) if held else none
-        )
-        width = dtype_of(self.plan.checkpoint, self.plan.model_config, self.plan.spec).itemsize
-        facts = session.facts
-        left = [facts.parameters - sum(facts.block_parameters[i] for i in s) for s in removed]
-        rows = zip(subsets.items(), losses, above, held_out, held_above, left, strict=True)
-        return tuple(
-            Point(
-                budget=budget,
-                removed=tuple(sorted(subset)),
-                loss=loss,
-                above_dense=difference,
-                held_out=held_loss if math.isfinite(held_loss) else None,
-                held_out_above_dense=held_difference,
-                parameters=parameters,
-                bytes=parameters * width,
-            )
-            for (budget, subset), loss, difference, held_loss, held_difference, parameters in rows
-        )
 
     def _described(
         self,

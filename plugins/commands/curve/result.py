@@ -30,6 +30,8 @@ class Point:
     """that are left"""
     bytes: int
     """of these, in the dtype of the curve"""
+    speedup: float | None
+    """of decoding, predicted from the parameters that a token reads; None if that is not known"""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,15 @@ def test_parameters_and_memory_by_hand(quick):
     assert found.dtype == "float32"
 
 
+def test_speed_is_what_the_limit_on_it_counts_on(quick, registry):
+    """All blocks of this model are alike, so the limit takes no more of them than this choice."""
+    found = prunekit.curve(budget=2, **quick)
+    assert found.points[0].speedup == 1.0
+    for point in found.points[1:]:
+        given = {"model": quick["model"], "min_speedup": point.speedup - 1e-9}
+        assert resolve(parse(given, registry), registry).problem.budget == point.budget
+
+
 def test_its_folder_has_data_picture_and_configuration(quick):
     from pathlib import Path
 
