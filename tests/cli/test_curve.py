@@ -70,6 +70,20 @@ def test_it_takes_a_file_and_other_units(prunekit, tiny_model, tmp_path):
     assert prunekit(*words[:3], "--every", 0)[0] == 1
 
 
+def test_a_dry_run_measures_nothing(prunekit, tiny_model, tmp_path):
+    """Greedy takes 3 of 6 blocks in 6 + 5 + 4 subsets; the smaller budgets ask for some again."""
+    words = ["curve", "--model", tiny_model("llama3", n_blocks=6), "-k", 3, *QUICK, "--dry-run"]
+    status, out, _ = prunekit(*words)
+    assert status == 0
+    assert ": 3 budgets; the largest removes 3 of 6 blocks: 27.8K of 186.8K parameters" in out
+    assert "asks for 32 subsets, 15 of them different" in out
+    assert "then measures at most 4 subsets, the choices and the dense model, on held-out" in out
+    row = json.loads(prunekit(*words, "--json", "-q")[1])
+    assert row["cost"]["measured"] == 16
+    assert row["checkpoint"] == ""
+    assert not list(tmp_path.rglob("curve.json"))
+
+
 def test_a_stop_says_how_to_go_on(prunekit, tiny_model, monkeypatch):
     from prunekit.engine.run import SearchRun
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -12,7 +12,16 @@ import typer
 from rich import box
 from rich.table import Table
 
-from prunekit.cli.screen import Quiet, Verbose, Workdir, listen, out, progress_bar
+from prunekit.cli.screen import (
+    DryRun,
+    Quiet,
+    Verbose,
+    Workdir,
+    listen,
+    nothing_kept,
+    out,
+    progress_bar,
+)
 from prunekit.cli.variant import say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.core.options import build, options_of
@@ -23,9 +32,10 @@ from prunekit.engine.escaping import shell_word
 from prunekit.engine.sizes import short_bytes, short_count
 from prunekit.plugins.commands.curve.steps import Steps
 from prunekit.plugins.commands.curve.words import about_knee, change
-from prunekit.plugins.commands.search.printing import signed
+from prunekit.plugins.commands.search.printing import show_estimate, signed
 
 if TYPE_CHECKING:
+    from prunekit.engine.plan import Plan
     from prunekit.plugins.commands.curve.result import CurveResult, Point
 
 
@@ -49,23 +59,38 @@ class Curve(Command):
         registry: Registry,
         config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
         workdir: Workdir = Path("prunekit-runs"),
+        dry_run: DryRun = False,
         json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
-        from prunekit.plugins.commands.curve.curve import prepare, run_curve
+        from prunekit.plugins.commands.curve.curve import plans_of, prepare, run_curve
 
         listen(verbose, quiet)
         steps = build(Steps, {k: given.pop(k) for k in ("every",) if k in given})
         parsed = read_config(config, given, registry)
         say_if_demo(parsed.settings.model is not None, quiet)
         plan = prepare(parsed, registry)
+        if dry_run:
+            _show_estimate(plans_of(plan, steps.every), json, quiet)
+            return
         with progress_bar(quiet) as progress:
             result = run_curve(plan, steps, workdir, progress)
         if json:
             sys.stdout.write(result.to_json())
         else:
             show_curve(result)
+
+
+def _show_estimate(plans: Mapping[int, Plan], as_json: bool, quiet: bool) -> None:
+    from prunekit.plugins.commands.curve.estimate import estimate_curve
+
+    with nothing_kept(), progress_bar(quiet) as progress:
+        costs = estimate_curve(plans, progress)
+    if as_json:
+        sys.stdout.write(costs.to_json())
+    else:
+        show_estimate(plans[max(plans)], costs, len(plans))
 
 
 def show_curve(result: CurveResult) -> None:

@@ -7,9 +7,11 @@ import pytest
 import prunekit
 from prunekit.core import ConfigError
 from prunekit.engine.config import parse
+from prunekit.engine.estimate import estimate
 from prunekit.engine.plan import resolve
 from prunekit.engine.stored import fits
-from prunekit.plugins.commands.curve.curve import plans_of
+from prunekit.plugins.commands.curve.curve import plans_of, prepare
+from prunekit.plugins.commands.curve.estimate import estimate_curve
 from prunekit.plugins.commands.curve.result import CurveResult
 
 
@@ -124,3 +126,23 @@ def test_periods_are_kept(tiny_model, registry):
 def test_steps_are_numbers_of_blocks(quick):
     with pytest.raises(ConfigError, match=r"every: 0 is outside 1\.\."):
         prunekit.curve(every=0, **quick)
+
+
+@pytest.mark.parametrize("searcher", ["greedy", "one-shot", "beam"])
+def test_a_dry_run_counts_what_is_measured(quick, registry, searcher):
+    given = {"searcher": searcher, "budget": 3, "model": quick["model"], "ppl": quick["ppl"]}
+    plan = prepare(parse(given, registry), registry)
+    foretold = estimate_curve(plans_of(plan))
+    found = prunekit.curve(**given, workdir=quick["workdir"])
+    assert foretold.cost.measured == pytest.approx(found.measured, rel=0.2)
+    assert foretold.finalists.subsets == len(found.points)
+    assert foretold.seconds > 0
+
+
+def test_a_dry_run_of_nested_searches_costs_what_the_largest_does(quick, registry):
+    """Greedy asks for 6 + 5 + 4 subsets, the smaller budgets for the same ones again."""
+    given = {"budget": 3, "model": quick["model"], "ppl": quick["ppl"]}
+    plan = prepare(parse(given, registry), registry)
+    curve, alone = estimate_curve(plans_of(plan)).cost, estimate(plan).cost
+    assert (curve.measured, curve.block_runs) == (alone.measured, alone.block_runs)
+    assert (alone.asked, curve.asked) == (6 + 5 + 4, 6 + (6 + 5) + (6 + 5 + 4))
