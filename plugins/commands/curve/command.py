@@ -30,6 +30,7 @@ from prunekit.core.registry import Registry
 from prunekit.engine.config import Settings, read_config
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.sizes import short_bytes, short_count
+from prunekit.plugins.commands.curve.perplexities import perplexities_table
 from prunekit.plugins.commands.curve.steps import Steps
 from prunekit.plugins.commands.curve.words import about_knee, change
 from prunekit.plugins.commands.search.printing import show_estimate, signed
@@ -67,12 +68,13 @@ class Curve(Command):
         from prunekit.plugins.commands.curve.curve import plans_of, prepare, run_curve
 
         listen(verbose, quiet)
-        steps = build(Steps, {k: given.pop(k) for k in ("every",) if k in given})
+        names = [option.name for option in options_of(Steps) if option.name in given]
+        steps = build(Steps, {name: given.pop(name) for name in names})
         parsed = read_config(config, given, registry)
         say_if_demo(parsed.settings.model is not None, quiet)
         plan = prepare(parsed, registry)
         if dry_run:
-            _show_estimate(plans_of(plan, steps.every), json, quiet)
+            _show_estimate(plans_of(plan, steps.every), json, quiet, steps.evaluate)
             return
         with progress_bar(quiet) as progress:
             result = run_curve(plan, steps, workdir, progress)
@@ -82,7 +84,7 @@ class Curve(Command):
             show_curve(result)
 
 
-def _show_estimate(plans: Mapping[int, Plan], as_json: bool, quiet: bool) -> None:
+def _show_estimate(plans: Mapping[int, Plan], as_json: bool, quiet: bool, evaluate: str) -> None:
     from prunekit.plugins.commands.curve.estimate import estimate_curve
 
     with nothing_kept(), progress_bar(quiet) as progress:
@@ -91,6 +93,8 @@ def _show_estimate(plans: Mapping[int, Plan], as_json: bool, quiet: bool) -> Non
         sys.stdout.write(costs.to_json())
     else:
         show_estimate(plans[max(plans)], costs, len(plans))
+        if evaluate:
+            out.print(f"not counted: the perplexities on {evaluate}", soft_wrap=True)
 
 
 def show_curve(result: CurveResult) -> None:
@@ -100,6 +104,8 @@ def show_curve(result: CurveResult) -> None:
     about = f"losses above dense, in {result.unit}; weights in {result.dtype}; predicted speed"
     out.print(about, soft_wrap=True)
     out.print(_table(result))
+    if result.texts:
+        out.print(perplexities_table(result))
     out.print(f"{'* ' if result.knee else ''}{about_knee(result)}", soft_wrap=True)
     out.print(f"measured {result.measured:,} subsets in {result.seconds:.1f} s\n")
     if at := _at_knee(result):

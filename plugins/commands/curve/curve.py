@@ -31,11 +31,17 @@ from prunekit.engine.session import Session
 from prunekit.engine.versions import versions
 from prunekit.engine.weights import dtype_of
 from prunekit.hf.reading import dtype_name
+from prunekit.plugins.commands.curve.evaluating import (
+    Evaluations,
+    evaluate_choices,
+    evaluation_of,
+)
 from prunekit.plugins.commands.curve.knee import knee_of
 from prunekit.plugins.commands.curve.picture import draw_curve
 from prunekit.plugins.commands.curve.points import points_of
 from prunekit.plugins.commands.curve.result import CurveResult, Point
 from prunekit.plugins.commands.curve.steps import Steps
+from prunekit.plugins.commands.evaluate.config import EvalConfig
 
 FILE = "curve.json"
 DRY_RUN_SECONDS = 3.0
@@ -47,6 +53,8 @@ def curve(
     *,
     workdir: str | Path = "prunekit-runs",
     every: int = 1,
+    evaluate: str = "",
+    evaluate_samples: int | None = None,
     **given: Any,
 ) -> CurveResult:
     """Search at every budget up to `budget`, and write losses, a table and a picture of them.
@@ -55,11 +63,14 @@ def curve(
     next. The searches share all that they measure: those of `greedy`, whose choices are nested,
     measure together what the largest one measures alone. Everything measured is kept under
     `workdir`, so that a call repeated after a stop goes on where it was. Finalists are not used.
+    `evaluate` names texts, with commas between them, on which each choice has its perplexity
+    measured as by `evaluate(ppl=...)`, on `evaluate_samples` windows of each if given.
 
     Raises PrunekitError, whose message says what to do.
     """
     registry = load()
-    steps = build(Steps, {"every": every})
+    asked = {"every": every, "evaluate": evaluate, "evaluate_samples": evaluate_samples}
+    steps = build(Steps, asked)
     return run_curve(prepare(parse({"model": model, **given}, registry), registry), steps, workdir)
 
 
@@ -75,6 +86,7 @@ def run_curve(
     plans = plans_of(plan, steps.every)
     for smaller in plans.values():
         check_searcher(smaller)
+    wanted = evaluation_of(steps)
     import yaml
 
     workdir = Path(workdir)
@@ -82,7 +94,8 @@ def run_curve(
     name = plan.name if steps.every == 1 else f"{plan.name}-every{steps.every}"
     folder = workdir / "curves" / name
     written = folder.absolute()  # a plugin may change the working directory
-    result = _Curve(plans, workdir.absolute(), progress or Progress()).result(str(folder))
+    work = _Curve(plans, wanted, workdir.absolute(), progress or Progress())
+    result = work.result(str(folder))
     write_text(written / "config.yaml", yaml.safe_dump(plan.config.as_dict(), sort_keys=False))
     for ending, content in draw_curve(result).items():
         write_bytes(written / f"curve.{ending}", content)
@@ -101,8 +114,16 @@ def plans_of(plan: Plan, every: int = 1) -> dict[int, Plan]:
 class _Curve:
     """The searches of a curve, with what must be known when they are interrupted."""
 
-    def __init__(self, plans: Mapping[int, Plan], workdir: Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        plans: Mapping[int, Plan],
+        wanted: EvalConfig | None,
+        workdir: Path,
+        progress: Progress,
+    ) -> None:
+        """What is `wanted` is evaluated of each choice."""
         self.plans = plans
+        self.wanted = wanted
         self.plan = plans[max(plans)]
         self.workdir = workdir
         self.progress = progress
@@ -120,8 +141,11 @@ class _Curve:
                 session = stack.enter_context(opened)
                 choices = self._search(session)
                 held = self._held_out(stack, session)
-                points = points_of(self.plan, session, choices, held)
-                return self._described(session, points, held, time.monotonic() - start, folder)
+                evaluated = self._evaluated(session, choices)
+                points = points_of(self.plan, session, choices, held, evaluated.figures)
+                seconds = time.monotonic() - start
+                result = self._described(session, points, held, seconds, folder)
+                return replace(result, texts=evaluated.texts)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"stopped. What was measured is saved in {self.workdir / 'journals'}; run the same "
@@ -147,6 +171,15 @@ class _Curve:
         self.progress.begin("measuring held-out samples", "subsets", lambda: total)
         finals = Finals(stack, session, self.workdir, self.progress.advance)
         return finals.opened(self.plan)
+
+    def _evaluated(self, session: Session, choices: Mapping[int, Subset]) -> Evaluations:
+        if self.wanted is None:
+            return Evaluations()
+        self.progress.begin("evaluating")
+        subsets = list(choices.values())
+        return evaluate_choices(
+            self.plan, session, subsets, self.wanted, self.workdir, self.progress
+        )
 
     def _described(
         self,

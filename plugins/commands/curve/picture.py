@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.engine.reading import Difference
 from prunekit.engine.sizes import short_count
+from prunekit.plugins.commands.curve.perplexities import looks, perplexities_panel
 from prunekit.plugins.commands.curve.result import CurveResult
 from prunekit.plugins.commands.curve.words import about_knee
 from prunekit.plugins.commands.report.drawing import Look, Panel, Picture, draw_files
+from prunekit.plugins.commands.report.names import without_folders
 from prunekit.plugins.commands.report.style import BLUE, GREY, INK, VERMILION
 from prunekit.plugins.commands.report.wording import count
 
@@ -36,7 +38,11 @@ def picture_of(result: CurveResult) -> Picture:
     sentence = about_knee(result)
     panel = Panel(title, f"{title}. {sentence}", partial(_draw, result))
     reading = "Bars are standard errors over samples of the difference from the dense model."
-    return Picture(sentence, reading, [[panel]], SIZE, _key(result))
+    panels: list[Panel | None] = [panel]
+    if result.texts:
+        panels.append(perplexities_panel(result))
+        reading += " Of perplexities they are 95 % intervals over windows."
+    return Picture(sentence, reading, [panels], SIZE, _key(result))
 
 
 def _key(result: CurveResult) -> dict[str, Look]:
@@ -45,7 +51,8 @@ def _key(result: CurveResult) -> dict[str, Look]:
         key[f"{result.held_out_samples} held-out samples"] = HELD_OUT
     if result.knee:
         key |= {"from first to last": CHORD, f"knee: {count(result.knee.budget, 'block')}": KNEE}
-    return key
+    names = without_folders(result.texts)
+    return key | {f"{names[name]} text": look for name, look in looks(result).items()}
 
 
 def _draw(result: CurveResult, axes: Axes) -> None:

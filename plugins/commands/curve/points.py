@@ -10,13 +10,17 @@ from prunekit.engine.plan import Plan
 from prunekit.engine.reading import Difference
 from prunekit.engine.session import Session
 from prunekit.engine.weights import dtype_of, weights_if_countable
-from prunekit.plugins.commands.curve.result import Point
+from prunekit.plugins.commands.curve.result import Evaluated, Point
 
 UNKNOWN = Difference(None, None)
 
 
 def points_of(
-    plan: Plan, session: Session, choices: Mapping[int, Subset], held: Session | None
+    plan: Plan,
+    session: Session,
+    choices: Mapping[int, Subset],
+    held: Session | None,
+    figures: Mapping[Subset, Mapping[str, Evaluated]],
 ) -> tuple[Point, ...]:
     """Return the dense model and the choice at each budget, measured on both sets of samples."""
     subsets = {0: DENSE, **choices}
@@ -43,6 +47,7 @@ def points_of(
             parameters=parameters,
             bytes=parameters * width,
             speedup=weights.counts.speedup(subset) if weights else None,
+            evaluated=figures.get(subset, {}),
         )
         for (budget, subset), loss, difference, held_loss, held_difference, parameters in rows
     )

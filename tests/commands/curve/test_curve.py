@@ -83,6 +83,32 @@ def test_speed_is_what_the_limit_on_it_counts_on(quick, registry):
         assert resolve(parse(given, registry), registry).problem.budget == point.budget
 
 
+def test_perplexities_are_those_of_evaluate(quick, tmp_path):
+    found = prunekit.curve(budget=2, evaluate="demo", evaluate_samples=8, **quick)
+    assert found.texts["demo"]["windows"] == 8
+    dense, *pruned = (point.evaluated["demo"] for point in found.points)
+    assert (dense.ratio, dense.low, dense.high) == (1, 1, 1)
+    for point, figure in zip(found.points[1:], pruned, strict=True):
+        row = prunekit.evaluate(
+            quick["model"],
+            remove=point.removed,
+            ppl="demo",
+            ppl_samples=8,
+            workdir=tmp_path / "elsewhere",
+        ).perplexities["demo"]
+        assert figure.perplexity == pytest.approx(row.pruned)
+        assert dense.perplexity == pytest.approx(row.dense)
+        assert figure.ratio == pytest.approx(row.pruned / row.dense)
+        assert figure.low < figure.ratio < figure.high
+    assert prunekit.curve(budget=2, **quick).texts == {}
+
+
+def test_a_text_that_does_not_exist_is_named_before_the_search(quick):
+    with pytest.raises(ConfigError, match="evaluate: nowhere.txt: no such protocol"):
+        prunekit.curve(budget=2, evaluate="nowhere.txt", **quick)
+    assert not quick["workdir"].exists()
+
+
 def test_its_folder_has_data_picture_and_configuration(quick):
     from pathlib import Path
 
