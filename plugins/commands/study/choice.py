@@ -63,7 +63,7 @@ def _of_cell(file: Path, given: Mapping[str, Any]) -> Variant:
     spec = replace(spec, trust_remote_code=False, **{name: settings[name] for name in given})
     path = study / "models" / f"{slug(found.cell.model)}.json"
     origin = read_stored(path, None, {"fingerprint": Mapping[str, str]}, AGAIN)
-    weights = str(origin["fingerprint"]["weights"])
+    weights = origin["fingerprint"].get("weights", "")
     name, _, commit = weights.rpartition("@")
     if name == spec.model:
         spec = replace(spec, revision=commit)
@@ -89,8 +89,9 @@ def _spec(study: Path, label: str, registry: Registry) -> Spec:
     models = data.get("models")
     if not isinstance(models, Mapping) or label not in models:
         raise ConfigError(f"{file}: models: expected {label}; {AGAIN}")
-    said = dict(models[label] or {})
-    said.pop("config", None)
+    said = models[label]
+    if isinstance(said, Mapping):  # where its shape was read from is not needed
+        said = {key: value for key, value in said.items() if key != "config"}
     model = model_definition(label, said, ("models", label), registry, study)
     shared = {key: data[key] for key in MODEL_KEYS if key in data}
     return spec_of(parse({**shared, **model.given}, registry).settings)
