@@ -21,7 +21,7 @@ MODEL_SETTINGS = (
     "attention",
 )
 """Settings that decide which model a command takes, and how it is loaded."""
-Run = Annotated[Path | None, typer.Option(help="Folder or name of a run.")]
+Run = Annotated[Path | None, typer.Option(help="Folder or name of a run, or STUDY/CELL.")]
 Budget = Annotated[
     int | None, typer.Option("--budget", "-k", help="Fewer blocks than the run, if it has those.")
 ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from prunekit.core.batch import Batch, Sample
-from prunekit.core.errors import CheckpointError
 from prunekit.core.interfaces import Meter, Objective
 from prunekit.core.spec import Known
 from prunekit.engine.cost import Cost, Speed, measure_speed_quickly
@@ -21,7 +21,7 @@ from prunekit.engine.opening import calibration_samples, open_meter, planned_bat
 from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
 from prunekit.engine.repair_cost import RepairCost, repair_cost
-from prunekit.engine.weights import Removal, weights_of
+from prunekit.engine.weights import Removal, weights_if_countable
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tokens import batches_of
 
@@ -60,54 +60,55 @@ def estimate(plan: Plan, progress: Progress | None = None) -> Estimate:
 
     Raises PrunekitError if the search could not begin, as with data that cannot be read.
     """
-    progress = progress or Progress()
-    resolve_device(plan.spec.device)
+
+    def count(states: int) -> Cost:
+        also = plan.measured_first
+        return dry_run_cost(plan.searcher, plan.problem, also=also, states=states)
+
     check_searcher(plan)
+    found = estimate_work(plan, count, partial(finals_cost, plan), progress or Progress())
+    return replace(found, checkpoint=outlook(plan).remark)
+
+
+def estimate_work(
+    plan: Plan,
+    count: Callable[[int], Cost],
+    finals: Callable[[Cost, tuple[Speed, int] | None], FinalsCost | None],
+    progress: Progress,
+) -> Estimate:
+    """Time the model of a plan on a batch of its data, and count the work, and what follows it.
+
+    `count` is given how many states are kept, `finals` the speed and the number of samples. Without
+    local weights nothing is timed.
+    """
+    resolve_device(plan.spec.device)
     timed = None
     if plan.checkpoint.is_folder:
         progress.begin("timing one batch")
         timed = _timed(plan)
     progress.begin("counting subsets")
     start = time.perf_counter()
-    states = timed.states if timed else 0
-    cost = dry_run_cost(plan.searcher, plan.problem, also=plan.measured_first, states=states)
+    cost = count(timed.states if timed else 0)
     own_time = time.perf_counter() - start
-    whole = cost.under(len(plan.parts))
-    remark = outlook(plan).remark
-    if timed is None:
-        finals = finals_cost(plan, cost, None)
-        return Estimate(
-            whole,
-            None,
-            "the weights would have to be fetched",
-            remark,
-            finalists=finals,
-            removal=_removal(plan),
-            repair=repair_cost(plan, None),
-        )
-    seconds = own_time + timed.speed.seconds(cost.block_runs_on, cost.measured)
-    finals = finals_cost(plan, cost, (timed.speed, timed.n_samples))
-    sizes = {} if plan.is_mix else plan.objective.typical_sizes()
-    typical = {
-        name: own_time + times * (seconds - own_time) for name, times in sizes.items() if times != 1
-    }
-    return Estimate(
-        whole,
-        seconds,
-        checkpoint=remark,
-        typical=typical,
-        finalists=finals,
+    found = Estimate(
+        cost.under(len(plan.parts)),
+        None,
+        "" if timed else "the weights would have to be fetched",
+        finalists=finals(cost, (timed.speed, timed.n_samples) if timed else None),
         removal=_removal(plan),
-        repair=repair_cost(plan, timed.speed.block / timed.tokens),
+        repair=repair_cost(plan, timed.speed.block / timed.tokens if timed else None),
     )
+    if timed is None:
+        return found
+    forwards = timed.speed.seconds(cost.block_runs_on, cost.measured)
+    sizes = {} if plan.is_mix else plan.objective.typical_sizes()
+    typical = {name: own_time + times * forwards for name, times in sizes.items() if times != 1}
+    return replace(found, seconds=own_time + forwards, typical=typical)
 
 
 def _removal(plan: Plan) -> Removal | None:
-    try:
-        weights = weights_of(plan.checkpoint, plan.model_config, plan.spec)
-    except CheckpointError:  # a family may only build what it loads
-        return None
-    return weights.removal(plan.problem.removable, plan.problem.budget)
+    weights = weights_if_countable(plan.checkpoint, plan.model_config, plan.spec)
+    return weights.removal(plan.problem.removable, plan.problem.budget) if weights else None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prunekit.core.registry import load
@@ -16,7 +17,7 @@ class FinalsCost:
     """What is measured on held-out samples at most, after the search."""
 
     subsets: int
-    """finalists, what rankings choose, and the dense model"""
+    """finalists, what rankings choose, and the dense model; of a curve its points"""
     times: int | None = None
     """held-out samples, over those of the calibration set; None if its size is not known"""
     block_runs: int | None = None
@@ -31,14 +32,21 @@ def finals_cost(plan: Plan, cost: Cost, timed: tuple[Speed, int] | None) -> Fina
     they are known.
     """
     most = plan.config.settings.finalists
-    times = times_held_out(timed[1]) if timed else None
-    if not most or not cost.asked or held_out_plan(plan, times or 1) is None:
+    if not most or not cost.asked:
         return None
     others = most + len(rankings(load()))
-    subsets = others + 1
+    return held_out_cost(plan, [0, *[plan.problem.budget] * others], timed)
+
+
+def held_out_cost(
+    plan: Plan, sizes: Sequence[int], timed: tuple[Speed, int] | None
+) -> FinalsCost | None:
+    """Return the cost of subsets of these sizes; None if no samples are held out."""
+    times = times_held_out(timed[1]) if timed else None
+    if held_out_plan(plan, times or 1) is None:
+        return None
     if timed is None or times is None:
-        return FinalsCost(subsets)
-    n_blocks = plan.problem.n_blocks
-    runs = times * (others * (n_blocks - plan.problem.budget) + n_blocks)
-    seconds = timed[0].seconds(runs, times * subsets)
-    return FinalsCost(subsets, times, len(plan.parts) * runs, seconds)
+        return FinalsCost(len(sizes))
+    runs = times * sum(plan.problem.n_blocks - size for size in sizes)
+    seconds = timed[0].seconds(runs, times * len(sizes))
+    return FinalsCost(len(sizes), times, len(plan.parts) * runs, seconds)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.errors import CheckpointError
 from prunekit.core.spec import OWN_DTYPE, Spec
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.parameters import ParameterCounts, count_parameters
@@ -66,6 +67,16 @@ def weights_of(checkpoint: Checkpoint, config: PretrainedConfig, spec: Spec) -> 
     dtype = dtype_of(checkpoint, config, spec)
     counts = count_parameters(config, spec.trust_remote_code, spec.model)
     return Weights(counts, dtype_name(dtype), dtype.itemsize)
+
+
+def weights_if_countable(
+    checkpoint: Checkpoint, config: PretrainedConfig, spec: Spec
+) -> Weights | None:
+    """Count the weights as `weights_of` does; None for a family that only builds what it loads."""
+    try:
+        return weights_of(checkpoint, config, spec)
+    except CheckpointError:
+        return None
 
 
 def dtype_of(checkpoint: Checkpoint, config: PretrainedConfig, spec: Spec) -> torch.dtype:

@@ -1,11 +1,13 @@
 """Parameters, counted without weights: by hand, and as the loaded model has them."""
 
+from dataclasses import replace
+
 import pytest
 
 from prunekit.core.errors import CheckpointError
 from prunekit.core.spec import Spec
 from prunekit.hf.loading import load_adapter
-from prunekit.hf.parameters import count_parameters, own_parameters
+from prunekit.hf.parameters import ParameterCounts, count_parameters, own_parameters
 
 ATTENTION = 32 * 32 + 2 * 32 * 16 + 32 * 32  # 4 heads of 8, of which 2 have keys and values
 BLOCK = ATTENTION + 3 * 32 * 64 + 2 * 32
@@ -31,6 +33,14 @@ def test_an_embedding_that_is_the_head_is_read(tiny_model):
     found = count_parameters(config_of(tiny_model("llama3", n_blocks=8, tie_word_embeddings=True)))
     assert found.total == 8 * BLOCK + 32 + VOCABULARY * 32
     assert found.read == found.total
+
+
+def test_decoding_takes_the_time_of_what_it_reads():
+    """Without blocks 1 and 2, 75 of 100 are left to read."""
+    found = ParameterCounts(200, (5,) * 5, (10, 20, 5, 5, 10), 50, has_experts=False)
+    assert found.speedup([]) == 1
+    assert found.speedup([1, 2]) == pytest.approx(100 / 75)
+    assert replace(found, has_experts=True).speedup([1, 2]) is None
 
 
 @pytest.mark.parametrize("family", ["qwen3", "gpt2"])

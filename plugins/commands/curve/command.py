@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -12,7 +12,16 @@ import typer
 from rich import box
 from rich.table import Table
 
-from prunekit.cli.screen import Quiet, Verbose, Workdir, listen, out, progress_bar
+from prunekit.cli.screen import (
+    DryRun,
+    Quiet,
+    Verbose,
+    Workdir,
+    listen,
+    nothing_kept,
+    out,
+    progress_bar,
+)
 from prunekit.cli.variant import say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.core.options import build, options_of
@@ -21,16 +30,18 @@ from prunekit.core.registry import Registry
 from prunekit.engine.config import Settings, read_config
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.sizes import short_bytes, short_count
+from prunekit.plugins.commands.curve.perplexities import perplexities_table
 from prunekit.plugins.commands.curve.steps import Steps
 from prunekit.plugins.commands.curve.words import about_knee, change
-from prunekit.plugins.commands.search.printing import signed
+from prunekit.plugins.commands.search.printing import show_estimate, signed
 
 if TYPE_CHECKING:
+    from prunekit.engine.plan import Plan
     from prunekit.plugins.commands.curve.result import CurveResult, Point
 
 
 class Curve(Command):
-    """Show what each budget costs: losses, parameters and memory, from none to `--budget` blocks.
+    """Show what each budget costs and saves, up to `--budget` blocks: losses, size and speed.
 
     Everything measured is kept: after a stop, the same command goes on where it was.
     """
@@ -49,17 +60,22 @@ class Curve(Command):
         registry: Registry,
         config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
         workdir: Workdir = Path("prunekit-runs"),
+        dry_run: DryRun = False,
         json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
-        from prunekit.plugins.commands.curve.curve import prepare, run_curve
+        from prunekit.plugins.commands.curve.curve import plans_of, prepare, run_curve
 
         listen(verbose, quiet)
-        steps = build(Steps, {k: given.pop(k) for k in ("every",) if k in given})
+        names = [option.name for option in options_of(Steps) if option.name in given]
+        steps = build(Steps, {name: given.pop(name) for name in names})
         parsed = read_config(config, given, registry)
         say_if_demo(parsed.settings.model is not None, quiet)
         plan = prepare(parsed, registry)
+        if dry_run:
+            _show_estimate(plans_of(plan, steps.every), json, quiet, steps.evaluate)
+            return
         with progress_bar(quiet) as progress:
             result = run_curve(plan, steps, workdir, progress)
         if json:
@@ -68,12 +84,28 @@ class Curve(Command):
             show_curve(result)
 
 
+def _show_estimate(plans: Mapping[int, Plan], as_json: bool, quiet: bool, evaluate: str) -> None:
+    from prunekit.plugins.commands.curve.estimate import estimate_curve
+
+    with nothing_kept(), progress_bar(quiet) as progress:
+        costs = estimate_curve(plans, progress)
+    if as_json:
+        sys.stdout.write(costs.to_json())
+    else:
+        show_estimate(plans[max(plans)], costs, len(plans))
+        if evaluate:
+            out.print(f"not counted: the perplexities on {evaluate}", soft_wrap=True)
+
+
 def show_curve(result: CurveResult) -> None:
     """Print the table, the knee, and where the picture is."""
     title = f"{result.model}: {result.searcher} on {result.objective}, seed {result.seed}"
     out.print(title, style="bold", soft_wrap=True)
-    out.print(f"losses above dense, in {result.unit}; weights in {result.dtype}", soft_wrap=True)
+    about = f"losses above dense, in {result.unit}; weights in {result.dtype}; predicted speed"
+    out.print(about, soft_wrap=True)
     out.print(_table(result))
+    if result.texts:
+        out.print(perplexities_table(result))
     out.print(f"{'* ' if result.knee else ''}{about_knee(result)}", soft_wrap=True)
     out.print(f"measured {result.measured:,} subsets in {result.seconds:.1f} s\n")
     if at := _at_knee(result):
@@ -90,10 +122,10 @@ def _at_knee(result: CurveResult) -> Point | None:
 
 def _table(result: CurveResult) -> Table:
     """Return a row for each budget, dense first; of nested choices only what is new is shown."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("blocks", overflow="fold")
-    for name in ("calibration", "held out", "parameters", "memory"):
+    for name in ("calibration", "held out", "parameters", "memory", "speed"):
         table.add_column(name, justify="right", no_wrap=True)
     dense, knee = result.points[0], _at_knee(result)
     for before, point in pairwise([dense, *result.points]):
@@ -104,6 +136,7 @@ def _table(result: CurveResult) -> Table:
             _held_out(point, point is dense),
             f"{short_count(point.parameters)} ({point.parameters / dense.parameters:.0%})",
             short_bytes(point.bytes),
+            f"{point.speedup:.2f}x" if point.speedup else "?",
         )
     return table
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from prunekit.core.errors import Interrupted, PrunekitError, Remark
 from prunekit.core.options import build
-from prunekit.core.problem import DENSE, Subset
+from prunekit.core.problem import Subset
 from prunekit.core.registry import Registry, load
 from prunekit.engine.config import SearchConfig, parse
 from prunekit.engine.dry_run import dry_run_cost
@@ -26,20 +26,25 @@ from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.engine.race import Race
-from prunekit.engine.reading import Difference
 from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
 from prunekit.engine.versions import versions
 from prunekit.engine.weights import dtype_of
 from prunekit.hf.reading import dtype_name
+from prunekit.plugins.commands.curve.evaluating import (
+    Evaluations,
+    evaluate_choices,
+    evaluation_of,
+)
 from prunekit.plugins.commands.curve.knee import knee_of
 from prunekit.plugins.commands.curve.picture import draw_curve
+from prunekit.plugins.commands.curve.points import points_of
 from prunekit.plugins.commands.curve.result import CurveResult, Point
 from prunekit.plugins.commands.curve.steps import Steps
+from prunekit.plugins.commands.evaluate.config import EvalConfig
 
 FILE = "curve.json"
 DRY_RUN_SECONDS = 3.0
-UNKNOWN = Difference(None, None)
 
 
 @quietly()
@@ -48,6 +53,8 @@ def curve(
     *,
     workdir: str | Path = "prunekit-runs",
     every: int = 1,
+    evaluate: str = "",
+    evaluate_samples: int | None = None,
     **given: Any,
 ) -> CurveResult:
     """Search at every budget up to `budget`, and write losses, a table and a picture of them.
@@ -56,11 +63,14 @@ def curve(
     next. The searches share all that they measure: those of `greedy`, whose choices are nested,
     measure together what the largest one measures alone. Everything measured is kept under
     `workdir`, so that a call repeated after a stop goes on where it was. Finalists are not used.
+    `evaluate` names texts, with commas between them, on which each choice has its perplexity
+    measured as by `evaluate(ppl=...)`, on `evaluate_samples` windows of each if given.
 
     Raises PrunekitError, whose message says what to do.
     """
     registry = load()
-    steps = build(Steps, {"every": every})
+    asked = {"every": every, "evaluate": evaluate, "evaluate_samples": evaluate_samples}
+    steps = build(Steps, asked)
     return run_curve(prepare(parse({"model": model, **given}, registry), registry), steps, workdir)
 
 
@@ -76,6 +86,7 @@ def run_curve(
     plans = plans_of(plan, steps.every)
     for smaller in plans.values():
         check_searcher(smaller)
+    wanted = evaluation_of(steps)
     import yaml
 
     workdir = Path(workdir)
@@ -83,7 +94,8 @@ def run_curve(
     name = plan.name if steps.every == 1 else f"{plan.name}-every{steps.every}"
     folder = workdir / "curves" / name
     written = folder.absolute()  # a plugin may change the working directory
-    result = _Curve(plans, workdir.absolute(), progress or Progress()).result(str(folder))
+    work = _Curve(plans, wanted, workdir.absolute(), progress or Progress())
+    result = work.result(str(folder))
     write_text(written / "config.yaml", yaml.safe_dump(plan.config.as_dict(), sort_keys=False))
     for ending, content in draw_curve(result).items():
         write_bytes(written / f"curve.{ending}", content)
@@ -102,8 +114,16 @@ def plans_of(plan: Plan, every: int = 1) -> dict[int, Plan]:
 class _Curve:
     """The searches of a curve, with what must be known when they are interrupted."""
 
-    def __init__(self, plans: Mapping[int, Plan], workdir: Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        plans: Mapping[int, Plan],
+        wanted: EvalConfig | None,
+        workdir: Path,
+        progress: Progress,
+    ) -> None:
+        """What is `wanted` is evaluated of each choice."""
         self.plans = plans
+        self.wanted = wanted
         self.plan = plans[max(plans)]
         self.workdir = workdir
         self.progress = progress
@@ -121,8 +141,11 @@ class _Curve:
                 session = stack.enter_context(opened)
                 choices = self._search(session)
                 held = self._held_out(stack, session)
-                points = self._points(session, choices, held)
-                return self._described(session, points, held, time.monotonic() - start, folder)
+                evaluated = self._evaluated(session, choices)
+                points = points_of(self.plan, session, choices, held, evaluated.figures)
+                seconds = time.monotonic() - start
+                result = self._described(session, points, held, seconds, folder)
+                return replace(result, texts=evaluated.texts)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"stopped. What was measured is saved in {self.workdir / 'journals'}; run the same "
@@ -149,33 +172,13 @@ class _Curve:
         finals = Finals(stack, session, self.workdir, self.progress.advance)
         return finals.opened(self.plan)
 
-    def _points(
-        self, session: Session, choices: Mapping[int, Subset], held: Session | None
-    ) -> tuple[Point, ...]:
-        subsets = {0: DENSE, **choices}
-        removed = list(subsets.values())
-        losses = session.losses(removed)
-        above = session.differences(removed, DENSE)
-        none = [math.nan] * len(removed), [UNKNOWN] * len(removed)
-        held_out, held_above = (
-            (held.losses(removed), held.differences(removed, DENSE)) if held else none
-        )
-        width = dtype_of(self.plan.checkpoint, self.plan.model_config, self.plan.spec).itemsize
-        facts = session.facts
-        left = [facts.parameters - sum(facts.block_parameters[i] for i in s) for s in removed]
-        rows = zip(subsets.items(), losses, above, held_out, held_above, left, strict=True)
-        return tuple(
-            Point(
-                budget=budget,
-                removed=tuple(sorted(subset)),
-                loss=loss,
-                above_dense=difference,
-                held_out=held_loss if math.isfinite(held_loss) else None,
-                held_out_above_dense=held_difference,
-                parameters=parameters,
-                bytes=parameters * width,
-            )
-            for (budget, subset), loss, difference, held_loss, held_difference, parameters in rows
+    def _evaluated(self, session: Session, choices: Mapping[int, Subset]) -> Evaluations:
+        if self.wanted is None:
+            return Evaluations()
+        self.progress.begin("evaluating")
+        subsets = list(choices.values())
+        return evaluate_choices(
+            self.plan, session, subsets, self.wanted, self.workdir, self.progress
         )
 
     def _described(

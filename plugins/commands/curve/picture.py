@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prunekit.engine.reading import Difference
 from prunekit.engine.sizes import short_count
-from prunekit.plugins.commands.curve.result import CurveResult
+from prunekit.plugins.commands.curve.perplexities import looks, perplexities_panel
+from prunekit.plugins.commands.curve.result import CurveResult, Point
 from prunekit.plugins.commands.curve.words import about_knee
 from prunekit.plugins.commands.report.drawing import Look, Panel, Picture, draw_files
+from prunekit.plugins.commands.report.names import without_folders
 from prunekit.plugins.commands.report.style import BLUE, GREY, INK, VERMILION
 from prunekit.plugins.commands.report.wording import count
 
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE = (5.4, 3.6)
-MOST_TICKS = 12
+MOST_TICKS, MOST_SIZES = 12, 7
+"""on the axes below and above, so that none touches the next"""
 MARK: dict[str, Any] = {"markersize": 5, "markeredgecolor": INK, "markeredgewidth": 0.6}
 CALIBRATION: dict[str, Any] = {"color": BLUE, "marker": "o", "linewidth": 1.2, **MARK}
 HELD_OUT: dict[str, Any] = {"color": VERMILION, "marker": "s", "linewidth": 1.2, **MARK}
@@ -36,7 +40,11 @@ def picture_of(result: CurveResult) -> Picture:
     sentence = about_knee(result)
     panel = Panel(title, f"{title}. {sentence}", partial(_draw, result))
     reading = "Bars are standard errors over samples of the difference from the dense model."
-    return Picture(sentence, reading, [[panel]], SIZE, _key(result))
+    panels: list[Panel | None] = [panel]
+    if result.texts:
+        panels.append(perplexities_panel(result))
+        reading += " Of perplexities they are 95 % intervals over windows."
+    return Picture(sentence, reading, [panels], SIZE, _key(result))
 
 
 def _key(result: CurveResult) -> dict[str, Look]:
@@ -45,7 +53,8 @@ def _key(result: CurveResult) -> dict[str, Look]:
         key[f"{result.held_out_samples} held-out samples"] = HELD_OUT
     if result.knee:
         key |= {"from first to last": CHORD, f"knee: {count(result.knee.budget, 'block')}": KNEE}
-    return key
+    names = without_folders(result.texts)
+    return key | {f"{names[name]} text": look for name, look in looks(result).items()}
 
 
 def _draw(result: CurveResult, axes: Axes) -> None:
@@ -56,16 +65,20 @@ def _draw(result: CurveResult, axes: Axes) -> None:
     if result.knee:
         _draw_knee(result, axes)
     axes.set(xlabel="blocks removed", ylabel=f"loss above dense\n({result.unit})")
-    step = -(-len(points) // MOST_TICKS)
-    ticks = points[::step]
-    axes.set_xticks([p.budget for p in ticks])
+    axes.set_xticks([p.budget for p in _some(points, MOST_TICKS)])
     axes.margins(0.05)
     axes.grid(True)
     above = axes.secondary_xaxis("top")
-    above.set_xticks([p.budget for p in ticks], [short_count(p.parameters) for p in ticks])
+    sizes = {p.budget: short_count(p.parameters) for p in _some(points, MOST_SIZES)}
+    above.set_xticks([*sizes], [*sizes.values()])
     above.set_xlabel("parameters left")
     above.spines["top"].set_visible(False)
     above.tick_params(length=0)
+
+
+def _some(points: Sequence[Point], most: int) -> Sequence[Point]:
+    """Return the first point and those at even steps from it, at most so many."""
+    return points[:: -(-len(points) // most)]
 
 
 def _line(axes: Axes, differences: dict[int, Difference], look: Look) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from prunekit.engine.reading import Difference
@@ -12,6 +12,19 @@ from prunekit.engine.stored import finite
 from prunekit.plugins.commands.curve.knee import Knee
 
 SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A perplexity of one choice, and what it is over that of the dense model.
+
+    None is not finite, or, of the ends of the 95 % interval, not known.
+    """
+
+    perplexity: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,10 @@ class Point:
     """that are left"""
     bytes: int
     """of these, in the dtype of the curve"""
+    speedup: float | None
+    """of decoding, predicted from the parameters that a token reads; None if that is not known"""
+    evaluated: Mapping[str, Evaluated] = field(default_factory=dict)
+    """by the protocol of `prunekit evaluate`; empty unless that was asked for"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,8 @@ class CurveResult:
     seconds: float
     versions: Mapping[str, str]
     folder: str
+    texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """how each text that is evaluated was cut, by protocol"""
     schema: int = SCHEMA
 
     def to_json(self) -> str:

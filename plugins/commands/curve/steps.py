@@ -1,4 +1,4 @@
-"""Which budgets a curve has."""
+"""Which budgets a curve has, and what is evaluated at each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from prunekit.core.options import option
 
 @dataclass(frozen=True)
 class Steps:
-    """The budgets of a curve."""
+    """The budgets of a curve, and the texts on which its choices are evaluated."""
 
     every: int = option(1, "blocks from one budget to the next", low=1)
+    evaluate: str = option("", "perplexities too: wikitext2, c4, lambada, demo, or files")
+    evaluate_samples: int | None = option(None, "windows of each of these texts", low=1)

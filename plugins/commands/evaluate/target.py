@@ -15,8 +15,9 @@ from prunekit.engine.config import parse
 from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.runs import Run, read_run
-from prunekit.engine.variant import check_blocks, check_weights, choose_variant
+from prunekit.engine.variant import check_blocks, check_weights
 from prunekit.hf.checkpoint import DEMO, HUB_NAME, Checkpoint, find
+from prunekit.plugins.commands.study.choice import choose
 
 OF_RUNS = ("device", "dtype", "tokens_per_forward", "attention")
 """Settings that may differ from the run's: where and how it is evaluated, not what it is."""
@@ -77,7 +78,7 @@ def find_target(
         return _beside(baseline, model, (run, remove, budget), given)
     if run is None and remove is None and budget is None:
         return _as_it_is(spec_of(parse({"model": model, **given}, load()).settings), Path(workdir))
-    variant = choose_variant(model, remove, run, workdir, given, anew=OF_RUNS, budget=budget)
+    variant = choose(model, remove, run, workdir, given, anew=OF_RUNS, budget=budget)
     if not variant.removed:
         raise ConfigError("--remove names no block; leave it out to evaluate the model as it is")
     remark = _removed_before(variant.spec.model)

@@ -20,7 +20,7 @@ from prunekit.engine.config import SearchConfig
 from prunekit.engine.files import check_writable, rename_into_place, writing
 from prunekit.engine.provenance import FILE, earlier_removals, portable, provenance
 from prunekit.engine.quiet import quietly
-from prunekit.engine.variant import check_blocks, check_weights, choose_variant
+from prunekit.engine.variant import check_blocks, check_weights
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.model_config import FILE as CONFIG
@@ -34,6 +34,7 @@ from prunekit.plugins.commands.evaluate.store import read_record
 from prunekit.plugins.commands.export.model_card import FILE as CARD
 from prunekit.plugins.commands.export.model_card import model_card
 from prunekit.plugins.commands.export.recipes import RECIPES, write_recipe
+from prunekit.plugins.commands.study.choice import choose
 
 FORMATS = ("hf", *RECIPES)
 
@@ -53,7 +54,8 @@ def export(
 ) -> Path:
     """Write `model` without the blocks `remove`, or without those that a search `run` chose.
 
-    `run` is the folder of a run, or its name under `workdir`; a smaller `budget` than its own takes
+    `run` is the folder of a run, or its name under `workdir`, or a cell of a study, by its file or
+    as `STUDY/CELL`; a smaller `budget` than its own takes
     the best subset of that size that it measured, as if it were named by hand. Weights keep their
     stored dtype unless `dtype` is given. `given` may hold `adapter`, `revision`,
     `trust_remote_code` and `device`. Returns the path `to`: a checkpoint's folder, or, with the
@@ -65,7 +67,7 @@ def export(
     check_target(target)
     if format not in FORMATS:
         raise ConfigError(f"no format is called {format!r}.{suggest(format, FORMATS)}")
-    variant = choose_variant(model, remove, run, workdir, given, budget=budget)
+    variant = choose(model, remove, run, workdir, given, budget=budget)
     if format == "hf":
         found = variant.run
         known = (found.result, found.config, read_record(found.folder)) if found else ()

@@ -17,7 +17,7 @@ from prunekit.engine.files import write_text
 from prunekit.engine.quiet import quietly
 from prunekit.engine.result import check_of_run
 from prunekit.engine.stored import check_counts, check_removed, read_stored
-from prunekit.engine.variant import Variant, check_blocks, check_weights, choose_variant
+from prunekit.engine.variant import Variant, check_blocks, check_weights
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import context_length, find
 from prunekit.hf.loading import load_adapter
@@ -29,6 +29,7 @@ from prunekit.plugins.commands.latency.benchmark import (
     Workload,
     time_in_turns,
 )
+from prunekit.plugins.commands.study.choice import choose
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +99,7 @@ def latency(
     names = {o.name for o in options_of(Workload)} & set(given)
     workload = build(Workload, {name: given.pop(name) for name in names})
     anew = ("device", "dtype", "attention")
-    variant = choose_variant(model, remove, run, workdir, given, anew, budget)
+    variant = choose(model, remove, run, workdir, given, anew, budget)
     _check_context(variant, workload)
     try:
         result = _measure(variant, workload, watch)

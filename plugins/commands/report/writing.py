@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prunekit.core.errors import ConfigError
 from prunekit.engine.files import write_bytes, write_text
+from prunekit.plugins.commands.report.choices import choices
 from prunekit.plugins.commands.report.data import Study, read_study
 from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_files
 from prunekit.plugins.commands.report.figures.choices import importance, masks
@@ -78,19 +79,20 @@ def report(
     drawn = tuple(picture for picture in made if isinstance(picture, Picture))
     left_out = tuple(picture for picture in made if isinstance(picture, LeftOut))
     short = tuple(overview(found))
-    _write(folder, found, drawn, left_out, short, advance)
+    of_study = [*sheets(found), choices(Path(study))]
+    _write(folder, found, of_study, drawn, left_out, short, advance)
     return Report(folder, drawn, left_out, tuple(gaps(found)), short)
 
 
 def _write(
     folder: Path,
     study: Study,
+    of_study: Sequence[Sheet],
     drawn: Sequence[Picture],
     left_out: Sequence[LeftOut],
     short: Sequence[Table],
     advance: Callable[[int, int], None],
 ) -> None:
-    of_study = sheets(study)
     write_text(folder / UNFINISHED, SIGN + "\n")
     written = _write_sheets(folder, of_study)
     shown = []

@@ -157,15 +157,16 @@ def show_next(run: str, saved: bool = False) -> None:
             out.print(f"{what:13}prunekit {command}", soft_wrap=True)
 
 
-def show_estimate(plan: Plan, estimate: Estimate) -> None:
-    """Print the estimated cost of a search."""
+def show_estimate(plan: Plan, estimate: Estimate, budgets: int = 0) -> None:
+    """Print the estimated cost of a search, or of a curve with so many `budgets`."""
     cost, problem = estimate.cost, plan.problem
     about = "" if cost.complete else "at least "
     saved = cost.block_runs_unshared - cost.block_runs
     removal = f"removes {problem.budget} of {problem.n_blocks} blocks"
     if estimate.removal:
         removal += f": {_removal(estimate.removal)}"
-    out.print(f"{plan.config.settings.model}: {removal}", soft_wrap=True)
+    which = f"{budgets} budgets; the largest " if budgets else ""
+    out.print(f"{plan.config.settings.model}: {which}{removal}", soft_wrap=True)
     different = cost.measured - 1
     out.print(f"asks for {about}{cost.asked:,} subsets, {different:,} of them different")
     races = plan.config.settings.race_deviations > 0
@@ -183,7 +184,8 @@ def show_estimate(plan: Plan, estimate: Estimate) -> None:
         times = [f"{name} {duration(took)}" for name, took in estimate.typical.items()]
         out.print(f"other calibration sets would take: {'; '.join(times)}", soft_wrap=True)
     if finals := estimate.finalists:
-        out.print(_finals_cost(finals), soft_wrap=True)
+        those = "the choices and the dense model" if budgets else "the finalists"
+        out.print(_finals_cost(finals, those), soft_wrap=True)
     if estimate.repair:
         out.print(_repair_cost(estimate.repair), soft_wrap=True)
     if estimate.checkpoint:
@@ -199,8 +201,8 @@ def _removal(of: Removal) -> str:
     )
 
 
-def _finals_cost(finals: FinalsCost) -> str:
-    line = f"then measures at most {finals.subsets} subsets, the finalists, on held-out samples"
+def _finals_cost(finals: FinalsCost, those: str) -> str:
+    line = f"then measures at most {finals.subsets} subsets, {those}, on held-out samples"
     if finals.times and finals.block_runs and finals.seconds is not None:
         line += f" ({finals.times} times as many): {finals.block_runs:,} block forwards"
         line += f", about {duration(finals.seconds)}"

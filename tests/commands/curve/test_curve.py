@@ -7,9 +7,11 @@ import pytest
 import prunekit
 from prunekit.core import ConfigError
 from prunekit.engine.config import parse
+from prunekit.engine.estimate import estimate
 from prunekit.engine.plan import resolve
 from prunekit.engine.stored import fits
-from prunekit.plugins.commands.curve.curve import plans_of
+from prunekit.plugins.commands.curve.curve import plans_of, prepare
+from prunekit.plugins.commands.curve.estimate import estimate_curve
 from prunekit.plugins.commands.curve.result import CurveResult
 
 
@@ -72,6 +74,41 @@ def test_parameters_and_memory_by_hand(quick):
     assert found.dtype == "float32"
 
 
+def test_speed_is_what_the_limit_on_it_counts_on(quick, registry):
+    """All blocks of this model are alike, so the limit takes no more of them than this choice."""
+    found = prunekit.curve(budget=2, **quick)
+    assert found.points[0].speedup == 1.0
+    for point in found.points[1:]:
+        given = {"model": quick["model"], "min_speedup": point.speedup - 1e-9}
+        assert resolve(parse(given, registry), registry).problem.budget == point.budget
+
+
+def test_perplexities_are_those_of_evaluate(quick, tmp_path):
+    found = prunekit.curve(budget=2, evaluate="demo", evaluate_samples=8, **quick)
+    assert found.texts["demo"]["windows"] == 8
+    dense, *pruned = (point.evaluated["demo"] for point in found.points)
+    assert (dense.ratio, dense.low, dense.high) == (1, 1, 1)
+    for point, figure in zip(found.points[1:], pruned, strict=True):
+        row = prunekit.evaluate(
+            quick["model"],
+            remove=point.removed,
+            ppl="demo",
+            ppl_samples=8,
+            workdir=tmp_path / "elsewhere",
+        ).perplexities["demo"]
+        assert figure.perplexity == pytest.approx(row.pruned)
+        assert dense.perplexity == pytest.approx(row.dense)
+        assert figure.ratio == pytest.approx(row.pruned / row.dense)
+        assert figure.low < figure.ratio < figure.high
+    assert prunekit.curve(budget=2, **quick).texts == {}
+
+
+def test_a_text_that_does_not_exist_is_named_before_the_search(quick):
+    with pytest.raises(ConfigError, match="evaluate: nowhere.txt: no such protocol"):
+        prunekit.curve(budget=2, evaluate="nowhere.txt", **quick)
+    assert not quick["workdir"].exists()
+
+
 def test_its_folder_has_data_picture_and_configuration(quick):
     from pathlib import Path
 
@@ -115,3 +152,23 @@ def test_periods_are_kept(tiny_model, registry):
 def test_steps_are_numbers_of_blocks(quick):
     with pytest.raises(ConfigError, match=r"every: 0 is outside 1\.\."):
         prunekit.curve(every=0, **quick)
+
+
+@pytest.mark.parametrize("searcher", ["greedy", "one-shot", "beam"])
+def test_a_dry_run_counts_what_is_measured(quick, registry, searcher):
+    given = {"searcher": searcher, "budget": 3, "model": quick["model"], "ppl": quick["ppl"]}
+    plan = prepare(parse(given, registry), registry)
+    foretold = estimate_curve(plans_of(plan))
+    found = prunekit.curve(**given, workdir=quick["workdir"])
+    assert foretold.cost.measured == pytest.approx(found.measured, rel=0.2)
+    assert foretold.finalists.subsets == len(found.points)
+    assert foretold.seconds > 0
+
+
+def test_a_dry_run_of_nested_searches_costs_what_the_largest_does(quick, registry):
+    """Greedy asks for 6 + 5 + 4 subsets, the smaller budgets for the same ones again."""
+    given = {"budget": 3, "model": quick["model"], "ppl": quick["ppl"]}
+    plan = prepare(parse(given, registry), registry)
+    curve, alone = estimate_curve(plans_of(plan)).cost, estimate(plan).cost
+    assert (curve.measured, curve.block_runs) == (alone.measured, alone.block_runs)
+    assert (alone.asked, curve.asked) == (6 + 5 + 4, 6 + (6 + 5) + (6 + 5 + 4))

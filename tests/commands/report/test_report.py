@@ -76,6 +76,7 @@ def test_every_figure_and_table_is_there(whole_report):
         "overlap",
         "variance",
         "ranks",
+        "choices",
     )
     tables = {f"tables/{name}.{end}" for name in sheets for end in ("csv", "md", "tex")}
     assert written == figures | tables | {"tables/runs.csv", "report.html"}

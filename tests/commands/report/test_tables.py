@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from prunekit.plugins.commands.report.choices import choices
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.figures.costs import cost
 from prunekit.plugins.commands.report.measures import points
 from prunekit.plugins.commands.report.sheets import sheets
 from prunekit.plugins.commands.report.table import Column, Entry, Table, latex, markdown
 from prunekit.plugins.commands.report.tables import cost_tables, overview, perplexity_tables
-from prunekit.plugins.commands.study.files import Cell, VariantEvaluation
+from prunekit.plugins.commands.study.files import Cell, StudyFolder, VariantEvaluation
 
 
 @pytest.fixture
@@ -122,6 +123,24 @@ def test_every_run_is_in_one_file(whole_study):
     first = study.runs.iloc[0]
     assert found[0]["removed"] == ",".join(map(str, sorted(first["removed"])))
     assert float(found[0]["difference"]) == first["difference"]
+
+
+def test_every_choice_comes_with_the_command_that_writes_it(whole_study):
+    """The winner among finalists is what the command takes."""
+    sheet = choices(whole_study)
+    found = list(csv.DictReader(io.StringIO(sheet.files["csv"])))
+    folder = StudyFolder(whole_study)
+    for row, cell in zip(found, folder.cells(), strict=True):
+        run = f"{whole_study.name}/{cell.id}"
+        assert row["command"] == f"prunekit export --run {run} --to pruned"
+        winner = folder.cell(cell).held_out.winner
+        assert row["removed"] == ",".join(map(str, sorted(winner)))
+    (table,) = sheet.tables
+    assert [texts(table)[0][i] for i in (-2, -1)] == [found[0]["removed"], found[0]["command"]]
+
+
+def test_where_nothing_was_chosen_there_is_no_command(make_study, tmp_path):
+    assert choices(make_study(tmp_path, run=lambda cell: False).path).files == {}
 
 
 ODD = Table(
