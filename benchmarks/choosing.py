@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from choosing_tables import RANKINGS, ROWS, SEARCHERS, read_rows, tables
+from choosing_tables import RANKINGS, ROWS, read_rows, tables
 
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
@@ -45,6 +45,7 @@ from prunekit.engine.session import Session
 from prunekit.engine.single_session import SingleSession
 from prunekit.engine.stability import stability
 
+SEARCHERS = ("one-shot", "random", "greedy", "genetic", "swaps")
 FINALISTS = 5
 CHOICES = {"own": "tests", "five": "five_tests", "winner": "winner_tests"}
 """The keys of subsets in a row, and those of their results."""
@@ -55,6 +56,9 @@ SMALL = {
     "random": {"trials": 40},
     "genetic": {"population": 8, "generations": 5},
     "swaps": {"trials": 60},
+    "annealing": {"trials": 60},
+    "bayesian": {"trials": 60},
+    "beam": {"width": 2},
 }
 """Options that make all searches of a cell affordable on one core."""
 

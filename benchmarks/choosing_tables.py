@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 RANKINGS = ("angular", "block-influence", "relative-magnitude")
-SEARCHERS = ("one-shot", "random", "greedy", "genetic", "swaps")
 ROWS = "choosing.jsonl"
 ALL = "mean of all"
 KEYS = ("tests", "five_tests", "winner_tests")
@@ -63,8 +62,8 @@ def draws_of(rows: Sequence[Row]) -> list[int]:
 
 
 def searchers_of(rows: Sequence[Row]) -> list[str]:
-    names = {row["searcher"] for row in rows}
-    return [name for name in SEARCHERS if name in names]
+    names = dict.fromkeys(row["searcher"] for row in rows)
+    return [name for name in names if name not in RANKINGS]
 
 
 def table(rows: Sequence[Row], test: str) -> Iterator[str]:
