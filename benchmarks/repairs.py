@@ -99,8 +99,8 @@ class Bench:
         fit_on = self.text(data=given.text, **FIT)
         for name in given.repairs.split(","):
             repair = build(registry.get("repair", name).cls, {})
-            fitting = fitting_of(repair, fit_on, 8192, AT_ONCE)
-            self.adapters[name] = fitting.applied(self.plain, checkpoint)
+            fitting = fitting_of(repair, [fit_on], 8192)
+            self.adapters[name] = fitting.applied(self.plain, checkpoint, AT_ONCE)
         self.test = self.batches(given.test, **TEST, seed=0)
 
     def batches(self, data: str, **options: Any) -> list[Batch]:

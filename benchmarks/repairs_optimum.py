@@ -61,7 +61,7 @@ def costs_of(model: str, name: str, budget: int, draws: int) -> Iterator[float]:
         objective = text(data="demo", samples=SAMPLES, length=LENGTH, seed=draw)
         samples = list(objective.calibration_set(checkpoint.tokenizer()))
         batches = batches_of(samples, AT_ONCE)
-        repaired = fitting_of(repair, objective, TO_FIT, AT_ONCE).applied(plain, checkpoint)
+        repaired = fitting_of(repair, [objective], TO_FIT).applied(plain, checkpoint, AT_ONCE)
         bare, under = (losses(adapter, batches, subsets) for adapter in (plain, repaired))
         yield under[min(bare, key=bare.__getitem__)] - min(under.values())
 

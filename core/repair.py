@@ -103,8 +103,9 @@ def _check_matrix(matrix: Any, width: int) -> None:
 class Repairing(Protocol):
     """A repair on its way to where a model is loaded: picklable, equal if patches are the same."""
 
-    def applied(self, adapter: Any, checkpoint: Any) -> Any:
+    def applied(self, adapter: Any, checkpoint: Any, at_once: int) -> Any:
         """Return the adapter with repaired cuts. Raises UnfitModel if its model cannot hold them.
 
-        `checkpoint` is the `prunekit.hf.Checkpoint` that the adapter was loaded from.
+        `checkpoint` is the `prunekit.hf.Checkpoint` that the adapter was loaded from, `at_once` the
+        most tokens of a forward.
         """

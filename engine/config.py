@@ -182,6 +182,8 @@ def parse_file(path: Path, flags: Mapping[str, Any], registry: Registry) -> Sear
     for kind in PLUGIN_KINDS:
         if kind in flags and flags[kind] != data.get(kind):
             data.pop(str(data.get(kind)), None)  # options of a plugin that a flag replaces
+    if flags.get("repair") == NO_REPAIR:
+        data.pop("repair_tokens", None)
     if without_limits(flags) != flags:  # a budget that replaces that of the file
         data = without_limits(data)
     try:

@@ -146,7 +146,7 @@ def few_samples(
     """
     batches = planned_batches(plan, samples)
     few = batches_of(samples, min(FEW_TOKENS, plan.spec.tokens_per_forward))[:1]
-    spec = replace(plan.spec, known=Known(only_timed=True))
+    spec = replace(plan.spec, known=Known(only_timed=True), repairing=None)
     meter = open_meter(plan.backend, spec, objective, few)
     try:
         yield meter, sum(map(_tokens, batches)) / _tokens(few[0]), batches

@@ -109,9 +109,9 @@ def resolve(
     searcher = config.plugins[settings.searcher]
     parts = _parts(config)
     if settings.repair != NO_REPAIR:
-        repair, (objective, _), *_ = config.plugins[settings.repair], *parts
+        repair, objectives = config.plugins[settings.repair], [part for part, _ in parts]
         tokens = tokens_of(settings.repair_tokens, model_config.get_text_config().hidden_size)
-        repairing = fitting_of(repair, objective, tokens, spec.tokens_per_forward)
+        repairing = fitting_of(repair, objectives, tokens)
         spec = dataclasses.replace(spec, repairing=repairing)
     options = {name: values_of(plugin) for name, plugin in config.plugins.items()}
     return Plan(

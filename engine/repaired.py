@@ -26,20 +26,22 @@ class Repaired:
     """with those that are stored, fitted one after the other"""
     cuts: tuple[tuple[int, int], ...]
     """that are patched: the first block removed, and the one after the cut"""
+    digest: str
+    """of the file with the patches"""
 
     @property
     def words(self) -> str:
         """Say what it is, and what it gains.
 
-        >>> Repaired("magnitude", 6144, 2040, 4.5, 4.42, 4.4, ((3, 5),)).words
+        >>> Repaired("magnitude", 6144, 2040, 4.5, 4.42, 4.4, ((3, 5),), "").words
         'repaired by magnitude at 1 cut, fitted on 6,144 tokens: 4.4000 nats per token on 2,040 \
-others (4.5000 bare, 4.4200 as searched)'
+others (4.5000 bare, 4.4200 as searched, like all losses of the search)'
         """
         cuts = f"{len(self.cuts)} {'cut' if len(self.cuts) == 1 else 'cuts'}"
         return (
             f"repaired by {self.name} at {cuts}, fitted on {self.fitted:,} tokens: "
             f"{self.refitted:.4f} nats per token on {self.checked:,} others "
-            f"({self.bare:.4f} bare, {self.searched:.4f} as searched)"
+            f"({self.bare:.4f} bare, {self.searched:.4f} as searched, like all losses of the search)"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from prunekit.core.interfaces import ModelAdapter, Objective
@@ -13,7 +14,8 @@ from prunekit.engine.held_out import times_held_out
 from prunekit.engine.repaired import Repaired
 from prunekit.hf.fitting import FittedPatches, Fitting
 from prunekit.hf.identity import digest_of_code
-from prunekit.hf.patch_file import as_bytes
+from prunekit.hf.patch_file import as_bytes, digest_of_patches
+from prunekit.hf.prefix import one_line_errors
 from prunekit.hf.refit import refit
 from prunekit.hf.repaired import RepairedAdapter
 
@@ -22,10 +24,10 @@ FILE = "repair.safetensors"
 """In the folder of a run: the patches of its choice."""
 
 
-def fitting_of(repair: Repair, objective: Objective, tokens: int, at_once: int) -> Fitting:
-    """Return a repair to be fitted on the data of an objective, apart from all other samples."""
-    key = repr((_key_of(repair), _key_of(objective), tokens, at_once))
-    return Fitting(key, repair, objective, tokens, at_once, times_held_out)
+def fitting_of(repair: Repair, objectives: Sequence[Objective], tokens: int) -> Fitting:
+    """Return a repair to be fitted on data of the first objective, apart from all other samples."""
+    key = repr((_key_of(repair), [*map(_key_of, objectives)], tokens))
+    return Fitting(key, repair, tuple(objectives), tokens, times_held_out)
 
 
 def tokens_of(wanted: int | None, width: int) -> int:
@@ -43,8 +45,10 @@ def refit_choice(adapter: ModelAdapter, removed: Subset, folder: Path) -> Repair
     assert isinstance(adapter, RepairedAdapter)
     fitted = adapter.patch_of
     assert isinstance(fitted, FittedPatches)
-    found = refit(fitted, removed)
-    write_bytes(folder / FILE, as_bytes(found.patches))
+    with one_line_errors("model", adapter):
+        found = refit(fitted, removed)
+    content = as_bytes(found.patches)
+    write_bytes(folder / FILE, content)
     return Repaired(
         name=fitted.repair.name,
         fitted=sum(int(batch.attention_mask.sum()) for batch in fitted.fitted),
@@ -53,4 +57,5 @@ def refit_choice(adapter: ModelAdapter, removed: Subset, folder: Path) -> Repair
         searched=found.searched,
         refitted=found.refitted,
         cuts=tuple(place for place, patch in found.patches.items() if patch.changes),
+        digest=digest_of_patches(content),
     )

@@ -26,7 +26,7 @@ from prunekit.engine.stored import (
     finite,
     read_stored,
 )
-from prunekit.engine.verdict import LogRatio, Verdict, judge
+from prunekit.engine.verdict import UNREPAIRED, LogRatio, Verdict, judge
 
 SCHEMA = 1
 FILE = "result.json"
@@ -121,6 +121,12 @@ class SearchResult:
     @property
     def verdict(self) -> Verdict | None:
         """What the perplexity says, on held-out samples if there are any; None without one."""
+        verdict = self._verdict()
+        if verdict is None or self.repair is None:
+            return verdict
+        return dataclasses.replace(verdict, words=verdict.words.replace(UNREPAIRED, ""))
+
+    def _verdict(self) -> Verdict | None:
         if PERPLEXITY not in self.dense.readings:
             return None
         held_out = self.held_out

@@ -89,9 +89,10 @@ def choose_variant(
 
 def with_repair(spec: Spec, run: Run) -> Spec:
     """Return the model with the patches of a run, if it has any."""
-    if not run.result.get("repair"):
+    repair = run.result.get("repair")
+    if not repair:
         return spec
-    return replace(spec, repairing=StoredPatches.at(run.folder / FILE))
+    return replace(spec, repairing=StoredPatches.at(run.folder / FILE, repair["digest"]))
 
 
 def as_subset(blocks: Iterable[int]) -> Subset:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from prunekit.engine.reading import Difference
 from prunekit.hf.tokens import perplexity
 
+UNREPAIRED = "repair or "
+"""What a model that is repaired already does not lack."""
 WIDE = 1.2
 """An interval whose end is so many times its beginning is remarked on."""
 

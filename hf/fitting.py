@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from prunekit.core.batch import Batch, Sample
+from prunekit.core.batch import IGNORE, Batch, Sample
 from prunekit.core.errors import ConfigError, blaming
 from prunekit.core.interfaces import Objective
 from prunekit.core.options import values_of
 from prunekit.core.repair import Cut, Patch, Repair, check_patches
+from prunekit.hf import streams
+from prunekit.hf.apart import samples_apart
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.decoder import DecoderAdapter
 from prunekit.hf.fold_proof import prove_folds
-from prunekit.hf.identity import digest_of_code
+from prunekit.hf.identity import digest_of, digest_of_code
 from prunekit.hf.repaired import RepairedAdapter
 from prunekit.hf.streams import Streams, distance
 from prunekit.hf.tokens import batches_of
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-MOST_PATCHES = 128
-"""Kept for further subsets; of a model of width 4,096, in 16 bits, they take 4 GB."""
+PATCH_MEMORY = 2 * 2**30
+"""Bytes of patches that are kept for further subsets; others are fitted again."""
 CHECKED = 4
 """One sample in so many is left out of the fit, to choose the strength of a patch on."""
 
@@ -38,79 +37,40 @@ class Fitting:
     key: str
     """tells it from other repairs, and from this one on other samples"""
     repair: Repair = field(compare=False)
-    objective: Objective = field(compare=False)
-    """whose data the samples are drawn from"""
+    objectives: tuple[Objective, ...] = field(compare=False)
+    """of the search; the data of the first is fitted on"""
     tokens: int = field(compare=False)
     """wanted to fit and check patches on"""
-    tokens_per_forward: int = field(compare=False)
     times_held_out: Callable[[int], int] = field(compare=False)
-    """how many times the samples of a calibration set are held out for others"""
+    """how many times the samples of a calibration set are held out for finalists"""
 
-    def applied(self, adapter: Any, checkpoint: Checkpoint) -> RepairedAdapter:
+    def applied(self, adapter: Any, checkpoint: Checkpoint, at_once: int) -> RepairedAdapter:
         """Return the adapter with patches that are fitted when a cut first needs one.
 
         Raises ConfigError if there is too little text, UnfitModel if patches cannot be folded.
         """
-        samples = self._samples(checkpoint.tokenizer())
+        prove_folds(adapter)
+        tokenizer = checkpoint.tokenizer()
+        samples = samples_apart(self.objectives, self.tokens, self.times_held_out, tokenizer)
         checked = samples[::CHECKED]
         fitted = [s for number, s in enumerate(samples) if number % CHECKED]
-        patches = FittedPatches(
-            self.repair,
-            adapter,
-            *(batches_of(s, self.tokens_per_forward) for s in (fitted, checked)),
-        )
-        repaired = RepairedAdapter(adapter, patches, self._identity(samples))
-        prove_folds(repaired)
+        batches = (batches_of(some, at_once) for some in (fitted, checked))
+        patches = FittedPatches(self.repair, adapter, *batches)
         patches.check_enough()
-        return repaired
+        return RepairedAdapter(adapter, patches, self._identity(samples, at_once))
 
-    def _identity(self, samples: Sequence[Sample]) -> str:
+    def _identity(self, samples: Sequence[Sample], at_once: int) -> str:
+        """Return what changes whenever a patch might."""
         digest = hashlib.blake2b(digest_size=8)
-        digest.update(digest_of_code(type(self.repair)).encode())
-        digest.update(repr(sorted(values_of(self.repair).items())).encode())
+        options = sorted(values_of(self.repair).items())
+        code = (
+            digest_of_code(type(self.repair)),
+            digest_of([Path(__file__), Path(streams.__file__)]),
+        )
+        digest.update(repr((options, code, at_once)).encode())
         for sample in samples:
             digest.update(sample["input_ids"].numpy().tobytes())
         return f"{self.repair.name} {digest.hexdigest()}"
-
-    def _samples(self, tokenizer: PreTrainedTokenizerBase) -> list[Sample]:
-        """Return samples that are neither in the calibration set nor among those held out."""
-        with blaming("objective", self.objective):
-            calibration = list(self.objective.calibration_set(tokenizer))
-            reserved = self.times_held_out(len(calibration))
-            wanted = reserved + math.ceil(self.tokens / sum(map(_tokens, calibration)))
-            used = {_text(s) for s in calibration} | {
-                _text(s) for s in self._held_out(reserved, tokenizer)
-            }
-            others = [s for s in self._held_out(wanted, tokenizer) if _text(s) not in used]
-        return list(_until(others, self.tokens))
-
-    def _held_out(self, times: int, tokenizer: PreTrainedTokenizerBase) -> Sequence[Sample]:
-        held = self.objective.held_out(times)
-        if held is None:
-            raise ConfigError(
-                f"the data of objective {self.objective.name!r} has nothing but its calibration "
-                f"set, and {self.repair.name!r} is fitted on other text; give more data",
-                (self.objective.name, "data"),
-            )
-        return held.calibration_set(tokenizer)
-
-
-def _tokens(sample: Sample) -> int:
-    return sample["input_ids"].numel()
-
-
-def _text(sample: Sample) -> bytes:
-    return bytes(sample["input_ids"].numpy().tobytes())
-
-
-def _until(samples: Sequence[Sample], tokens: int) -> Iterator[Sample]:
-    """Yield samples until they have so many tokens, or all."""
-    taken = 0
-    for sample in samples:
-        if taken >= tokens:
-            return
-        taken += _tokens(sample)
-        yield sample
 
 
 class FittedPatches:
@@ -127,11 +87,14 @@ class FittedPatches:
         self.adapter = adapter
         self.fitted = fitted
         self.checked = checked
-        self._of_cut = lru_cache(MOST_PATCHES)(self._fit)
+        self.width = adapter.model.config.get_text_config().hidden_size
+        bytes_of_patch = self.width**2 * adapter.model.dtype.itemsize
+        self._of_cut = lru_cache(max(1, PATCH_MEMORY // bytes_of_patch))(self._fit)
 
     def __call__(self, start: int, end: int) -> Patch:
         """Return the patch of a cut, the same at every call."""
-        return self._of_cut(start, end)
+        patch: Patch = self._of_cut(start, end)
+        return patch
 
     def __deepcopy__(self, memo: object) -> FittedPatches:
         """Return these: they never change, and copies of the adapter need no streams of theirs."""
@@ -153,19 +116,27 @@ class FittedPatches:
         """Return what the repair offers for a cut, in the dtype of the model."""
         import torch
 
-        with blaming("repair", self.repair, but=torch.OutOfMemoryError):
-            patches = check_patches(self.repair.patches(fitted), fitted.before.shape[-1])
         dtype = self.adapter.model.dtype
-        return [p if p.matrix is None else Patch(p.scale, p.matrix.to(dtype)) for p in patches]
+        with blaming("repair", self.repair, but=torch.OutOfMemoryError):
+            patches = check_patches(self.repair.patches(fitted), self.width)
+            cast = [
+                p if p.matrix is None else Patch(p.scale, p.matrix.detach().to(dtype))
+                for p in patches
+            ]
+            return check_patches(cast, self.width)
 
     def check_enough(self) -> None:
-        """Raise ConfigError if there are fewer tokens than the repair needs."""
-        width = self.adapter.model.config.get_text_config().hidden_size
+        """Raise ConfigError if there are fewer tokens than the repair needs, or none to check."""
         found = sum(int(batch.attention_mask.sum()) for batch in self.fitted)
         with blaming("repair", self.repair):
-            needed = self.repair.tokens_needed(width)
+            needed = self.repair.tokens_needed(self.width)
         if found < needed:
             raise ConfigError(
                 f"repair {self.repair.name!r} is fitted on {found:,} tokens, but a model of width "
-                f"{width:,} needs {needed:,}; give more data, or raise --repair-tokens"
+                f"{self.width:,} needs {needed:,}; give more data, or raise --repair-tokens"
+            )
+        if not any(bool((batch.targets != IGNORE).any()) for batch in self.checked):
+            raise ConfigError(
+                f"repair {self.repair.name!r}: no token of the samples it is checked on is to be "
+                "predicted; give more data, or raise --repair-tokens"
             )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prunekit.core.errors import UnfitModel
+from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset
 from prunekit.core.repair import Patch
 from prunekit.hf.proof import close, config_of, gap, probe
@@ -23,20 +24,22 @@ ROUNDING_UNITS = 16
 """Allowed difference, in roundings of the largest logit; a wrong fold differs by far more."""
 
 
-def prove_folds(adapter: RepairedAdapter) -> None:
+def prove_folds(plain: ModelAdapter) -> None:
     """Raise UnfitModel unless the weights of a model can hold patches.
 
-    A model of fewer than three blocks has no cut between two that stay, and is not tried.
+    Of a model of one block, nothing can be removed, and nothing is tried.
     """
     import torch
 
-    n = adapter.facts.n_blocks
-    removed = frozenset({n // 3, 2 * n // 3}) - {0}
-    trial = RepairedAdapter(adapter.plain, _made_up(adapter), "made up")
-    batch = probe(16, config=config_of(adapter))
+    n = plain.facts.n_blocks
+    removed = frozenset({1, n - 2} if n > 4 else {1})
+    if n == 1:
+        return
+    trial = RepairedAdapter(plain, _made_up(plain), "made up")
+    batch = probe(16, config=config_of(plain))
     with torch.no_grad():
         expected = trial.reference(batch, removed)
-        bare = adapter.plain.reference(batch, removed)
+        bare = plain.reference(batch, removed)
         found = _pruned_logits(trial, removed, batch.input_ids)
     if close(expected, bare, ROUNDING_UNITS):
         raise UnfitModel("a patch between its blocks does not change what it predicts")
@@ -54,12 +57,12 @@ def _pruned_logits(adapter: RepairedAdapter, removed: Subset, ids: Tensor) -> Te
     return logits
 
 
-def _made_up(adapter: RepairedAdapter) -> Callable[[int, int], Patch]:
+def _made_up(plain: ModelAdapter) -> Callable[[int, int], Patch]:
     """Return a patch that changes a stream about as much as there is of it."""
     import torch
 
-    state = adapter.plain.enter(probe(2, config=config_of(adapter)))
-    width = state.hidden.shape[-1]
+    hidden = plain.hidden(plain.enter(probe(2, config=config_of(plain))))
+    width = hidden.shape[-1]
     random = torch.randn(width, width, generator=torch.Generator().manual_seed(0)) / width**0.5
-    matrix = random.to(state.hidden)
+    matrix = random.to(hidden)
     return lambda start, end: Patch(2.0, matrix)

@@ -97,13 +97,18 @@ def _mixing(patch: Patch) -> Tensor | None:
 
     if patch.matrix is None:
         return None
-    matrix = patch.matrix.double() / patch.scale  # as the scale multiplies what is added here
+    matrix = _wide(patch.matrix) / patch.scale  # as the scale multiplies what is added here
     return matrix + torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
 
 
 def _folded(tensor: Tensor, divisor: float, mixing: Tensor | None) -> Tensor:
     """Return a weight `[width, inputs]` or a bias `[width]` of a layer with a patched output."""
-    written = tensor.double() / divisor
+    written = _wide(tensor) / divisor
     if mixing is not None:
-        written = mixing.t().to(tensor.device) @ written
-    return written.to(tensor.dtype)
+        written = mixing.t().to(written.device) @ written
+    return written.to(tensor)
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """Return it in float64, which an Apple GPU does not have."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, blaming
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.registry import Entry, Registry, load
-from prunekit.core.repair import Repairing
 from prunekit.core.spec import Known, Spec
 from prunekit.hf.checkpoint import Checkpoint, find, first_line
 from prunekit.hf.decoder import DecoderAdapter
 from prunekit.hf.guard import Guard
 from prunekit.hf.kinds import other_kind
+from prunekit.hf.prefix import one_line_errors
 from prunekit.hf.proof import name_of_proof, prove
 
 if TYPE_CHECKING:
@@ -38,15 +38,19 @@ def load_adapter(spec: Spec, registry: Registry | None = None) -> ModelAdapter:
     with _as_this_family(entry.name, checkpoint, chosen), Guard().watching():
         adapter: ModelAdapter = entry.cls.load(checkpoint, device, spec.dtype)
         _prove(adapter, checkpoint, spec.known)
-    return _repaired(adapter, checkpoint, spec.repairing) if spec.repairing else adapter
+    return _repaired(adapter, checkpoint, spec) if spec.repairing else adapter
 
 
-def _repaired(adapter: ModelAdapter, checkpoint: Checkpoint, repairing: Repairing) -> ModelAdapter:
+def _repaired(adapter: ModelAdapter, checkpoint: Checkpoint, spec: Spec) -> ModelAdapter:
+    assert spec.repairing is not None
     try:
-        repaired: ModelAdapter = repairing.applied(adapter, checkpoint)
+        with one_line_errors("model", adapter):
+            repaired: ModelAdapter = spec.repairing.applied(
+                adapter, checkpoint, spec.tokens_per_forward
+            )
     except UnfitModel as error:
         raise CheckpointError(
-            f"{checkpoint.source} cannot be repaired: {error}; leave out --repair"
+            f"{checkpoint.source} cannot be repaired: {error}; search without --repair"
         ) from error
     return repaired
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from prunekit.core.errors import ConfigError
-from prunekit.core.repair import Patch
+from prunekit.core.repair import Patch, check_patches
 from prunekit.hf.fold_proof import prove_folds
 from prunekit.hf.repaired import RepairedAdapter
 
@@ -26,30 +26,33 @@ class StoredPatches:
     """of the file, so that another content counts as another model"""
 
     @classmethod
-    def at(cls, path: Path) -> StoredPatches:
-        """Name the file as it is now. Raises ConfigError if it cannot be read."""
+    def at(cls, path: Path, digest: str) -> StoredPatches:
+        """Name the file of this digest. Raises ConfigError if it is missing or another one."""
         try:
-            with path.open("rb") as file:
-                return cls(str(path.absolute()), hashlib.file_digest(file, "blake2b").hexdigest())
+            found = digest_of_patches(path.read_bytes())
         except OSError as error:
-            raise _damaged(path, str(error.strerror)) from error
+            raise _damaged(path, f"it cannot be read: {error.strerror}") from error
+        if found != digest:
+            raise _damaged(path, "it is not the file that the search wrote")
+        return cls(str(path.absolute()), digest)
 
-    def applied(self, adapter: Any, checkpoint: Any) -> RepairedAdapter:
+    def applied(self, adapter: Any, checkpoint: Any, at_once: int) -> RepairedAdapter:
         """Return the adapter with these patches. Raises UnfitModel if they cannot be folded.
 
         Other cuts stay bare.
         """
         patches = read_patches(Path(self.path))
-        width = adapter.model.config.get_text_config().hidden_size
-        if any(p.matrix is not None and len(p.matrix) != width for p in patches.values()):
-            raise _damaged(Path(self.path), f"its patches are not of width {width}")
         device = adapter.model.device
+        try:
+            check_patches(patches.values(), adapter.model.config.get_text_config().hidden_size)
+        except (TypeError, ValueError) as error:
+            raise _damaged(Path(self.path), str(error)) from error
         moved = {
             cut: p if p.matrix is None else Patch(p.scale, p.matrix.to(device))
             for cut, p in patches.items()
         }
+        prove_folds(adapter)
         repaired = RepairedAdapter(adapter, lambda i, j: moved.get((i, j), Patch()), self.digest)
-        prove_folds(repaired)
         return repaired
 
 
@@ -78,8 +81,13 @@ def read_patches(path: Path) -> dict[tuple[int, int], Patch]:
             for i, j in sorted(cuts)
         }
     except Exception as error:
-        raise _damaged(path, type(error).__name__) from error
+        raise _damaged(path, f"it holds something else ({type(error).__name__})") from error
+
+
+def digest_of_patches(content: bytes) -> str:
+    """Return what tells a file with this content from others."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _damaged(path: Path, why: str) -> ConfigError:
-    return ConfigError(f"{path}: these are no patches ({why}); remove it and search again")
+    return ConfigError(f"{path}: expected the patches of a run, but {why}; search again")

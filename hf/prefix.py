@@ -51,7 +51,7 @@ class PrefixMeter(Meter):
         self.facts = adapter.facts
         self._prepared_batches: dict[int, Batch] = {}
         self._prepared_buckets: dict[int, list[Bucket]] = {}
-        with _one_line("model", adapter), adapter.bypassing(DENSE) as model:
+        with one_line_errors("model", adapter), adapter.bypassing(DENSE) as model:
             self._guard = Guard(model.parameters())
         self._memory_of_batch = state_memory // len(batches)
         self._kept: dict[int, KeptStates[list[State]]] = {}
@@ -85,7 +85,7 @@ class PrefixMeter(Meter):
     def signal(self, signal: Signal) -> Table:
         """Measure a signal of the dense model."""
         batches = (self._prepared(number) for number in range(len(self.batches)))
-        with _one_line("model", self.adapter):
+        with one_line_errors("model", self.adapter):
             table = signal.measure(self.adapter, self.objective, batches)
         with blaming("signal", signal):
             self._guard.check_weights()
@@ -170,7 +170,7 @@ class PrefixMeter(Meter):
         """Run without gradients, and report errors and changes of torch's defaults in one line."""
         import torch
 
-        with _one_line(kind, plugin), torch.no_grad(), self._guard.watching():
+        with one_line_errors(kind, plugin), torch.no_grad(), self._guard.watching():
             yield
 
 
@@ -194,7 +194,7 @@ def _numbers(values: Tensor) -> tuple[float, ...]:
 
 
 @contextlib.contextmanager
-def _one_line(kind: str, plugin: object) -> Iterator[None]:
+def one_line_errors(kind: str, plugin: object) -> Iterator[None]:
     """Blame the plugin for its errors, but not for a lack of memory."""
     import torch
 

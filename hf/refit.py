@@ -17,7 +17,7 @@ from prunekit.core.problem import Subset
 from prunekit.core.repair import Cut, Patch
 from prunekit.hf.fitting import FittedPatches
 from prunekit.hf.repaired import RepairedAdapter, RepairedState
-from prunekit.hf.streams import cuts_of
+from prunekit.hf.streams import copied, cuts_of, tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,9 +112,9 @@ def _cut(
         state = _run(adapter, batch, removed, start)
         where = batch.attention_mask.bool()
         assert state.fed is not None
-        before.append(adapter.hidden(state)[where.to(state.fed.device)])
-        added.append(state.fed[where.to(state.fed.device)])
-    return Cut(torch.cat(before).float(), torch.cat(added).float(), dense.float())
+        before.append(tokens(adapter.hidden(state), where))
+        added.append(tokens(state.fed, where))
+    return Cut(*map(copied, (torch.cat(before), torch.cat(added), dense)))
 
 
 def _run(

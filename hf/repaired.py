@@ -87,11 +87,12 @@ class RepairedAdapter(ModelAdapter):
         """Run it with the output of each sub-layer multiplied by `gate`."""
         with self._tapped.tapping(index) as added:
             after = self.plain.gated_block(index, self._reached(index, state), gate)
-        return RepairedState(after, index + 1, added[0])
+        gated = (added[0] * gate.to(added[0].device)[:, None, None]).to(added[0].dtype)
+        return RepairedState(after, index + 1, gated)
 
     def state_bytes(self, state: RepairedState) -> int:
-        """Return the size of the hidden state and of what is kept for a patch."""
-        return self.plain.state_bytes(state.plain) + (0 if state.fed is None else state.fed.nbytes)
+        """Return the size of the hidden state and of what is kept for a patch after any block."""
+        return self.plain.state_bytes(state.plain) + state.plain.hidden.nbytes
 
     def hidden(self, state: RepairedState) -> Tensor:
         """Return the hidden state, `[rows, length, width]`, as the last block that ran left it."""

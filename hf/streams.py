@@ -29,8 +29,6 @@ class Streams:
     @classmethod
     def of(cls, adapter: DecoderAdapter, batches: Sequence[Batch]) -> Streams:
         """Run the dense model. It takes memory for all tokens, twice the width, at each block."""
-        import torch
-
         n = adapter.facts.n_blocks
         entering: list[list[Tensor]] = [[] for _ in range(n + 1)]
         fed: list[list[Tensor]] = [[] for _ in range(n)]
@@ -39,22 +37,33 @@ class Streams:
             where = batch.attention_mask.bool()
             state = adapter.enter(batch)
             for index in range(n):
-                entering[index].append(_tokens(adapter.hidden(state), where))
+                entering[index].append(tokens(adapter.hidden(state), where))
                 state, added = tapped.run(index, state)
-                fed[index].append(_tokens(added, where))
-            entering[n].append(_tokens(adapter.hidden(state), where))
-        return cls(tuple(map(torch.cat, entering)), tuple(map(torch.cat, fed)))
+                fed[index].append(tokens(added, where))
+            entering[n].append(tokens(adapter.hidden(state), where))
+        return cls(tuple(map(_joined, entering)), tuple(map(_joined, fed)))
 
     def cut(self, start: int, end: int) -> Cut:
         """Return the tokens where blocks `start` to `end - 1` are removed; `start` is above 0."""
-        return Cut(*map(_copied, (self.entering[start], self.fed[start - 1], self.entering[end])))
+        return Cut(*map(copied, (self.entering[start], self.fed[start - 1], self.entering[end])))
 
 
-def _tokens(hidden: Tensor, where: Tensor) -> Tensor:
-    return hidden[where.to(hidden.device)]
+def tokens(hidden: Tensor, where: Tensor) -> Tensor:
+    """Return the tokens, in a place where float64 is at hand: an Apple GPU has none."""
+    found = hidden[where.to(hidden.device)]
+    return found.cpu() if found.device.type == "mps" else found
 
 
-def _copied(tokens: Tensor) -> Tensor:
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Join tensors and let go of them, so that one boundary at a time is there twice."""
+    import torch
+
+    whole = torch.cat(parts)
+    parts.clear()
+    return whole
+
+
+def copied(tokens: Tensor) -> Tensor:
     """Copy to float32, as a plugin may write into its cut, and other cuts have the same tokens."""
     import torch
 

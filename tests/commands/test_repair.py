@@ -78,7 +78,8 @@ def test_a_float32_checkpoint_agrees_to_rounding(repaired, quick, tmp_path, tiny
         run = repaired(repair, model=str(folder), ppl={"data": "demo", "samples": 8, "length": 24})
         to = prunekit.export(run=run.run, workdir=quick["workdir"], to=tmp_path / repair)
         removed = frozenset(run.removed)
-        stored = StoredPatches.at(Path(run.run) / "repair.safetensors")
+        path = Path(run.run) / "repair.safetensors"
+        stored = StoredPatches.at(path, run.repair.digest)
         adapter = load_adapter(Spec(str(folder), dtype="float32", repairing=stored))
         model = AutoModelForCausalLM.from_pretrained(to)
         ids = torch.arange(40)[None] % 60 + 3
@@ -181,10 +182,12 @@ def test_damaged_patches_are_refused(repaired, quick, tmp_path):
     path = Path(result.run) / "repair.safetensors"
     for content in (b"", b"not a file of tensors", path.read_bytes()[:-9]):
         path.write_bytes(content)
-        with pytest.raises(ConfigError, match="these are no patches .*search again"):
+        with pytest.raises(
+            ConfigError, match="expected the patches of a run, but it .*search again"
+        ):
             prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
     path.unlink()
-    with pytest.raises(ConfigError, match="these are no patches .*search again"):
+    with pytest.raises(ConfigError, match="expected the patches of a run, but it .*search again"):
         prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
 
 
@@ -196,14 +199,14 @@ def test_too_little_other_text_is_said(repaired):
     ):
         repaired("magnitude", repair_tokens=1)
     every = {"data": "demo", "samples": 128, "length": 24}
-    with pytest.raises(ConfigError, match="has nothing but its calibration set"):
+    with pytest.raises(ConfigError, match="holds no samples out beside its calibration set"):
         repaired("magnitude", ppl=every)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gemma2"])
 def test_a_model_that_cannot_hold_a_repair_is_refused(repaired, tiny_model, family):
     words = {"data": "demo", "samples": 4, "length": 24}
-    with pytest.raises(CheckpointError, match="cannot be repaired: .*; leave out --repair"):
+    with pytest.raises(CheckpointError, match="cannot be repaired: .*; search without --repair"):
         repaired("magnitude", model=str(tiny_model(family)), ppl=words)
 
 

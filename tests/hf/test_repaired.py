@@ -223,7 +223,7 @@ def test_families_that_cannot_hold_a_patch_are_refused(tiny_model, family):
     adapter = load_adapter(Spec(str(tiny_model(family)), dtype="float32"))
     reason = "does not write into the residual stream|cannot be folded into its weights"
     with pytest.raises(UnfitModel, match=reason):
-        prove_folds(RepairedAdapter(adapter, lambda i, j: Patch(), "none"))
+        prove_folds(adapter)
 
 
 def test_an_adapter_of_another_kind_is_refused(qwen):

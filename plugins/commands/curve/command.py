@@ -25,7 +25,6 @@ from prunekit.cli.screen import (
 from prunekit.cli.variant import say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.core.options import build, options_of
-from prunekit.core.problem import words
 from prunekit.core.registry import Registry
 from prunekit.engine.config import Settings, read_config
 from prunekit.engine.escaping import shell_word
@@ -99,7 +98,7 @@ def _show_estimate(plans: Mapping[int, Plan], as_json: bool, quiet: bool, evalua
 
 def show_curve(result: CurveResult) -> None:
     """Print the table, the knee, and where the picture is."""
-    title = f"{result.model}: {result.searcher} on {result.objective}, seed {result.seed}"
+    title = f"{result.model}: {result.search}, seed {result.seed}"
     out.print(title, style="bold", soft_wrap=True)
     about = f"losses above dense, in {result.unit}; weights in {result.dtype}; predicted speed"
     out.print(about, soft_wrap=True)
@@ -109,8 +108,8 @@ def show_curve(result: CurveResult) -> None:
     out.print(f"{'* ' if result.knee else ''}{about_knee(result)}", soft_wrap=True)
     out.print(f"measured {result.measured:,} subsets in {result.seconds:.1f} s\n")
     if at := _at_knee(result):
-        model = shell_word(result.model)
-        command = f"export --model {model} --remove {words(at.removed)} --to pruned"
+        config = shell_word(f"{result.folder}/config.yaml")
+        command = f"search --config {config} --budget {at.budget} --save pruned"
         out.print(f"write it     prunekit {command}", soft_wrap=True)
     out.print(f"look at it   {result.folder}/curve.png", soft_wrap=True)
 

@@ -16,7 +16,7 @@ from prunekit.core.errors import Interrupted, PrunekitError, Remark
 from prunekit.core.options import build
 from prunekit.core.problem import Subset
 from prunekit.core.registry import Registry, load
-from prunekit.engine.config import SearchConfig, parse
+from prunekit.engine.config import NO_REPAIR, SearchConfig, parse
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.files import check_writable, write_bytes, write_text
 from prunekit.engine.finalists import Finals
@@ -211,6 +211,7 @@ class _Curve:
             seconds=round(seconds, 3),
             versions=versions(),
             folder=folder,
+            repair="" if settings.repair == NO_REPAIR else settings.repair,
         )
 
     def _advance(self, run: SearchRun[int]) -> None:

@@ -36,7 +36,7 @@ def draw_curve(result: CurveResult) -> dict[str, bytes]:
 
 def picture_of(result: CurveResult) -> Picture:
     """Return the picture, with its main result in words."""
-    title = f"{result.model.rpartition('/')[2]}: {result.searcher} on {result.objective}"
+    title = f"{result.model.rpartition('/')[2]}: {result.search}"
     sentence = about_knee(result)
     panel = Panel(title, f"{title}. {sentence}", partial(_draw, result))
     reading = "Bars are standard errors over samples of the difference from the dense model."

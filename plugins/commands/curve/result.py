@@ -76,7 +76,15 @@ class CurveResult:
     folder: str
     texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """how each text that is evaluated was cut, by protocol"""
+    repair: str = ""
+    """what makes up for the removed blocks in all of these numbers; empty for bare removals"""
     schema: int = SCHEMA
+
+    @property
+    def search(self) -> str:
+        """Name the searches in words."""
+        named = f"{self.searcher} on {self.objective}"
+        return f"{named}, repaired by {self.repair}" if self.repair else named
 
     def to_json(self) -> str:
         """Return JSON text; a number that is not finite is null."""

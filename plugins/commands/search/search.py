@@ -125,7 +125,8 @@ def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
     """Write the checkpoint without the blocks that a search chose."""
     removed, spec = frozenset(result.removed), plan.spec
     if result.repair:
-        spec = replace(spec, repairing=StoredPatches.at(Path(result.run) / PATCHES))
+        patches = StoredPatches.at(Path(result.run) / PATCHES, result.repair.digest)
+        spec = replace(spec, repairing=patches)
     try:
         export_checkpoint(spec, removed, to, result=result.as_dict(), config=plan.config)
     except StorageError as error:

@@ -23,7 +23,8 @@ from prunekit.plugins.commands.study.files import slug
 Key: TypeAlias = tuple[str, ...]
 OF_BLOCKS = ("protect_first", "protect_last", "protect", "keep_pattern")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-MODEL_KEYS = (*(field.name for field in fields(Spec) if field.compare), *OF_BLOCKS, "config")
+OF_MODELS = (field.name for field in fields(Spec) if field.compare and field.name != "repairing")
+MODEL_KEYS = (*OF_MODELS, *OF_BLOCKS, "config")
 
 
 @dataclass(frozen=True)
