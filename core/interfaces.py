@@ -1,7 +1,7 @@
-"""Four kinds of plugins, and signals; commands and repairs are in `command` and `repair`. Optional members have defaults.
+"""Four kinds of plugins, and signals; commands and repairs have files of their own.
 
-A plugin may inherit from the class of its kind, or just have the required methods: the registry
-then gives it the defaults of the others.
+Optional members have defaults. A plugin may inherit from the class of its kind, or just have the
+required methods: the registry then gives it the defaults of the others.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ others (4.5000 bare, 4.4200 as searched, like all losses of the search)'
         return (
             f"repaired by {self.name} at {cuts}, fitted on {self.fitted:,} tokens: "
             f"{self.refitted:.4f} nats per token on {self.checked:,} others "
-            f"({self.bare:.4f} bare, {self.searched:.4f} as searched, like all losses of the search)"
+            f"({self.bare:.4f} bare, {self.searched:.4f} as searched, like all losses of the "
+            "search)"
         )
 
 
