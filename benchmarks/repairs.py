@@ -45,7 +45,7 @@ from prunekit.hf.tokens import batches_of
 AT_ONCE = 8192
 FIT = {"samples": 32, "length": 256, "seed": 1000}
 """The windows whose followers patches are fitted on."""
-TEST = {"samples": 16, "length": 128}
+TEST = {"samples": 12, "length": 128}
 BARE = "bare"
 
 

@@ -213,3 +213,93 @@ def test_a_model_that_cannot_hold_a_repair_is_refused(repaired, tiny_model, fami
 def test_an_unknown_repair_is_refused_with_the_nearest_name(repaired):
     with pytest.raises(ConfigError, match="no repair is called 'least-square'.*least-squares"):
         repaired("least-square")
+
+
+def test_patches_are_fitted_apart_from_all_parts_of_a_mix(quick):
+    """The finalists of a mix are measured on more held-out samples than its first part asks for."""
+    from prunekit.engine.finalists import held_out_plan
+    from prunekit.engine.held_out import times_held_out
+
+    given = {**quick, "objective": "mix", "mix": {"parts": "ppl:1,margin:1"}, "repair": "magnitude"}
+    given |= {"ppl": {"data": "demo", "samples": 12, "length": 24}, "repair_tokens": 400}
+    given |= {"margin": {"data": "demo", "samples": 4}}
+    registry = load()
+    plan = resolve(parse({k: v for k, v in given.items() if k != "workdir"}, registry), registry)
+    with open_session(plan, Path(quick["workdir"])) as session:
+        patches = session.adapter.patch_of
+        fitted = {
+            tuple(row.tolist())
+            for batch in (*patches.fitted, *patches.checked)
+            for row in batch.input_ids
+        }
+        tokenizer = plan.checkpoint.tokenizer()
+        held = held_out_plan(plan, times_held_out(session.n_samples))
+        seen = [part for part, _ in (*plan.parts, *held.parts)]
+        measured = {
+            tuple(row.tolist())
+            for objective in seen
+            for sample in objective.calibration_set(tokenizer)
+            for row in sample["input_ids"]
+        }
+    assert len(fitted) >= 16
+    assert not fitted & measured
+
+
+def test_the_patches_of_another_run_are_refused(repaired, quick, tmp_path):
+    one, other = repaired("magnitude"), repaired("magnitude", budget=2)
+    path = Path(one.run) / "repair.safetensors"
+    path.write_bytes((Path(other.run) / "repair.safetensors").read_bytes())
+    with pytest.raises(ConfigError, match="it is not the file that the search wrote; search again"):
+        prunekit.evaluate(run=one.run, workdir=quick["workdir"], ppl="demo")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "why"),
+    [
+        ({"3-4.scale": torch.tensor(0.0)}, "must give scales from 0.5 on"),
+        ({"3-4.scale": torch.tensor(1.0), "3-4.matrix": torch.ones(32, 2)}, "matrices of .32, 32"),
+        ({"3-4.matrix": torch.ones(32, 32)}, "something else .KeyError"),
+        ({"weights": torch.ones(2)}, "something else .ValueError"),
+    ],
+)
+def test_a_file_with_something_else_is_refused(tiny_model, tmp_path, tensors, why):
+    """Even if a result was edited to have its digest."""
+    from safetensors.torch import save
+
+    from prunekit.hf.patch_file import digest_of_patches
+
+    path = tmp_path / "repair.safetensors"
+    path.write_bytes(save(tensors))
+    stored = StoredPatches.at(path, digest_of_patches(path.read_bytes()))
+    spec = Spec(str(tiny_model("llama3")), dtype="float32", repairing=stored)
+    with pytest.raises(ConfigError, match=why):
+        load_adapter(spec)
+
+
+def test_fewer_tokens_at_once_fit_the_repair_too(quick):
+    """As when a device runs out of memory."""
+    from prunekit.core.errors import Remark
+    from prunekit.plugins.commands.search.smaller_batches import with_smaller_batches
+
+    given = {k: v for k, v in quick.items() if k != "workdir"}
+    registry = load()
+    words = {**given, "repair": "magnitude", "repair_tokens": 800, "tokens_per_forward": 200}
+    plan = resolve(parse(words, registry), registry)
+    with pytest.warns(Remark, match="going on with --tokens-per-forward 100"):
+        smaller = with_smaller_batches(plan)
+    with open_session(smaller, Path(quick["workdir"])) as session:
+        batches = session.adapter.patch_of.fitted
+        assert max(batch.input_ids.numel() for batch in batches) <= 100
+
+
+def test_a_dry_run_times_the_bare_model_and_says_what_a_repair_adds(quick):
+    from prunekit.engine.estimate import estimate
+
+    given = {k: v for k, v in quick.items() if k != "workdir"}
+    registry = load()
+    words = {**given, "repair": "magnitude", "repair_tokens": 800, "dtype": "float32"}
+    found = estimate(resolve(parse(words, registry), registry)).repair
+    blocks, width = 8, 32
+    assert (found.name, found.tokens) == ("magnitude", 800)
+    assert found.bytes == (2 * blocks + 1) * 800 * width * 4
+    assert found.seconds is not None

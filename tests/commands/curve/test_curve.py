@@ -172,3 +172,28 @@ def test_a_dry_run_of_nested_searches_costs_what_the_largest_does(quick, registr
     curve, alone = estimate_curve(plans_of(plan)).cost, estimate(plan).cost
     assert (curve.measured, curve.block_runs) == (alone.measured, alone.block_runs)
     assert (alone.asked, curve.asked) == (6 + 5 + 4, 6 + (6 + 5) + (6 + 5 + 4))
+
+
+def test_a_curve_under_a_repair_says_so_and_is_that_of_repaired_models(quick, tmp_path):
+    words = {**quick, "repair": "magnitude", "repair_tokens": 500}
+    bare, repaired = prunekit.curve(budget=2, **quick), prunekit.curve(budget=2, **words)
+    assert (bare.repair, repaired.repair) == ("", "magnitude")
+    assert repaired.search == "greedy on ppl, repaired by magnitude"
+    assert bare.folder != repaired.folder
+    for point in repaired.points[1:]:
+        alone = prunekit.search(budget=point.budget, finalists=0, **words)
+        assert (point.removed, point.loss) == (alone.removed, alone.pruned.loss)
+
+
+def test_the_configuration_of_a_curve_searches_any_of_its_budgets_again(quick):
+    """As the command does that it prints."""
+    from pathlib import Path
+
+    import yaml
+
+    for words in ({}, {"repair": "magnitude", "repair_tokens": 500}):
+        found = prunekit.curve(budget=3, **quick, **words)
+        config = yaml.safe_load((Path(found.folder) / "config.yaml").read_text())
+        again = prunekit.search(**{**config, "budget": 2}, workdir=quick["workdir"])
+        assert again.removed == found.points[2].removed
+        assert again.work.measured == 0
