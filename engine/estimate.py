@@ -22,6 +22,7 @@ from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
 from prunekit.engine.repair_cost import RepairCost, repair_cost
 from prunekit.engine.weights import Removal, weights_if_countable
+from prunekit.hf.fitting import Fitting
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.tokens import batches_of
 
@@ -125,6 +126,8 @@ class _Timed:
 
 
 def _timed(plan: Plan) -> _Timed:
+    if isinstance(plan.spec.repairing, Fitting):  # or the search would be refused later
+        plan.spec.repairing.samples(plan.checkpoint, plan.model_config)
     speed, sizes, states, tokens = Speed(0.0, 0.0), [], [], 0
     for objective, _ in plan.parts:
         samples = calibration_samples(plan, objective)

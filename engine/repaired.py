@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prunekit.core.problem import words
 from prunekit.engine.stored import check_counts
+from prunekit.hf.streams import cuts_of
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,12 @@ others (4.5000 bare, 4.4200 as searched, like all losses of the search)'
         )
 
 
-def check_repaired(row: Mapping[str, Any], n_blocks: int) -> None:
-    """Raise ValueError unless the repair in a file can be that of a model with so many blocks."""
+def check_repaired(row: Mapping[str, Any], removed: Sequence[int], n_blocks: int) -> None:
+    """Raise ValueError unless the repair in a file can be that of a model without these blocks."""
     check_counts(row, "fitted", "checked", name="repair")
+    cuts = cuts_of(frozenset(removed), n_blocks)
     for cut in row["cuts"]:
-        if len(cut) != 2 or not 0 < cut[0] < cut[1] <= n_blocks:
-            raise ValueError(f"repair.cuts cannot hold {cut}")
+        if tuple(cut) not in cuts:
+            raise ValueError(
+                f"repair.cuts cannot hold {cut}, as blocks {words(removed)} are removed"
+            )

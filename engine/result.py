@@ -192,14 +192,14 @@ def check_result(row: Any, name: str = "") -> None:
             raise ValueError(f"removed cannot be {row['removed']}, as its search chose others")
     if row.get("race"):
         check_counts(row["race"], *get_type_hints(Raced), name="race")
-    if row.get("repair"):
-        check_repaired(row["repair"], row["n_blocks"])
     if row.get("stability"):
         check_stability(row["stability"])
     for size, subset in row.get("smaller", {}).items():
         if not size.isdecimal() or int(size) >= row["budget"]:
             raise ValueError(f"smaller cannot be of {size!r} blocks")
         check_removed(subset, row["n_blocks"], int(size))
+    if row.get("repair"):
+        check_repaired(row["repair"], row["removed"], row["n_blocks"])
     check_kept(row["kept"], row["removed"], row["n_blocks"])
     if row["runner_up"]:
         check_counts(row["runner_up"]["behind"], "standard_error", name="runner_up.behind")

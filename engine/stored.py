@@ -41,7 +41,7 @@ def misfit(value: Any, hint: Any, name: str = "") -> str:
     origin, of = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         found = [misfit(value, option, name) for option in of]
-        return max(found, key=len) if all(found) else ""  # the longest name is the innermost
+        return max(found, key=_length_of_name) if all(found) else ""  # the innermost part
     parts: list[tuple[Any, Any, Any]] | None = None
     if origin is tuple and isinstance(value, (list, tuple)):
         parts = [(index, item, of[0]) for index, item in enumerate(value)]
@@ -55,6 +55,10 @@ def misfit(value: Any, hint: Any, name: str = "") -> str:
     if parts is None:
         return "" if _is(value, hint) else f"{name} cannot be {shortened(value)}"
     return next(filter(None, (misfit(v, of, _joined(name, key)) for key, v, of in parts)), "")
+
+
+def _length_of_name(message: str) -> int:
+    return len(message.partition(" ")[0])
 
 
 def required(cls: Any) -> list[str]:

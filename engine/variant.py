@@ -11,7 +11,7 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset, words
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
-from prunekit.engine.config import NOT_BY_A_FILE, TRUST, parse
+from prunekit.engine.config import NO_REPAIR, NOT_BY_A_FILE, TRUST, parse
 from prunekit.engine.plan import spec_of
 from prunekit.engine.repairing import FILE
 from prunekit.engine.runs import Run, read_run, smaller_of
@@ -89,7 +89,11 @@ def choose_variant(
 
 def with_repair(spec: Spec, run: Run) -> Spec:
     """Return the model with the patches of a run, if it has any."""
-    repair = run.result.get("repair")
+    repair, searched = run.result.get("repair"), run.config.settings.repair
+    if (repair["name"] if repair else NO_REPAIR) != searched.rpartition(":")[-1]:
+        raise ConfigError(
+            f"{run.folder}: its result and its config.yaml name different repairs; search again"
+        )
     if not repair:
         return spec
     return replace(spec, repairing=StoredPatches.at(run.folder / FILE, repair["digest"]))

@@ -32,7 +32,7 @@ def samples_apart(
     used = {_text(sample) for samples in sets for sample in samples}
     for objective in objectives:
         used |= set(map(_text, _held_out(objective, reserved, tokenizer) or ()))
-    wanted = reserved + math.ceil(tokens / sum(map(_tokens, sets[0])))
+    wanted = reserved + math.ceil(tokens / sum(map(tokens_in, sets[0])))
     held = _held_out(first, wanted, tokenizer)
     if held is None:
         raise ConfigError(
@@ -56,7 +56,8 @@ def _held_out(
         return None if held is None else list(held.calibration_set(tokenizer))
 
 
-def _tokens(sample: Sample) -> int:
+def tokens_in(sample: Sample) -> int:
+    """Return the number of tokens."""
     return sample["input_ids"].numel()
 
 
@@ -70,5 +71,5 @@ def _until(samples: Sequence[Sample], tokens: int) -> Iterator[Sample]:
     for sample in samples:
         if taken >= tokens:
             return
-        taken += _tokens(sample)
+        taken += tokens_in(sample)
         yield sample

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.batch import IGNORE, Batch, Sample
 from prunekit.core.errors import ConfigError, blaming
@@ -15,7 +15,7 @@ from prunekit.core.interfaces import Objective
 from prunekit.core.options import values_of
 from prunekit.core.repair import Cut, Patch, Repair, check_patches
 from prunekit.hf import streams
-from prunekit.hf.apart import samples_apart
+from prunekit.hf.apart import samples_apart, tokens_in
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.decoder import DecoderAdapter
 from prunekit.hf.fold_proof import prove_folds
@@ -23,6 +23,9 @@ from prunekit.hf.identity import digest_of, digest_of_code
 from prunekit.hf.repaired import RepairedAdapter
 from prunekit.hf.streams import Streams, distance
 from prunekit.hf.tokens import batches_of
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 PATCH_MEMORY = 2 * 2**30
 """Bytes of patches that are kept for further subsets; others are fitted again."""
@@ -50,14 +53,42 @@ class Fitting:
         Raises ConfigError if there is too little text, UnfitModel if patches cannot be folded.
         """
         prove_folds(adapter)
-        tokenizer = checkpoint.tokenizer()
-        samples = samples_apart(self.objectives, self.tokens, self.times_held_out, tokenizer)
-        checked = samples[::CHECKED]
-        fitted = [s for number, s in enumerate(samples) if number % CHECKED]
+        fitted, checked = self.samples(checkpoint, adapter.model.config)
         batches = (batches_of(some, at_once) for some in (fitted, checked))
         patches = FittedPatches(self.repair, adapter, *batches)
-        patches.check_enough()
-        return RepairedAdapter(adapter, patches, self._identity(samples, at_once))
+        return RepairedAdapter(adapter, patches, self._identity([*fitted, *checked], at_once))
+
+    def samples(
+        self, checkpoint: Checkpoint, config: PretrainedConfig
+    ) -> tuple[list[Sample], list[Sample]]:
+        """Return the samples to fit on, and those to check on.
+
+        Raises ConfigError if there are fewer tokens than the repair needs, or none to check on.
+        """
+        tokenizer = checkpoint.tokenizer()
+        found = samples_apart(self.objectives, self.tokens, self.times_held_out, tokenizer)
+        checked = found[::CHECKED]
+        fitted = [sample for number, sample in enumerate(found) if number % CHECKED]
+        self._check_enough(fitted, checked, config.get_text_config().hidden_size)
+        return fitted, checked
+
+    def _check_enough(
+        self, fitted: Sequence[Sample], checked: Sequence[Sample], width: int
+    ) -> None:
+        with blaming("repair", self.repair):
+            needed = self.repair.tokens_needed(width)
+        to_fit, to_check = (sum(map(tokens_in, some)) for some in (fitted, checked))
+        cure = "raise --repair-tokens" if to_fit + to_check >= self.tokens else "give more data"
+        if to_fit < needed:
+            raise ConfigError(
+                f"repair {self.repair.name!r} has {to_fit:,} tokens to be fitted on and "
+                f"{to_check:,} to be checked on, but a model of width {width:,} needs {needed:,} to fit; {cure}"
+            )
+        if not any(bool((sample["targets"] != IGNORE).any()) for sample in checked):
+            raise ConfigError(
+                f"repair {self.repair.name!r}: no token of the samples it is checked on is to be "
+                f"predicted; {cure}"
+            )
 
     def _identity(self, samples: Sequence[Sample], at_once: int) -> str:
         """Return what changes whenever a patch might."""
@@ -124,19 +155,3 @@ class FittedPatches:
                 for p in patches
             ]
             return check_patches(cast, self.width)
-
-    def check_enough(self) -> None:
-        """Raise ConfigError if there are fewer tokens than the repair needs, or none to check."""
-        found = sum(int(batch.attention_mask.sum()) for batch in self.fitted)
-        with blaming("repair", self.repair):
-            needed = self.repair.tokens_needed(self.width)
-        if found < needed:
-            raise ConfigError(
-                f"repair {self.repair.name!r} is fitted on {found:,} tokens, but a model of width "
-                f"{self.width:,} needs {needed:,}; give more data, or raise --repair-tokens"
-            )
-        if not any(bool((batch.targets != IGNORE).any()) for batch in self.checked):
-            raise ConfigError(
-                f"repair {self.repair.name!r}: no token of the samples it is checked on is to be "
-                "predicted; give more data, or raise --repair-tokens"
-            )

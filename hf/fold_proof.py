@@ -20,8 +20,9 @@ from prunekit.hf.roundtrip import sharing
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROUNDING_UNITS = 16
-"""Allowed difference, in roundings of the largest logit; a wrong fold differs by far more."""
+SHARE, SHARE_IN_16_BITS = 0.001, 0.25
+"""Of what the patches change, the difference that rounding may make; a wrong fold differs by about
+as much as they change. Rounding is multiplied by patches that double the stream."""
 
 
 def prove_folds(plain: ModelAdapter) -> None:
@@ -41,13 +42,17 @@ def prove_folds(plain: ModelAdapter) -> None:
         expected = trial.reference(batch, removed)
         bare = plain.reference(batch, removed)
         found = _pruned_logits(trial, removed, batch.input_ids)
-    if close(expected, bare, ROUNDING_UNITS):
+    if close(expected, bare):
         raise UnfitModel("a patch between its blocks does not change what it predicts")
-    if not close(found, expected, ROUNDING_UNITS):
+    if not gap(found, expected) <= _share(expected) * gap(expected, bare):
         raise UnfitModel(
             "a repair cannot be folded into its weights, as its blocks write into the residual "
             f"stream in another way than Llama's: logits differ by {gap(found, expected):.2g}"
         )
+
+
+def _share(logits: Tensor) -> float:
+    return SHARE if logits.dtype.itemsize > 2 else SHARE_IN_16_BITS
 
 
 def _pruned_logits(adapter: RepairedAdapter, removed: Subset, ids: Tensor) -> Tensor:

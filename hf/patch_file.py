@@ -28,6 +28,8 @@ class StoredPatches:
     @classmethod
     def at(cls, path: Path, digest: str) -> StoredPatches:
         """Name the file of this digest. Raises ConfigError if it is missing or another one."""
+        if not path.is_file():
+            raise _damaged(path, "it is not there")
         try:
             found = digest_of_patches(path.read_bytes())
         except OSError as error:

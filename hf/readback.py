@@ -23,6 +23,8 @@ class Proof:
     cache_difference: float | None
     """the largest between predictions with a cache and without, at each step of a generation; None
     if the model's context leaves nothing to generate"""
+    repaired: bool = False
+    """whether the weights hold patches"""
 
     @property
     def words(self) -> str:
@@ -34,6 +36,7 @@ blocks bypassed (largest difference 0), and generated with a cache those without
         """
         read = f"read back with transformers {self.transformers} in {self.dtype}"
         same = f"on {self.tokens} tokens the logits are those with the blocks bypassed"
+        same += " and their cuts patched" * self.repaired
         said = f"{read}: {same} (largest difference {self.difference:.2g})"
         if self.cache_difference is None:
             return said

@@ -192,10 +192,13 @@ def test_damaged_patches_are_refused(repaired, quick, tmp_path):
 
 
 def test_too_little_other_text_is_said(repaired):
-    with pytest.raises(ConfigError, match="on 24 tokens, but a model of width 32 needs 32; give"):
+    with pytest.raises(
+        ConfigError,
+        match="24 tokens to be fitted on and 24 to be checked on, but .* 32 needs 32 to fit; raise",
+    ):
         repaired("least-squares", repair_tokens=30)
     with pytest.raises(
-        ConfigError, match="on 0 tokens, but a model of width 32 needs 1; give more"
+        ConfigError, match="has 0 tokens to be fitted on and 24 to be checked on, but .*; raise"
     ):
         repaired("magnitude", repair_tokens=1)
     every = {"data": "demo", "samples": 128, "length": 24}
@@ -303,3 +306,41 @@ def test_a_dry_run_times_the_bare_model_and_says_what_a_repair_adds(quick):
     assert (found.name, found.tokens) == ("magnitude", 800)
     assert found.bytes == (2 * blocks + 1) * 800 * width * 4
     assert found.seconds is not None
+
+
+def test_a_result_without_the_repair_of_its_configuration_is_refused(repaired, quick, tmp_path):
+    result = repaired("magnitude")
+    path = Path(result.run) / "result.json"
+    row = json.loads(path.read_text())
+    for repair in (None, {**row["repair"], "name": "least-squares"}):
+        path.write_text(json.dumps({**row, "repair": repair}))
+        with pytest.raises(ConfigError, match="name different repairs; search again"):
+            prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("digest", 5, "repair.digest cannot be 5"),
+        ("bare", None, "repair.bare cannot be None"),
+        ("cuts", [[3, 8]], r"repair.cuts cannot hold \[3, 8\], as blocks .* are removed"),
+        ("fitted", -1, "repair.fitted cannot be -1"),
+    ],
+)
+def test_a_damaged_record_of_a_repair_is_named(repaired, quick, tmp_path, key, value, message):
+    result = repaired("magnitude")
+    path = Path(result.run) / "result.json"
+    row = json.loads(path.read_text())
+    path.write_text(json.dumps({**row, "repair": {**row["repair"], key: value}}))
+    with pytest.raises(ConfigError, match=message):
+        prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
+
+
+def test_a_dry_run_refuses_what_a_search_would(quick):
+    from prunekit.engine.estimate import estimate
+
+    given = {k: v for k, v in quick.items() if k != "workdir"} | {"repair": "least-squares"}
+    registry = load()
+    plan = resolve(parse({**given, "repair_tokens": 30}, registry), registry)
+    with pytest.raises(ConfigError, match="but a model of width 32 needs 32 to fit"):
+        estimate(plan)
