@@ -82,7 +82,8 @@ class Fitting:
         if to_fit < needed:
             raise ConfigError(
                 f"repair {self.repair.name!r} has {to_fit:,} tokens to be fitted on and "
-                f"{to_check:,} to be checked on, but a model of width {width:,} needs {needed:,} to fit; {cure}"
+                f"{to_check:,} to be checked on, but a model of width {width:,} needs {needed:,} "
+                f"to fit; {cure}"
             )
         if not any(bool((sample["targets"] != IGNORE).any()) for sample in checked):
             raise ConfigError(
