@@ -205,7 +205,6 @@ def test_links_within_the_folder_to_it_and_beside_the_model_are_no_hindrance(fol
 
 
 def test_every_model_that_comes_with_prunekit_is_admitted(registry):
-
     for name in ("llama3", "llama31", "qwen3"):
         assert find(Spec(f"demo:{name}"), registry).tensors()
 
