@@ -17,7 +17,7 @@ from prunekit.cli.stopping import stoppable
 from prunekit.core.command import Command
 from prunekit.core.options import Option, options_of
 from prunekit.core.registry import Registry
-from prunekit.engine.config import PLUGIN_KINDS, Settings
+from prunekit.engine.config import Settings
 
 SHORT = {"budget": "-k"}
 
@@ -50,7 +50,7 @@ def flags_of(command: type[Command], registry: Registry) -> Flags:
     own = options_of(command.options) if command.options else []
     flags = [_flag((), option, command.panel) for option in (*settings, *own)]
     for entry in registry.entries if command.plugin_options else ():
-        if entry.kind in PLUGIN_KINDS:
+        if entry.kind in command.plugin_kinds:
             label = registry.label(entry)
             title = f"{entry.kind} {label}"
             flags += [_flag((label,), option, title) for option in options_of(entry.cls)]

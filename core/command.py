@@ -22,7 +22,9 @@ class Command(abc.ABC):
     options: ClassVar[type | None] = None
     """a dataclass whose fields, made by `option`, are flags here too"""
     plugin_options: ClassVar[bool] = False
-    """whether options of searchers, objectives, repairs and backends are flags here too"""
+    """whether options of plugins are flags here too"""
+    plugin_kinds: ClassVar[Sequence[str]] = ("searcher", "objective", "repair", "backend")
+    """the kinds of these plugins"""
     panel: ClassVar[str] = "Model"
     """the heading of these flags in the help"""
 

@@ -13,6 +13,7 @@ from prunekit.core.problem import Subset
 from prunekit.core.spec import ModelFacts
 from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import shell_word
+from prunekit.engine.healed import Healed, check_healed
 from prunekit.engine.result import check_result
 from prunekit.engine.stored import check_fields, check_kept, check_removed, read_stored
 from prunekit.engine.versions import versions
@@ -37,6 +38,7 @@ MAY_BE = {
     "config": Mapping[str, Any] | None,
     "evaluation": Mapping[str, Any] | None,
     "proof": Proof | None,
+    "heal": Healed | None,
 }
 """The fields to read back: those that are needed, and others."""
 STEP = {
@@ -154,6 +156,8 @@ def _check(row: Mapping[str, Any]) -> None:
     check_removed(row["removed"], row["blocks"])
     check_kept(row["kept"], row["removed"], row["blocks"])
     _check_line(row)
+    if row.get("heal"):
+        check_healed(row["heal"])
     if row["search"] is not None:
         check_result(row["search"], "search")
         if row["search"]["removed"] != row["removed"]:

@@ -46,7 +46,8 @@ class StoredPatches:
         patches = read_patches(Path(self.path))
         device = adapter.model.device
         try:
-            check_patches(patches.values(), adapter.model.config.get_text_config().hidden_size)
+            if patches:  # none, where the only cut is before the first block
+                check_patches(patches.values(), adapter.model.config.get_text_config().hidden_size)
         except (TypeError, ValueError) as error:
             raise _damaged(Path(self.path), str(error)) from error
         moved = {

@@ -25,6 +25,8 @@ class Proof:
     if the model's context leaves nothing to generate"""
     repaired: bool = False
     """whether the weights hold patches"""
+    trained: bool = False
+    """whether it was trained; then it is compared with the model in memory, not with bypassing"""
 
     @property
     def words(self) -> str:
@@ -35,7 +37,8 @@ class Proof:
 blocks bypassed (largest difference 0), and generated with a cache those without (2e-06)'
         """
         read = f"read back with transformers {self.transformers} in {self.dtype}"
-        same = f"on {self.tokens} tokens the logits are those with the blocks bypassed"
+        like = "of the model in memory" if self.trained else "with the blocks bypassed"
+        same = f"on {self.tokens} tokens the logits are those {like}"
         same += " and their cuts patched" * self.repaired
         said = f"{read}: {same} (largest difference {self.difference:.2g})"
         if self.cache_difference is None:

@@ -43,6 +43,7 @@ class Expectation:
     batch: Batch
     logits: Tensor
     repaired: bool = False
+    trained: bool = False
 
     @property
     def rounding_units(self) -> float:
@@ -96,6 +97,7 @@ def check_model(model: Any, expected: Expectation, dense: Any = None) -> Proof:
         difference=difference,
         cache_difference=of_cache,
         repaired=expected.repaired,
+        trained=expected.trained,
     )
 
 

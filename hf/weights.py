@@ -58,6 +58,27 @@ def write_weights(
     )
 
 
+def changed_weights(model: Any, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """Return the weights in which a model differs from a checkpoint of as many blocks.
+
+    They have the names in its files, or those in the model where it has none of them.
+    """
+    stored, state = checkpoint.tensors(), model.state_dict()
+    written = {tensor.data_ptr() for name, tensor in state.items() if name in stored}
+    return {
+        name: tensor
+        for name, tensor in state.items()
+        if (_differs(tensor, stored[name]) if name in stored else tensor.data_ptr() not in written)
+    }
+
+
+def _differs(tensor: Tensor, stored: StoredTensor) -> bool:
+    import torch
+
+    before = _tensor(stored)
+    return not torch.equal(tensor.to(before), before)
+
+
 def _without_blocks(
     stored: Mapping[str, StoredTensor], model: Any, removed: Subset
 ) -> dict[str, StoredTensor] | None:

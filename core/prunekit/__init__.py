@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from prunekit.plugins.commands.curve.curve import curve as curve
     from prunekit.plugins.commands.evaluate.evaluate import evaluate as evaluate
     from prunekit.plugins.commands.export.export import export as export
+    from prunekit.plugins.commands.heal.heal import heal as heal
     from prunekit.plugins.commands.latency.latency import latency as latency
     from prunekit.plugins.commands.list_plugins.listing import list_plugins as list_plugins
     from prunekit.plugins.commands.new_plugin.new_plugin import new_plugin as new_plugin
@@ -23,6 +24,7 @@ __all__ = [
     "curve",
     "evaluate",
     "export",
+    "heal",
     "latency",
     "list_plugins",
     "new_plugin",

@@ -2,6 +2,8 @@
 
 import pytest
 
+import prunekit
+
 
 @pytest.fixture(autouse=True)
 def _proven_once(proven_once):
@@ -17,3 +19,14 @@ def quick(tiny_model, tmp_path):
         "budget": 3,
         "ppl": {"data": "demo", "samples": 4, "length": 24},
     }
+
+
+@pytest.fixture
+def repaired(quick):
+    """`repaired("magnitude", searcher="greedy")`: a quick search of the demo under a repair."""
+
+    def make(repair, **more):
+        words = {"searcher": "one-shot", "dtype": "float32", "repair_tokens": 2000, "finalists": 2}
+        return prunekit.search(**{**quick, **words, "repair": repair, **more})
+
+    return make

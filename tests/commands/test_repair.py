@@ -22,17 +22,6 @@ from prunekit.hf.refit import Losses, refit
 REPAIRS = ("least-squares", "magnitude")
 
 
-@pytest.fixture
-def repaired(quick):
-    """`repaired("magnitude", searcher="greedy")`: a quick search of the demo under a repair."""
-
-    def make(repair, **more):
-        words = {"searcher": "one-shot", "dtype": "float32", "repair_tokens": 2000, "finalists": 2}
-        return prunekit.search(**{**quick, **words, "repair": repair, **more})
-
-    return make
-
-
 def session_of(quick, **words):
     given = {**{k: v for k, v in quick.items() if k != "workdir"}, "dtype": "float32", **words}
     registry = load()
@@ -177,20 +166,6 @@ def test_a_recipe_cannot_hold_a_repair(repaired, quick, tmp_path, form):
     assert not (tmp_path / "recipe").exists()
 
 
-def test_damaged_patches_are_refused(repaired, quick, tmp_path):
-    result = repaired("magnitude")
-    path = Path(result.run) / "repair.safetensors"
-    for content in (b"", b"not a file of tensors", path.read_bytes()[:-9]):
-        path.write_bytes(content)
-        with pytest.raises(
-            ConfigError, match="expected the patches of a run, but it .*search again"
-        ):
-            prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
-    path.unlink()
-    with pytest.raises(ConfigError, match="expected the patches of a run, but it .*search again"):
-        prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
-
-
 def test_too_little_other_text_is_said(repaired):
     with pytest.raises(
         ConfigError,
@@ -248,37 +223,6 @@ def test_patches_are_fitted_apart_from_all_parts_of_a_mix(quick):
     assert not fitted & measured
 
 
-def test_the_patches_of_another_run_are_refused(repaired, quick, tmp_path):
-    one, other = repaired("magnitude"), repaired("magnitude", budget=2)
-    path = Path(one.run) / "repair.safetensors"
-    path.write_bytes((Path(other.run) / "repair.safetensors").read_bytes())
-    with pytest.raises(ConfigError, match="it is not the file that the search wrote; search again"):
-        prunekit.evaluate(run=one.run, workdir=quick["workdir"], ppl="demo")
-
-
-@pytest.mark.parametrize(
-    ("tensors", "why"),
-    [
-        ({"3-4.scale": torch.tensor(0.0)}, "must give scales from 0.5 on"),
-        ({"3-4.scale": torch.tensor(1.0), "3-4.matrix": torch.ones(32, 2)}, "matrices of .32, 32"),
-        ({"3-4.matrix": torch.ones(32, 32)}, "something else .KeyError"),
-        ({"weights": torch.ones(2)}, "something else .ValueError"),
-    ],
-)
-def test_a_file_with_something_else_is_refused(tiny_model, tmp_path, tensors, why):
-    """Even if a result was edited to have its digest."""
-    from safetensors.torch import save
-
-    from prunekit.hf.patch_file import digest_of_patches
-
-    path = tmp_path / "repair.safetensors"
-    path.write_bytes(save(tensors))
-    stored = StoredPatches.at(path, digest_of_patches(path.read_bytes()))
-    spec = Spec(str(tiny_model("llama3")), dtype="float32", repairing=stored)
-    with pytest.raises(ConfigError, match=why):
-        load_adapter(spec)
-
-
 def test_fewer_tokens_at_once_fit_the_repair_too(quick):
     """As when a device runs out of memory."""
     from prunekit.core.errors import Remark
@@ -306,34 +250,6 @@ def test_a_dry_run_times_the_bare_model_and_says_what_a_repair_adds(quick):
     assert (found.name, found.tokens) == ("magnitude", 800)
     assert found.bytes == (2 * blocks + 1) * 800 * width * 4
     assert found.seconds is not None
-
-
-def test_a_result_without_the_repair_of_its_configuration_is_refused(repaired, quick, tmp_path):
-    result = repaired("magnitude")
-    path = Path(result.run) / "result.json"
-    row = json.loads(path.read_text())
-    for repair in (None, {**row["repair"], "name": "least-squares"}):
-        path.write_text(json.dumps({**row, "repair": repair}))
-        with pytest.raises(ConfigError, match="name different repairs; search again"):
-            prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("digest", 5, "repair.digest cannot be 5"),
-        ("bare", None, "repair.bare cannot be None"),
-        ("cuts", [[3, 8]], r"repair.cuts cannot hold \[3, 8\], as blocks .* are removed"),
-        ("fitted", -1, "repair.fitted cannot be -1"),
-    ],
-)
-def test_a_damaged_record_of_a_repair_is_named(repaired, quick, tmp_path, key, value, message):
-    result = repaired("magnitude")
-    path = Path(result.run) / "result.json"
-    row = json.loads(path.read_text())
-    path.write_text(json.dumps({**row, "repair": {**row["repair"], key: value}}))
-    with pytest.raises(ConfigError, match=message):
-        prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "x")
 
 
 def test_a_dry_run_refuses_what_a_search_would(quick):

@@ -14,10 +14,13 @@ from prunekit.core.options import options_of
 from prunekit.core.problem import words
 from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
+from prunekit.engine.healed import Healed
 from prunekit.engine.provenance import FILE as RECORD
 from prunekit.engine.provenance import name_of, pinned
 from prunekit.engine.repaired import Repaired
+from prunekit.engine.stored import restored
 from prunekit.hf.readback import Proof
+from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.evaluate.comparison import Row
 from prunekit.plugins.commands.evaluate.store import rows_of
 
@@ -69,6 +72,12 @@ The weights around the removed blocks were {{ repair }}.
 
 **Not for every program:** {{ record.remark }}.
 {% endif %}
+{% if heal %}
+
+Then {{ heal.words }}.
+
+{{ heal | healing | table }}
+{% endif %}
 {% if evaluations %}
 
 {{ evaluations | table }}
@@ -93,6 +102,9 @@ To repeat:
 
 ```sh
 {{ command | safe }}
+{% if heal %}
+{{ heal_command | safe }}
+{% endif %}
 ```
 
 Versions: {{ versions }}.
@@ -123,6 +135,7 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
     else:
         line = ["prunekit", "export", "--model", model, "--remove", words(record["removed"])]
         command = f"{shell_line(line)}{revision} --to pruned"
+    heal = restored(Healed, record["heal"]) if record.get("heal") else None
     total, gone = record["parameters"], record["parameters_removed"]
     card.text = _render(
         record=record,
@@ -131,6 +144,8 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
         losses=_losses(record["search"]) if searched else None,
         evaluations=record.get("evaluation") and _evaluations(record["evaluation"]),
         repair=searched and _repair(record["search"]),
+        heal=heal,
+        heal_command=heal and _heal_command(heal, model),
         proof=record.get("proof") and Proof(**record["proof"]).words,
         command=command,
         versions=", ".join(f"{name} {number}" for name, number in record["versions"].items()),
@@ -141,6 +156,27 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
 
 def _repair(search: Mapping[str, Any]) -> str:
     return Repaired(**search["repair"]).words if search.get("repair") else ""
+
+
+def _heal_command(heal: Healed, model: str) -> str:
+    """Write the `prunekit heal` of the checkpoint that the line before it writes."""
+    line = ["prunekit", "heal", "--model", "pruned", "--teacher", model]
+    line += ["--tokens", str(heal.planned), "--distill", f"{heal.distill:g}"]
+    line += ["--rate", f"{heal.rate:g}", "--seed", str(heal.seed)]
+    return shell_line([*line, "--to", "healed"])
+
+
+def _healing(heal: Healed) -> list[list[str]]:
+    """Tabulate perplexities before and after."""
+    rows = [["", "perplexity", "nats per token", "above dense"]]
+    for name, loss, above in (
+        ("dense", heal.dense, None),
+        ("pruned", heal.before, heal.above_before),
+        ("healed", heal.after, heal.above),
+    ):
+        change = _difference(above.value, above.standard_error, 4) if above else ""
+        rows.append([name, _number(perplexity(loss), 2), _number(loss, 4), change])
+    return rows
 
 
 def _render(**values: Any) -> str:
@@ -155,6 +191,7 @@ def _render(**values: Any) -> str:
     environment.filters.update(
         blocks=words,
         code=lambda text: Markup(markdown_code(text)),
+        healing=_healing,
         table=lambda rows: Markup(_table(rows)),
     )
     return environment.from_string(TEMPLATE).render(begin=BEGIN, end=END, file=RECORD, **values)

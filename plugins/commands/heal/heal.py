@@ -1,0 +1,250 @@
+"""Heal a pruned model: train it on text, taught by the dense model that it was made from."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from prunekit.core.errors import Interrupted
+from prunekit.core.interfaces import Objective
+from prunekit.core.measurement import Measurement
+from prunekit.core.options import build, options_of, values_of
+from prunekit.core.registry import load
+from prunekit.engine.config import parse
+from prunekit.engine.files import check_writable, write_text
+from prunekit.engine.healed import Healed
+from prunekit.engine.provenance import name_of
+from prunekit.engine.quiet import quietly
+from prunekit.hf.checkpoint import find
+from prunekit.hf.loading import resolve_device
+from prunekit.plugins.commands.evaluate.config import Progress, no_progress
+from prunekit.plugins.commands.export.export import check_target
+from prunekit.plugins.commands.heal.models import Models, measured_as_stored, open_models
+from prunekit.plugins.commands.heal.pair import HEALS, Pair, find_pair
+from prunekit.plugins.commands.heal.quiet_trainer import quiet_trainer
+from prunekit.plugins.commands.heal.result import (
+    HealResult,
+    NotHealed,
+    check_bound,
+    difference,
+    loss,
+    verdict_on,
+)
+from prunekit.plugins.commands.heal.schedule import Schedule, schedule_of
+from prunekit.plugins.commands.heal.text import Text, read_text, shaped
+from prunekit.plugins.commands.heal.trainable import check_installed
+from prunekit.plugins.commands.heal.training import Training
+from prunekit.plugins.commands.heal.writing import write_healed
+
+FILE, CHECKPOINTS = "heal.json", "checkpoints"
+"""In the folder of a training."""
+SETTINGS = ("objective", "seed")
+"""Those of a search that are not of its model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be healed, how, and on which text."""
+
+    pair: Pair
+    training: Training
+    objective: Objective
+    text: Text
+    device: str
+    seed: int
+    workdir: Path
+
+    @property
+    def tokens(self) -> int:
+        """Return how many tokens to train on."""
+        return self.training.tokens_on(self.device)
+
+    @property
+    def at_once(self) -> int:
+        """Return the most tokens of a forward."""
+        return self.pair.pruned.tokens_per_forward
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of what is kept; another one for anything that changes the result."""
+        identities = [find(s, load()).identity() for s in (self.pair.pruned, self.pair.dense)]
+        where = (self.device, self.pair.pruned.dtype, self.pair.pruned.attention, self.at_once)
+        how = (sorted(values_of(self.training).items()), self.tokens, self.seed)
+        key = repr((identities, where, how, self.text.digest()))
+        name = hashlib.blake2b(key.encode(), digest_size=4).hexdigest()
+        return self.workdir.absolute() / HEALS / f"{self.training.method}-{name}"
+
+
+@quietly()
+def heal(
+    model: str | None = None,
+    *,
+    to: str | Path,
+    run: str | Path | None = None,
+    remove: Iterable[int] | None = None,
+    budget: int | None = None,
+    teacher: str | None = None,
+    max_ppl_ratio: float | None = None,
+    workdir: str | Path = "prunekit-runs",
+    progress: Progress = no_progress,
+    **given: Any,
+) -> HealResult:
+    """Train a pruned model on text, and write it to the folder `to`.
+
+    That is a checkpoint `model` that prunekit wrote, the choice of a search `run`, or `model`
+    without the blocks `remove`. Its dense model teaches it: `teacher`, where it is not found beside
+    the checkpoint. `given` may hold the fields of `Training`, as `tokens=200_000`; settings of the
+    model, as `device`; `seed`; and the `objective` and its options, which say which text, as
+    `ppl={"data": "chats.jsonl"}`. What is kept under `workdir`
+    lets the same call go on after a stop.
+
+    Raises TooMuchLost, after all is written, if its perplexity on held-out text is above so many
+    times the dense one, `max_ppl_ratio`; and PrunekitError, whose message says what to do.
+    """
+    check_target(Path(to))
+    plan = prepare(model, run, remove, budget, teacher, Path(workdir), given)
+    try:
+        return heal_and_write(plan, Path(to), max_ppl_ratio, progress)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped; the same command goes on from the last checkpoint in {plan.folder}"
+        ) from None
+
+
+def prepare(
+    model: str | None,
+    run: str | Path | None,
+    remove: Iterable[int] | None,
+    budget: int | None,
+    teacher: str | None,
+    workdir: Path,
+    given: dict[str, Any],
+) -> Plan:
+    """Find the models and read the text. Raises PrunekitError if anything of it is wrong."""
+    check_writable(workdir)
+    given = {name: value for name, value in given.items() if value is not None}
+    own = {o.name for o in options_of(Training)} & given.keys()
+    training = build(Training, {name: given.pop(name) for name in own})
+    check_installed(training.method)
+    registry = load()
+    known = parse({k: v for k, v in given.items() if k in SETTINGS}, registry).settings
+    options = given.pop(known.objective, {})
+    for name in SETTINGS:
+        given.pop(name, None)
+    pair = find_pair(model, run, remove, budget, teacher, workdir, given)
+    objective = _objective(pair, known.objective, options)
+    checkpoint = find(pair.pruned, registry)
+    device = resolve_device(pair.pruned.device)
+    tokens = training.tokens_on(device)
+    text = read_text(objective, tokens, checkpoint.tokenizer(), checkpoint.config())
+    return Plan(pair, training, objective, text, device, known.seed, workdir)
+
+
+def _objective(pair: Pair, name: str, options: dict[str, Any]) -> Objective:
+    """Return the objective, on the data of the search if it used this one and no other is given."""
+    registry = load()
+    searched = pair.run.config.options.get(name, {}) if pair.run else {}
+    data = {key: searched[key] for key in ("data", "column") if key in searched}
+    options = options if "data" in options else {**data, **options}
+    words = {"model": pair.dense.model, "objective": name}
+    cls = registry.get("objective", name).cls
+    config = parse({**words, name: shaped(options, cls)}, registry)
+    objective: Objective = config.plugins[config.settings.objective]
+    objective.check_data()
+    return objective
+
+
+def schedule(plan: Plan, autocast: Any) -> Schedule:
+    """Return the steps of a training."""
+    return schedule_of(
+        plan.training,
+        len(plan.text.trained),
+        plan.text.length,
+        plan.tokens,
+        plan.seed,
+        plan.at_once,
+        autocast,
+    )
+
+
+def heal_and_write(
+    plan: Plan, to: Path, max_ppl_ratio: float | None, progress: Progress
+) -> HealResult:
+    """Train on from the last checkpoint, and write what came out.
+
+    Raises NotHealed if no step is better on held-out text than the pruned model.
+    """
+    models = open_models(plan.pair, plan.training, plan.text, plan.workdir, plan.seed, progress)
+    steps = schedule(plan, models.autocast)
+    step, best = _train(plan, models, steps, progress)
+    before = loss(models.before)
+    if best >= before:
+        raise NotHealed(
+            f"training gained nothing on held-out text: {best:.4f} nats per token after step "
+            f"{step}, {before:.4f} before; nothing was written. Give more text, or a lower --rate"
+        )
+    checkpoint = find(plan.pair.pruned, load()).opened()
+    model = models.finish(checkpoint.dtype())
+    after = measured_as_stored(model, plan.text, plan.at_once, progress)
+    healed = _healed(plan, models, steps, step, after)
+    progress("writing", 0, None, "")
+    write_healed(model, checkpoint, plan.pair.record, healed, to)
+    result = HealResult(
+        model=name_of(plan.pair.dense.model),
+        removed=tuple(sorted(plan.pair.removed)),
+        healed=healed,
+        verdict_before=verdict_on(healed.above_before, healed),
+        verdict=verdict_on(healed.above, healed),
+        saved=str(to),
+        folder=str(plan.folder),
+    )
+    write_text(plan.folder / FILE, result.to_json())
+    check_bound(result, max_ppl_ratio)
+    return result
+
+
+def _train(plan: Plan, models: Models, steps: Schedule, progress: Progress) -> tuple[int, float]:
+    """Train; return the best step, whose weights the student then has, and its held-out loss."""
+    from prunekit.plugins.commands.heal.trainer import Healer
+
+    total = steps.steps * steps.tokens_a_step
+
+    def watch(step: int, held_out: float | None) -> None:
+        known = "" if held_out is None else f", held out {held_out:.4f}"
+        progress(f"healing{known}", step * steps.tokens_a_step, total, "tokens")
+
+    folder = plan.folder / CHECKPOINTS
+    with quiet_trainer():
+        return Healer(models.student, plan.text, models.teacher, steps, folder, watch).heal()
+
+
+def _healed(plan: Plan, models: Models, steps: Schedule, step: int, after: Measurement) -> Healed:
+    packages = ["accelerate", "transformers", "torch", *["peft"] * (plan.training.method == "lora")]
+    taught = plan.training.distill > 0
+    return Healed(
+        teacher=name_of(plan.pair.dense.model) if taught else "",
+        method=plan.training.method,
+        trained=plan.training.words,
+        tokens=step * steps.tokens_a_step,
+        planned=steps.steps * steps.tokens_a_step,
+        distinct=sum(sample["input_ids"].numel() for sample in plan.text.trained),
+        data=name_of(str(values_of(plan.objective).get("data", plan.objective.name))),
+        distill=plan.training.distill,
+        rate=steps.rate,
+        length=steps.length,
+        seed=plan.seed,
+        step=step,
+        held_out=int(sum(after.weights)),
+        samples=len(after.sums),
+        dense=loss(models.dense),
+        before=loss(models.before),
+        after=loss(after),
+        gain=difference(after, models.before),
+        above=difference(after, models.dense),
+        above_before=difference(models.before, models.dense),
+        versions={name: version(name) for name in packages},
+    )

@@ -1,0 +1,164 @@
+"""Load the student and its teacher, and finish what was trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunekit.core.measurement import Measurement
+from prunekit.core.registry import load
+from prunekit.core.spec import Spec
+from prunekit.hf.checkpoint import find
+from prunekit.hf.loading import resolve_device
+from prunekit.hf.reading import dtype_name, read_model, resolve_dtype
+from prunekit.plugins.commands.evaluate.config import Progress
+from prunekit.plugins.commands.heal.loss import text_losses
+from prunekit.plugins.commands.heal.pair import Pair
+from prunekit.plugins.commands.heal.teachers import (
+    RunningTeacher,
+    Teacher,
+    folder_name,
+    keep_words,
+)
+from prunekit.plugins.commands.heal.text import Text
+from prunekit.plugins.commands.heal.trainable import (
+    mark_trained,
+    share_weights,
+    with_adapters,
+)
+from prunekit.plugins.commands.heal.training import Training
+
+if TYPE_CHECKING:
+    import torch
+
+TEACHERS = "teachers"
+"""The folder in a work folder for the likeliest words of teachers."""
+
+
+@dataclass
+class Models:
+    """A student ready to be trained, its teacher, and the losses of both on held-out text."""
+
+    student: Any
+    teacher: Teacher | None
+    dense: Measurement
+    before: Measurement
+    autocast: torch.dtype | None
+    """in which products are computed, if it is not that of what is trained"""
+    training: Training
+
+    def finish(self, dtype: torch.dtype) -> Any:
+        """Return the trained model in the dtype of its checkpoint.
+
+        The teacher is given up, as it may share weights with what adapters are merged into.
+        """
+        self.teacher = None
+        model = self.student
+        if self.training.method == "lora":
+            model = model.merge_and_unload()
+        cast(model.requires_grad_(False).eval(), dtype)
+        return model
+
+
+def open_models(
+    pair: Pair, training: Training, text: Text, workdir: Path, seed: int, progress: Progress
+) -> Models:
+    """Load both models and measure them on held-out text.
+
+    Where the words of the teacher are kept, it is in memory before the student only.
+    """
+    at_once, dtype = pair.pruned.tokens_per_forward, dtype_of(pair)
+    dense = read_frozen(pair.dense, pair, progress)
+    of_dense = measured(dense, text, at_once, "the dense model", progress)
+    teacher: Teacher | None = None
+    if training.distill and training.keep_words:
+        identity = find(pair.dense, load()).identity()
+        name = folder_name(identity, text.digest(), dtype_name(dtype), training.keep_words)
+        teacher = keep_words(
+            dense,
+            text.trained,
+            training.keep_words,
+            workdir.absolute() / TEACHERS / name,
+            at_once,
+            lambda done: progress("keeping words", done, len(text.trained), "sequences"),
+        )
+    elif training.distill:
+        teacher = RunningTeacher(dense)
+    if not isinstance(teacher, RunningTeacher):
+        del dense  # before the student needs its memory
+    student = read_frozen(pair.pruned, pair, progress)
+    before = measured(student, text, at_once, "the pruned model", progress)
+    student, _ = trainable(student, teacher, pair, training, seed)
+    return Models(student, teacher, of_dense, before, autocast_of(dtype), training)
+
+
+def trainable(
+    student: Any, teacher: Teacher | None, pair: Pair, training: Training, seed: int
+) -> tuple[Any, int]:
+    """Return the student as it is trained, and the bytes of weights that it shares with a teacher.
+
+    Raises ConfigError as `mark_trained` and `with_adapters` do.
+    """
+    mark_trained(student, training)
+    spared = 0
+    if isinstance(teacher, RunningTeacher):
+        spared = share_weights(student, teacher.model, pair.removed)
+    if training.method == "lora":
+        student = with_adapters(student, training.rank, seed)
+    if training.recompute:
+        student.gradient_checkpointing_enable({"use_reentrant": False})
+    return student, spared
+
+
+def dtype_of(pair: Pair) -> torch.dtype:
+    """Return the dtype in which both models are loaded; gradients would vanish in float16."""
+    import torch
+
+    checkpoint = find(pair.pruned, load()).opened()
+    dtype = resolve_dtype(pair.pruned.dtype, resolve_device(pair.pruned.device), checkpoint)
+    return torch.float32 if dtype is torch.float16 else dtype
+
+
+def autocast_of(dtype: torch.dtype) -> torch.dtype | None:
+    """Return the dtype of products, where what is trained has another; None where all is alike."""
+    import torch
+
+    return torch.bfloat16 if dtype is torch.bfloat16 else None
+
+
+def read_frozen(spec: Spec, pair: Pair, progress: Progress) -> Any:
+    """Load one of the models of a pair, none of whose weights requires a gradient."""
+    who = "dense" if spec == pair.dense else "pruned"
+    progress(f"loading the {who} model", 0, None, "")
+    checkpoint, device = find(spec, load()).opened(), resolve_device(pair.pruned.device)
+    model: Any = read_model(checkpoint, device, dtype_name(dtype_of(pair)))
+    return model.requires_grad_(False).eval()
+
+
+def measured(model: Any, text: Text, at_once: int, who: str, progress: Progress) -> Measurement:
+    """Return the losses of a model on the held-out text."""
+    what, total = f"measuring {who}", len(text.held_out)
+    progress(what, 0, total, "sequences")
+    return text_losses(
+        model, text.held_out, at_once, lambda done: progress(what, done, total, "sequences")
+    )
+
+
+def measured_as_stored(model: Any, text: Text, at_once: int, progress: Progress) -> Measurement:
+    """Return the losses of a finished model, in float32 where its own dtype would be slow."""
+    import torch
+
+    own, slow = model.dtype, model.device.type == "cpu" and model.dtype is torch.float16
+    if not slow:
+        return measured(model, text, at_once, "the healed model", progress)
+    cast(model, torch.float32)
+    found = measured(model, text, at_once, "the healed model", progress)
+    cast(model, own)  # exactly what it was
+    return found
+
+
+def cast(model: Any, dtype: torch.dtype) -> None:
+    """Cast the weights of a model; what it derived, such as frequencies, stays as it is."""
+    for weight in model.parameters():
+        weight.data = weight.data.to(dtype)

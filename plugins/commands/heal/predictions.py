@@ -1,0 +1,69 @@
+"""What a teacher predicts, whole or its likeliest words only, and how far a student is from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEAST = 1e-6
+"""Probability of all words that are not kept, at least: the difference from 1 is not exact."""
+
+
+class Predictions(Protocol):
+    """A teacher's predictions at places in order."""
+
+    def at(self, places: slice) -> Predictions:
+        """Return those at some of the places."""
+
+    def divergence(self, logprobs: Tensor) -> Tensor:
+        """Return the Kullback-Leibler divergence of a student's from them, in nats, `[places]`.
+
+        `logprobs` is `[places, vocabulary]`.
+        """
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The logits of all words."""
+
+    logits: Tensor
+    """`[places, vocabulary]`"""
+
+    def at(self, places: slice) -> Whole:
+        """Return those at some of the places."""
+        return Whole(self.logits[places])
+
+    def divergence(self, logprobs: Tensor) -> Tensor:
+        """Return the sum over words of p log(p / q)."""
+        own = self.logits.float().log_softmax(-1)
+        found: Tensor = (own.exp() * (own - logprobs)).sum(-1)
+        return found
+
+
+@dataclass(frozen=True)
+class Likeliest:
+    """The likeliest words; all others count as one."""
+
+    words: Tensor
+    """`[places, kept]`"""
+    logprobs: Tensor
+    """the same shape"""
+
+    def at(self, places: slice) -> Likeliest:
+        """Return those at some of the places."""
+        return Likeliest(self.words[places], self.logprobs[places])
+
+    def divergence(self, logprobs: Tensor) -> Tensor:
+        """Return the divergence of the distributions with one word for all that are not kept.
+
+        It is at most that of the whole ones.
+        """
+        own, student = self.logprobs.float(), logprobs.gather(-1, self.words.long())
+        kept = (own.exp() * (own - student)).sum(-1)
+        rest = (1 - own.exp().sum(-1)).clamp_min(LEAST)
+        of_student = (1 - student.exp().sum(-1)).clamp_min(LEAST)
+        found: Tensor = kept + rest * (rest.log() - of_student.log())
+        return found

@@ -1,0 +1,123 @@
+"""The steps of a training: which sequences at each, how many at once, and where it is checked."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prunekit.core.errors import ConfigError
+from prunekit.plugins.commands.heal.training import Training
+
+if TYPE_CHECKING:
+    import torch
+
+WARMUP = 0.05
+"""The share of steps on which the learning rate rises to its highest."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of a training."""
+
+    order: Sequence[int]
+    """the sequences of all steps, one after the other"""
+    rows: int
+    """sequences of a step"""
+    rows_at_once: int
+    """of these, how many run together"""
+    length: int
+    rate: float
+    distill: float
+    checks: int
+    patience: int
+    seed: int
+    autocast: torch.dtype | None
+    """in which products are computed, if that is not the dtype of the weights"""
+    tokens_at_once: int
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps."""
+        return len(self.order) // self.rows
+
+    @property
+    def parts(self) -> int:
+        """Return in how many parts a step runs, whose gradients are added."""
+        return self.rows // self.rows_at_once
+
+    @property
+    def every(self) -> int:
+        """Return how many steps there are from one check to the next."""
+        return max(1, math.ceil(self.steps / self.checks))
+
+    @property
+    def warmup(self) -> int:
+        """Return the number of steps on which the learning rate rises."""
+        return math.ceil(WARMUP * self.steps)
+
+    @property
+    def tokens_a_step(self) -> int:
+        """Return the tokens of a step."""
+        return self.rows * self.length
+
+
+def schedule_of(
+    training: Training,
+    n_sequences: int,
+    length: int,
+    tokens: int,
+    seed: int,
+    tokens_at_once: int,
+    autocast: torch.dtype | None,
+) -> Schedule:
+    """Plan to train on so many tokens of sequences, in an order of the seed, all before any twice.
+
+    Raises ConfigError if there are fewer sequences than a step takes.
+    """
+    rows = max(1, training.batch_tokens // length)
+    if n_sequences < rows:
+        raise ConfigError(
+            f"the text has {n_sequences} sequences of {length} tokens to train on, fewer than the "
+            f"{rows} of a step; give more text, or lower --batch-tokens"
+        )
+    steps = max(1, tokens // (rows * length))
+    if steps > training.checks:  # so that the last step is checked
+        steps -= steps % training.checks
+    return Schedule(
+        order=order_of(n_sequences, steps * rows, seed),
+        rows=rows,
+        rows_at_once=divisor_up_to(rows, max(1, tokens_at_once // length)),
+        length=length,
+        rate=training.learning_rate,
+        distill=training.distill,
+        checks=training.checks,
+        patience=training.patience,
+        seed=seed,
+        autocast=autocast,
+        tokens_at_once=tokens_at_once,
+    )
+
+
+def order_of(n: int, wanted: int, seed: int) -> list[int]:
+    """Return numbers below n, so many; each pass over all of them in an order of its own.
+
+    >>> sorted(order_of(3, 5, seed=0)[:3]), len(order_of(3, 5, seed=0))
+    ([0, 1, 2], 5)
+    """
+    chance = random.Random(seed)
+    order: list[int] = []
+    while len(order) < wanted:
+        order += chance.sample(range(n), n)
+    return order[:wanted]
+
+
+def divisor_up_to(number: int, most: int) -> int:
+    """Return the largest divisor that is not above a bound.
+
+    >>> divisor_up_to(8, 5), divisor_up_to(7, 6), divisor_up_to(6, 9)
+    (4, 1, 6)
+    """
+    return max(i for i in range(1, min(number, most) + 1) if number % i == 0)

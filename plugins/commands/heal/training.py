@@ -1,0 +1,73 @@
+"""How to heal: the options of `prunekit heal`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prunekit.core.errors import ConfigError
+from prunekit.core.options import option
+
+ON_PROCESSOR, ON_GPU = 100_000, 5_000_000
+"""Tokens by default: ten minutes of two cores for 100 million parameters; a night of a GPU."""
+RATES = {"lora": 5e-4, "last": 1e-4, "full": 1e-4}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained, on how much text, and against what. Raises ConfigError for two methods."""
+
+    tokens: int | None = option(
+        None, "to train on; by default 100,000 on a processor, 5 million elsewhere", low=1
+    )
+    full: bool = option(False, "train all weights in place of low-rank adapters")
+    last: int | None = option(
+        None, "train the last blocks and the head, so many, in place of adapters", low=1
+    )
+    rank: int = option(16, "of the adapters (LoRA) on all projections", low=1)
+    rate: float | None = option(
+        None, "highest learning rate; by default 5e-4 for adapters, else 1e-4", low=0
+    )
+    distill: float = option(
+        0.5,
+        "share of the teacher in the loss, the rest is that on text; 0: no teacher",
+        low=0,
+        high=1,
+    )
+    keep_words: int = option(
+        0, "likeliest words of the teacher to keep on disk in place of running it; 0: run it", low=0
+    )
+    batch_tokens: int = option(2048, "tokens of a step", low=1)
+    checks: int = option(8, "times to measure held-out text and keep a checkpoint", low=1)
+    patience: int = option(3, "checks without a gain after which to stop; 0: none", low=0)
+    recompute: bool = option(False, "keep no activations of blocks: less memory, more time")
+
+    def __post_init__(self) -> None:
+        if self.full and self.last is not None:
+            raise ConfigError("--full and --last: two ways to train; give one of them", ("last",))
+
+    @property
+    def method(self) -> str:
+        """Return `lora`, `last` or `full`."""
+        return "full" if self.full else "lora" if self.last is None else "last"
+
+    @property
+    def learning_rate(self) -> float:
+        """Return the highest learning rate."""
+        return RATES[self.method] if self.rate is None else self.rate
+
+    def tokens_on(self, device: str) -> int:
+        """Return how many tokens to train on."""
+        return self.tokens or (ON_PROCESSOR if device == "cpu" else ON_GPU)
+
+    @property
+    def words(self) -> str:
+        """Say what is trained.
+
+        >>> Training().words, Training(last=3).words, Training(full=True).words
+        ('adapters of rank 16', 'the last 3 blocks and the head', 'all weights')
+        """
+        if self.method == "lora":
+            return f"adapters of rank {self.rank}"
+        if self.last == 1:
+            return "the last block and the head"
+        return "all weights" if self.full else f"the last {self.last} blocks and the head"

@@ -1,0 +1,123 @@
+"""What cannot be healed is refused in one line, before anything is trained."""
+
+import json
+import shutil
+
+import pytest
+
+import prunekit
+from prunekit.core import ConfigError
+from prunekit.core.errors import Remark, StorageError
+from prunekit.plugins.commands.heal.heal import heal
+
+
+@pytest.fixture
+def pruned(quick, tmp_path):
+    """A checkpoint that prunekit wrote, and the arguments to heal it."""
+    prunekit.export(quick["model"], remove=quick.pop("remove"), to=tmp_path / "pruned")
+    return {**quick, "model": str(tmp_path / "pruned"), "teacher": quick["model"]}
+
+
+def refused(words, match, to, error=ConfigError):
+    with pytest.raises(error, match=match) as found:
+        heal(**words, to=to)
+    assert "\n" not in str(found.value)
+    assert not to.exists()
+
+
+def test_a_model_that_prunekit_did_not_write(quick, tmp_path):
+    del quick["remove"]
+    refused(quick, "has no prunekit.json, so which blocks it lacks is unknown", tmp_path / "to")
+
+
+def test_another_dense_model(pruned, tiny_model, tmp_path):
+    pruned["teacher"] = str(tiny_model("llama3", n_blocks=4, tie_word_embeddings=True))
+    refused(pruned, "--teacher .*was made from .* with other weights; give that", tmp_path / "to")
+
+
+def test_a_dense_model_that_is_not_found(pruned, tmp_path):
+    del pruned["teacher"]
+    refused(pruned, "dense model of .*was not found.*name it with --teacher", tmp_path / "to")
+
+
+def test_a_teacher_of_what_has_one(quick, tmp_path):
+    quick["teacher"] = quick["model"]
+    refused(quick, "--teacher names the dense model of a checkpoint", tmp_path / "to")
+
+
+def test_a_checkpoint_with_another_tokenizer(pruned, tmp_path):
+    path = tmp_path / "pruned" / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["added_tokens"] = content["added_tokens"][:-1]
+    path.write_text(json.dumps(content))
+    refused(pruned, "have different tokenizers, so the one cannot teach", tmp_path / "to")
+
+
+def test_a_checkpoint_that_was_changed_is_remarked_on(pruned, tmp_path):
+    path = tmp_path / "pruned" / "config.json"
+    path.write_text(path.read_text() + "\n")
+    with pytest.warns(Remark, match="was changed since prunekit wrote it; it is healed as it is"):
+        heal(**pruned, to=tmp_path / "to")
+
+
+@pytest.mark.parametrize("text", ["A few words.", "Some more words than that. " * 20])
+def test_too_little_text(quick, text, tmp_path):
+    (tmp_path / "own.txt").write_text(text)
+    quick["ppl"]["data"] = str(tmp_path / "own.txt")
+    refused(quick, "sequences|tokens", tmp_path / "to")
+
+
+def test_fewer_sequences_than_a_step_takes(quick, tmp_path):
+    quick |= {"batch_tokens": 32 * 1000, "tokens": 32}
+    refused(quick, "fewer than the 1000 of a step; give more text, or lower", tmp_path / "to")
+
+
+def test_an_objective_whose_samples_are_no_text(quick, tmp_path):
+    quick |= {"objective": "margin", "margin": {"data": "demo", "samples": 4}}
+    del quick["ppl"]
+    refused(
+        quick, "items with several answers; expected one whose samples are text", tmp_path / "to"
+    )
+
+
+def test_more_last_blocks_than_there_are(quick, tmp_path):
+    refused({**quick, "last": 3}, "--last 3: 2 blocks are left; give fewer", tmp_path / "to")
+
+
+def test_a_missing_package(quick, monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    refused(quick, "need the package peft, .*pip install 'prunekit.heal.'", tmp_path / "to")
+
+
+def test_a_target_that_exists(quick, tmp_path):
+    (tmp_path / "to").mkdir()
+    with pytest.raises(ConfigError, match="exists already"):
+        heal(**quick, to=tmp_path / "to")
+
+
+def test_words_of_a_teacher_that_are_damaged(quick, tmp_path):
+    quick["keep_words"] = 8
+    heal(**quick, to=tmp_path / "to")
+    for path in (quick["workdir"] / "teachers").rglob("*.safetensors"):
+        path.write_bytes(b"half")
+    shutil.rmtree(tmp_path / "to")
+    quick["rank"] = 4
+    refused(quick, "cannot be read back: .*writes it again", tmp_path / "to", StorageError)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("after", None, "heal.after cannot be None"),
+        ("tokens", -1, "heal.tokens cannot be -1"),
+        ("gain", {"value": 5.0, "standard_error": 0.1}, "the difference of .* cannot be 5.0"),
+    ],
+)
+def test_a_damaged_record_is_named(quick, key, value, message, tmp_path):
+    heal(**quick, to=tmp_path / "healed")
+    path = tmp_path / "healed" / "prunekit.json"
+    row = json.loads(path.read_text())
+    row["heal"][key] = value
+    path.write_text(json.dumps(row))
+    with pytest.raises(ConfigError, match=message):
+        heal(**{**quick, "model": str(tmp_path / "healed"), "remove": None}, to=tmp_path / "to")

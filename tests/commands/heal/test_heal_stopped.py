@@ -1,0 +1,161 @@
+"""A training that is killed, or that runs out of disk, goes on and ends with the same weights."""
+
+import errno
+import multiprocessing
+import os
+import pickle
+import signal
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from prunekit.core.errors import Interrupted, StorageError
+from prunekit.plugins.commands.heal import trainer
+from prunekit.plugins.commands.heal.checkpoints import WHOLE, checkpoints_in
+from prunekit.plugins.commands.heal.heal import heal
+
+METHODS = [{}, {"last": 1}, {"full": True}]
+
+
+def weights_of(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def alike(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture
+def unbroken(quick, tmp_path):
+    """The weights of a training that is not stopped: `unbroken(full=True)`."""
+
+    def make(**more):
+        heal(**{**quick, "workdir": tmp_path / "other"}, **more, to=tmp_path / "unbroken")
+        return weights_of(tmp_path / "unbroken")
+
+    return make
+
+
+def checkpoints_of(quick):
+    (folder,) = (quick["workdir"] / "heals").glob("*/checkpoints")
+    return checkpoints_in(folder)
+
+
+def _heal_and_die(given, to, step):
+    save = trainer.Healer._save_checkpoint
+
+    def or_die(self, model, trial):
+        if self.state.global_step == step:
+            save_optimizer = self._save_optimizer_and_scheduler
+
+            def half(folder):
+                save_optimizer(folder)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            self._save_optimizer_and_scheduler = half
+        save(self, model, trial)
+
+    trainer.Healer._save_checkpoint = or_die
+    heal(**given, to=to)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=["lora", "last", "full"])
+@pytest.mark.parametrize("step", [2, 6])
+def test_killed_in_the_middle_of_a_checkpoint(quick, unbroken, method, step, tmp_path):
+    process = multiprocessing.get_context("spawn").Process(
+        target=_heal_and_die, args=({**quick, **method}, tmp_path / "healed", step)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    last = checkpoints_of(quick)[-1]
+    assert last.name == f"checkpoint-{step}"
+    assert not (last / WHOLE).exists()
+    heal(**quick, **method, to=tmp_path / "healed")
+    assert alike(weights_of(tmp_path / "healed"), unbroken(**method))
+
+
+def test_stopped_by_the_user(quick, unbroken, tmp_path):
+    def stop(what, done, total, unit):
+        if what.startswith("healing") and done >= total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="the same command goes on from the last checkpoint in"):
+        heal(**quick, progress=stop, to=tmp_path / "healed")
+    heal(**quick, to=tmp_path / "healed")
+    assert alike(weights_of(tmp_path / "healed"), unbroken())
+
+
+def test_killed_after_the_training_it_only_writes(quick, monkeypatch, tmp_path):
+    def killed(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("prunekit.plugins.commands.heal.heal.write_healed", killed)
+    with pytest.raises(Interrupted):
+        heal(**quick, to=tmp_path / "healed")
+    monkeypatch.undo()
+    before = time.time()
+    monkeypatch.setattr(trainer.Healer, "training_step", killed)
+    heal(**quick, to=tmp_path / "healed")
+    assert all(path.stat().st_mtime < before for path in checkpoints_of(quick))
+
+
+@pytest.mark.parametrize("full", [trainer.save_trained, torch.save])
+def test_a_full_disk_in_the_middle_of_a_checkpoint(quick, unbroken, full, monkeypatch, tmp_path):
+    """Torch reports it as an error of its own."""
+    times = []
+
+    def no_room(*given, **more):
+        times.append(1)
+        if len(times) == 5:
+            error = OSError(errno.ENOSPC, "No space left on device")
+            raise error if full is trainer.save_trained else RuntimeError("unexpected pos 0 vs 64")
+        return full(*given, **more)
+
+    place = trainer if full is trainer.save_trained else torch
+    monkeypatch.setattr(place, full.__name__.removeprefix("torch."), no_room)
+    with pytest.raises(StorageError, match="cannot write .*checkpoint-.*once there is room") as f:
+        heal(**quick, to=tmp_path / "healed")
+    assert "\n" not in str(f.value)
+    assert all((path / WHOLE).exists() for path in checkpoints_of(quick))
+    monkeypatch.undo()
+    heal(**quick, to=tmp_path / "healed")
+    assert alike(weights_of(tmp_path / "healed"), unbroken())
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "rng_state.pth", "scheduler.pt"])
+def test_nothing_runs_because_a_checkpoint_says_so(quick, name, tmp_path):
+    def stop(what, done, total, unit):
+        if what.startswith("healing") and done >= total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        heal(**quick, progress=stop, to=tmp_path / "healed")
+    last = checkpoints_of(quick)[-1]
+    with (last / name).open("wb") as file:
+        pickle.dump(Evil(tmp_path / "evil"), file)
+    with pytest.raises(StorageError, match="cannot be read back: .*; remove it"):
+        heal(**quick, to=tmp_path / "healed")
+    assert not (tmp_path / "evil").exists()
+
+
+def test_damaged_weights_of_a_checkpoint_are_named(quick, tmp_path):
+    def stop(what, done, total, unit):
+        if what.startswith("healing") and done >= total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        heal(**quick, progress=stop, to=tmp_path / "healed")
+    (checkpoints_of(quick)[-1] / "trained.safetensors").write_bytes(b"half")
+    with pytest.raises(StorageError, match="cannot be read back: .*; remove it"):
+        heal(**quick, to=tmp_path / "healed")
