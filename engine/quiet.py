@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -39,6 +40,8 @@ def quiet_libraries() -> None:
     _ignore_warnings()
     for library in LOGGERS:
         logging.getLogger(library).setLevel(logging.ERROR)
+    if "datasets" in sys.modules:  # too late for its variable
+        cast(Any, sys.modules["datasets"]).disable_progress_bars()
 
 
 @contextmanager

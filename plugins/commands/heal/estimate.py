@@ -11,9 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.autograd.graph import saved_tensors_hooks
-
 from prunekit.engine.quiet import quietly
 from prunekit.plugins.commands.evaluate.config import Progress, no_progress
 from prunekit.plugins.commands.heal.heal import Plan, prepare, schedule
@@ -115,6 +112,8 @@ class _Timed:
 
 
 def _timed(plan: Plan, steps: Schedule, student: Any, teacher: RunningTeacher | None) -> _Timed:
+    from torch.autograd.graph import saved_tensors_hooks
+
     rows = list(steps.order[: steps.rows_at_once])
     batch = plan.text.batch(rows)
     at = [time.perf_counter()]
@@ -144,11 +143,15 @@ def _timed(plan: Plan, steps: Schedule, student: Any, teacher: RunningTeacher | 
 
 
 def _autocast(steps: Schedule, student: Any) -> Any:
+    import torch
+
     dtype = steps.autocast
     return torch.autocast(student.device.type, dtype or torch.bfloat16, enabled=dtype is not None)
 
 
 def _now(model: Any) -> float:
+    import torch
+
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)
     return time.perf_counter()
