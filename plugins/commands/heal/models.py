@@ -25,7 +25,7 @@ from prunekit.plugins.commands.heal.text import Text
 from prunekit.plugins.commands.heal.trainable import (
     mark_trained,
     share_weights,
-    with_adapters,
+    with_lora,
 )
 from prunekit.plugins.commands.heal.training import Training
 
@@ -51,7 +51,7 @@ class Models:
     def finish(self, dtype: torch.dtype) -> Any:
         """Return the trained model in the dtype of its checkpoint.
 
-        The teacher is given up, as it may share weights with what adapters are merged into.
+        The teacher is given up, as it may share weights with what LoRA is merged into.
         """
         self.teacher = None
         model = self.student
@@ -98,14 +98,14 @@ def trainable(
 ) -> tuple[Any, int]:
     """Return the student as it is trained, and the bytes of weights that it shares with a teacher.
 
-    Raises ConfigError as `mark_trained` and `with_adapters` do.
+    Raises ConfigError as `mark_trained` and `with_lora` do.
     """
     mark_trained(student, training)
     spared = 0
     if isinstance(teacher, RunningTeacher):
         spared = share_weights(student, teacher.model, pair.removed)
     if training.method == "lora":
-        student = with_adapters(student, training.rank, seed)
+        student = with_lora(student, training.rank, seed)
     if training.recompute:
         student.gradient_checkpointing_enable({"use_reentrant": False})
     return student, spared

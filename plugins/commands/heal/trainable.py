@@ -17,12 +17,12 @@ INSTALL = "pip install 'prunekit[heal]'"
 
 
 def check_installed(method: str) -> None:
-    """Raise ConfigError if adapters are to be trained and their library is missing."""
+    """Raise ConfigError if LoRA is to be trained and its library is missing."""
     from importlib.util import find_spec
 
     if method == "lora" and find_spec("peft") is None:
         raise ConfigError(
-            f"adapters need the package peft, which is not installed: {INSTALL}, or train --last 3 "
+            f"LoRA needs the package peft, which is not installed: {INSTALL}, or train --last 3 "
             "or --full"
         )
 
@@ -30,7 +30,7 @@ def check_installed(method: str) -> None:
 def mark_trained(model: Any, training: Training) -> None:
     """Let nothing but what is trained require a gradient, and hold that in float32.
 
-    With adapters that is nothing yet. Raises ConfigError if there are not so many blocks.
+    With LoRA that is nothing yet. Raises ConfigError if there are not so many blocks.
     """
     model.requires_grad_(False)
     for part in [] if training.method == "lora" else _parts(model, training.last):
@@ -39,10 +39,10 @@ def mark_trained(model: Any, training: Training) -> None:
             weight.requires_grad_(True)
 
 
-def with_adapters(model: Any, rank: int, seed: int) -> Any:
-    """Return the model with adapters (LoRA, arXiv 2106.09685) on all its projections.
+def with_lora(model: Any, rank: int, seed: int) -> Any:
+    """Return the model with LoRA (arXiv 2106.09685) on all its projections.
 
-    At first they change nothing. Raises ConfigError if it has no projections that take them.
+    At first it changes nothing. Raises ConfigError if no projection can take it.
     """
     import torch
     from peft import LoraConfig, get_peft_model
@@ -53,7 +53,7 @@ def with_adapters(model: Any, rank: int, seed: int) -> Any:
         return get_peft_model(model, config)
     except ValueError as error:
         raise ConfigError(
-            f"{model.name_or_path} has no projections that take adapters ({one_line(error)}); "
+            f"{model.name_or_path} has no projections that take LoRA ({one_line(error)}); "
             "train --last 3 or --full"
         ) from error
 
@@ -78,7 +78,7 @@ def trained_weights(model: Any) -> dict[str, Tensor]:
 def share_weights(student: Any, dense: Any, removed: Subset) -> int:
     """Let the student hold the dense model's weights where it does not train, and they are equal.
 
-    `dense` has all blocks, and `student`, a model without adapters, those that are not `removed`.
+    `dense` has all blocks, and `student`, a model without LoRA, those that are not `removed`.
     Returns the bytes that are now held once.
     """
     path = block_path(dense)

@@ -9,7 +9,7 @@ from prunekit.core.options import option
 
 ON_PROCESSOR, ON_GPU = 100_000, 5_000_000
 """Tokens by default: ten minutes of two cores for 100 million parameters; a night of a GPU."""
-RATES = {"lora": 5e-4, "last": 1e-4, "full": 1e-4}
+RATES = {"lora": 1e-3, "last": 1e-4, "full": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Training:
     tokens: int | None = option(
         None, "to train on; by default 100,000 on a processor, 5 million elsewhere", low=1
     )
-    full: bool = option(False, "train all weights in place of low-rank adapters")
+    full: bool = option(False, "train all weights in place of LoRA")
     last: int | None = option(
-        None, "train the last blocks and the head, so many, in place of adapters", low=1
+        None, "train so many last blocks and the head in place of LoRA", low=1
     )
-    rank: int = option(16, "of the adapters (LoRA) on all projections", low=1)
+    rank: int = option(16, "of LoRA, which is trained on all projections", low=1)
     rate: float | None = option(
-        None, "highest learning rate; by default 5e-4 for adapters, else 1e-4", low=0
+        None, "highest learning rate; by default 1e-3 for LoRA, else 1e-4", low=0
     )
     distill: float = option(
         0.5,
@@ -64,10 +64,10 @@ class Training:
         """Say what is trained.
 
         >>> Training().words, Training(last=3).words, Training(full=True).words
-        ('adapters of rank 16', 'the last 3 blocks and the head', 'all weights')
+        ('LoRA of rank 16', 'the last 3 blocks and the head', 'all weights')
         """
         if self.method == "lora":
-            return f"adapters of rank {self.rank}"
+            return f"LoRA of rank {self.rank}"
         if self.last == 1:
             return "the last block and the head"
         return "all weights" if self.full else f"the last {self.last} blocks and the head"

@@ -17,7 +17,7 @@ def test_it_says_what_was_gained_and_what_was_written(prunekit, words, tmp_path)
     status, out, err = prunekit(*words, "--to", "healed")
     assert (status, err) == (0, "")
     assert "without blocks 1,2, healed" in out
-    assert "adapters of rank 16 trained on 2,048 tokens of demo, taught by" in out
+    assert "LoRA of rank 16 trained on 2,048 tokens of demo, taught by" in out
     for line in ("dense", "pruned", "healed", "gained -", "before: ", "saved healed", "read back"):
         assert f"\n{line}" in out or f"\n {line}" in out
     assert max(map(len, out.splitlines())) <= 80 or "load it" in out
@@ -33,7 +33,7 @@ def test_as_json(prunekit, words):
 def test_a_dry_run_counts_and_writes_no_model(prunekit, words, tmp_path):
     status, out, _ = prunekit(*words, "--dry-run")
     assert status == 0
-    assert "adapters of rank 16, 2,048 tokens in 16 steps" in out
+    assert "LoRA of rank 16, 2,048 tokens in 16 steps" in out
     assert "4 more held out, measured 8 times" in out
     assert "of them shared; gradients and optimizer" in out
     status, out, _ = prunekit(*words, "--dry-run", "--full", "--keep-words", "8", "--json")

@@ -86,7 +86,7 @@ def test_more_last_blocks_than_there_are(quick, tmp_path):
 
 def test_a_missing_package(quick, monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    refused(quick, "need the package peft, .*pip install 'prunekit.heal.'", tmp_path / "to")
+    refused(quick, "needs the package peft, .*pip install 'prunekit.heal.'", tmp_path / "to")
 
 
 def test_a_target_that_exists(quick, tmp_path):
