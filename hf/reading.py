@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
@@ -16,8 +18,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedModel:
-    """Load the model. Raises CheckpointError if weights are missing, broken or unexpected."""
+def read_model(
+    checkpoint: Checkpoint,
+    device: str,
+    dtype: str,
+    placed: Mapping[str, Any] = MappingProxyType({}),
+) -> PreTrainedModel:
+    """Load the model. Raises CheckpointError if weights are missing, broken or unexpected.
+
+    `placed` are arguments of `from_pretrained` that say where weights lie, if not on the device.
+    """
     config = checkpoint.config()
     with readable(checkpoint):
         loaded: Any = auto_class(config).from_pretrained(
@@ -27,6 +37,7 @@ def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedMod
             dtype=resolve_dtype(dtype, device, checkpoint),
             use_safetensors=True,
             **checkpoint.kernels,
+            **placed,
             output_loading_info=True,
         )
     model, report = loaded
@@ -37,7 +48,7 @@ def read_model(checkpoint: Checkpoint, device: str, dtype: str) -> PreTrainedMod
             f"{checkpoint.source} does not load completely: the weights do not fit the "
             f"configuration ({what}); {misfit(config)}"
         )
-    whole: PreTrainedModel = model.to(device)
+    whole: PreTrainedModel = model if placed else model.to(device)
     return whole
 
 

@@ -15,7 +15,13 @@ from prunekit.engine.quiet import quietly
 from prunekit.plugins.commands.evaluate.config import Progress, no_progress
 from prunekit.plugins.commands.heal.heal import Plan, prepare, schedule
 from prunekit.plugins.commands.heal.loss import logits_of, student_loss, text_losses
-from prunekit.plugins.commands.heal.models import autocast_of, dtype_of, read_frozen, trainable
+from prunekit.plugins.commands.heal.models import (
+    autocast_of,
+    dtype_of,
+    read_frozen,
+    read_teacher,
+    trainable,
+)
 from prunekit.plugins.commands.heal.quiet_trainer import quiet_trainer
 from prunekit.plugins.commands.heal.schedule import Schedule
 from prunekit.plugins.commands.heal.teachers import RunningTeacher
@@ -87,7 +93,7 @@ def estimate_heal(
     plan = prepare(model, run, remove, budget, teacher, Path(workdir), given)
     dtype = dtype_of(plan.pair)
     steps = schedule(plan, autocast_of(dtype))
-    dense = read_frozen(plan.pair.dense, plan.pair, progress)
+    dense = read_teacher(plan.pair, plan.training, plan.workdir, progress)
     taught = RunningTeacher(dense) if plan.training.distill else None
     kept = bool(plan.training.keep_words and taught)
     student = read_frozen(plan.pair.pruned, plan.pair, progress)
@@ -172,7 +178,8 @@ def _estimate(
     checked = (steps.checks + MEASURED) * held_out / steps.rows_at_once * timed.forward
     trained = trained_weights(student)
     weights = sum(weight.nbytes for weight in student.parameters())
-    weights += sum(weight.nbytes for weight in dense.parameters()) * (not kept)
+    in_memory = [w for w in dense.parameters() if w.device.type != "meta" and not kept]
+    weights += sum(weight.nbytes for weight in in_memory)
     tokens = steps.steps * steps.tokens_a_step
     words = plan.training.keep_words
     return HealEstimate(

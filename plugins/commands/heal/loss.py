@@ -49,7 +49,7 @@ def _sum(logits: Tensor, targets: Tensor, teacher: Predictions | None, distill: 
 
 def logits_of(model: Any, batch: Batch) -> Tensor:
     """Return the logits of a batch, `[rows, length, vocabulary]`, in the model's dtype."""
-    device = model.device
+    device = "cpu" if model.device.type == "meta" else model.device  # hooks move what they need
     logits: Tensor = model(
         input_ids=batch.input_ids.to(device),
         attention_mask=batch.attention_mask.to(device),
@@ -76,7 +76,8 @@ def text_losses(
     with torch.no_grad():
         for first in range(0, len(samples), rows):
             batch = batch_of(samples[first : first + rows])
-            logits, targets = logits_of(model, batch), batch.targets.to(model.device)
+            logits = logits_of(model, batch)
+            targets = batch.targets.to(logits.device)
             for row, wanted in zip(logits, targets, strict=True):
                 sums.append(_nll_of_row(row, wanted))
                 counts.append(float((wanted != IGNORE).sum()))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.measurement import Measurement
@@ -69,7 +74,7 @@ def open_models(
     Where the words of the teacher are kept, it is in memory before the student only.
     """
     at_once, dtype = pair.pruned.tokens_per_forward, dtype_of(pair)
-    dense = read_frozen(pair.dense, pair, progress)
+    dense = read_teacher(pair, training, workdir, progress)
     of_dense = measured(dense, text, at_once, "the dense model", progress)
     teacher: Teacher | None = None
     if training.distill and training.keep_words:
@@ -127,12 +132,29 @@ def autocast_of(dtype: torch.dtype) -> torch.dtype | None:
     return torch.bfloat16 if dtype is torch.bfloat16 else None
 
 
-def read_frozen(spec: Spec, pair: Pair, progress: Progress) -> Any:
+def read_teacher(pair: Pair, training: Training, workdir: Path, progress: Progress) -> Any:
+    """Load the dense model, on one device or where `--device-map` puts it."""
+    if training.device_map == "none":
+        return read_frozen(pair.dense, pair, progress)
+    folder = tempfile.mkdtemp(prefix="offload-", dir=workdir)
+    spread = "auto" if training.device_map == "auto" else {"": "disk"}
+    placed = {"device_map": spread, "offload_folder": folder}
+    model = read_frozen(pair.dense, pair, progress, placed)
+    weakref.finalize(model, shutil.rmtree, folder, ignore_errors=True)
+    return model
+
+
+def read_frozen(
+    spec: Spec,
+    pair: Pair,
+    progress: Progress,
+    placed: Mapping[str, Any] = MappingProxyType({}),
+) -> Any:
     """Load one of the models of a pair, none of whose weights requires a gradient."""
     who = "dense" if spec == pair.dense else "pruned"
     progress(f"loading the {who} model", 0, None, "")
     checkpoint, device = find(spec, load()).opened(), resolve_device(pair.pruned.device)
-    model: Any = read_model(checkpoint, device, dtype_name(dtype_of(pair)))
+    model: Any = read_model(checkpoint, device, dtype_name(dtype_of(pair)), placed)
     return model.requires_grad_(False).eval()
 
 

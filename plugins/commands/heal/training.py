@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import option
@@ -39,6 +40,11 @@ class Training:
     batch_tokens: int = option(2048, "tokens of a step", low=1)
     checks: int = option(8, "times to measure held-out text and keep a checkpoint", low=1)
     patience: int = option(3, "checks without a gain after which to stop; 0: none", low=0)
+    device_map: Literal["none", "auto", "disk"] = option(
+        "none",
+        "where the teacher lies: auto spreads it over devices, memory and disk; disk reads it from "
+        "its files at every use",
+    )
     recompute: bool = option(False, "keep no activations of blocks: less memory, more time")
 
     def __post_init__(self) -> None:

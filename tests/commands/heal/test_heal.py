@@ -1,6 +1,7 @@
 """Healing: a pruned model is trained, and what is written is what was trained."""
 
 import dataclasses
+import gc
 import json
 
 import pytest
@@ -104,6 +105,14 @@ def test_a_teacher_whose_words_are_kept_teaches_nearly_the_same(quick, tmp_path)
     assert files
     heal(**quick, keep_words=vocabulary, rank=4, to=tmp_path / "again")
     assert [file.stat().st_mtime_ns for file in files] == times  # they serve all trainings
+
+
+@pytest.mark.parametrize("device_map", ["disk", "auto"])
+def test_a_teacher_on_disk_teaches_the_same(quick, device_map, tmp_path):
+    healed = heal(**quick, device_map=device_map, to=tmp_path / device_map).healed
+    assert healed.after == pytest.approx(heal(**quick, to=tmp_path / "x").healed.after, abs=1e-5)
+    gc.collect()
+    assert not list(quick["workdir"].glob("offload-*"))
 
 
 def test_without_a_teacher_it_is_plain_fine_tuning(quick, tmp_path):
