@@ -282,3 +282,16 @@ def test_on_a_gpu_the_peak_is_more_than_weights_and_cache(tiny_model):
     for of_model in (result.dense, result.pruned):
         assert of_model.peak_bytes > of_model.weight_bytes + of_model.cache_bytes
     assert result.pruned.peak_bytes < result.dense.peak_bytes
+
+
+def test_a_checkpoint_is_timed_beside_the_dense_model_that_it_was_made_from(tiny_model, tmp_path):
+    dense = tiny_model("llama3")
+    (tmp_path / dense.name).symlink_to(dense)
+    prunekit.export(str(dense), remove=[1, 2], to=tmp_path / "pruned")
+    work = {"prompt_length": 4, "new_tokens": 2, "repeats": 1}
+    result = prunekit.latency(str(tmp_path / "pruned"), **work)
+    assert result.removed == (1, 2)
+    assert result.pruned.parameters < result.dense.parameters
+    (tmp_path / dense.name).unlink()
+    with pytest.raises(ConfigError, match="cannot be timed beside another: without its dense"):
+        prunekit.latency(str(tmp_path / "pruned"), **work)

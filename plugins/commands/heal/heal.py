@@ -27,6 +27,7 @@ from prunekit.plugins.commands.heal.models import Models, measured_as_stored, op
 from prunekit.plugins.commands.heal.pair import HEALS, Pair, find_pair
 from prunekit.plugins.commands.heal.quiet_trainer import quiet_trainer
 from prunekit.plugins.commands.heal.result import (
+    HEALED,
     HealResult,
     NotHealed,
     check_bound,
@@ -39,6 +40,7 @@ from prunekit.plugins.commands.heal.text import Text, read_text, shaped
 from prunekit.plugins.commands.heal.trainable import check_installed
 from prunekit.plugins.commands.heal.training import Training
 from prunekit.plugins.commands.heal.writing import write_healed
+from prunekit.plugins.commands.study.choice import cell_file
 
 FILE, CHECKPOINTS = "heal.json", "checkpoints"
 """In the folder of a training."""
@@ -108,11 +110,16 @@ def heal(
     check_target(Path(to))
     plan = prepare(model, run, remove, budget, teacher, Path(workdir), given)
     try:
-        return heal_and_write(plan, Path(to), max_ppl_ratio, progress)
+        result = heal_and_write(plan, Path(to), progress)
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; the same command goes on from the last checkpoint in {plan.folder}"
         ) from None
+    if run is not None and (cell := cell_file(Path(run), Path(workdir))):
+        place = cell.parent.parent / HEALED / f"{cell.stem}.{plan.folder.name}.json"
+        write_text(place, result.to_json())  # for the report of the study
+    check_bound(result, max_ppl_ratio)
+    return result
 
 
 def prepare(
@@ -171,9 +178,7 @@ def schedule(plan: Plan, autocast: Any) -> Schedule:
     )
 
 
-def heal_and_write(
-    plan: Plan, to: Path, max_ppl_ratio: float | None, progress: Progress
-) -> HealResult:
+def heal_and_write(plan: Plan, to: Path, progress: Progress) -> HealResult:
     """Train on from the last checkpoint, and write what came out.
 
     Raises NotHealed if no step is better on held-out text than the pruned model.
@@ -203,7 +208,6 @@ def heal_and_write(
         folder=str(plan.folder),
     )
     write_text(plan.folder / FILE, result.to_json())
-    check_bound(result, max_ppl_ratio)
     return result
 
 

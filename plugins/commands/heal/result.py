@@ -15,6 +15,10 @@ from prunekit.engine.statistics import difference_error
 from prunekit.engine.stored import finite
 from prunekit.engine.verdict import LogRatio, Verdict, judge
 
+SCHEMA = 1
+HEALED = "healed"
+"""The folder in a study for the results of cells that were healed."""
+
 
 @dataclass(frozen=True)
 class HealResult:
@@ -31,6 +35,7 @@ class HealResult:
     """the folder of the checkpoint"""
     folder: str
     """what is kept of the training"""
+    schema: int = SCHEMA
 
     def to_json(self) -> str:
         """Return JSON text."""

@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.options import build, options_of
 from prunekit.core.registry import load
+from prunekit.core.spec import Spec
 from prunekit.engine.files import write_text
 from prunekit.engine.quiet import quietly
 from prunekit.engine.result import check_of_run
 from prunekit.engine.stored import check_counts, check_removed, read_stored
 from prunekit.engine.variant import Variant, check_blocks, check_weights
 from prunekit.engine.versions import versions
+from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import context_length, find
-from prunekit.hf.loading import load_adapter
+from prunekit.hf.loading import load_adapter, resolve_device
+from prunekit.hf.reading import dtype_name, read_model, resolve_dtype
 from prunekit.hf.roundtrip import dense_and_pruned
+from prunekit.plugins.commands.evaluate.target import find_target
 from prunekit.plugins.commands.latency.benchmark import (
     Progress,
     Spread,
@@ -86,8 +90,9 @@ def latency(
 ) -> LatencyResult:
     """Time the dense `model` and the same without the blocks `remove`, or those a `run` chose.
 
-    A smaller `budget` than that of the run takes the best subset of that size that it measured.
-    The models generate by turns and share their weights, so memory holds them once. With
+    A `model` that prunekit wrote, as a repaired or a healed one, is timed as it is beside the dense
+    model that it was made from. A smaller `budget` than that of the run takes the best subset of
+    that size that it measured. The models generate by turns and share their weights, so memory holds them once. With
     `remove=[]` the dense model is timed against itself, and the ratio is 1.0 apart from noise.
     `given` may hold `prompt_length`, `new_tokens`, `batch_size` and `repeats`; `device`, `dtype`
     and `trust_remote_code`; and, without a run, the model's `adapter` and `revision`. The result
@@ -99,7 +104,10 @@ def latency(
     names = {o.name for o in options_of(Workload)} & set(given)
     workload = build(Workload, {name: given.pop(name) for name in names})
     anew = ("device", "dtype", "attention")
-    variant = choose(model, remove, run, workdir, given, anew, budget)
+    written = None
+    if run is None and remove is None and budget is None:
+        written = _written(model, given, Path(workdir))
+    variant = written or choose(model, remove, run, workdir, given, anew, budget)
     _check_context(variant, workload)
     try:
         result = _measure(variant, workload, watch)
@@ -129,6 +137,26 @@ def read_latency(run: Path) -> dict[str, Any] | None:
     return read_stored(path, SCHEMA, hints, "time the run again", check)
 
 
+@dataclass(frozen=True)
+class _Written(Variant):
+    """A checkpoint that prunekit wrote: `spec` is its dense model, `pruned` the checkpoint."""
+
+    pruned: Spec | None = None
+
+
+def _written(model: str | None, given: Mapping[str, Any], workdir: Path) -> _Written | None:
+    """Return a checkpoint beside its dense model; None for any other model.
+
+    Raises ConfigError if its dense model is not found.
+    """
+    target = find_target(model, None, None, workdir, given)
+    if not target.gone:
+        return None
+    if target.origin is None:
+        raise ConfigError(f"{target.spec.model} cannot be timed beside another: {target.remark}")
+    return _Written(target.origin, frozenset(target.gone), pruned=target.spec)
+
+
 def _check_context(variant: Variant, workload: Workload) -> None:
     context = context_length(find(variant.spec, load()).config())
     needed = workload.prompt_length + workload.new_tokens + 1
@@ -145,19 +173,16 @@ def _measure(variant: Variant, workload: Workload, progress: Progress) -> Latenc
 
     spec, removed = variant.spec, variant.removed
     progress("loading the model", 0, None)
-    adapter = load_adapter(spec, load())
-    if removed:
-        check_blocks(removed, adapter.facts.n_blocks)
-    weights = adapter.facts.fingerprint["weights"]
-    if variant.run:
-        check_weights(weights, variant.run.result, spec.model)
-    models = dense_and_pruned(adapter, removed)
+    if isinstance(variant, _Written):
+        models, weights = _as_written(variant), find(spec, load()).identity()
+    else:
+        models, weights = _made(variant)
     dense, pruned = time_in_turns(models, workload, progress)
     device = models[0].device
     return LatencyResult(
         model=spec.model,
         weights=weights,
-        n_blocks=adapter.facts.n_blocks,
+        n_blocks=block_count(models[0].config),
         removed=tuple(sorted(removed)),
         workload=workload,
         device=_device_name(device),
@@ -171,6 +196,27 @@ def _measure(variant: Variant, workload: Workload, progress: Progress) -> Latenc
         versions=versions(),
         run=str(variant.run.folder) if variant.run else None,
     )
+
+
+def _made(variant: Variant) -> tuple[tuple[Any, Any], str]:
+    """Make both models of one, and return them with the identity of its weights."""
+    adapter = load_adapter(variant.spec, load())
+    if variant.removed:
+        check_blocks(variant.removed, adapter.facts.n_blocks)
+    weights = adapter.facts.fingerprint["weights"]
+    if variant.run:
+        check_weights(weights, variant.run.result, variant.spec.model)
+    return dense_and_pruned(adapter, variant.removed), weights
+
+
+def _as_written(written: _Written) -> tuple[Any, Any]:
+    """Load a checkpoint and its dense model, both in the dtype of the checkpoint."""
+    assert written.pruned is not None
+    device, checkpoint = resolve_device(written.spec.device), find(written.pruned, load()).opened()
+    dtype = dtype_name(resolve_dtype(written.pruned.dtype, device, checkpoint))
+    dense: Any = read_model(find(written.spec, load()).opened(), device, dtype)
+    pruned: Any = read_model(checkpoint, device, dtype)
+    return dense.eval(), pruned.eval()
 
 
 def _device_name(device: torch.device) -> str:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SHEETS = (
     *("accuracy", "perplexity", "cost", "held_out", "other_draws", "overlap", "variance", "ranks"),
-    *("runs", "choices"),
+    *("runs", "choices", "healed"),
 )
 KEYS = {name: name for name in ("model", "objective", "budget", "searcher", "runs")}
 COSTS = {

@@ -18,6 +18,7 @@ from prunekit.plugins.commands.report.figures.outcomes import spread, variance
 from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
 from prunekit.plugins.commands.report.figures.progress import best_so_far
 from prunekit.plugins.commands.report.figures.ranks import ranks
+from prunekit.plugins.commands.report.healed import healed
 from prunekit.plugins.commands.report.page import Gap, gaps, render, show
 from prunekit.plugins.commands.report.sheets import SHEETS, Sheet, sheets
 from prunekit.plugins.commands.report.table import Table
@@ -79,7 +80,7 @@ def report(
     drawn = tuple(picture for picture in made if isinstance(picture, Picture))
     left_out = tuple(picture for picture in made if isinstance(picture, LeftOut))
     short = tuple(overview(found))
-    of_study = [*sheets(found), choices(Path(study))]
+    of_study = [*sheets(found), choices(Path(study)), healed(Path(study))]
     _write(folder, found, of_study, drawn, left_out, short, advance)
     return Report(folder, drawn, left_out, tuple(gaps(found)), short)
 

@@ -16,6 +16,7 @@ from prunekit.cli.screen import Workdir, out
 from prunekit.core import Command, hookimpl
 from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
+from prunekit.engine.healed import Healed
 from prunekit.engine.provenance import pinned
 from prunekit.engine.result import SearchResult
 from prunekit.engine.stored import restored
@@ -127,6 +128,9 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
         return
     _record(shown, record)
     _next("evaluate it", f"evaluate --model {shell_word(shown.folder)}")
+    if record.get("heal") or (record["search"] or {}).get("repair"):
+        _next("time it", f"latency --model {shell_word(shown.folder)}")
+        return
     source, gone = shell_word(record["model"]), shell_word(words(record["removed"]))
     _next("time it", f"latency --model {source} --remove {gone}{pinned(record)}")
 
@@ -139,6 +143,8 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
         out.print(f"{removed} of {step['model']} before", soft_wrap=True)
     if proof := record.get("proof"):
         out.print(restored(Proof, proof).words)
+    if heal := record.get("heal"):
+        out.print(restored(Healed, heal).words)
     if remark := record.get("remark"):
         out.print(f"note: {remark}", style="yellow", soft_wrap=True)
     if shown.n_blocks != len(record["kept"]):

@@ -105,3 +105,23 @@ def test_folders_and_names_of_runs_are_no_cells(tmp_path):
     assert cell_file(tmp_path / "a" / "b", tmp_path) is None
     with pytest.raises(ConfigError, match="no finished run"):
         choose(None, None, "small/no-cell", tmp_path, {})
+
+
+def test_a_cell_that_was_healed_is_in_the_report(chosen, tmp_path):
+    from prunekit.plugins.commands.heal.heal import heal
+
+    chosen()
+    ppl = {"data": "demo", "samples": 4, "length": 32}
+    given = {"tokens": 1024, "rate": 1e-2, "batch_tokens": 128, "workdir": tmp_path / "work"}
+    result = heal(run=CELL, **given, ppl=ppl, to=tmp_path / "healed")
+    study = tmp_path / "work" / "studies" / "small"
+    prunekit.report(study)
+    (line,) = (study / "report" / "tables" / "healed.csv").read_text().splitlines()[1:]
+    assert f"LoRA of rank 16,{result.healed.tokens}," in line
+    assert "After healing" in (study / "report" / "report.html").read_text()
+    (path,) = (study / "healed").iterdir()
+    row = json.loads(path.read_text())
+    row["healed"]["tokens"] = -1
+    path.write_text(json.dumps(row))
+    with pytest.raises(ConfigError, match="heal.tokens cannot be -1; heal the cell again"):
+        prunekit.report(study)
