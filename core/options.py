@@ -30,8 +30,8 @@ def option(default: T, help: str, *, low: float | None = None, high: float | Non
 def internal(default: T) -> T:
     """Declare a dataclass field that is no option: only `dataclasses.replace` sets it.
 
-    It has no flag and is in no file of settings, but like an option it tells apart the journals of
-    an objective, unless it has its default.
+    It has no flag and is in no file of settings, but like an option it distinguishes the journals
+    of an objective, unless it has its default.
     """
     return dataclasses.field(default=default, metadata={INTERNAL: True})
 

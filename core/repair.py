@@ -27,7 +27,7 @@ class Patch:
     scale: float = 1.0
     """at least `LEAST_SCALE`"""
     matrix: Tensor | None = None
-    """`[width, width]`; None stands for zeros"""
+    """`[width, width]`; None means zeros"""
 
     @property
     def changes(self) -> bool:

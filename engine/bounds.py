@@ -1,6 +1,6 @@
 """The bounds of a mix: how far a subset may exceed the dense model, and what it costs to go beyond.
 
-A loss must be finite to be a result, and must tell a search which of two subsets is nearer to the
+A loss must be finite to be a result, and must show a search which of two subsets is nearer to the
 bounds. So a subset within them has its sum as loss, which stays below CEILING, and one beyond has
 CEILING plus its excess: all of these come after all of the others, in the order of their excess.
 """

@@ -11,7 +11,7 @@ from prunekit.engine.reading import Difference
 from prunekit.engine.stored import check_counts, check_difference, check_removed
 
 ENOUGH_SAMPLES, MOST_TIMES = 64, 8
-"""Held-out samples wanted, but at most so many times those of the calibration set."""
+"""Held-out samples wanted, but at most this multiple of those of the calibration set."""
 
 
 def times_held_out(n_samples: int) -> int:

@@ -67,7 +67,7 @@ def forget_proofs(workdir: Path) -> None:
 
 
 def _rows(workdir: Path, kind: str, needed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the records that say what their names stand for."""
+    """Yield the records that say what their names mean."""
     for path in _paths(workdir, kind):
         with contextlib.suppress(ConfigError):
             row = read_stored(path, SCHEMA, needed, "remove it")

@@ -16,7 +16,7 @@ class RepairCost:
 
     name: str
     tokens: int
-    """at most, if the data has so many"""
+    """at most; fewer if the data has fewer"""
     bytes: int
     """of the streams that are kept as long as the search runs"""
     seconds: float | None

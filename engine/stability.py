@@ -2,7 +2,7 @@
 
 No model is run: the search is repeated on random halves of the samples, from the losses of each
 sample that the journal holds. Two halves are independent draws, but of half the size; how much less
-quarters agree tells how much more whole sets do.
+quarters agree shows how much more whole sets do.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prunekit.engine.reading import Difference
 
 ERRORS = 2.0
-"""A difference of so many standard errors has a chance of about 2% of its own."""
+"""A difference of this number of standard errors has a chance of about 2% of its own."""
 ROUNDING = 1e-5
 """In float32 a loss is no more exact than this."""
 PROPER = "choice"

@@ -15,7 +15,7 @@ from prunekit.hf.tokens import perplexity
 UNREPAIRED = "repair or "
 """What a model that is repaired already does not lack."""
 WIDE = 1.2
-"""An interval whose end is so many times its beginning is remarked on."""
+"""An interval whose end is this multiple of its beginning is remarked on."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ answers; fine-tune it"
     half = _half_width(log_ratio)
     head = f"perplexity {_times(ratio)} times the {base}'s"
     if half is None:
-        words = f"{head}{on}, with an unknown error, so what to expect cannot be told"
+        words = f"{head}{on}, with an unknown error, so what to expect is unknown"
         return Verdict(_known(ratio), None, None, None, words, "")
     low, high = (perplexity(log_ratio.value + end) for end in (-half, half))
     first, last = level_of(low), level_of(high)
@@ -133,7 +133,7 @@ def _half_width(log_ratio: LogRatio) -> float | None:
 def _expect(first: Level, last: Level) -> str:
     if first is last:
         return last.says
-    return f"between {first.short} and {last.short}; more samples would tell"
+    return f"between {first.short} and {last.short}; more samples would show"
 
 
 def _remark(low: float, high: float, samples: int | None) -> str:

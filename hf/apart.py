@@ -20,11 +20,11 @@ def samples_apart(
     times_held_out: Callable[[int], int],
     tokenizer: PreTrainedTokenizerBase,
 ) -> list[Sample]:
-    """Return samples of the first objective's data with so many tokens, or with all that are left.
+    """Return samples of the first objective's data with `tokens` tokens, or all that are left.
 
     They are neither in the calibration set of an objective nor among what is held out for
-    finalists: so many times the smallest of these sets. Raises ConfigError if the first objective
-    holds nothing out.
+    finalists, `times_held_out` of the smallest of these sets. Raises ConfigError if the first
+    objective holds nothing out.
     """
     first = objectives[0]
     sets = [_calibration(objective, tokenizer) for objective in objectives]
@@ -66,7 +66,7 @@ def _text(sample: Sample) -> bytes:
 
 
 def _until(samples: Sequence[Sample], tokens: int) -> Iterator[Sample]:
-    """Yield samples until they have so many tokens, or all."""
+    """Yield samples until they have that number of tokens, or all."""
     taken = 0
     for sample in samples:
         if taken >= tokens:

@@ -17,7 +17,7 @@ MOST_PADDING = 64
 """Tokens of padding in a bucket; more cost as much as another forward pass."""
 
 KEYS = 2048
-"""Attention to so many tokens costs less than all else in a block, even in a narrow one."""
+"""Attention to this number of tokens costs less than all else in a block, even in a narrow one."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def remark_on_skipped(skipped: int, total: int, data: str) -> None:
 
 
 def is_missing(value: Any) -> bool:
-    """Return True for what stands for nothing: null, NaN, an empty list, a text of spaces.
+    """Return True for what means nothing: null, NaN, an empty list, a text of spaces.
 
     >>> [is_missing(value) for value in (None, " ", [], float("nan"), 0, "a")]
     [True, True, True, True, False, False]

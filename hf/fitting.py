@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PATCH_MEMORY = 2 * 2**30
 """Bytes of patches that are kept for further subsets; others are fitted again."""
 CHECKED = 4
-"""One sample in so many is left out of the fit, to choose the strength of a patch on."""
+"""One sample in this number is left out of the fit, to choose the strength of a patch on."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Fitting:
     """A repair to be fitted where the model is loaded."""
 
     key: str
-    """tells it from other repairs, and from this one on other samples"""
+    """distinguishes it from other repairs, and from this one on other samples"""
     repair: Repair = field(compare=False)
     objectives: tuple[Objective, ...] = field(compare=False)
     """of the search; the data of the first is fitted on"""

@@ -25,10 +25,10 @@ def digest_of(files: Iterable[Path]) -> str:
 
 
 def stamp_of(files: Sequence[Path], now_ns: int) -> str:
-    """Return what tells, without reading them, whether files are still those they were.
+    """Return what identifies files as those they were, without reading them.
 
     That is a digest of their paths, inodes, sizes and times. It is empty if one of them changed a
-    moment ago, as the clock of its disk may not tell the next change from that.
+    moment ago, as the clock of its disk may give the next change the same time.
     """
     stamps = [(str(path.absolute()), _stamp(path)) for path in files]
     if any(max(times) > now_ns - TICK_NS for _, (*_, times) in stamps):

@@ -10,7 +10,7 @@ from prunekit.hf.loading import resolve_device
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 SHARE_OF_STATES = 4
-"""Kept states take one part in so many of what is free."""
+"""Kept states take one part in this number of what is free."""
 
 
 def free_bytes() -> int:

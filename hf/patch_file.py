@@ -88,7 +88,7 @@ def read_patches(path: Path) -> dict[tuple[int, int], Patch]:
 
 
 def digest_of_patches(content: bytes) -> str:
-    """Return what tells a file with this content from others."""
+    """Return what identifies a file by its content."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 

@@ -48,7 +48,7 @@ class RepairedAdapter(ModelAdapter):
     name: ClassVar[str] = "repaired"
 
     def __init__(self, plain: ModelAdapter, patch_of: PatchOf, identity: str) -> None:
-        """`identity` tells these patches from others, as part of the fingerprint.
+        """`identity` distinguishes these patches from others, as part of the fingerprint.
 
         Raises UnfitModel if patches cannot be folded into the weights of the model.
         """

@@ -46,7 +46,7 @@ def cases(needed: int) -> Iterator[Case]:
 
 
 def _made_up(tokens: int) -> Cut:
-    """Return a cut whose blocks scale the stream, mix what was fed, and add what none can tell."""
+    """Return a cut whose blocks scale the stream, mix what was fed, and add noise."""
     import torch
 
     chance = torch.Generator().manual_seed(0)

@@ -58,7 +58,7 @@ def _subsets(n: int) -> list[Subset]:
 
 
 def _batches(tokens: int, seed: int) -> list[Batch]:
-    """Return at least so many tokens of random words."""
+    """Return at least that number of tokens of random words."""
     import torch
 
     chance = torch.Generator().manual_seed(seed)

@@ -82,7 +82,7 @@ class MultipleChoice(Objective):
     )
     seed: int = option(0, "which draw of the data", low=0)
     skip: int = internal(0)
-    """if above 0, this is held out: so many items of the draw are a calibration set"""
+    """if above 0, this is held out: that number of items of the draw are a calibration set"""
 
     def __post_init__(self) -> None:
         if not self.blank.strip():

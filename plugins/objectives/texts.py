@@ -41,7 +41,7 @@ class Texts:
     joint: str = "\n\n"
     """the separator of joined documents"""
     single: bool = False
-    """it is one text, of which nothing tells where documents begin"""
+    """it is one text, of which nothing says where documents begin"""
 
 
 def disjoint_draws_of_texts(data: str, draw_size: int) -> int | None:

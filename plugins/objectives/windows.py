@@ -50,7 +50,7 @@ class TextWindows(Objective):
     )
     seed: int = option(0, "which draw of the data", low=0)
     skip: int = internal(0)
-    """if above 0, this is held out: so many samples of the draw are a calibration set"""
+    """if above 0, this is held out: that number of samples of the draw are a calibration set"""
 
     def check_data(self) -> None:
         """Raise ConfigError if `data` is neither a known name nor a file, without reading it."""
@@ -112,7 +112,7 @@ class TextWindows(Objective):
         return self.packing == "documents" or (self.packing == "auto" and texts.long)
 
     def _may_suffice(self) -> bool:
-        """Return whether the data may hold another calibration set, as far as bytes can tell.
+        """Return whether the data may hold another calibration set, as far as bytes can show.
 
         No token is shorter than a byte. The length of a chat is that of its template.
         """

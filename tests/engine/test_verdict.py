@@ -59,7 +59,7 @@ def test_an_interval_over_a_threshold_tells_no_level():
     assert found.level is None
     assert found.words == (
         "perplexity 1.30 times the dense model's (1.25 to 1.35) on 64 held-out samples: between "
-        "usable for many tasks and worse answers; more samples would tell"
+        "usable for many tasks and worse answers; more samples would show"
     )
 
 

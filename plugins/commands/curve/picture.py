@@ -77,7 +77,7 @@ def _draw(result: CurveResult, axes: Axes) -> None:
 
 
 def _some(points: Sequence[Point], most: int) -> Sequence[Point]:
-    """Return the first point and those at even steps from it, at most so many."""
+    """Return the first point and those at even steps from it, at most that number."""
     return points[:: -(-len(points) // most)]
 
 

@@ -90,7 +90,7 @@ class EvaluationResult:
     remark: str = ""
     """why there is nothing to compare with, or what was removed before from what is"""
     baseline: str = ""
-    """the model that stands for the dense one, if the user named it"""
+    """the model in place of the dense one, if the user named it"""
     continuations: tuple[Continuation, ...] = ()
     """what both models write after each prompt, if there are any"""
     schema: int = SCHEMA

@@ -52,7 +52,7 @@ FILE = "evaluation.json"
 PARTS = ("perplexities", "tasks")
 RESULTS = ("metrics", "chance")
 SPEED_ONLY = ("batch_size",)
-"""Parts of a record that tell what came out, and that change a number in 16 bits alone."""
+"""Parts of a record that say what came out, and that change a number in 16 bits alone."""
 
 
 class ScoreStore:

@@ -104,8 +104,8 @@ def heal(
     `ppl={"data": "chats.jsonl"}`. What is kept under `workdir`
     lets the same call go on after a stop.
 
-    Raises TooMuchLost, after all is written, if its perplexity on held-out text is above so many
-    times the dense one, `max_ppl_ratio`; and PrunekitError, whose message says what to do.
+    Raises TooMuchLost, after all is written, if its perplexity on held-out text is more
+    than `max_ppl_ratio` times the dense one; and PrunekitError, whose message says what to do.
     """
     check_target(Path(to))
     plan = prepare(model, run, remove, budget, teacher, Path(workdir), given)

@@ -73,7 +73,7 @@ def verdict_on(above: Difference, healed: Healed) -> Verdict:
 
 
 def check_bound(result: HealResult, bound: float | None) -> None:
-    """Raise TooMuchLost if the perplexity is above so many times the dense one."""
+    """Raise TooMuchLost if the perplexity is more than `bound` times the dense one."""
     ratio: Any = result.verdict.ratio
     if bound is not None and not (ratio is not None and ratio <= bound):
         raise TooMuchLost(

@@ -73,7 +73,7 @@ def schedule_of(
     tokens_at_once: int,
     autocast: torch.dtype | None,
 ) -> Schedule:
-    """Plan to train on so many tokens of sequences, in an order of the seed, all before any twice.
+    """Plan to train on `tokens` tokens, in an order of the seed, each sequence before any twice.
 
     Raises ConfigError if there are fewer sequences than a step takes.
     """
@@ -102,7 +102,7 @@ def schedule_of(
 
 
 def order_of(n: int, wanted: int, seed: int) -> list[int]:
-    """Return numbers below n, so many; each pass over all of them in an order of its own.
+    """Return `wanted` numbers below n; each pass over all of them is in an order of its own.
 
     >>> sorted(order_of(3, 5, seed=0)[:3]), len(order_of(3, 5, seed=0))
     ([0, 1, 2], 5)

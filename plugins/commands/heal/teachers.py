@@ -85,7 +85,7 @@ def file_of(folder: Path, row: int) -> Path:
 
 
 def folder_name(identity: str, text: str, dtype: str, words: int) -> str:
-    """Return the name of the folder for so many words of a dense model on a text."""
+    """Return the name of the folder for the words of a dense model on a text."""
     key = repr((identity, text, dtype, words))
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 

@@ -69,7 +69,7 @@ def read_text(
 ) -> Text:
     """Read the calibration set of an objective, which is held out, and text to train on beside it.
 
-    That is up to so many tokens, or what there is. Raises ConfigError if there is less of it than
+    That is `tokens` tokens, or what there is. Raises ConfigError if there is less of it than
     is held out, if the samples are not running text, or if the model lacks one of their tokens.
     """
     held_out = list(objective.calibration_set(tokenizer))

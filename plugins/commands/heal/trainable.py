@@ -30,7 +30,7 @@ def check_installed(method: str) -> None:
 def mark_trained(model: Any, training: Training) -> None:
     """Let nothing but what is trained require a gradient, and hold that in float32.
 
-    With LoRA that is nothing yet. Raises ConfigError if there are not so many blocks.
+    With LoRA that is nothing yet. Raises ConfigError if there are fewer blocks.
     """
     model.requires_grad_(False)
     for part in [] if training.method == "lora" else _parts(model, training.last):

@@ -22,7 +22,7 @@ class Training:
     )
     full: bool = option(False, "train all weights in place of LoRA")
     last: int | None = option(
-        None, "train so many last blocks and the head in place of LoRA", low=1
+        None, "train this number of last blocks, and the head, in place of LoRA", low=1
     )
     rank: int = option(16, "of LoRA, which is trained on all projections", low=1)
     rate: float | None = option(

@@ -92,8 +92,11 @@ def latency(
 
     A `model` that prunekit wrote, as a repaired or a healed one, is timed as it is beside the dense
     model that it was made from. A smaller `budget` than that of the run takes the best subset of
-    that size that it measured. The models generate by turns and share their weights, so memory holds them once. With
-    `remove=[]` the dense model is timed against itself, and the ratio is 1.0 apart from noise.
+    that size that it measured.
+
+    The models generate by turns and share their weights, so memory holds them once; a checkpoint
+    and its dense model do not. With `remove=[]` the dense model is timed against itself, and the
+    ratio is 1.0 apart from noise.
     `given` may hold `prompt_length`, `new_tokens`, `batch_size` and `repeats`; `device`, `dtype`
     and `trust_remote_code`; and, without a run, the model's `adapter` and `revision`. The result
     of a run's own choice is saved in the run's folder.

@@ -37,7 +37,7 @@ def without_folders(names: Iterable[str]) -> dict[str, str]:
 
 
 def _parts(name: str) -> tuple[str, list[str]]:
-    """Split `lambada=/b/y.txt` into what stands before the path, and the parts of the path."""
+    """Split `lambada=/b/y.txt` into what precedes the path, and the parts of the path."""
     before, equals, path = name.rpartition("=") if re.match(r"\w+=", name) else ("", "", name)
     return before + equals, [part for part in re.split(r"[/\\]", path) if part]
 

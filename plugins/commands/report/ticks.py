@@ -42,7 +42,7 @@ def _linear(low: float, high: float, most: int) -> list[float]:
 
 
 def label(value: float, digits: int = 6) -> str:
-    """Format a number to stand beside others; a large one with a power of ten.
+    """Format a number to appear beside others; a large one with a power of ten.
 
     >>> label(0.25), label(20_000.0), label(1e6), label(2e12), label(1.608e9, 2)
     ('0.25', '20,000', '10⁶', '2·10¹²', '1.6·10⁹')

@@ -158,7 +158,7 @@ def show_next(run: str, saved: bool = False) -> None:
 
 
 def show_estimate(plan: Plan, estimate: Estimate, budgets: int = 0) -> None:
-    """Print the estimated cost of a search, or of a curve with so many `budgets`."""
+    """Print the estimated cost of a search, or of a curve with that number of `budgets`."""
     cost, problem = estimate.cost, plan.problem
     about = "" if cost.complete else "at least "
     saved = cost.block_runs_unshared - cost.block_runs
