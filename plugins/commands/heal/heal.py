@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.errors import Interrupted
+from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.interfaces import Objective
 from prunekit.core.measurement import Measurement
 from prunekit.core.options import build, options_of, values_of
@@ -137,7 +137,7 @@ def prepare(
     own = {o.name for o in options_of(Training)} & given.keys()
     training = build(Training, {name: given.pop(name) for name in own})
     check_installed(training.method)
-    registry = load()
+    registry, device = load(), _device(given.get("device", "auto"))
     known = parse({k: v for k, v in given.items() if k in SETTINGS}, registry).settings
     options = given.pop(known.objective, {})
     for name in SETTINGS:
@@ -145,10 +145,22 @@ def prepare(
     pair = find_pair(model, run, remove, budget, teacher, workdir, given)
     objective = _objective(pair, known.objective, options)
     checkpoint = find(pair.pruned, registry)
-    device = resolve_device(pair.pruned.device)
     tokens = training.tokens_on(device)
     text = read_text(objective, tokens, checkpoint.tokenizer(), checkpoint.config())
     return Plan(pair, training, objective, text, device, known.seed, workdir)
+
+
+def _device(name: str) -> str:
+    """Return the device to train on. Raises ConfigError for one that the Trainer does not take."""
+    device = resolve_device(name)
+    if device.startswith("cuda:") and device != "cuda:0":
+        number = device.partition(":")[2]
+        raise ConfigError(
+            f"--device {device}: healing trains on the first GPU that it sees; give --device cuda "
+            f"with CUDA_VISIBLE_DEVICES={number} in the environment",
+            ("device",),
+        )
+    return device
 
 
 def _objective(pair: Pair, name: str, options: dict[str, Any]) -> Objective:

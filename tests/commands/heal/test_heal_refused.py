@@ -84,6 +84,12 @@ def test_more_last_blocks_than_there_are(quick, tmp_path):
     refused({**quick, "last": 3}, "--last 3: 2 blocks are left; give fewer", tmp_path / "to")
 
 
+def test_a_gpu_that_is_not_the_first(quick, monkeypatch, tmp_path):
+    monkeypatch.setattr("prunekit.plugins.commands.heal.heal.resolve_device", lambda name: name)
+    quick["device"] = "cuda:1"
+    refused(quick, "--device cuda:1: .*CUDA_VISIBLE_DEVICES=1 in the", tmp_path / "to")
+
+
 def test_a_missing_package(quick, monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     refused(quick, "needs the package peft, .*pip install 'prunekit.heal.'", tmp_path / "to")
