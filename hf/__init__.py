@@ -22,6 +22,7 @@ from prunekit.hf.documents import (
     rendered,
     text_column,
 )
+from prunekit.hf.likeliest import divergence, likeliest
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.memory import memory_for_states
 from prunekit.hf.prefix import PrefixMeter
@@ -48,6 +49,7 @@ __all__ = [
     "check_file",
     "check_finite",
     "columns_in",
+    "divergence",
     "documents_of_rows",
     "file_rows",
     "first_line",
@@ -57,6 +59,7 @@ __all__ = [
     "is_missing",
     "is_plain_text",
     "is_table",
+    "likeliest",
     "load_adapter",
     "memory_for_states",
     "negative_log_likelihood",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from prunekit.core import IGNORE, Batch, Output, hookimpl, option
+from prunekit.hf import divergence, likeliest
 from prunekit.plugins.objectives.windows import TextWindows
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ class Divergence(TextWindows):
 
         words, logprobs = [], []
         for logits in output.logits(batch.targets != IGNORE):
-            best = logits.log_softmax(-1).topk(min(self.top, logits.shape[-1]))
-            words.append(best.indices)
-            logprobs.append(best.values)
+            best, likely = likeliest(logits, self.top)
+            words.append(best)
+            logprobs.append(likely)
         return {"dense_words": torch.cat(words), "dense_logprobs": torch.cat(logprobs)}
 
     def measure(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -47,23 +48,11 @@ class Divergence(TextWindows):
             words, dense = (
                 batch.extra[f"dense_{name}"][start:end] for name in ("words", "logprobs")
             )
-            parts.append(_divergence(dense, logits.log_softmax(-1).gather(-1, words)))
+            parts.append(divergence(dense, logits.log_softmax(-1).gather(-1, words)))
             start = end
-        divergence = torch.cat(parts).to("cpu", torch.float64)
-        rows = torch.zeros(where.shape, dtype=torch.float64).masked_scatter(where.cpu(), divergence)
+        found = torch.cat(parts).to("cpu", torch.float64)
+        rows = torch.zeros(where.shape, dtype=torch.float64).masked_scatter(where.cpu(), found)
         return rows.sum(1), where.sum(1)
-
-
-def _divergence(dense: Tensor, pruned: Tensor) -> Tensor:
-    """KL of distributions over the kept words and one bucket for all others, `[places]`."""
-    kept = (dense.exp() * (dense - pruned)).sum(-1)
-    rest_dense, rest_pruned = (_rest(logprobs) for logprobs in (dense, pruned))
-    return kept + rest_dense * (rest_dense.log() - rest_pruned.log())
-
-
-def _rest(logprobs: Tensor) -> Tensor:
-    """The probability of all words that were not kept, never quite zero."""
-    return (1 - logprobs.exp().sum(-1)).clamp_min(1e-9)
 
 
 @hookimpl

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from prunekit.hf.likeliest import divergence
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-LEAST = 1e-6
-"""Probability of all words that are not kept, at least: the difference from 1 is not exact."""
 
 
 class Predictions(Protocol):
@@ -61,9 +60,4 @@ class Likeliest:
 
         It is at most that of the whole ones.
         """
-        own, student = self.logprobs.float(), logprobs.gather(-1, self.words.long())
-        kept = (own.exp() * (own - student)).sum(-1)
-        rest = (1 - own.exp().sum(-1)).clamp_min(LEAST)
-        of_student = (1 - student.exp().sum(-1)).clamp_min(LEAST)
-        found: Tensor = kept + rest * (rest.log() - of_student.log())
-        return found
+        return divergence(self.logprobs.float(), logprobs.gather(-1, self.words.long()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from prunekit.core.batch import Batch, Sample
 from prunekit.core.errors import StorageError
 from prunekit.engine.files import write_bytes
+from prunekit.hf.likeliest import likeliest
 from prunekit.plugins.commands.heal.loss import logits_of
 from prunekit.plugins.commands.heal.predictions import Likeliest, Predictions, Whole
 from prunekit.plugins.commands.heal.text import batch_of
@@ -131,8 +132,7 @@ def _words_of(
             logits = logits_of(model, batch_of([samples[row] for row in some]))
         for row, own in zip(some, logits, strict=True):
             length = samples[row]["input_ids"].shape[1]
-            logprobs = own[:length].float().log_softmax(-1)
-            likely, kept = logprobs.topk(min(words, logprobs.shape[-1]), -1)
+            kept, likely = likeliest(own[:length].float(), words)
             found[f"words.{row}"] = kept.to("cpu", torch.int32)
             found[f"logprobs.{row}"] = likely.to("cpu", torch.float16)
     return found
