@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import Prove, Quiet, Verbose, Workdir, counter, listen
+from prunekit.cli.screen import Prove, Quiet, Verbose, Workdir, counter, listen, out
 from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.plugins.commands.evaluate.config import NEW_TOKENS
@@ -33,6 +33,9 @@ PplStride = Annotated[int | None, typer.Option(help="Stride between windows.")]
 PplSamples = Annotated[int | None, typer.Option(help="Windows per text.")]
 PplBos = Annotated[str, typer.Option(help="Start of a window: auto, every, none or tokenizer.")]
 PplColumn = Annotated[str | None, typer.Option(help="Column of a file that holds the text.")]
+Also = Annotated[
+    str, typer.Option(help="Other checkpoints made from the same model, as pruned,repaired.")
+]
 MaxPplRatio = Annotated[
     float | None, typer.Option(help="Exit with 3 above this pruned/dense perplexity.")
 ]
@@ -66,6 +69,7 @@ class Evaluate(Command):
         baseline: Annotated[
             str | None, typer.Option(help="Model to compare with, as a healed one's original.")
         ] = None,
+        also: Also = "",
         ppl: Ppl = "",
         tasks: Tasks = "",
         limit: Limit = None,
@@ -98,6 +102,7 @@ class Evaluate(Command):
                 budget=budget,
                 remove=parse_blocks(remove),
                 baseline=baseline,
+                also=also,
                 ppl=ppl,
                 tasks=tasks,
                 limit=limit,
@@ -137,11 +142,14 @@ def _measured(**given: Any) -> tuple[EvaluationResult, GateMissed | None]:
 
 def _print(result: EvaluationResult, as_json: bool, quiet: bool) -> None:
     from prunekit.plugins.commands.evaluate.printing import show_evaluation
+    from prunekit.plugins.commands.evaluate.together import together_table
 
     if as_json:
         sys.stdout.write(result.to_json())
     else:
         show_evaluation(result, quiet)
+        if result.also:
+            out.print(together_table(result))
 
 
 def parse_bounds(texts: list[str]) -> dict[str, str]:

@@ -93,6 +93,10 @@ class EvaluationResult:
     """the model in place of the dense one, if the user named it"""
     continuations: tuple[Continuation, ...] = ()
     """what both models write after each prompt, if there are any"""
+    name: str = ""
+    """of the checkpoint's folder, or `pruned`"""
+    also: tuple[EvaluationResult, ...] = ()
+    """other checkpoints under the same protocols and on the same tasks"""
     schema: int = SCHEMA
 
     def mean_accuracy(self) -> Row | None:

@@ -16,6 +16,7 @@ from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.engine.known import forget_proofs, recall, remember
+from prunekit.engine.provenance import name_of
 from prunekit.engine.quiet import quietly
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import find
@@ -52,6 +53,7 @@ def evaluate(
     budget: int | None = None,
     remove: Iterable[int] | None = None,
     baseline: str | None = None,
+    also: str | Iterable[str] = (),
     ppl: str | Iterable[str] = (),
     tasks: str | Iterable[str] = (),
     max_ppl_ratio: float | None = None,
@@ -67,7 +69,8 @@ def evaluate(
     """Evaluate the result of a search `run`, `model` without `remove`, or a checkpoint.
 
     A smaller `budget` than that of the run takes the best subset of that size that it measured.
-    A `baseline` is a model to compare a changed `model` with, such as a healed one.
+    A `baseline` is a model to compare a changed `model` with, such as a healed one; `also` names
+    other checkpoints that were made from the same dense model, as `"pruned,repaired"`.
     `ppl` names protocols or files, `tasks` those of lm-eval; with neither, nor `prompts`, a demo
     model is evaluated on the embedded data, and any other on WikiText-2. `prompts` is a file, or
     `demo`, that both models continue greedily by `new_tokens` tokens; they are rendered by the
@@ -87,18 +90,42 @@ def evaluate(
         asked = None if prompts is None else Prompts(str(prompts), new_tokens, plain_prompts)
         config = config_of(target, ppl, tasks, how, defaults=asked is None)
         _check(target, config, gate, asked)
+    others = _others(also, target, Path(workdir), given)
     if prove:
         forget_proofs(Path(workdir))
-    work = _Evaluation(target, config, asked, Path(workdir).absolute(), progress)
+    done = [
+        _carried_out(_Evaluation(each, config, asked, Path(workdir).absolute(), progress))
+        for each in (target, *others)
+    ]
+    result = dataclasses.replace(done[0], also=tuple(done[1:]))
+    gate.check(result)
+    return result
+
+
+def _others(
+    also: str | Iterable[str], target: EvalTarget, workdir: Path, given: Mapping[str, Any]
+) -> list[EvalTarget]:
+    """Find other checkpoints that were made from the same dense model.
+
+    Raises ConfigError if there is none to compare with.
+    """
+    names = names_of(also) if also else ()
+    if names and not target.is_compared:
+        raise ConfigError(f"--also {','.join(names)}: {target.remark}")
+    dense = (target.origin or target.spec).model
+    shared = {name: value for name, value in given.items() if name != "revision"}
+    return [find_target(name, None, None, workdir, shared, baseline=dense) for name in names]
+
+
+def _carried_out(work: _Evaluation) -> EvaluationResult:
+    """Evaluate, and keep what was measured if that is interrupted."""
     try:
         work.run()
     except KeyboardInterrupt:
         work.record()
         raise Interrupted(work.farewell()) from None
     work.record()
-    result = work.result()
-    gate.check(result)
-    return result
+    return work.result()
 
 
 @contextmanager
@@ -215,6 +242,7 @@ class _Evaluation:
             remark=target.remark,
             baseline=target.baseline,
             continuations=self.continuations.side_by_side() if self.continuations else (),
+            name=name_of(target.spec.model) if target.origin else "pruned",
         )
 
     def record(self) -> None:

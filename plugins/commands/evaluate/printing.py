@@ -85,8 +85,8 @@ def evaluation_table(rows: Sequence[Row], names: Mapping[str, str] = MappingProx
     table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         digits = 4 if row.higher_is_better else 2
-        cells = [_number(row, who, digits) for who in models]
-        table.add_row(_label(row), *[*cells, _difference(row, digits), _p(row)][: len(heads)])
+        cells = [number_text(row, who, digits) for who in models]
+        table.add_row(label_of(row), *[*cells, difference_text(row, digits), _p(row)][: len(heads)])
     return table
 
 
@@ -103,14 +103,16 @@ def alike_rows(rows: Sequence[Row]) -> str:
             alike += [] if apart(row.difference or 0.0, row.standard_error) else [row]
     n = sum(row.p is not None for row in parts)
     holm = f" (Holm, {n} comparisons)" if n > 1 else ""
-    return f"Cannot be told apart at 5%{holm}: {', '.join(map(_label, alike))}" if alike else ""
+    return f"Cannot be told apart at 5%{holm}: {', '.join(map(label_of, alike))}" if alike else ""
 
 
-def _label(row: Row) -> str:
+def label_of(row: Row) -> str:
+    """Name what was measured."""
     return row.name if row.metric == MEAN else f"{row.name} {row.metric}"
 
 
-def _number(row: Row, who: str, digits: int) -> str:
+def number_text(row: Row, who: str, digits: int) -> str:
+    """Format the score of a model."""
     value = row.values[who]
     if value is None:
         return "not finite" if who in row.of else "-"
@@ -123,7 +125,8 @@ def _p(row: Row) -> str:
     return f"{row.p:.3f}" if row.p >= 0.001 else "<0.001"
 
 
-def _difference(row: Row, digits: int) -> str:
+def difference_text(row: Row, digits: int) -> str:
+    """Format the difference of both models, with its standard error."""
     if row.difference is None:
         return "-"
     if row.standard_error is None:
