@@ -22,7 +22,7 @@ from prunekit.hf.documents import (
     rendered,
     text_column,
 )
-from prunekit.hf.likeliest import divergence, likeliest
+from prunekit.hf.likeliest import divergence, likeliest, overlap
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.memory import memory_for_states
 from prunekit.hf.prefix import PrefixMeter
@@ -63,6 +63,7 @@ __all__ = [
     "load_adapter",
     "memory_for_states",
     "negative_log_likelihood",
+    "overlap",
     "perplexity",
     "place_of",
     "plain_tokens",

@@ -32,5 +32,17 @@ def divergence(kept: Tensor, others: Tensor) -> Tensor:
     return of_words + rest * (rest.log() - of_others.log())
 
 
+def overlap(kept: Tensor, others: Tensor) -> Tensor:
+    """Return the sum over words of the smaller of both probabilities, `[places]`.
+
+    The arguments are those of `divergence`. All further words count as one, so it is at least the
+    sum over all words.
+    """
+    import torch
+
+    of_words = torch.minimum(kept.exp(), others.exp()).sum(-1)
+    return (of_words + torch.minimum(_rest(kept), _rest(others))).clamp_max(1)
+
+
 def _rest(logprobs: Tensor) -> Tensor:
     return (1 - logprobs.exp().sum(-1)).clamp_min(LEAST)
