@@ -122,6 +122,7 @@ def _timed(plan: Plan, steps: Schedule, student: Any, teacher: RunningTeacher | 
 
     rows = list(steps.order[: steps.rows_at_once])
     batch = plan.text.batch(rows)
+    student.train()
     at = [time.perf_counter()]
     predictions = teacher.predictions(batch, rows) if teacher else None
     at.append(_now(student))
@@ -140,6 +141,7 @@ def _timed(plan: Plan, steps: Schedule, student: Any, teacher: RunningTeacher | 
     loss.backward()  # type: ignore[no-untyped-call]
     at.append(_now(student))
     student.zero_grad()
+    student.eval()
     with _autocast(steps, student):
         text_losses(student, [plan.text.trained[row] for row in rows], steps.tokens_at_once)
     at.append(_now(student))

@@ -37,7 +37,7 @@ class Whole:
 
     def divergence(self, logprobs: Tensor) -> Tensor:
         """Return the sum over words of p log(p / q)."""
-        own = self.logits.float().log_softmax(-1)
+        own = self.logits.to(logprobs.device).float().log_softmax(-1)
         found: Tensor = (own.exp() * (own - logprobs)).sum(-1)
         return found
 
@@ -60,4 +60,6 @@ class Likeliest:
 
         It is at most that of the whole ones.
         """
-        return divergence(self.logprobs.float(), logprobs.gather(-1, self.words.long()))
+        kept = self.logprobs.to(logprobs.device).float()
+        words = self.words.to(logprobs.device).long()
+        return divergence(kept, logprobs.gather(-1, words))

@@ -63,8 +63,7 @@ class KeptTeacher:
             more = (0, 0, 0, width - len(kept))
             words.append(pad(kept, more))
             logprobs.append(pad(likely, more, value=FILLER))
-        device = batch.input_ids.device
-        return Likeliest(torch.cat(words).to(device), torch.cat(logprobs).to(device))
+        return Likeliest(torch.cat(words), torch.cat(logprobs))
 
     def _of(self, row: int) -> tuple[Tensor, Tensor]:
         from safetensors import SafetensorError, safe_open

@@ -244,6 +244,13 @@ def test_other_families_are_healed_too(family, family_model, quick, tmp_path):
     assert healed.after < healed.before
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("more", [{}, {"keep_words": 8}, {"full": True}, {"device_map": "auto"}])
+def test_a_gpu_heals_too(quick, more, tmp_path):
+    healed = heal(**{**quick, "device": "cuda"}, **more, to=tmp_path / "healed").healed
+    assert healed.after < healed.before
+
+
 def test_two_ways_to_train_are_refused(quick, tmp_path):
     with pytest.raises(ConfigError, match="--full and --last"):
         heal(**quick, full=True, last=2, to=tmp_path / "healed")

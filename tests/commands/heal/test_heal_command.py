@@ -45,6 +45,14 @@ def test_a_dry_run_counts_and_writes_no_model(prunekit, words, tmp_path):
     assert not (tmp_path / "healed").exists()
 
 
+def test_a_dry_run_knows_what_recomputing_spares(prunekit, words):
+    costs = [
+        json.loads(prunekit(*words, "--dry-run", "--json", *more)[1])
+        for more in ((), ("--recompute",))
+    ]
+    assert costs[1]["activation_bytes"] < costs[0]["activation_bytes"]
+
+
 def test_a_missed_bound_ends_with_3_and_prints_the_result(prunekit, words):
     status, out, err = prunekit(*words, "--to", "healed", "--max-ppl-ratio", "0.01")
     assert status == 3
