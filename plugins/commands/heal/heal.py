@@ -14,6 +14,7 @@ from prunekit.core.interfaces import Objective
 from prunekit.core.measurement import Measurement
 from prunekit.core.options import build, options_of, values_of
 from prunekit.core.registry import load
+from prunekit.engine.alone import alone_in
 from prunekit.engine.config import parse
 from prunekit.engine.files import check_writable, write_text
 from prunekit.engine.healed import Healed
@@ -110,7 +111,8 @@ def heal(
     check_target(Path(to))
     plan = prepare(model, run, remove, budget, teacher, Path(workdir), given)
     try:
-        result = heal_and_write(plan, Path(to), progress)
+        with alone_in(plan.folder):
+            result = heal_and_write(plan, Path(to), progress)
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; the same command goes on from the last checkpoint in {plan.folder}"
@@ -199,6 +201,11 @@ def heal_and_write(plan: Plan, to: Path, progress: Progress) -> HealResult:
     steps = schedule(plan, models.autocast)
     step, best = _train(plan, models, steps, progress)
     before = loss(models.before)
+    if not step:
+        raise NotHealed(
+            f"training diverged: no check of {plan.folder} found a finite loss on held-out text; "
+            "nothing was written. Give a lower --rate"
+        )
     if best >= before:
         raise NotHealed(
             f"training gained nothing on held-out text: {best:.4f} nats per token after step "

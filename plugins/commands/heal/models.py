@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import weakref
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from prunekit.core.errors import CheckpointError
 from prunekit.core.measurement import Measurement
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
@@ -94,6 +96,12 @@ def open_models(
         del dense  # before the student needs its memory
     student = read_frozen(pair.pruned, pair, progress)
     before = measured(student, text, at_once, "the pruned model", progress)
+    for spec, found in ((pair.dense, of_dense), (pair.pruned, before)):
+        if not all(map(math.isfinite, found.sums)):
+            raise CheckpointError(
+                f"{spec.model}: its losses on held-out text are not finite in {dtype_name(dtype)}: "
+                "its weights are damaged, or need another --dtype"
+            )
     student, _ = trainable(student, teacher, pair, training, seed)
     return Models(student, teacher, of_dense, before, autocast_of(dtype), training)
 

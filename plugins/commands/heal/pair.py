@@ -144,6 +144,6 @@ def _check_tokenizers(pair: Pair) -> None:
     one, other = (tokenizer_digest(find(s, load())) for s in (pair.pruned, pair.dense))
     if one != other:
         raise ConfigError(
-            f"{pair.pruned.model} and {pair.dense.model} have different tokenizers, so the one "
-            "cannot teach the other; copy the tokenizer's files of the dense model, or --distill 0"
+            f"{pair.pruned.model} and {pair.dense.model} have different tokenizers, so neither "
+            "text nor losses are the same; copy the tokenizer's files of the dense model"
         )

@@ -12,6 +12,7 @@ from prunekit.core.batch import Batch, Sample
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Objective
 from prunekit.core.options import options_of
+from prunekit.hf.checkpoint import context_length
 from prunekit.hf.tokens import batches_of
 from prunekit.hf.vocabulary import check_tokens
 
@@ -73,6 +74,7 @@ def read_text(
     is held out, if the samples are not running text, or if the model lacks one of their tokens.
     """
     held_out = list(objective.calibration_set(tokenizer))
+    _check_length(held_out, objective.name, config)
     if any(sample["input_ids"].shape[0] > 1 for sample in held_out):
         raise ConfigError(
             f"--objective {objective.name}: its samples are items with several answers; expected "
@@ -89,6 +91,18 @@ def read_text(
         raise _too_little(objective, len(held_out)) from error
     check_tokens([*held_out, *trained], tokenizer, config, f"the data of {objective.name}")
     return Text(trained, held_out)
+
+
+def _check_length(samples: Sequence[Sample], name: str, config: PretrainedConfig) -> None:
+    """Raise ConfigError if a sequence is longer than the model's context."""
+    context = context_length(config)
+    longest = max(sample["input_ids"].shape[1] for sample in samples)
+    if context is not None and longest > context:
+        raise ConfigError(
+            f"--{name}.length: sequences of {longest:,} tokens; the model's context holds "
+            f"{context:,}: choose a smaller --{name}.length",
+            (name, "length"),
+        )
 
 
 def _too_little(objective: Objective, held_out: int) -> ConfigError:

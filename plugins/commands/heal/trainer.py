@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,15 +94,13 @@ class Healer(Trainer):
     def heal(self) -> tuple[int, float]:
         """Train on from the last checkpoint; return the best step and its loss on held-out text.
 
-        The model then has the weights of that step. Raises StorageError if a checkpoint can be
-        neither written nor read back.
+        The model then has the weights of that step. Step 0 means none, where no check found a
+        finite loss. Raises StorageError if a checkpoint can be neither written nor read back.
         """
         last = last_whole(self.folder)
         self.train(resume_from_checkpoint=str(last) if last else None)
         step, best = self.state.best_global_step, self.state.best_metric
-        assert step is not None  # as the last step is checked
-        assert best is not None
-        return step, best
+        return (0, math.inf) if step is None or best is None else (step, best)
 
     def _collate(self, rows: Sequence[int]) -> dict[str, Any]:
         return {"rows": torch.tensor(rows)}

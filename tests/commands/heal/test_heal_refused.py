@@ -4,11 +4,13 @@ import json
 import shutil
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 import prunekit
-from prunekit.core import ConfigError
-from prunekit.core.errors import Remark, StorageError
+from prunekit.core import CheckpointError, ConfigError
+from prunekit.core.errors import Interrupted, Remark, StorageError
 from prunekit.plugins.commands.heal.heal import heal
+from prunekit.plugins.commands.heal.result import NotHealed
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_a_checkpoint_with_another_tokenizer(pruned, tmp_path):
     content = json.loads(path.read_text())
     content["added_tokens"] = content["added_tokens"][:-1]
     path.write_text(json.dumps(content))
-    refused(pruned, "have different tokenizers, so the one cannot teach", tmp_path / "to")
+    refused(pruned, "have different tokenizers, so neither text nor losses", tmp_path / "to")
 
 
 def test_a_checkpoint_that_was_changed_is_remarked_on(pruned, tmp_path):
@@ -127,3 +129,35 @@ def test_a_damaged_record_is_named(quick, key, value, message, tmp_path):
     path.write_text(json.dumps(row))
     with pytest.raises(ConfigError, match=message):
         heal(**{**quick, "model": str(tmp_path / "healed"), "remove": None}, to=tmp_path / "to")
+
+
+def test_text_longer_than_the_context(quick, tiny_model, tmp_path):
+    quick["model"] = str(tiny_model("llama3", n_blocks=4, max_position_embeddings=16))
+    refused(quick, "--ppl.length: sequences of 32 tokens; .*holds 16: choose", tmp_path / "to")
+
+
+@pytest.mark.parametrize("which", ["model.norm.weight", "lm_head.weight"])
+def test_weights_that_are_not_finite(pruned, which, tmp_path):
+    path = tmp_path / "pruned" / "model.safetensors"
+    weights = load_file(path)
+    weights[which][:] = float("nan")
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.warns(Remark, match="was changed"):
+        refused(pruned, "losses on held-out text are not finite", tmp_path / "to", CheckpointError)
+
+
+def test_a_training_that_diverges(quick, tmp_path):
+    quick |= {"rate": 1e30, "full": True}
+    refused(quick, "diverged|gained nothing", tmp_path / "to", NotHealed)
+
+
+def test_two_processes_at_the_same_work(quick, monkeypatch, tmp_path):
+    def second(*given, **more):
+        refused(quick, "another process is at the same work; wait for it", tmp_path / "other")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("prunekit.plugins.commands.heal.heal.open_models", second)
+    with pytest.raises(Interrupted):
+        heal(**quick, to=tmp_path / "to")
+    monkeypatch.undo()
+    heal(**quick, to=tmp_path / "to")
