@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import prunekit
 import prunekit.plugins.commands.evaluate.target as targets
 from prunekit.core import CheckpointError, ConfigError
-from prunekit.plugins.commands.evaluate.comparison import GateMissed
+from prunekit.plugins.commands.evaluate.gate import GateMissed
 
 QUICK = {"ppl": "demo", "tasks": "demo", "limit": 4, "ppl_samples": 3, "dtype": "float32"}
 STORY = "Once upon a time there was a king who had three sons. "

@@ -15,7 +15,8 @@ from prunekit.core import Command, hookimpl
 from prunekit.plugins.commands.evaluate.config import NEW_TOKENS
 
 if TYPE_CHECKING:
-    from prunekit.plugins.commands.evaluate.comparison import EvaluationResult, GateMissed
+    from prunekit.plugins.commands.evaluate.comparison import EvaluationResult
+    from prunekit.plugins.commands.evaluate.gate import GateMissed
 
 Ppl = Annotated[str, typer.Option(help="Perplexities: wikitext2, c4, lambada, demo, or files.")]
 Tasks = Annotated[
@@ -131,8 +132,8 @@ class Evaluate(Command):
 
 def _measured(**given: Any) -> tuple[EvaluationResult, GateMissed | None]:
     """Return the result, also of a model that misses its bounds, and that error."""
-    from prunekit.plugins.commands.evaluate.comparison import GateMissed
     from prunekit.plugins.commands.evaluate.evaluate import evaluate
+    from prunekit.plugins.commands.evaluate.gate import GateMissed
 
     try:
         return evaluate(**given), None

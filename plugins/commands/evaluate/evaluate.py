@@ -24,7 +24,6 @@ from prunekit.hf.loading import load_adapter
 from prunekit.hf.roundtrip import dense_and_pruned
 from prunekit.plugins.commands.evaluate.comparison import (
     EvaluationResult,
-    Gate,
     perplexity_rows,
     task_rows,
 )
@@ -38,6 +37,7 @@ from prunekit.plugins.commands.evaluate.config import (
 )
 from prunekit.plugins.commands.evaluate.continuations import Continuations
 from prunekit.plugins.commands.evaluate.evaluator import Evaluator
+from prunekit.plugins.commands.evaluate.gate import Gate
 from prunekit.plugins.commands.evaluate.prompts import Prompts
 from prunekit.plugins.commands.evaluate.scores import Evaluation
 from prunekit.plugins.commands.evaluate.store import add_to_record, read_record
@@ -243,6 +243,7 @@ class _Evaluation:
             baseline=target.baseline,
             continuations=self.continuations.side_by_side() if self.continuations else (),
             name=name_of(target.spec.model) if target.origin else "pruned",
+            repaired_by=target.repaired_by,
         )
 
     def record(self) -> None:

@@ -49,6 +49,12 @@ class EvalTarget:
         return self.origin.model if self.origin and not self.gone else ""
 
     @property
+    def repaired_by(self) -> str:
+        """The repair of a run; empty if there is none, or in the weights of a checkpoint."""
+        repair = self.run.result.get("repair") if self.run and self.removed else None
+        return str(repair["name"]) if repair else ""
+
+    @property
     def is_demo(self) -> bool:
         """Return True if the model comes with prunekit, or was made from one that does."""
         return (self.origin or self.spec).model.startswith(DEMO)

@@ -3,7 +3,8 @@
 import pytest
 
 from prunekit.core import ConfigError
-from prunekit.plugins.commands.evaluate.comparison import EvaluationResult, Gate, GateMissed, Row
+from prunekit.plugins.commands.evaluate.comparison import EvaluationResult, Row
+from prunekit.plugins.commands.evaluate.gate import Gate, GateMissed
 
 
 def row(name, dense, pruned, better=True):
