@@ -13,14 +13,15 @@ FILE = "lock"
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold the lock of a folder, which is made if it is missing; a dead process holds none.
 
-    Raises ConfigError if another process holds it, StorageError if it cannot be written.
+    If another process holds it, `wait` for that, or raise ConfigError. Raises StorageError if it
+    cannot be written.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / FILE, timeout=0)
+    lock = FileLock(folder / FILE, timeout=-1 if wait else 0)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:

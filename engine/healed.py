@@ -53,6 +53,11 @@ class Healed:
     """`before` minus `dense`"""
     versions: Mapping[str, str]
     """of the packages that trained it"""
+    options: Mapping[str, Any]
+    """those of the training"""
+    objective: str
+    """whose text it is"""
+    objective_options: Mapping[str, Any]
 
     @property
     def words(self) -> str:

@@ -39,6 +39,7 @@ MAY_BE = {
     "evaluation": Mapping[str, Any] | None,
     "proof": Proof | None,
     "heal": Healed | None,
+    "healed_before": tuple[Healed, ...],
 }
 """The fields to read back: those that are needed, and others."""
 STEP = {
@@ -96,6 +97,7 @@ def earlier_removals(folder: Path, n_blocks: int) -> list[dict[str, Any]]:
         **{name: record[name] for name in STEP},
         "searcher": search and search["searcher"],
         "objective": search and search["objective"],
+        "heals": [*record.get("healed_before", ()), *filter(None, [record.get("heal")])],
     }
     return [*record.get("before", ()), step]
 
@@ -156,8 +158,8 @@ def _check(row: Mapping[str, Any]) -> None:
     check_removed(row["removed"], row["blocks"])
     check_kept(row["kept"], row["removed"], row["blocks"])
     _check_line(row)
-    if row.get("heal"):
-        check_healed(row["heal"])
+    for heal in (*row.get("healed_before", ()), *filter(None, [row.get("heal")])):
+        check_healed(heal)
     if row["search"] is not None:
         check_result(row["search"], "search")
         if row["search"]["removed"] != row["removed"]:

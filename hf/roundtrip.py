@@ -133,7 +133,10 @@ def check_checkpoint(folder: Path, expected: Expectation, source: Checkpoint) ->
         device, dtype = str(expected.logits.device), dtype_name(expected.logits.dtype)
         return check_model(read_model(checkpoint, device, dtype), expected)
     except CheckpointError as error:
-        raise CheckpointError(f"the written checkpoint is not the pruned model: {error}") from error
+        which = "trained" if expected.trained else "pruned"
+        raise CheckpointError(
+            f"the written checkpoint is not the {which} model: {error}"
+        ) from error
 
 
 def check_dtype(folder: Path, source: Checkpoint, asked: str | None) -> None:
@@ -160,8 +163,9 @@ def _check_forward(model: Any, expected: Expectation) -> float:
     """Return the largest difference."""
     logits = model(input_ids=expected.batch.input_ids.to(model.device), use_cache=False).logits
     if not close(logits, expected.logits, expected.rounding_units):
+        like = "in memory" if expected.trained else "with these blocks bypassed"
         raise UnfitModel(
-            "it predicts something else than the model with these blocks bypassed: logits differ "
+            f"it predicts something else than the model {like}: logits differ "
             f"by {gap(logits, expected.logits):.2g}"
         )
     return gap(logits, expected.logits)

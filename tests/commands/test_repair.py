@@ -94,7 +94,7 @@ def test_the_patches_of_a_run_are_used_wherever_it_is(repaired, quick, tmp_path)
     to = prunekit.export(run=result.run, workdir=quick["workdir"], to=tmp_path / "pruned")
     bare = prunekit.evaluate("demo:qwen3", remove=result.removed, **options)
     (repaired_row,), (bare_row,) = (x.perplexities.values() for x in (run, bare))
-    assert (run.repaired_by, bare.repaired_by) == ("least-squares", "")
+    assert (run.afterwards, bare.afterwards) == ("repaired by least-squares", "")
     assert repaired_row.dense == bare_row.dense
     assert repaired_row.pruned != bare_row.pruned
     card = (to / "README.md").read_text()

@@ -93,8 +93,8 @@ class EvaluationResult:
     """what both models write after each prompt, if there are any"""
     name: str = ""
     """of the checkpoint's folder, or `pruned`"""
-    repaired_by: str = ""
-    """the repair of a run; empty without one"""
+    afterwards: str = ""
+    """what was done after the removal: repaired, healed"""
     also: tuple[EvaluationResult, ...] = ()
     """other checkpoints under the same protocols and on the same tasks"""
     schema: int = SCHEMA

@@ -243,7 +243,7 @@ class _Evaluation:
             baseline=target.baseline,
             continuations=self.continuations.side_by_side() if self.continuations else (),
             name=name_of(target.spec.model) if target.origin else "pruned",
-            repaired_by=target.repaired_by,
+            afterwards=target.afterwards,
         )
 
     def record(self) -> None:

@@ -29,8 +29,8 @@ def show_evaluation(result: EvaluationResult, quiet: bool = False) -> None:
     """Print every protocol and task: dense, pruned, and the difference with its error."""
     without = f" without blocks {words(result.removed)}" if result.removed else ""
     beside = f" beside {result.baseline}" if result.baseline else ""
-    repaired = f", repaired by {result.repaired_by}" if result.repaired_by else ""
-    out.print(f"{result.model}{without}{repaired}{beside}", style="bold", soft_wrap=True)
+    then = f", {result.afterwards}" if result.afterwards else ""
+    out.print(f"{result.model}{without}{then}{beside}", style="bold", soft_wrap=True)
     tasks = list(result.tasks.values())
     mean = result.mean_accuracy()
     if mean and len(tasks) > 1:

@@ -35,6 +35,8 @@ class EvalTarget:
     """the model to compare with: the baseline, or the dense model of a checkpoint if it is found"""
     gone: tuple[int, ...] = ()
     """blocks removed when the checkpoint was made, according to its `prunekit.json`"""
+    record: Mapping[str, Any] | None = None
+    """the `prunekit.json` of a checkpoint"""
     remark: str = ""
     """why there is nothing to compare with, or what was removed before from what is"""
 
@@ -49,10 +51,12 @@ class EvalTarget:
         return self.origin.model if self.origin and not self.gone else ""
 
     @property
-    def repaired_by(self) -> str:
-        """The repair of a run; empty if there is none, or in the weights of a checkpoint."""
-        repair = self.run.result.get("repair") if self.run and self.removed else None
-        return str(repair["name"]) if repair else ""
+    def afterwards(self) -> str:
+        """What was done after the removal, as a run or a checkpoint says: repaired, healed."""
+        result = self.run.result if self.run and self.removed else (self.record or {}).get("search")
+        repair = (result or {}).get("repair")
+        done = [f"repaired by {repair['name']}"] if repair else []
+        return ", ".join([*done, *["healed"] * bool((self.record or {}).get("heal"))])
 
     @property
     def is_demo(self) -> bool:
@@ -129,7 +133,7 @@ def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
         return EvalTarget(
             spec, remark="no blocks are missing, so there is nothing to compare with: add --remove"
         )
-    target = _beside_its_dense_model(spec, record, workdir)
+    target = replace(_beside_its_dense_model(spec, record, workdir), record=record)
     now = Checkpoint(str(Path(spec.model).expanduser())).identity()
     if record.get("checkpoint", now) == now:  # version 0.1 did not record it
         return target

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.cli.flags import flag_name, no_flag_name
 from prunekit.core.options import options_of
 from prunekit.core.problem import words
+from prunekit.core.registry import load
 from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.healed import Healed
@@ -23,6 +24,7 @@ from prunekit.hf.readback import Proof
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.evaluate.comparison import Row
 from prunekit.plugins.commands.evaluate.store import rows_of
+from prunekit.plugins.commands.heal.training import Training
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
@@ -46,7 +48,9 @@ This is {{ model | code }} without {{ record.removed | length }} of its \
 {% for step in record.before %}
 - Removed before, from {{ step.model | code }}: blocks {{ step.removed | blocks }} of \
 {{ step.blocks }}{% if step.searcher %}, chosen by {{ step.searcher | code }} with \
-{{ step.objective | code }}{% endif %}.
+{{ step.objective | code }}{% endif %}\
+{% for one in step.heals or () %}, then healed on {{ "{:,}".format(one.tokens) }} tokens of \
+{{ one.data | code }}{% endfor %}.
 {% endfor %}
 {% if record.before %}
 - In all, {{ record.before[0].model | code }} without its blocks \
@@ -72,6 +76,10 @@ The weights around the removed blocks were {{ repair }}.
 
 **Not for every program:** {{ record.remark }}.
 {% endif %}
+{% for one in record.healed_before or () %}
+
+Healed on {{ "{:,}".format(one.tokens) }} tokens of {{ one.data | code }}: {{ one.trained }}.
+{% endfor %}
 {% if heal %}
 
 Then {{ heal.words }}.
@@ -82,7 +90,8 @@ Then {{ heal.words }}.
 
 {{ evaluations | table }}
 
-Evaluated after the search; ± is the standard error of the difference. See {{ file | code }}
+Evaluated after the search{% if heal %}, before it was healed{% endif %}; ± is the standard \
+error of the difference. See {{ file | code }}
 for details.
 {% endif %}
 {% if proof %}
@@ -161,9 +170,12 @@ def _repair(search: Mapping[str, Any]) -> str:
 def _heal_command(heal: Healed, model: str) -> str:
     """Write the `prunekit heal` of the checkpoint that the line before it writes."""
     line = ["prunekit", "heal", "--model", "pruned", "--teacher", model]
-    line += ["--tokens", str(heal.planned), "--distill", f"{heal.distill:g}"]
-    line += ["--rate", f"{heal.rate:g}", "--seed", str(heal.seed)]
-    return shell_line([*line, "--to", "healed"])
+    line += _flags((), {**heal.options, "tokens": heal.planned}, Training)
+    if heal.objective != Settings.objective:
+        line += ["--objective", heal.objective]
+    cls = load().get("objective", heal.objective).cls
+    line += _flags((heal.objective,), heal.objective_options, cls)
+    return shell_line([*line, "--seed", str(heal.seed), "--to", "healed"])
 
 
 def _healing(heal: Healed) -> list[list[str]]:

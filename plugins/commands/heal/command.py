@@ -18,8 +18,10 @@ from prunekit.plugins.commands.heal.training import Training
 class Heal(Command):
     """Train a pruned model on text, taught by its dense model, and verify the checkpoint.
 
-    Of a run, of a model without --remove, or of a checkpoint that prunekit wrote. After a stop, the
-    same command goes on from its last checkpoint.
+    Of a run, of a model without --remove, or of a checkpoint that prunekit wrote. The text is that
+    of an objective, as --ppl.data FILE; here --ppl.samples, 32 by default, are held out, of
+    --ppl.length 256, cut from all documents joined. After a stop, the same command goes on from its
+    last checkpoint.
     """
 
     name: ClassVar[str] = "heal"

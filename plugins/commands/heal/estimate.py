@@ -21,10 +21,11 @@ from prunekit.plugins.commands.heal.models import (
     read_frozen,
     read_teacher,
     trainable,
+    words_folder,
 )
 from prunekit.plugins.commands.heal.quiet_trainer import quiet_trainer
 from prunekit.plugins.commands.heal.schedule import Schedule
-from prunekit.plugins.commands.heal.teachers import RunningTeacher
+from prunekit.plugins.commands.heal.teachers import RunningTeacher, is_kept
 from prunekit.plugins.commands.heal.trainable import trained_weights
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ def estimate_heal(
     return _estimate(plan, steps, timed, student, dense, shared, kept)
 
 
+def _words_folder(plan: Plan) -> Path:
+    return words_folder(plan.pair, plan.training, plan.text, plan.workdir)
+
+
 @dataclass(frozen=True)
 class _Timed:
     """One part of a step."""
@@ -176,8 +181,10 @@ def _estimate(
 ) -> HealEstimate:
     n, held_out = len(plan.text.trained), len(plan.text.held_out)
     parts = steps.steps * steps.parts
-    of_teacher = timed.teacher * (n / steps.rows_at_once if kept else parts)
-    checked = (steps.checks + MEASURED) * held_out / steps.rows_at_once * timed.forward
+    checks = min(steps.checks, steps.steps)
+    to_keep = 0 if kept and is_kept(_words_folder(plan), plan.text.trained) else n
+    of_teacher = timed.teacher * (to_keep / steps.rows_at_once if kept else parts)
+    checked = (checks + MEASURED) * held_out / steps.rows_at_once * timed.forward
     trained = trained_weights(student)
     weights = sum(weight.nbytes for weight in student.parameters())
     in_memory = [w for w in dense.parameters() if w.device.type != "meta" and not kept]
@@ -191,12 +198,12 @@ def _estimate(
         sequences=n,
         held_out=held_out,
         length=steps.length,
-        checks=min(steps.checks, steps.steps),
+        checks=checks,
         tokens_per_second=tokens / (parts * timed.student + of_teacher),
         seconds=parts * timed.student + of_teacher + checked,
         weights_bytes=weights - shared,
         shared_bytes=shared,
         training_bytes=STATES * sum(weight.nbytes for weight in trained.values()),
         activation_bytes=timed.saved_bytes,
-        kept_bytes=6 * words * n * steps.length if kept else 0,
+        kept_bytes=6 * words * to_keep * steps.length if kept else 0,
     )

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from prunekit.core.contracts import is_mix
 from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.interfaces import Objective
 from prunekit.core.measurement import Measurement
-from prunekit.core.options import build, options_of, values_of
+from prunekit.core.options import build, options_of, suggest, values_of
 from prunekit.core.registry import load
 from prunekit.engine.alone import alone_in
-from prunekit.engine.config import parse
-from prunekit.engine.files import check_writable, write_text
+from prunekit.engine.config import Settings, parse
+from prunekit.engine.files import check_writable, write_text, writing
 from prunekit.engine.healed import Healed
-from prunekit.engine.provenance import name_of
+from prunekit.engine.provenance import name_of, without_paths
 from prunekit.engine.quiet import quietly
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import resolve_device
@@ -32,21 +34,28 @@ from prunekit.plugins.commands.heal.result import (
     HealResult,
     NotHealed,
     check_bound,
+    check_bound_given,
     difference,
     loss,
     verdict_on,
 )
-from prunekit.plugins.commands.heal.schedule import Schedule, schedule_of
+from prunekit.plugins.commands.heal.schedule import Schedule, rows_of, schedule_of
 from prunekit.plugins.commands.heal.text import Text, read_text, shaped
 from prunekit.plugins.commands.heal.trainable import check_installed
 from prunekit.plugins.commands.heal.training import Training
-from prunekit.plugins.commands.heal.writing import write_healed
+from prunekit.plugins.commands.heal.writing import config_of, write_healed
 from prunekit.plugins.commands.study.choice import cell_file
 
 FILE, CHECKPOINTS = "heal.json", "checkpoints"
 """In the folder of a training."""
 SETTINGS = ("objective", "seed")
 """Those of a search that are not of its model."""
+MODEL_WORDS = (
+    *("adapter", "revision", "trust_remote_code", "device", "dtype", "attention"),
+    "tokens_per_forward",
+)
+SEEDS = 2**32
+"""As many as NumPy takes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +118,7 @@ def heal(
     than `max_ppl_ratio` times the dense one; and PrunekitError, whose message says what to do.
     """
     check_target(Path(to))
+    check_bound_given(max_ppl_ratio)
     plan = prepare(model, run, remove, budget, teacher, Path(workdir), given)
     try:
         with alone_in(plan.folder):
@@ -144,12 +154,31 @@ def prepare(
     options = given.pop(known.objective, {})
     for name in SETTINGS:
         given.pop(name, None)
+    _check(given, known, options)
     pair = find_pair(model, run, remove, budget, teacher, workdir, given)
     objective = _objective(pair, known.objective, options)
     checkpoint = find(pair.pruned, registry)
     tokens = training.tokens_on(device)
     text = read_text(objective, tokens, checkpoint.tokenizer(), checkpoint.config())
+    seen = max(rows_of(training, text.length), math.ceil(tokens / text.length))
+    text = Text(text.trained[:seen], text.held_out)
+    config_of(pair.record)  # not only when all is trained
     return Plan(pair, training, objective, text, device, known.seed, workdir)
+
+
+def _check(given: Mapping[str, Any], known: Settings, options: object) -> None:
+    """Raise ConfigError for a word that is no option here, and for others that cannot be used."""
+    known_words = {o.name for o in options_of(Training)} | {*MODEL_WORDS, *SETTINGS}
+    for name in given:
+        if name not in known_words:
+            raise ConfigError(f"{name}: no such option.{suggest(name, known_words)}", (name,))
+    if not isinstance(options, Mapping):
+        name = known.objective
+        raise ConfigError(
+            f"{name}: expected options such as {{samples: 8}}, got {options!r}", (name,)
+        )
+    if known.seed >= SEEDS:
+        raise ConfigError(f"--seed {known.seed}: expected less than {SEEDS}", ("seed",))
 
 
 def _device(name: str) -> str:
@@ -175,6 +204,11 @@ def _objective(pair: Pair, name: str, options: dict[str, Any]) -> Objective:
     cls = registry.get("objective", name).cls
     config = parse({**words, name: shaped(options, cls)}, registry)
     objective: Objective = config.plugins[config.settings.objective]
+    if is_mix(objective):
+        raise ConfigError(
+            f"--objective {name}: a mix has no text of its own; name one of its parts, as ppl",
+            ("objective",),
+        )
     objective.check_data()
     return objective
 
@@ -207,13 +241,12 @@ def heal_and_write(plan: Plan, to: Path, progress: Progress) -> HealResult:
             "nothing was written. Give a lower --rate"
         )
     if best >= before:
-        raise NotHealed(
-            f"training gained nothing on held-out text: {best:.4f} nats per token after step "
-            f"{step}, {before:.4f} before; nothing was written. Give more text, or a lower --rate"
-        )
+        raise NotHealed(_no_gain(best, before, step))
     checkpoint = find(plan.pair.pruned, load()).opened()
     model = models.finish(checkpoint.dtype())
     after = measured_as_stored(model, plan.text, plan.at_once, progress)
+    if loss(after) >= before:  # in the dtype of the checkpoint
+        raise NotHealed(_no_gain(loss(after), before, step))
     healed = _healed(plan, models, steps, step, after)
     progress("writing", 0, None, "")
     write_healed(model, checkpoint, plan.pair.record, healed, to)
@@ -230,6 +263,13 @@ def heal_and_write(plan: Plan, to: Path, progress: Progress) -> HealResult:
     return result
 
 
+def _no_gain(after: float, before: float, step: int) -> str:
+    return (
+        f"training gained nothing on held-out text: {after:.4f} nats per token after step {step}, "
+        f"{before:.4f} before; nothing was written. Give more text, or another --rate"
+    )
+
+
 def _train(plan: Plan, models: Models, steps: Schedule, progress: Progress) -> tuple[int, float]:
     """Train; return the best step, whose weights the student then has, and its held-out loss."""
     from prunekit.plugins.commands.heal.trainer import Healer
@@ -241,6 +281,8 @@ def _train(plan: Plan, models: Models, steps: Schedule, progress: Progress) -> t
         progress(f"healing{known}", step * steps.tokens_a_step, total, "tokens")
 
     folder = plan.folder / CHECKPOINTS
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with quiet_trainer():
         return Healer(models.student, plan.text, models.teacher, steps, folder, watch).heal()
 
@@ -270,4 +312,7 @@ def _healed(plan: Plan, models: Models, steps: Schedule, step: int, after: Measu
         above=difference(after, models.dense),
         above_before=difference(models.before, models.dense),
         versions={name: version(name) for name in packages},
+        options=without_paths(values_of(plan.training)),
+        objective=plan.objective.name,
+        objective_options=without_paths(values_of(plan.objective)),
     )

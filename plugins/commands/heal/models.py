@@ -22,6 +22,7 @@ from prunekit.hf.reading import dtype_name, read_model, resolve_dtype
 from prunekit.plugins.commands.evaluate.config import Progress
 from prunekit.plugins.commands.heal.loss import text_losses
 from prunekit.plugins.commands.heal.pair import Pair
+from prunekit.plugins.commands.heal.quiet_trainer import quiet_trainer
 from prunekit.plugins.commands.heal.teachers import (
     RunningTeacher,
     Teacher,
@@ -80,13 +81,11 @@ def open_models(
     of_dense = measured(dense, text, at_once, "the dense model", progress)
     teacher: Teacher | None = None
     if training.distill and training.keep_words:
-        identity = find(pair.dense, load()).identity()
-        name = folder_name(identity, text.digest(), dtype_name(dtype), training.keep_words)
         teacher = keep_words(
             dense,
             text.trained,
             training.keep_words,
-            workdir.absolute() / TEACHERS / name,
+            words_folder(pair, training, text, workdir),
             at_once,
             lambda done: progress("keeping words", done, len(text.trained), "sequences"),
         )
@@ -106,6 +105,17 @@ def open_models(
     return Models(student, teacher, of_dense, before, autocast_of(dtype), training)
 
 
+def words_folder(pair: Pair, training: Training, text: Text, workdir: Path) -> Path:
+    """Return the folder for the words of the teacher."""
+    identity = find(pair.dense, load()).identity()
+    dtype = dtype_name(dtype_of(pair))
+    return (
+        workdir.absolute()
+        / TEACHERS
+        / folder_name(identity, text.digest(), dtype, training.keep_words)
+    )
+
+
 def trainable(
     student: Any, teacher: Teacher | None, pair: Pair, training: Training, seed: int
 ) -> tuple[Any, int]:
@@ -118,7 +128,7 @@ def trainable(
     if isinstance(teacher, RunningTeacher):
         spared = share_weights(student, teacher.model, pair.removed)
     if training.method == "lora":
-        student = with_lora(student, training.rank, seed)
+        student = with_lora(student, training.lora_rank, seed)
     if training.recompute:
         student.gradient_checkpointing_enable({"use_reentrant": False})
     return student, spared
@@ -147,7 +157,8 @@ def read_teacher(pair: Pair, training: Training, workdir: Path, progress: Progre
     folder = tempfile.mkdtemp(prefix="offload-", dir=workdir)
     spread = "auto" if training.device_map == "auto" else {"": "disk"}
     placed = {"device_map": spread, "offload_folder": folder}
-    model = read_frozen(pair.dense, pair, progress, placed)
+    with quiet_trainer():
+        model = read_frozen(pair.dense, pair, progress, placed)
     weakref.finalize(model, shutil.rmtree, folder, ignore_errors=True)
     return model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from prunekit.core.errors import ConfigError, Remark
 from prunekit.core.problem import Subset
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
+from prunekit.engine.alone import alone_in
 from prunekit.engine.config import parse
 from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance
@@ -71,6 +73,11 @@ def find_pair(
         variant = choose(model, remove, run, workdir, given, anew=OF_RUNS, budget=budget)
         pair = _written(variant, workdir)
     _check_tokenizers(pair)
+    if "parameters" not in pair.record:
+        raise ConfigError(
+            f"{pair.pruned.model} was written by an earlier version of prunekit, whose record "
+            "lacks what a model card needs; export it again"
+        )
     return pair
 
 
@@ -124,20 +131,23 @@ def _remark_if_changed(spec: Spec, record: Mapping[str, Any]) -> None:
 
 def _written(variant: Variant, workdir: Path) -> Pair:
     """Write the checkpoint of a choice, unless an earlier command did."""
-    dense = replace(variant.spec, repairing=None)
+    dense, run = replace(variant.spec, repairing=None), variant.run
+    known = (run.result, run.config, read_record(run.folder)) if run else ()
     identity = find(dense, load()).identity()
-    key = repr((identity, sorted(variant.removed), variant.spec.repairing))
+    origin = json.dumps([run.result, read_record(run.folder)]) if run else ""
+    key = repr((identity, sorted(variant.removed), variant.spec.repairing, origin))
     name = hashlib.blake2b(key.encode(), digest_size=6).hexdigest()
     folder = (workdir / HEALS / f"pruned-{name}").absolute()
-    if not folder.exists():
-        run = variant.run
-        known = (run.result, run.config, read_record(run.folder)) if run else ()
-        export_checkpoint(variant.spec, variant.removed, folder, None, *known)
+    with alone_in(folder.parent, wait=True):
+        if not folder.exists():
+            export_checkpoint(variant.spec, variant.removed, folder, None, *known)
     record = read_provenance(folder)
-    if record is None:
-        raise ConfigError(f"{folder} lacks its prunekit.json; remove it, and it is written again")
+    if record is None or record.get("checkpoint") != Checkpoint(str(folder)).identity():
+        raise ConfigError(
+            f"{folder} is no longer what prunekit wrote there; remove it, and it is written again"
+        )
     pruned = replace(dense, model=str(folder), revision=None)
-    return Pair(pruned, dense, record, variant.run)
+    return Pair(pruned, dense, record, run)
 
 
 def _check_tokenizers(pair: Pair) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from prunekit.core.errors import PrunekitError
+from prunekit.core.errors import ConfigError, PrunekitError
 from prunekit.core.measurement import Measurement, mean_loss
 from prunekit.engine.healed import Healed
 from prunekit.engine.reading import Difference
@@ -72,12 +73,19 @@ def verdict_on(above: Difference, healed: Healed) -> Verdict:
     return judge(log_ratio, f" on {healed.samples} held-out sequences")
 
 
+def check_bound_given(bound: float | None) -> None:
+    """Raise ConfigError unless it is a number above 0."""
+    if bound is not None and not 0 < bound < math.inf:
+        raise ConfigError(f"--max-ppl-ratio {bound}: expected a number above 0", ("max_ppl_ratio",))
+
+
 def check_bound(result: HealResult, bound: float | None) -> None:
     """Raise TooMuchLost if the perplexity is more than `bound` times the dense one."""
     ratio: Any = result.verdict.ratio
+    times = "not finite" if ratio is None else f"{ratio:.4f}"
     if bound is not None and not (ratio is not None and ratio <= bound):
         raise TooMuchLost(
-            f"gate missed: perplexity on held-out text is {ratio:.4f} times the dense one, more "
+            f"gate missed: perplexity on held-out text is {times} times the dense one, more "
             f"than the allowed {bound:g}; {result.saved} was written all the same",
             result,
         )

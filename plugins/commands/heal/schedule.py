@@ -55,8 +55,17 @@ class Schedule:
 
     @property
     def warmup(self) -> int:
-        """Return the number of steps on which the learning rate rises."""
-        return math.ceil(WARMUP * self.steps)
+        """Return the number of steps on which the learning rate rises; none of a short training."""
+        return round(WARMUP * self.steps)
+
+    def share_of_rate(self, step: int) -> float:
+        """Return the learning rate after `step` steps, over the highest.
+
+        It rises to 1, and falls like a cosine to 0 after the last step.
+        """
+        if step < self.warmup:
+            return (step + 1) / (self.warmup + 1)
+        return 0.5 + 0.5 * math.cos(math.pi * (step - self.warmup) / (self.steps - self.warmup + 1))
 
     @property
     def tokens_a_step(self) -> int:
@@ -77,7 +86,7 @@ def schedule_of(
 
     Raises ConfigError if there are fewer sequences than a step takes.
     """
-    rows = max(1, training.batch_tokens // length)
+    rows = rows_of(training, length)
     if n_sequences < rows:
         raise ConfigError(
             f"the text has {n_sequences} sequences of {length} tokens to train on, fewer than the "
@@ -99,6 +108,11 @@ def schedule_of(
         autocast=autocast,
         tokens_at_once=tokens_at_once,
     )
+
+
+def rows_of(training: Training, length: int) -> int:
+    """Return how many sequences of a length a step takes."""
+    return max(1, training.batch_tokens // length)
 
 
 def order_of(n: int, wanted: int, seed: int) -> list[int]:

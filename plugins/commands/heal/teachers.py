@@ -48,35 +48,46 @@ class RunningTeacher:
 class KeptTeacher:
     """The likeliest words of a model that was run before, read from a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, vocabulary: int) -> None:
+        self.folder, self.vocabulary = folder, vocabulary
 
     def predictions(self, batch: Batch, rows: Sequence[int]) -> Likeliest:
-        """Read them."""
+        """Read them. Raises StorageError if a file is damaged, or is that of another text."""
         import torch
         from torch.nn.functional import pad
 
         width = batch.input_ids.shape[1]
         words, logprobs = [], []
-        for row in rows:
-            kept, likely = self._of(row)
-            more = (0, 0, 0, width - len(kept))
+        for row, length in zip(rows, batch.attention_mask.sum(1).tolist(), strict=True):
+            kept, likely = self._of(row, length)
+            more = (0, 0, 0, width - length)
             words.append(pad(kept, more))
             logprobs.append(pad(likely, more, value=FILLER))
         return Likeliest(torch.cat(words), torch.cat(logprobs))
 
-    def _of(self, row: int) -> tuple[Tensor, Tensor]:
+    def _of(self, row: int, length: int) -> tuple[Tensor, Tensor]:
         from safetensors import SafetensorError, safe_open
 
         path = file_of(self.folder, row)
         try:
             with safe_open(path, framework="pt") as file:
-                return file.get_tensor(f"words.{row}"), file.get_tensor(f"logprobs.{row}")
-        except (OSError, SafetensorError) as error:
+                kept = file.get_tensor(f"words.{row}")
+                likely = file.get_tensor(f"logprobs.{row}")
+            self._check(kept, likely, length)
+        except (OSError, SafetensorError, ValueError) as error:
             raise StorageError(
                 f"{path} cannot be read back: {error}; remove {self.folder}, and the same command "
                 "writes it again"
             ) from error
+        return kept, likely
+
+    def _check(self, kept: Tensor, likely: Tensor, length: int) -> None:
+        if kept.shape != likely.shape or kept.ndim != 2 or len(kept) != length:
+            raise ValueError(f"it holds {list(kept.shape)} words, not some for {length} tokens")
+        if kept.is_floating_point() or not likely.is_floating_point():
+            raise ValueError("it holds other numbers")
+        if int(kept.min()) < 0 or int(kept.max()) >= self.vocabulary:
+            raise ValueError(f"it holds words beyond the {self.vocabulary:,} of the model")
 
 
 def file_of(folder: Path, row: int) -> Path:
@@ -110,7 +121,7 @@ def keep_words(
         if not path.exists():
             write_bytes(path, save(_words_of(model, samples, rows, words, at_once)))
         progress(rows.stop)
-    return KeptTeacher(folder)
+    return KeptTeacher(folder, model.get_output_embeddings().weight.shape[0])
 
 
 def is_kept(folder: Path, samples: Sequence[Sample]) -> bool:

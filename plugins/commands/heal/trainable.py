@@ -42,11 +42,15 @@ def mark_trained(model: Any, training: Training) -> None:
 def with_lora(model: Any, rank: int, seed: int) -> Any:
     """Return the model with LoRA (arXiv 2106.09685) on all its projections.
 
-    At first it changes nothing. Raises ConfigError if no projection can take it.
+    At first it changes nothing. Raises ConfigError if no projection can take it, or if the rank is
+    above the width of the model.
     """
     import torch
     from peft import LoraConfig, get_peft_model
 
+    width = model.config.get_text_config().hidden_size
+    if rank > width:
+        raise ConfigError(f"--rank {rank:,}: the model is {width:,} wide; give less", ("rank",))
     torch.manual_seed(seed)
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
     try:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from prunekit.core.errors import StorageError
 from prunekit.core.measurement import mean_loss
 from prunekit.plugins.commands.heal.checkpoints import (
-    WHOLE,
+    History,
+    checkpoint_of,
     checkpoints_in,
     could_not_write,
+    history_in,
     keep_only,
     last_whole,
     load_trained,
+    mark_whole,
     reading_back,
     save_trained,
 )
@@ -81,15 +83,10 @@ class Healer(Trainer):
             train_dataset=self.rows,
             eval_dataset=self.rows,
             data_collator=self._collate,
-            callbacks=list(self._callbacks()),
+            callbacks=[Watching(self)],
         )
         self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = False
-
-    def _callbacks(self) -> Iterator[Any]:
-        yield Watching(self)
-        if self.schedule.patience:
-            yield EarlyStoppingCallback(self.schedule.patience)
 
     def heal(self) -> tuple[int, float]:
         """Train on from the last checkpoint; return the best step and its loss on held-out text.
@@ -98,9 +95,25 @@ class Healer(Trainer):
         finite loss. Raises StorageError if a checkpoint can be neither written nor read back.
         """
         last = last_whole(self.folder)
-        self.train(resume_from_checkpoint=str(last) if last else None)
-        step, best = self.state.best_global_step, self.state.best_metric
-        return (0, math.inf) if step is None or best is None else (step, best)
+        history = history_in(last) if last else History({})
+        if not self._is_over(history):
+            self.train(resume_from_checkpoint=str(last) if last else None)
+            history = History.of(self.state.log_history)
+        step, best = history.best
+        if step:
+            load_trained(trained_weights(self.model), checkpoint_of(self.folder, step))
+        return step, best
+
+    def _is_over(self, history: History) -> bool:
+        done = max(history.losses, default=0) >= self.schedule.steps
+        return done or history.is_over(self.schedule.patience)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Let the learning rate rise, then fall like a cosine."""
+        steps: Any = self.optimizer
+        rates = torch.optim.lr_scheduler.LambdaLR(steps, self.schedule.share_of_rate)
+        self.lr_scheduler, self._created_lr_scheduler = rates, True
+        return rates
 
     def _collate(self, rows: Sequence[int]) -> dict[str, Any]:
         return {"rows": torch.tensor(rows)}
@@ -153,21 +166,19 @@ class Healer(Trainer):
         with reading_back(Path(str(checkpoint))):
             super()._load_rng_state(checkpoint)
 
-    def _load_best_model(self) -> None:
-        load_trained(trained_weights(self.model), Path(str(self.state.best_model_checkpoint)))
-
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write a checkpoint whole; then remove all but this and the best one."""
-        path = self.folder / f"checkpoint-{self.state.global_step}"
-        before = [p for p in checkpoints_in(self.folder) if p != path]
+        """Write a checkpoint whole; then remove all but this, the one before, and the best."""
+        path = checkpoint_of(self.folder, self.state.global_step)
+        before = [p for p in checkpoints_in(self.folder) if p != path][-1:]
         try:
             super()._save_checkpoint(model, trial)
-            (path / WHOLE).touch()
+            mark_whole(path)
         except StorageError:
             raise
         except Exception as error:  # torch and safetensors have errors of their own for a full disk
-            raise could_not_write(path, error, before[-1] if before else None) from error
-        keep_only(self.folder, {path, Path(self.state.best_model_checkpoint or path)})
+            raise could_not_write(path, error, before[0] if before else None) from error
+        step, _ = History.of(self.state.log_history).best
+        keep_only(self.folder, {path, *before, checkpoint_of(self.folder, step)})
 
 
 class Watching(TrainerCallback):
@@ -186,9 +197,11 @@ class Watching(TrainerCallback):
         self.healer.watch(state.global_step, self.loss)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        """Tell of every check."""
+        """Tell of every check, and stop after some without a gain."""
         self.loss = given["metrics"]["eval_loss"]
         self.healer.watch(state.global_step, self.loss)
+        history = History.of(state.log_history)
+        control.should_training_stop |= history.is_over(self.healer.schedule.patience)
 
 
 def _arguments(schedule: Schedule, folder: Path, device: torch.device) -> TrainingArguments:
@@ -198,16 +211,11 @@ def _arguments(schedule: Schedule, folder: Path, device: torch.device) -> Traini
         per_device_train_batch_size=schedule.rows_at_once,
         gradient_accumulation_steps=schedule.parts,
         learning_rate=schedule.rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=schedule.warmup,
         weight_decay=0.0,
         eval_strategy="steps",
         eval_steps=schedule.every,
         save_strategy="steps",
         save_steps=schedule.every,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
         logging_strategy="no",
         report_to=[],
         disable_tqdm=True,

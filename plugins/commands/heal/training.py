@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,12 +11,13 @@ from prunekit.core.options import option
 
 ON_PROCESSOR, ON_GPU = 100_000, 5_000_000
 """Tokens by default: ten minutes of two cores for 100 million parameters; a night of a GPU."""
+RANK = 16
 RATES = {"lora": 1e-3, "last": 1e-4, "full": 1e-4}
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained, on how much text, and against what. Raises ConfigError for two methods."""
+    """What is trained, on how much text, and against what."""
 
     tokens: int | None = option(
         None, "to train on; by default 100,000 on a processor, 5 million elsewhere", low=1
@@ -24,7 +26,9 @@ class Training:
     last: int | None = option(
         None, "train this number of last blocks, and the head, in place of LoRA", low=1
     )
-    rank: int = option(16, "of LoRA, which is trained on all projections", low=1)
+    rank: int | None = option(
+        None, "of LoRA, which is trained on all projections; by default 16", low=1
+    )
     rate: float | None = option(
         None, "highest learning rate; by default 1e-3 for LoRA, else 1e-4", low=0
     )
@@ -48,13 +52,28 @@ class Training:
     recompute: bool = option(False, "keep no activations of blocks: less memory, more time")
 
     def __post_init__(self) -> None:
-        if self.full and self.last is not None:
-            raise ConfigError("--full and --last: two ways to train; give one of them", ("last",))
+        """Raise ConfigError for options that exclude each other, and for an infinite rate."""
+        ways = {"full": self.full, "last": self.last is not None, "rank": self.rank is not None}
+        if len(chosen := [name for name, given in ways.items() if given]) > 1:
+            words = " and ".join(f"--{name}" for name in chosen)
+            raise ConfigError(f"{words}: different ways to train; give one of them", (chosen[0],))
+        if self.keep_words and not self.distill:
+            raise ConfigError(
+                "--keep-words: without a teacher there are none; leave it out, or raise --distill",
+                ("keep_words",),
+            )
+        if self.rate is not None and not math.isfinite(self.rate):
+            raise ConfigError(f"--rate {self.rate}: expected a finite number", ("rate",))
 
     @property
     def method(self) -> str:
         """Return `lora`, `last` or `full`."""
         return "full" if self.full else "lora" if self.last is None else "last"
+
+    @property
+    def lora_rank(self) -> int:
+        """Return the rank of LoRA."""
+        return self.rank or RANK
 
     @property
     def learning_rate(self) -> float:
@@ -73,7 +92,7 @@ class Training:
         ('LoRA of rank 16', 'the last 3 blocks and the head', 'all weights')
         """
         if self.method == "lora":
-            return f"LoRA of rank {self.rank}"
+            return f"LoRA of rank {self.lora_rank}"
         if self.last == 1:
             return "the last block and the head"
         return "all weights" if self.full else f"the last {self.last} blocks and the head"

@@ -44,7 +44,9 @@ def write_healed(
     """
     expected = _expectation(model)
     check_model(model, expected)
+    before = [*record.get("healed_before", ()), *filter(None, [record.get("heal")])]
     new: dict[str, Any] = {**record, "versions": versions(), "heal": dataclasses.asdict(healed)}
+    new["healed_before"] = before
     with rename_into_place(to) as folder:
         with writing(to):
             changed = changed_weights(model, checkpoint)
@@ -55,7 +57,7 @@ def write_healed(
         proof = check_checkpoint(folder, expected, checkpoint)
         check_dtype(folder, checkpoint, None)
         new["proof"] = dataclasses.asdict(proof)
-        card = model_card(new, _config_of(record), checkpoint.folder())
+        card = model_card(new, config_of(record), checkpoint.folder())
         with writing(to):
             new["checkpoint"] = find(Spec(str(folder)), load()).identity()
             (folder / FILE).write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
@@ -71,5 +73,6 @@ def _expectation(model: Any) -> Expectation:
         return Expectation(batch, logits_of(model, batch), trained=True)
 
 
-def _config_of(record: Mapping[str, Any]) -> SearchConfig | None:
+def config_of(record: Mapping[str, Any]) -> SearchConfig | None:
+    """Return the search in a record, None without one. Raises ConfigError for missing plugins."""
     return parse(record["config"], load()) if record.get("config") else None

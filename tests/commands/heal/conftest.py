@@ -2,6 +2,8 @@
 
 import pytest
 
+from prunekit.plugins.objectives.rows import demo_rows
+
 
 @pytest.fixture(autouse=True)
 def _proven_once(proven_once):
@@ -21,3 +23,12 @@ def quick(tiny_model, tmp_path):
         "batch_tokens": 128,
         "ppl": {"data": "demo", "samples": 4, "length": 32},
     }
+
+
+@pytest.fixture
+def overfitting(quick, tmp_path):
+    """A training that gains at its first check alone, on little text and at a high rate."""
+    path = tmp_path / "little.txt"
+    path.write_text(" ".join(row["text"] for row in demo_rows("calibration-passages")[:4]))
+    words = {"tokens": 8192, "checks": 32, "patience": 2, "rate": 0.1}
+    return {**quick, **words, "ppl": {**quick["ppl"], "data": str(path)}}

@@ -3,6 +3,8 @@
 import dataclasses
 import gc
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import prunekit
-from prunekit.core import CheckpointError, ConfigError
+from prunekit.core import CheckpointError
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.hf.checkpoint import find
@@ -226,11 +228,16 @@ def test_a_missed_bound_ends_with_3_and_keeps_the_model(quick, tmp_path):
     assert (tmp_path / "healed" / "model.safetensors").exists()
 
 
-def test_early_stop(quick, tmp_path):
-    """A rate that soon does harm: the best weights are those of an early check."""
-    quick |= {"rate": 0.3, "tokens": 4096, "patience": 1}
-    healed = heal(**quick, to=tmp_path / "healed").healed
-    assert healed.tokens < healed.planned
+def test_early_stop_takes_the_best_weights(overfitting, tmp_path):
+    checks = []
+
+    def note(what, done, total, unit):
+        if "held out" in what and (done, what) not in checks:
+            checks.append((done, what))
+
+    healed = heal(**overfitting, progress=note, to=tmp_path / "healed").healed
+    assert healed.step == 2
+    assert checks[-1][0] == 6 * 128  # two checks later, of a training of 64 steps
 
 
 @pytest.mark.parametrize("family", ["gpt2", "mixtral", "gemma3_text"])
@@ -251,6 +258,54 @@ def test_a_gpu_heals_too(quick, more, tmp_path):
     assert healed.after < healed.before
 
 
-def test_two_ways_to_train_are_refused(quick, tmp_path):
-    with pytest.raises(ConfigError, match="--full and --last"):
-        heal(**quick, full=True, last=2, to=tmp_path / "healed")
+def test_one_step_can_gain(quick, tmp_path):
+    healed = heal(
+        **{**quick, "tokens": 128, "rate": 1e-3}, full=True, to=tmp_path / "healed"
+    ).healed
+    assert (healed.step, healed.after < healed.before) == (1, True)
+
+
+def test_only_what_is_seen_counts(quick, tmp_path):
+    healed = heal(**{**quick, "tokens": 256, "rate": 1e-3}, to=tmp_path / "healed").healed
+    assert healed.distinct == healed.planned == 256
+
+
+def test_the_card_says_how_to_do_it_again(quick, request, tmp_path):
+    """With the same weights."""
+    type_it = request.getfixturevalue("prunekit")
+    more = {"last": 1, "checks": 4, "seed": 3, "distill": 0.25}
+    heal(**quick, **more, to=tmp_path / "one" / "healed")
+    card = (tmp_path / "one" / "healed" / "README.md").read_text()
+    lines = [shlex.split(x) for x in card.splitlines() if x.startswith("prunekit ")]
+    assert [words[1] for words in lines] == ["export", "heal"]
+    (tmp_path / Path(quick["model"]).name).symlink_to(quick["model"])
+    for words in lines:
+        status, _, err = type_it(*words[1:], "--device", "cpu")
+        assert status == 0, err
+    one, other = (weights_of(p) for p in (tmp_path / "one" / "healed", tmp_path / "healed"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_every_healing_is_remembered(quick, tmp_path):
+    heal(**quick, to=tmp_path / "once")
+    del quick["remove"]
+    again = {**quick, "model": str(tmp_path / "once"), "teacher": quick["model"]}
+    heal(**{**again, "tokens": 1024, "seed": 1}, to=tmp_path / "twice")
+    record = json.loads((tmp_path / "twice" / "prunekit.json").read_text())
+    assert [heal["tokens"] for heal in record["healed_before"]] == [2048]
+    assert record["heal"]["planned"] == 1024
+    assert "Healed on 2,048 tokens of" in (tmp_path / "twice" / "README.md").read_text()
+    pruned = prunekit.export(str(tmp_path / "twice"), remove=[0], to=tmp_path / "pruned")
+    (step,) = json.loads((pruned / "prunekit.json").read_text())["before"]
+    assert len(step["heals"]) == 2
+    assert "then healed on 2,048 tokens of" in (pruned / "README.md").read_text()
+
+
+def test_a_search_that_chose_the_same_blocks_is_not_forgotten(quick, tmp_path):
+    words = {"searcher": "one-shot", "budget": 2, "protect": "0,3", "finalists": 0}
+    run = prunekit.search(quick["model"], **words, ppl=quick["ppl"], workdir=quick["workdir"])
+    heal(**quick, to=tmp_path / "by_hand")
+    given = {k: v for k, v in quick.items() if k not in ("model", "remove")}
+    heal(**given, run=run.run, to=tmp_path / "searched")
+    cards = [(tmp_path / n / "README.md").read_text() for n in ("by_hand", "searched")]
+    assert ["Chosen by hand" in card for card in cards] == [True, False]

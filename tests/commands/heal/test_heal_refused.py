@@ -161,3 +161,51 @@ def test_two_processes_at_the_same_work(quick, monkeypatch, tmp_path):
         heal(**quick, to=tmp_path / "to")
     monkeypatch.undo()
     heal(**quick, to=tmp_path / "to")
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        ({"rank": 4, "full": True}, "--full and --rank: different ways to train; give one"),
+        ({"full": True, "last": 1}, "--full and --last: different ways to train; give one"),
+        ({"keep_words": 8, "distill": 0}, "--keep-words: without a teacher there are none"),
+        ({"rate": float("inf")}, "--rate inf: expected a finite number"),
+        ({"rank": 1000}, "--rank 1,000: the model is 32 wide; give less"),
+        ({"max_ppl_ratio": float("nan")}, "--max-ppl-ratio nan: expected a number above 0"),
+        ({"max_ppl_ratio": 0}, "--max-ppl-ratio 0: expected a number above 0"),
+        ({"seed": 2**32}, "--seed 4294967296: expected less than 4294967296"),
+        ({"ppl": "x"}, "ppl: expected options such as .samples: 8., got 'x'"),
+        ({"tokenz": 1}, "tokenz: no such option. Did you mean 'tokens'"),
+        ({"objective": "mix", "ppl": {}}, "a mix has no text of its own|options of"),
+    ],
+)
+def test_options_that_cannot_be(quick, words, match, tmp_path):
+    if words.get("objective"):
+        del quick["ppl"], words["ppl"]
+    refused({**quick, **words}, match, tmp_path / "to")
+
+
+def test_a_record_of_an_earlier_version(pruned, tmp_path):
+    path = tmp_path / "pruned" / "prunekit.json"
+    row = json.loads(path.read_text())
+    del row["parameters"]
+    path.write_text(json.dumps(row))
+    refused(pruned, "by an earlier version .*; export it again", tmp_path / "to")
+
+
+def test_a_pruned_model_in_the_work_folder_that_was_changed(quick, tmp_path):
+    heal(**quick, to=tmp_path / "healed")
+    (path,) = (quick["workdir"] / "heals").glob("pruned-*/model.safetensors")
+    weights = load_file(path)
+    weights["model.norm.weight"] += 1
+    save_file(weights, path, metadata={"format": "pt"})
+    refused(quick, "no longer what prunekit wrote there; remove it", tmp_path / "to")
+
+
+def test_words_of_another_teacher(quick, tmp_path):
+    quick["keep_words"] = 8
+    heal(**quick, to=tmp_path / "one")
+    for path in (quick["workdir"] / "teachers").rglob("*.safetensors"):
+        save_file({n: t[:, :, None] for n, t in load_file(path).items()}, path)
+    quick["rank"] = 4
+    refused(quick, "cannot be read back: it holds .* words", tmp_path / "to", StorageError)

@@ -1,6 +1,7 @@
 """A training that is killed, or that runs out of disk, goes on and ends with the same weights."""
 
 import errno
+import json
 import multiprocessing
 import os
 import pickle
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 
 from prunekit.core.errors import Interrupted, StorageError
 from prunekit.plugins.commands.heal import trainer
-from prunekit.plugins.commands.heal.checkpoints import WHOLE, checkpoints_in
+from prunekit.plugins.commands.heal.checkpoints import WHOLE, checkpoints_in, is_whole, mark_whole
 from prunekit.plugins.commands.heal.heal import heal
 
 
@@ -71,7 +72,7 @@ def test_killed_in_the_middle_of_a_checkpoint(quick, unbroken, method, step, tmp
     assert process.exitcode == -signal.SIGKILL
     last = checkpoints_of(quick)[-1]
     assert last.name == f"checkpoint-{step}"
-    assert not (last / WHOLE).exists()
+    assert not is_whole(last)
     heal(**quick, **method, to=tmp_path / "healed")
     assert alike(weights_of(tmp_path / "healed"), unbroken(**method))
 
@@ -118,7 +119,7 @@ def test_a_full_disk_in_the_middle_of_a_checkpoint(quick, unbroken, full, monkey
     with pytest.raises(StorageError, match="cannot write .*checkpoint-.*once there is room") as f:
         heal(**quick, to=tmp_path / "healed")
     assert "\n" not in str(f.value)
-    assert all((path / WHOLE).exists() for path in checkpoints_of(quick))
+    assert all(map(is_whole, checkpoints_of(quick)))
     monkeypatch.undo()
     heal(**quick, to=tmp_path / "healed")
     assert alike(weights_of(tmp_path / "healed"), unbroken())
@@ -143,18 +144,92 @@ def test_nothing_runs_because_a_checkpoint_says_so(quick, name, tmp_path):
     last = checkpoints_of(quick)[-1]
     with (last / name).open("wb") as file:
         pickle.dump(Evil(tmp_path / "evil"), file)
-    with pytest.raises(StorageError, match="cannot be read back: .*; remove it"):
+    mark_whole(last)
+    with pytest.raises(StorageError, match="cannot be read back .*; remove it"):
         heal(**quick, to=tmp_path / "healed")
     assert not (tmp_path / "evil").exists()
 
 
-def test_damaged_weights_of_a_checkpoint_are_named(quick, tmp_path):
+@pytest.fixture
+def half_done(quick, tmp_path):
+    """A training that was stopped, and its last checkpoint."""
+
     def stop(what, done, total, unit):
-        if what.startswith("healing") and done >= total // 2:
+        if what.startswith("healing") and done >= total * 3 // 4:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
         heal(**quick, progress=stop, to=tmp_path / "healed")
-    (checkpoints_of(quick)[-1] / "trained.safetensors").write_bytes(b"half")
-    with pytest.raises(StorageError, match="cannot be read back: .*; remove it"):
+    return checkpoints_of(quick)[-1]
+
+
+FILES = ["trained.safetensors", "trainer_state.json", "optimizer.pt", "scheduler.pt", WHOLE]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("missing", [True, False])
+def test_without_a_file_of_the_last_checkpoint_the_one_before_counts(
+    quick, half_done, unbroken, name, missing, tmp_path
+):
+    if missing:
+        (half_done / name).unlink()
+    else:
+        (half_done / name).write_bytes((half_done / name).read_bytes()[:-3])
+    heal(**quick, to=tmp_path / "healed")
+    assert alike(weights_of(tmp_path / "healed"), unbroken())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"half",
+        b"[]",
+        b'{"global_step": "x", "log_history": []}',
+        b'{"global_step": 1, "log_history": []}',
+    ],
+)
+@pytest.mark.parametrize("name", ["trained.safetensors", "trainer_state.json"])
+def test_a_damaged_file_is_named(quick, half_done, name, content, tmp_path):
+    (half_done / name).write_bytes(content)
+    mark_whole(half_done)
+    with pytest.raises(StorageError, match="cannot be read back .*; remove it, and") as found:
         heal(**quick, to=tmp_path / "healed")
+    assert "\n" not in str(found.value)
+
+
+def test_a_work_folder_that_was_moved_goes_on(quick, half_done, unbroken, tmp_path):
+    (tmp_path / "work").rename(tmp_path / "moved")
+    heal(**{**quick, "workdir": tmp_path / "moved"}, to=tmp_path / "healed")
+    assert alike(weights_of(tmp_path / "healed"), unbroken())
+
+
+def test_no_path_in_a_checkpoint_is_followed(quick, half_done, unbroken, tmp_path):
+    state = json.loads((half_done / "trainer_state.json").read_text())
+    state |= {"best_model_checkpoint": str(tmp_path), "best_global_step": 1, "best_metric": 0.0}
+    (half_done / "trainer_state.json").write_text(json.dumps(state))
+    mark_whole(half_done)
+    heal(**quick, to=tmp_path / "healed")
+    assert alike(weights_of(tmp_path / "healed"), unbroken())
+
+
+def test_a_training_that_stopped_early_is_over(quick, overfitting, tmp_path):
+    heal(**overfitting, to=tmp_path / "healed")
+    before = [path.name for path in checkpoints_of(quick)]
+    heal(**overfitting, to=tmp_path / "again")
+    assert [path.name for path in checkpoints_of(quick)] == before
+    assert alike(weights_of(tmp_path / "healed"), weights_of(tmp_path / "again"))
+
+
+@pytest.mark.parametrize("step", [3, 5])
+def test_early_stop_does_not_depend_on_kills(quick, overfitting, step, tmp_path):
+    def stop(what, done, total, unit):
+        if what.startswith("healing") and done >= step * 128:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        heal(**overfitting, progress=stop, to=tmp_path / "healed")
+    result = heal(**overfitting, to=tmp_path / "healed")
+    assert checkpoints_of(quick)[-1].name == "checkpoint-6"
+    other = heal(**{**overfitting, "workdir": tmp_path / "other"}, to=tmp_path / "unbroken")
+    assert result.healed == other.healed
+    assert alike(weights_of(tmp_path / "healed"), weights_of(tmp_path / "unbroken"))
