@@ -48,7 +48,9 @@ class Agreement(KeptPredictions):
 
     def compare(self, words: Tensor, kept: Tensor, logits: Tensor) -> Tensor:
         """Return 1 at each place where the likeliest words differ, else 0."""
-        return (logits.argmax(-1) != words[:, 0]).float()
+        largest, likeliest = logits.max(-1)
+        broken = 0 * largest  # NaN where a prediction is not finite
+        return (likeliest != words[:, 0]).float() + broken
 
     def readings(self, loss: float) -> dict[str, float]:
         """The share that agrees."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mutations import header, json_file, json_lines, text_file, yaml_file
-from world import CBO, EVALUATE, SEARCH
+from world import CBO, EVALUATE, HEAL, SEARCH
 
 ONE = "work/runs/*one-shot*"
 OUT = ["out", "out/*"]
@@ -119,13 +119,20 @@ TARGETS = (
         is_stored=True,
     ),
     Target(
+        "trainings",
+        ("work/heals/lora-*/checkpoints/*/*.*s*", "work/teachers/*/*"),
+        (([*HEAL, "--to", "out"], [*OUT, "work/heals/*", "work/teachers/*"]),),
+        weight=1,
+        is_stored=True,
+    ),
+    Target(
         "provenance",
-        ("pruned/prunekit.json",),
+        ("pruned/prunekit.json", "healed/prunekit.json"),
         (
-            (["show", "pruned"], []),
-            (["show", "pruned", "--json"], []),
-            (["evaluate", "--model", "pruned", *WORK, *EVALUATE], EVALUATED),
-            (["search", "--model", "pruned", "--dry-run", "-q", *DEMO], []),
+            (["show", "HERE"], []),
+            (["show", "HERE", "--json"], []),
+            (["evaluate", "--model", "HERE", *WORK, *EVALUATE], EVALUATED),
+            (["search", "--model", "HERE", "--dry-run", "-q", *DEMO], []),
         ),
         weight=3,
         is_stored=True,

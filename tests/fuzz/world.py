@@ -15,6 +15,10 @@ SHORT = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "16"]
 SEARCH = ["search", "--model", "model", "-k", "2", "--workdir", "work", "-q", *SHORT]
 CBO = [*SEARCH, "--searcher", "cbo", "--cbo.hessian", "exact", "--cbo.first-order", "1"]
 EVALUATE = ["--ppl", "demo", "--ppl-samples", "1", "--tasks", "demo", "--limit", "2", "-q"]
+HEAL = [
+    *("heal", "--model", "model", "--remove", "1", "--workdir", "work", "-q", *SHORT),
+    *("--tokens", "256", "--batch-tokens", "64", "--rate", "1e-2", "--keep-words", "4"),
+]
 CONFIGS = {
     "greedy.yaml": {
         **{"model": "model", "searcher": "greedy", "objective": "ppl", "budget": 2, "seed": 0},
@@ -63,6 +67,7 @@ def build(folder):
     _do("latency", "--run", one, "--workdir", "work", *short)
     _do("evaluate", "--run", one, "--workdir", "work", *EVALUATE)
     _do("export", "--run", one, "--workdir", "work", "--to", "pruned")
+    _do(*HEAL, "--to", "healed")
     _do("study", "study.yaml", "--workdir", "work", "-q", "--jobs", "1")
     for pattern in ("journals/*/*.jsonl", "runs/*/work/*.json"):
         for number, path in enumerate(sorted(Path("work").glob(pattern), key=Path.read_bytes)):

@@ -2,10 +2,10 @@
 
 import errno
 import json
-import multiprocessing
-import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -42,34 +42,32 @@ def checkpoints_of(quick):
     return checkpoints_in(folder)
 
 
-def _heal_and_die(given, to, step):
-    save = trainer.Healer._save_checkpoint
+KILLED = """
+import json, os, signal, sys
+from prunekit.plugins.commands.heal import trainer
+from prunekit.plugins.commands.heal.heal import heal
 
-    def or_die(self, model, trial):
-        if self.state.global_step == step:
-            save_optimizer = self._save_optimizer_and_scheduler
+given, to, step = json.loads(sys.argv[1])
+save = trainer.Healer._save_optimizer_and_scheduler
 
-            def half(folder):
-                save_optimizer(folder)
-                os.kill(os.getpid(), signal.SIGKILL)
+def or_die(self, folder):
+    save(self, folder)
+    if self.state.global_step == step:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-            self._save_optimizer_and_scheduler = half
-        save(self, model, trial)
-
-    trainer.Healer._save_checkpoint = or_die
-    heal(**given, to=to)
+trainer.Healer._save_optimizer_and_scheduler = or_die
+heal(**given, to=to)
+"""
 
 
 @pytest.mark.parametrize(
     ("method", "step"), [({}, 2), ({}, 6), ({"last": 1}, 6), ({"full": True}, 6)]
 )
 def test_killed_in_the_middle_of_a_checkpoint(quick, unbroken, method, step, tmp_path):
-    process = multiprocessing.get_context("spawn").Process(
-        target=_heal_and_die, args=({**quick, **method}, tmp_path / "healed", step)
-    )
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    given = {**quick, **method, "workdir": str(quick["workdir"])}
+    arguments = json.dumps([given, str(tmp_path / "healed"), step])
+    killed = subprocess.run([sys.executable, "-c", KILLED, arguments], check=False)
+    assert killed.returncode == -signal.SIGKILL
     last = checkpoints_of(quick)[-1]
     assert last.name == f"checkpoint-{step}"
     assert not is_whole(last)
