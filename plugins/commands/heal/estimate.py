@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.engine.quiet import quietly
 from prunekit.plugins.commands.evaluate.config import Progress, no_progress
-from prunekit.plugins.commands.heal.heal import Plan, prepare, schedule
 from prunekit.plugins.commands.heal.loss import logits_of, student_loss, text_losses
 from prunekit.plugins.commands.heal.models import (
     autocast_of,
@@ -23,6 +22,7 @@ from prunekit.plugins.commands.heal.models import (
     trainable,
     words_folder,
 )
+from prunekit.plugins.commands.heal.plan import Plan, prepare, schedule
 from prunekit.plugins.commands.heal.quiet_trainer import quiet_trainer
 from prunekit.plugins.commands.heal.schedule import Schedule
 from prunekit.plugins.commands.heal.teachers import RunningTeacher, is_kept

@@ -87,7 +87,7 @@ def test_more_last_blocks_than_there_are(quick, tmp_path):
 
 
 def test_a_gpu_that_is_not_the_first(quick, monkeypatch, tmp_path):
-    monkeypatch.setattr("prunekit.plugins.commands.heal.heal.resolve_device", lambda name: name)
+    monkeypatch.setattr("prunekit.plugins.commands.heal.plan.resolve_device", lambda name: name)
     quick["device"] = "cuda:1"
     refused(quick, "--device cuda:1: .*CUDA_VISIBLE_DEVICES=1 in the", tmp_path / "to")
 
