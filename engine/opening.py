@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.batch import Batch, Sample
 from prunekit.core.contracts import complete
-from prunekit.core.errors import ConfigError, Remark, blaming, described
+from prunekit.core.errors import Remark, blaming
 from prunekit.core.interfaces import Backend, Meter, Objective, Signal, Table
 from prunekit.core.measurement import Piece, check_piece
 from prunekit.core.options import internals_of, values_of
@@ -25,13 +25,14 @@ from prunekit.engine.known import recall, remember
 from prunekit.engine.plan import Plan
 from prunekit.engine.race import ends_of_looks
 from prunekit.engine.rounding import arrangement, shapes
+from prunekit.engine.samples import digest_of_samples, samples_of
 from prunekit.engine.session import MixedSession, Session
 from prunekit.engine.signals import check_table
 from prunekit.engine.single_session import SingleSession
 from prunekit.hf.guard import Guard
 from prunekit.hf.identity import digest_of_code
 from prunekit.hf.tokens import batches_of
-from prunekit.hf.vocabulary import check_tokens, has_token
+from prunekit.hf.vocabulary import has_token
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -71,7 +72,7 @@ def _open_part(
     on_written: Callable[[], None],
 ) -> Iterator[SingleSession]:
     tokenizer = plan.checkpoint.tokenizer()
-    samples = _samples(plan, objective, tokenizer)
+    samples = samples_of(objective, tokenizer, plan.model_config)
     batches = planned_batches(plan, samples)
     spec = recall(plan.spec, workdir)
     meter = open_meter(plan.backend, spec, objective, batches)
@@ -114,18 +115,7 @@ def calibration_samples(plan: Plan, objective: Objective) -> Sequence[Sample]:
 
     Raises ConfigError if one exceeds the context, or has a token that the model lacks.
     """
-    return _samples(plan, objective, plan.checkpoint.tokenizer())
-
-
-def _samples(
-    plan: Plan, objective: Objective, tokenizer: PreTrainedTokenizerBase
-) -> Sequence[Sample]:
-    with blaming("objective", objective), Guard().watching():
-        samples = list(objective.calibration_set(tokenizer))
-        longest = max(map(_length, samples), default=0)
-    _check_length(longest, objective, plan.context_length)
-    check_tokens(samples, tokenizer, plan.model_config, described("objective", objective))
-    return samples
+    return samples_of(objective, plan.checkpoint.tokenizer(), plan.model_config)
 
 
 def _describe(
@@ -137,7 +127,7 @@ def _describe(
         "objective": f"{type(objective).__module__}.{type(objective).__qualname__}",
         "code": digest_of_code(type(objective)),
         "options": {**values_of(objective), **internals_of(objective)},
-        "calibration": _digest_samples(samples),
+        "calibration": digest_of_samples(samples),
         **arrangement(meter.facts.fingerprint, shapes(batches, objective.reads_targets_only)),
     }
 
@@ -146,38 +136,6 @@ def _digest(describes: Mapping[str, Any]) -> str:
     """Return a name for a journal's folder."""
     text = repr(sorted(describes.items()))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _digest_samples(samples: Sequence[Sample]) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for sample in samples:
-        for name in sorted(sample):
-            digest.update(f"{name}{tuple(sample[name].shape)}".encode())
-            digest.update(sample[name].cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _length(sample: Sample) -> int:
-    ids, targets = (list(sample[name].shape) for name in ("input_ids", "targets"))
-    if ids != targets or len(ids) != 2:
-        raise ValueError(
-            f"`input_ids` and `targets` of a sample must both be [rows, length], not {ids} and "
-            f"{targets}"
-        )
-    return ids[1]
-
-
-def _check_length(longest: int, objective: Objective, context_length: int | None) -> None:
-    name = objective.name
-    if not longest:
-        raise ConfigError(f"the objective {name!r} found no calibration sample; look at its data")
-    if context_length is not None and longest > context_length:
-        has_length = "length" in values_of(objective)
-        cure = f"lower --{name}.length" if has_length else f"leave long ones out of --{name}.data"
-        raise ConfigError(
-            f"a calibration sample has {longest:,} tokens, the model's context holds "
-            f"{context_length:,}; {cure}"
-        )
 
 
 def open_meter(

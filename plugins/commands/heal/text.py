@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ from prunekit.core.batch import Batch, Sample
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import Objective
 from prunekit.core.options import options_of
-from prunekit.hf.checkpoint import context_length
+from prunekit.engine.samples import check_samples, digest_of_samples, drawn, samples_of
 from prunekit.hf.tokens import batches_of
-from prunekit.hf.vocabulary import check_tokens
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -37,12 +35,7 @@ class Text:
 
     def digest(self) -> str:
         """Return what changes with any token."""
-        digest = hashlib.blake2b(digest_size=16)
-        for sample in (*self.trained, *self.held_out):
-            for name in ("input_ids", "targets"):
-                digest.update(repr(tuple(sample[name].shape)).encode())
-                digest.update(sample[name].numpy().tobytes())
-        return digest.hexdigest()
+        return digest_of_samples(self.trained) + digest_of_samples(self.held_out)
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return sequences to train on, padded to the longest of them."""
@@ -71,10 +64,9 @@ def read_text(
     """Read the calibration set of an objective, which is held out, and text to train on beside it.
 
     That is `tokens` tokens, or what there is. Raises ConfigError if there is less of it than
-    is held out, if the samples are not running text, or if the model lacks one of their tokens.
+    is held out, if the samples are not running text, or as `samples_of` does.
     """
-    held_out = list(objective.calibration_set(tokenizer))
-    _check_length(held_out, objective.name, config)
+    held_out = samples_of(objective, tokenizer, config)
     if any(sample["input_ids"].shape[0] > 1 for sample in held_out):
         raise ConfigError(
             f"--objective {objective.name}: its samples are items with several answers; expected "
@@ -86,23 +78,11 @@ def read_text(
     if more is None:
         raise _too_little(objective, len(held_out))
     try:
-        trained = list(more.calibration_set(tokenizer))
+        trained = drawn(more, tokenizer)
     except ConfigError as error:
         raise _too_little(objective, len(held_out)) from error
-    check_tokens([*held_out, *trained], tokenizer, config, f"the data of {objective.name}")
+    check_samples(trained, more, tokenizer, config)
     return Text(trained, held_out)
-
-
-def _check_length(samples: Sequence[Sample], name: str, config: PretrainedConfig) -> None:
-    """Raise ConfigError if a sequence is longer than the model's context."""
-    context = context_length(config)
-    longest = max(sample["input_ids"].shape[1] for sample in samples)
-    if context is not None and longest > context:
-        raise ConfigError(
-            f"--{name}.length: sequences of {longest:,} tokens; the model's context holds "
-            f"{context:,}: choose a smaller --{name}.length",
-            (name, "length"),
-        )
 
 
 def _too_little(objective: Objective, held_out: int) -> ConfigError:
