@@ -140,26 +140,19 @@ def _timed(plan: Plan, steps: Schedule, student: Any, teacher: RunningTeacher | 
             saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with saved_tensors_hooks(pack, lambda tensor: tensor), _autocast(steps, student):
+    with saved_tensors_hooks(pack, lambda tensor: tensor), steps.mixed(student.device):
         logits = logits_of(student, batch)
     loss = student_loss(logits, batch.targets.to(logits.device), predictions, steps.distill)
     loss.backward()  # type: ignore[no-untyped-call]
     at.append(_now(student))
     student.zero_grad()
     student.eval()
-    with _autocast(steps, student):
+    with steps.mixed(student.device):
         text_losses(student, [plan.text.trained[row] for row in rows], steps.tokens_at_once)
     at.append(_now(student))
     of_logits = logits.nbytes * (3 if teacher else 2)  # with their gradient, and the teacher's
     taught, trained, forward = (later - before for before, later in pairwise(at))
     return _Timed(taught, trained, forward, sum(saved.values()) + of_logits)
-
-
-def _autocast(steps: Schedule, student: Any) -> Any:
-    import torch
-
-    dtype = steps.autocast
-    return torch.autocast(student.device.type, dtype or torch.bfloat16, enabled=dtype is not None)
 
 
 def _now(model: Any) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import ConfigError
 from prunekit.plugins.commands.heal.training import Training
@@ -37,6 +38,13 @@ class Schedule:
     autocast: torch.dtype | None
     """in which products are computed, if that is not the dtype of the weights"""
     tokens_at_once: int
+
+    def mixed(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Enter the computation of products in `autocast`; where that is None, nothing changes."""
+        import torch
+
+        dtype = self.autocast or torch.bfloat16
+        return torch.autocast(device.type, dtype, enabled=self.autocast is not None)
 
     @property
     def steps(self) -> int:

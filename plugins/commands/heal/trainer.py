@@ -121,17 +121,12 @@ class Healer(Trainer):
     def _get_train_sampler(self, *_: Any) -> Any:
         return torch.utils.data.SequentialSampler(self.rows)
 
-    def _autocast(self) -> Any:
-        dtype = self.schedule.autocast
-        kind = self.args.device.type
-        return torch.autocast(kind, dtype or torch.bfloat16, enabled=dtype is not None)
-
     def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Tensor:
         """Return the loss of some sequences."""
         rows = inputs["rows"].tolist()
         batch = self.text.batch(rows)
         predictions = self.teacher.predictions(batch, rows) if self.teacher else None
-        with self._autocast():
+        with self.schedule.mixed(self.args.device):
             logits = logits_of(model, batch)
         return student_loss(logits, batch.targets.to(logits.device), predictions, self.distill)
 
@@ -143,7 +138,7 @@ class Healer(Trainer):
         """Measure the loss on held-out text."""
         student: Any = self.model
         student.eval()
-        with self._autocast():
+        with self.schedule.mixed(self.args.device):
             rows = text_losses(student, self.text.held_out, self.schedule.tokens_at_once)
         metrics = {"eval_loss": mean_loss(rows.sums, rows.weights)}
         self.log(metrics)
