@@ -22,6 +22,7 @@ from prunekit.plugins.commands.heal.models import (
     trainable,
     words_folder,
 )
+from prunekit.plugins.commands.heal.pair import Which
 from prunekit.plugins.commands.heal.plan import Plan, prepare, schedule
 from prunekit.plugins.commands.heal.quiet_trainer import quiet_trainer
 from prunekit.plugins.commands.heal.schedule import Schedule
@@ -91,24 +92,18 @@ def estimate_heal(
     **given: Any,
 ) -> HealEstimate:
     """Load the models as `heal` does, and time one part of a step. Raises PrunekitError like it."""
-    plan = prepare(model, run, remove, budget, teacher, Path(workdir), given)
+    plan = prepare(Which(model, run, remove, budget, teacher), Path(workdir), given)
     dtype = dtype_of(plan.pair)
     steps = schedule(plan, autocast_of(dtype))
-    dense = read_teacher(plan.pair, plan.training, plan.workdir, progress)
+    dense = read_teacher(plan, progress)
     taught = RunningTeacher(dense) if plan.training.distill else None
     kept = bool(plan.training.keep_words and taught)
     student = read_frozen(plan.pair.pruned, plan.pair, progress)
     with quiet_trainer():
-        student, shared = trainable(
-            student, None if kept else taught, plan.pair, plan.training, plan.seed
-        )
+        student, shared = trainable(student, None if kept else taught, plan)
     progress("timing a part of a step", 0, None, "")
     timed = [_timed(plan, steps, student, taught) for _ in range(2)][1]
     return _estimate(plan, steps, timed, student, dense, shared, kept)
-
-
-def _words_folder(plan: Plan) -> Path:
-    return words_folder(plan.pair, plan.training, plan.text, plan.workdir)
 
 
 @dataclass(frozen=True)
@@ -175,7 +170,7 @@ def _estimate(
     n, held_out = len(plan.text.trained), len(plan.text.held_out)
     parts = steps.steps * steps.parts
     checks = min(steps.checks, steps.steps)
-    to_keep = 0 if kept and is_kept(_words_folder(plan), plan.text.trained) else n
+    to_keep = 0 if kept and is_kept(words_folder(plan), plan.text.trained) else n
     of_teacher = timed.teacher * (to_keep / steps.rows_at_once if kept else parts)
     checked = (checks + MEASURED) * held_out / steps.rows_at_once * timed.forward
     trained = trained_weights(student)

@@ -20,6 +20,7 @@ from prunekit.hf.checkpoint import find
 from prunekit.plugins.commands.evaluate.config import Progress, no_progress
 from prunekit.plugins.commands.export.export import check_target
 from prunekit.plugins.commands.heal.models import Models, measured_as_stored, open_models
+from prunekit.plugins.commands.heal.pair import Which
 from prunekit.plugins.commands.heal.plan import Plan, prepare, schedule
 from prunekit.plugins.commands.heal.quiet_trainer import quiet_trainer
 from prunekit.plugins.commands.heal.result import (
@@ -60,15 +61,16 @@ def heal(
     without the blocks `remove`. Its dense model teaches it: `teacher`, where it is not found beside
     the checkpoint. `given` may hold the fields of `Training`, as `tokens=200_000`; settings of the
     model, as `device`; `seed`; and the `objective` and its options, which say which text, as
-    `ppl={"data": "chats.jsonl"}`. What is kept under `workdir`
-    lets the same call go on after a stop.
+    `ppl={"data": "chats.jsonl"}`. What is kept under `workdir` lets the same call go on after a
+    stop.
 
-    Raises TooMuchLost, after all is written, if its perplexity on held-out text is more
-    than `max_ppl_ratio` times the dense one; and PrunekitError, whose message says what to do.
+    Raises TooMuchLost, after all is written, if its perplexity on held-out text is more than
+    `max_ppl_ratio` times the dense one; and PrunekitError, whose message says what to do.
     """
     check_target(Path(to))
     check_bound_given(max_ppl_ratio)
-    plan = prepare(model, run, remove, budget, teacher, Path(workdir), given)
+    which = Which(model, run, remove, budget, teacher)
+    plan = prepare(which, Path(workdir), given)
     try:
         with alone_in(plan.folder):
             result = heal_and_write(plan, Path(to), progress)
@@ -88,7 +90,7 @@ def heal_and_write(plan: Plan, to: Path, progress: Progress) -> HealResult:
 
     Raises NotHealed if no step is better on held-out text than the pruned model.
     """
-    models = open_models(plan.pair, plan.training, plan.text, plan.workdir, plan.seed, progress)
+    models = open_models(plan, progress)
     steps = schedule(plan, models.autocast)
     step, best = _train(plan, models, steps, progress)
     before = loss(models.before)
@@ -101,7 +103,7 @@ def heal_and_write(plan: Plan, to: Path, progress: Progress) -> HealResult:
         raise NotHealed(_no_gain(best, before, step))
     checkpoint = find(plan.pair.pruned, load()).opened()
     model = models.finish(checkpoint.dtype())
-    after = measured_as_stored(model, plan.text, plan.at_once, progress)
+    after = measured_as_stored(model, plan, progress)
     if loss(after) >= before:  # in the dtype of the checkpoint
         raise NotHealed(_no_gain(loss(after), before, step))
     healed = _healed(plan, models, steps, step, after)

@@ -22,6 +22,7 @@ from prunekit.hf.reading import dtype_name, read_model, resolve_dtype
 from prunekit.plugins.commands.evaluate.config import Progress
 from prunekit.plugins.commands.heal.loss import text_losses
 from prunekit.plugins.commands.heal.pair import Pair
+from prunekit.plugins.commands.heal.plan import Plan
 from prunekit.plugins.commands.heal.quiet_trainer import quiet_trainer
 from prunekit.plugins.commands.heal.teachers import (
     RunningTeacher,
@@ -29,7 +30,6 @@ from prunekit.plugins.commands.heal.teachers import (
     folder_name,
     keep_words,
 )
-from prunekit.plugins.commands.heal.text import Text
 from prunekit.plugins.commands.heal.trainable import (
     mark_trained,
     share_weights,
@@ -69,24 +69,22 @@ class Models:
         return model
 
 
-def open_models(
-    pair: Pair, training: Training, text: Text, workdir: Path, seed: int, progress: Progress
-) -> Models:
+def open_models(plan: Plan, progress: Progress) -> Models:
     """Load both models and measure them on held-out text.
 
     Where the words of the teacher are kept, it is in memory before the student only.
     """
-    at_once, dtype = pair.pruned.tokens_per_forward, dtype_of(pair)
-    dense = read_teacher(pair, training, workdir, progress)
-    of_dense = measured(dense, text, at_once, "the dense model", progress)
+    pair, training, text = plan.pair, plan.training, plan.text
+    dense = read_teacher(plan, progress)
+    of_dense = measured(dense, plan, "the dense model", progress)
     teacher: Teacher | None = None
     if training.distill and training.keep_words:
         teacher = keep_words(
             dense,
             text.trained,
             training.keep_words,
-            words_folder(pair, training, text, workdir),
-            at_once,
+            words_folder(plan),
+            plan.at_once,
             lambda done: progress("keeping words", done, len(text.trained), "sequences"),
         )
     elif training.distill:
@@ -94,41 +92,37 @@ def open_models(
     if not isinstance(teacher, RunningTeacher):
         del dense  # before the student needs its memory
     student = read_frozen(pair.pruned, pair, progress)
-    before = measured(student, text, at_once, "the pruned model", progress)
+    before = measured(student, plan, "the pruned model", progress)
+    dtype = dtype_of(pair)
     for spec, found in ((pair.dense, of_dense), (pair.pruned, before)):
         if not all(map(math.isfinite, found.sums)):
             raise CheckpointError(
                 f"{spec.model}: its losses on held-out text are not finite in {dtype_name(dtype)}: "
                 "its weights are damaged, or need another --dtype"
             )
-    student, _ = trainable(student, teacher, pair, training, seed)
+    student, _ = trainable(student, teacher, plan)
     return Models(student, teacher, of_dense, before, autocast_of(dtype), training)
 
 
-def words_folder(pair: Pair, training: Training, text: Text, workdir: Path) -> Path:
+def words_folder(plan: Plan) -> Path:
     """Return the folder for the words of the teacher."""
-    identity = find(pair.dense, load()).identity()
-    dtype = dtype_name(dtype_of(pair))
-    return (
-        workdir.absolute()
-        / TEACHERS
-        / folder_name(identity, text.digest(), dtype, training.keep_words)
-    )
+    identity, dtype = find(plan.pair.dense, load()).identity(), dtype_name(dtype_of(plan.pair))
+    name = folder_name(identity, plan.text.digest(), dtype, plan.training.keep_words)
+    return plan.workdir.absolute() / TEACHERS / name
 
 
-def trainable(
-    student: Any, teacher: Teacher | None, pair: Pair, training: Training, seed: int
-) -> tuple[Any, int]:
+def trainable(student: Any, teacher: Teacher | None, plan: Plan) -> tuple[Any, int]:
     """Return the student as it is trained, and the bytes of weights that it shares with a teacher.
 
     Raises ConfigError as `mark_trained` and `with_lora` do.
     """
+    training = plan.training
     mark_trained(student, training)
     spared = 0
     if isinstance(teacher, RunningTeacher):
-        spared = share_weights(student, teacher.model, pair.removed)
+        spared = share_weights(student, teacher.model, plan.pair.removed)
     if training.method == "lora":
-        student = with_lora(student, training.lora_rank, seed)
+        student = with_lora(student, training.lora_rank, plan.seed)
     if training.recompute:
         student.gradient_checkpointing_enable({"use_reentrant": False})
     return student, spared
@@ -150,12 +144,13 @@ def autocast_of(dtype: torch.dtype) -> torch.dtype | None:
     return torch.bfloat16 if dtype is torch.bfloat16 else None
 
 
-def read_teacher(pair: Pair, training: Training, workdir: Path, progress: Progress) -> Any:
+def read_teacher(plan: Plan, progress: Progress) -> Any:
     """Load the dense model, on one device or where `--device-map` puts it."""
-    if training.device_map == "none":
+    pair, device_map = plan.pair, plan.training.device_map
+    if device_map == "none":
         return read_frozen(pair.dense, pair, progress)
-    folder = tempfile.mkdtemp(prefix="offload-", dir=workdir)
-    spread = "auto" if training.device_map == "auto" else {"": "disk"}
+    folder = tempfile.mkdtemp(prefix="offload-", dir=plan.workdir)
+    spread = "auto" if device_map == "auto" else {"": "disk"}
     placed = {"device_map": spread, "offload_folder": folder}
     with quiet_trainer():
         model = read_frozen(pair.dense, pair, progress, placed)
@@ -177,24 +172,26 @@ def read_frozen(
     return model.requires_grad_(False).eval()
 
 
-def measured(model: Any, text: Text, at_once: int, who: str, progress: Progress) -> Measurement:
+def measured(model: Any, plan: Plan, who: str, progress: Progress) -> Measurement:
     """Return the losses of a model on the held-out text."""
-    what, total = f"measuring {who}", len(text.held_out)
-    progress(what, 0, total, "sequences")
-    return text_losses(
-        model, text.held_out, at_once, lambda done: progress(what, done, total, "sequences")
-    )
+    what, held_out = f"measuring {who}", plan.text.held_out
+
+    def done(count: int) -> None:
+        progress(what, count, len(held_out), "sequences")
+
+    done(0)
+    return text_losses(model, held_out, plan.at_once, done)
 
 
-def measured_as_stored(model: Any, text: Text, at_once: int, progress: Progress) -> Measurement:
+def measured_as_stored(model: Any, plan: Plan, progress: Progress) -> Measurement:
     """Return the losses of a finished model, in float32 where its own dtype would be slow."""
     import torch
 
     own, slow = model.dtype, model.device.type == "cpu" and model.dtype is torch.float16
     if not slow:
-        return measured(model, text, at_once, "the healed model", progress)
+        return measured(model, plan, "the healed model", progress)
     cast(model, torch.float32)
-    found = measured(model, text, at_once, "the healed model", progress)
+    found = measured(model, plan, "the healed model", progress)
     cast(model, own)  # exactly what it was
     return found
 

@@ -32,6 +32,20 @@ HEALS = "heals"
 
 
 @dataclass(frozen=True)
+class Which:
+    """The pruned model that a user names, by one of three ways."""
+
+    model: str | None = None
+    """a checkpoint that prunekit wrote, or the model without the blocks `remove`"""
+    run: str | Path | None = None
+    remove: Iterable[int] | None = None
+    budget: int | None = None
+    """a smaller one than that of the run"""
+    teacher: str | None = None
+    """the dense model of a checkpoint"""
+
+
+@dataclass(frozen=True)
 class Pair:
     """A checkpoint that prunekit wrote, and the dense model that it was made from."""
 
@@ -47,30 +61,30 @@ class Pair:
         return frozenset(self.record["removed"])
 
 
-def find_pair(
-    model: str | None,
-    run: str | Path | None,
-    remove: Iterable[int] | None,
-    budget: int | None,
-    teacher: str | None,
-    workdir: Path,
-    given: Mapping[str, Any],
-) -> Pair:
+def find_pair(which: Which, workdir: Path, given: Mapping[str, Any]) -> Pair:
     """Find a checkpoint and its dense model; or write one under `workdir`, of a run or by hand.
 
-    `given` holds settings of the model such as `device`. Raises ConfigError if `model` was not
+    `given` holds settings of the model such as `device`. Raises ConfigError if a checkpoint was not
     written by prunekit, if the dense model is another one, or if their tokenizers differ.
     """
-    if run is None and remove is None and budget is None:
-        pair = _of_checkpoint(model, teacher, workdir, given)
-    elif teacher is not None:
+    if which.run is None and which.remove is None and which.budget is None:
+        pair = _of_checkpoint(which.model, which.teacher, workdir, given)
+    elif which.teacher is not None:
         raise ConfigError(
             "--teacher names the dense model of a checkpoint; a run, and a model with --remove, "
             "have theirs: leave it out",
             ("teacher",),
         )
     else:
-        variant = choose(model, remove, run, workdir, given, anew=OF_RUNS, budget=budget)
+        variant = choose(
+            which.model,
+            which.remove,
+            which.run,
+            workdir,
+            given,
+            anew=OF_RUNS,
+            budget=which.budget,
+        )
         pair = _written(variant, workdir)
     _check_tokenizers(pair)
     if "parameters" not in pair.record:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from prunekit.engine.config import Settings, parse
 from prunekit.engine.files import check_writable
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import resolve_device
-from prunekit.plugins.commands.heal.pair import HEALS, Pair, find_pair
+from prunekit.plugins.commands.heal.pair import HEALS, Pair, Which, find_pair
 from prunekit.plugins.commands.heal.schedule import Schedule, rows_of, schedule_of
 from prunekit.plugins.commands.heal.text import Text, read_text, shaped
 from prunekit.plugins.commands.heal.trainable import check_installed
@@ -68,15 +68,7 @@ class Plan:
         return self.workdir.absolute() / HEALS / f"{self.training.method}-{name}"
 
 
-def prepare(
-    model: str | None,
-    run: str | Path | None,
-    remove: Iterable[int] | None,
-    budget: int | None,
-    teacher: str | None,
-    workdir: Path,
-    given: dict[str, Any],
-) -> Plan:
+def prepare(which: Which, workdir: Path, given: Mapping[str, Any]) -> Plan:
     """Find the models and read the text. Raises PrunekitError if anything of it is wrong."""
     check_writable(workdir)
     given = {name: value for name, value in given.items() if value is not None}
@@ -89,7 +81,7 @@ def prepare(
     for name in SETTINGS:
         given.pop(name, None)
     _check(given, known, options)
-    pair = find_pair(model, run, remove, budget, teacher, workdir, given)
+    pair = find_pair(which, workdir, given)
     objective = _objective(pair, known.objective, options)
     checkpoint = find(pair.pruned, registry)
     tokens = training.tokens_on(device)
