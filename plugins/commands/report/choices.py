@@ -10,7 +10,7 @@ from prunekit.engine.escaping import one_line, shell_word
 from prunekit.plugins.commands.report.sheets import Sheet
 from prunekit.plugins.commands.report.table import Column, Entry, Table
 from prunekit.plugins.commands.study.conditions import condition
-from prunekit.plugins.commands.study.files import CellResult, StudyFolder
+from prunekit.plugins.commands.study.files import Cell, CellResult, StudyFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,8 @@ def choices(study: Path) -> Sheet:
     return Sheet(NAME, "Every choice", [_table(rows)] if rows else [], _frame(rows))
 
 
-def _row(study: str, found: CellResult) -> dict[str, Any]:
-    cell = found.cell
+def described(cell: Cell) -> dict[str, Any]:
+    """Return what tables say of a cell: what was searched, how, and on which draw."""
     return {
         "model": one_line(cell.model),
         "objective": one_line(condition(cell.objective, cell.calibration)),
@@ -39,6 +39,13 @@ def _row(study: str, found: CellResult) -> dict[str, Any]:
         "searcher": one_line(cell.searcher),
         "seed": cell.seed,
         "draw": cell.draw,
+    }
+
+
+def _row(study: str, found: CellResult) -> dict[str, Any]:
+    cell = found.cell
+    return {
+        **described(cell),
         "removed": words(found.choices[-1]),
         "command": f"prunekit export --run {shell_word(f'{study}/{cell.id}')} --to pruned",
     }

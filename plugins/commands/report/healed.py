@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunekit.engine.escaping import one_line
 from prunekit.engine.healed import check_healed
 from prunekit.engine.stored import check_stored, read_stored, restored
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.heal.result import HEALED, SCHEMA, HealResult
+from prunekit.plugins.commands.report.choices import described
 from prunekit.plugins.commands.report.sheets import Sheet
 from prunekit.plugins.commands.report.table import Column, Entry, Table
 from prunekit.plugins.commands.report.wording import number
-from prunekit.plugins.commands.study.conditions import condition
 from prunekit.plugins.commands.study.files import CellResult, StudyFolder
 
 if TYPE_CHECKING:
@@ -39,14 +38,9 @@ def healed(study: Path) -> Sheet:
 
 
 def _row(found: CellResult, path: Path) -> dict[str, Any]:
-    cell, heal = found.cell, _read(path).healed
+    heal = _read(path).healed
     return {
-        "model": one_line(cell.model),
-        "objective": one_line(condition(cell.objective, cell.calibration)),
-        "budget": cell.budget,
-        "searcher": one_line(cell.searcher),
-        "seed": cell.seed,
-        "draw": cell.draw,
+        **described(found.cell),
         "trained": heal.trained,
         "tokens": heal.tokens,
         "dense": perplexity(heal.dense),
