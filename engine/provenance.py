@@ -11,6 +11,7 @@ from typing import Any
 
 from prunekit.core.problem import Subset
 from prunekit.core.spec import ModelFacts
+from prunekit.engine.certified import Certified, check_certified
 from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.healed import Healed, check_healed
@@ -40,6 +41,7 @@ MAY_BE = {
     "proof": Proof | None,
     "heal": Healed | None,
     "healed_before": tuple[Healed, ...],
+    "certificate": Certified | None,
 }
 """The fields to read back: those that are needed, and others."""
 STEP = {
@@ -160,6 +162,8 @@ def _check(row: Mapping[str, Any]) -> None:
     _check_line(row)
     for heal in (*row.get("healed_before", ()), *filter(None, [row.get("heal")])):
         check_healed(heal)
+    if row.get("certificate"):
+        check_certified(row["certificate"])
     if row["search"] is not None:
         check_result(row["search"], "search")
         if row["search"]["removed"] != row["removed"]:

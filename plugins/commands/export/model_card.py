@@ -13,6 +13,7 @@ from prunekit.cli.flags import flag_name, no_flag_name
 from prunekit.core.options import options_of
 from prunekit.core.problem import words
 from prunekit.core.registry import load
+from prunekit.engine.certified import Certified
 from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.healed import Healed
@@ -35,98 +36,7 @@ BEGIN, END = "<!-- prunekit: begin -->", "<!-- prunekit: end -->"
 SECTION = re.compile(f"^{BEGIN}$.*?^{END}$\n*", re.DOTALL | re.MULTILINE)
 """Values inside the section never fill a line of their own, so none is mistaken for its end."""
 
-TEMPLATE = """
-{{ begin | safe }}
-## Depth pruning
-
-This is {{ model | code }} without {{ record.removed | length }} of its \
-{{ record.blocks }} transformer blocks: {{ parameters }}.
-
-- Removed: blocks {{ record.removed | blocks }}, counted from 0.
-- Kept: blocks {{ record.kept | blocks }}.
-- Original weights: {{ record.weights | code }}.
-{% for step in record.before %}
-- Removed before, from {{ step.model | code }}: blocks {{ step.removed | blocks }} of \
-{{ step.blocks }}{% if step.searcher %}, chosen by {{ step.searcher | code }} with \
-{{ step.objective | code }}{% endif %}\
-{% for one in step.heals or () %}, then healed on {{ "{:,}".format(one.tokens) }} tokens of \
-{{ one.data | code }}{% endfor %}.
-{% endfor %}
-{% if record.before %}
-- In all, {{ record.before[0].model | code }} without its blocks \
-{{ record.removed_of_first | blocks }}.
-{% endif %}
-{% if losses %}
-{% set search = record.search %}
-- Chosen by the searcher {{ search.searcher | code }} with the objective \
-{{ search.objective | code }}, seed {{ search.seed }}, from \
-{{ "{:,}".format(search.work.asked) }} subsets that it requested.
-
-{{ losses | table }}
-
-Losses are on the calibration set; ± is the standard error of the difference over its samples.
-{% if repair %}
-
-The weights around the removed blocks were {{ repair }}.
-{% endif %}
-{% else %}
-- Chosen by hand.
-{% endif %}
-{% if record.remark %}
-
-**Not for every program:** {{ record.remark }}.
-{% endif %}
-{% for one in record.healed_before or () %}
-
-Healed on {{ "{:,}".format(one.tokens) }} tokens of {{ one.data | code }}: {{ one.trained }}.
-{% endfor %}
-{% if heal %}
-
-Then {{ heal.words }}.
-
-{{ heal | healing | table }}
-{% endif %}
-{% if evaluations %}
-
-{{ evaluations | table }}
-
-Evaluated after the search{% if heal %}, before it was healed{% endif %}; ± is the standard \
-error of the difference. See {{ file | code }}
-for details.
-{% endif %}
-{% if proof %}
-
-Verified when it was written: {{ proof }}.
-{% endif %}
-
-To load it, to serve it with vLLM, and to convert it with llama.cpp, in its folder:
-
-```text
-AutoModelForCausalLM.from_pretrained(".")
-vllm serve .
-python convert_hf_to_gguf.py .
-```
-
-To repeat:
-
-```sh
-{{ command | safe }}
-{% if heal %}
-{{ heal_command | safe }}
-{% endif %}
-```
-
-Versions: {{ versions }}.
-{% if body %}
-
-What follows was written for the model before its blocks were removed.
-{% endif %}
-{{ end | safe }}
-{% if body %}
-
-{{ body | safe }}
-{% endif %}
-"""
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: Path) -> str:
@@ -155,6 +65,9 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
         repair=searched and _repair(record["search"]),
         heal=heal,
         heal_command=heal and _heal_command(heal, model),
+        certificate=restored(Certified, record["certificate"])
+        if record.get("certificate")
+        else None,
         proof=record.get("proof") and Proof(**record["proof"]).words,
         command=command,
         versions=", ".join(f"{name} {number}" for name, number in record["versions"].items()),
@@ -191,22 +104,39 @@ def _healing(heal: Healed) -> list[list[str]]:
     return rows
 
 
+def _verdicts(certificate: Certified) -> list[list[str]]:
+    """Tabulate the capabilities."""
+    rows = [["", "of", "dense", "pruned", "difference", ""]]
+    for each in certificate.capabilities:
+        interval = f"{each.low:+.2f} to {each.high:+.2f}"
+        scores = [_number(each.dense, 3), _number(each.pruned, 3), interval]
+        rows.append([each.name, f"{each.n:,} {each.unit}", *scores, each.verdict])
+    return rows
+
+
 def _render(**values: Any) -> str:
     """Fill the template; every value is escaped unless a filter did that."""
-    from jinja2 import Environment
+    from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
     def escaped(value: object) -> str:
         return value if isinstance(value, Markup) else markdown_text(str(value))
 
-    environment = Environment(trim_blocks=True, keep_trailing_newline=True, finalize=escaped)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        finalize=escaped,
+    )
     environment.filters.update(
         blocks=words,
         code=lambda text: Markup(markdown_code(text)),
         healing=_healing,
+        verdicts=_verdicts,
         table=lambda rows: Markup(_table(rows)),
     )
-    return environment.from_string(TEMPLATE).render(begin=BEGIN, end=END, file=RECORD, **values)
+    template = environment.get_template("card.md")
+    return template.render(begin=BEGIN, end=END, file=RECORD, **values)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
