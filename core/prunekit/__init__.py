@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prunekit.plugins.commands.certify.certify import certify as certify
     from prunekit.plugins.commands.curve.curve import curve as curve
     from prunekit.plugins.commands.evaluate.evaluate import evaluate as evaluate
     from prunekit.plugins.commands.export.export import export as export
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from prunekit.plugins.commands.study.run import study as study
 
 __all__ = [
+    "certify",
     "curve",
     "evaluate",
     "export",

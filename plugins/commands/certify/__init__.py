@@ -1,0 +1,1 @@
+"""`prunekit certify`: does the pruned model still write, beside the dense one?"""

@@ -1,0 +1,107 @@
+"""`prunekit certify`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import typer
+
+from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen
+from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
+from prunekit.core import Command, hookimpl
+from prunekit.plugins.commands.certify.writing import Writing
+from prunekit.plugins.commands.evaluate.command import (
+    IncludePath,
+    Limit,
+    NumFewshot,
+    Ppl,
+    PplColumn,
+    PplLength,
+    PplSamples,
+    Tasks,
+)
+
+
+class Certify(Command):
+    """Say what a pruned model still can do beside the dense one, writing included.
+
+    Both continue the same prompts, greedily and sampled, and do short exercises; each capability
+    is kept, hurt or lost, or cannot be told. All texts stand side by side on a page.
+    """
+
+    name: ClassVar[str] = "certify"
+    settings: ClassVar[Sequence[str]] = (*MODEL_SETTINGS, "tokens_per_forward")
+    options: ClassVar[type] = Writing
+    panel: ClassVar[str] = "Models and texts"
+
+    def run(
+        self,
+        given: dict[str, Any],
+        run: Run = None,
+        budget: Budget = None,
+        remove: Remove = None,
+        baseline: Annotated[
+            str | None, typer.Option(help="Model to compare with, as a healed one's original.")
+        ] = None,
+        ppl: Ppl = "",
+        tasks: Tasks = "",
+        limit: Limit = None,
+        include_path: IncludePath = None,
+        num_fewshot: NumFewshot = None,
+        ppl_length: PplLength = None,
+        ppl_samples: PplSamples = None,
+        ppl_column: PplColumn = None,
+        thresholds: Annotated[
+            Path | None, typer.Option(help="YAML file of bounds, and of the verdicts that pass.")
+        ] = None,
+        card: Annotated[
+            bool, typer.Option("--card", help="Add it to the checkpoint's card and prunekit.json.")
+        ] = False,
+        workdir: Workdir = Path("prunekit-runs"),
+        json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
+    ) -> None:
+        from prunekit.plugins.commands.certify.certificate import NotCertified
+        from prunekit.plugins.commands.certify.certify import certify
+        from prunekit.plugins.commands.certify.printing import show_certificate
+
+        listen(verbose, quiet)
+        say_if_demo(run is not None or "model" in given, quiet)
+        which: dict[str, Any] = {"run": run, "budget": budget, "remove": parse_blocks(remove)}
+        evaluated: dict[str, Any] = {
+            "limit": limit,
+            "include_path": include_path,
+            "num_fewshot": num_fewshot,
+        }
+        evaluated |= {"ppl_length": ppl_length, "ppl_samples": ppl_samples}
+        evaluated |= {"ppl_column": ppl_column, "ppl": ppl, "tasks": tasks}
+        failed: NotCertified | None = None
+        with counter(quiet) as show:
+            try:
+                certificate = certify(
+                    **given,
+                    **which,
+                    **evaluated,
+                    baseline=baseline,
+                    thresholds=thresholds,
+                    card=card,
+                    workdir=workdir,
+                    progress=show,
+                )
+            except NotCertified as error:
+                certificate, failed = error.certificate, error
+        if json:
+            sys.stdout.write(certificate.to_json())
+        else:
+            show_certificate(certificate, quiet)
+        if failed:
+            raise failed
+
+
+@hookimpl
+def prunekit_commands() -> list[type]:
+    return [Certify]
