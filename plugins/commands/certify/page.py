@@ -10,7 +10,7 @@ from prunekit.plugins.commands.certify.certificate import Certificate
 from prunekit.plugins.commands.certify.printing import title_of
 
 TEMPLATES = Path(__file__).parent / "templates"
-WIDTH, LEFT, RIGHT = 400.0, -1.0, 0.25
+WIDTH, LEFT, RIGHT = 340.0, -1.0, 0.25
 """Of a picture, in pixels, and the differences at its ends."""
 
 

@@ -7,6 +7,7 @@ from rich.table import Column, Table
 
 from prunekit.cli.screen import err, out, styled
 from prunekit.core.problem import words
+from prunekit.engine.provenance import name_of
 from prunekit.plugins.commands.certify.capability import Capability
 from prunekit.plugins.commands.certify.certificate import Certificate
 
@@ -30,10 +31,10 @@ def show_certificate(certificate: Certificate, quiet: bool = False) -> None:
 def title_of(certificate: Certificate) -> str:
     """Name both models in words."""
     if certificate.baseline:
-        return f"{certificate.name} beside {certificate.baseline}"
+        return f"{certificate.name} beside {name_of(certificate.baseline)}"
     then = f", {certificate.afterwards}" if certificate.afterwards else ""
     gone = f" without blocks {words(certificate.removed)}" if certificate.removed else ""
-    return f"{certificate.model}{gone}{then}"
+    return f"{name_of(certificate.model)}{gone}{then}"
 
 
 def _table(certificate: Certificate) -> Table:
