@@ -20,6 +20,8 @@ from prunekit.core.registry import Registry
 from prunekit.engine.config import Settings
 
 SHORT = {"budget": "-k"}
+KINDS = ("searcher", "objective", "repair", "backend")
+"""Settings that choose a plugin, and the kinds of these."""
 
 
 Flags: TypeAlias = list[tuple[tuple[str, ...], Any]]
@@ -82,7 +84,6 @@ def with_flags(cls: type[Command], flags: Flags, registry: Registry) -> Callable
                 name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
             )
         )
-    run.__doc__ = cls.__doc__
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
 

@@ -13,10 +13,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from prunekit.cli.command import command_of
+from prunekit.cli.command import HELP, command_of
 from prunekit.cli.screen import err, out
 from prunekit.core.errors import ConfigError, PrunekitError, StorageError, debugging
-from prunekit.core.registry import Registry, load_commands
+from prunekit.core.registry import Entry, Registry, load_commands
 
 OF_THE_MACHINE = (
     *(errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
@@ -24,6 +24,12 @@ OF_THE_MACHINE = (
 )
 """Errors that a path or the machine causes wherever it is met, so that no bug is behind them."""
 
+GROUPS = ("Find blocks", "Make a model", "Check it", "Compare", "Plugins")
+"""Headings of the built-in commands, in the order of use; those of others come after them."""
+BEGINNING = (
+    "To begin, with a small model that comes with prunekit and without a network: "
+    "[bold]prunekit search[/]. It prints what to do next. For yours, add [bold]--model FOLDER[/]."
+)
 LONGEST = 2000
 """Characters of an error, since one may quote a file; its end says what to do."""
 
@@ -81,15 +87,27 @@ def _check_arguments(arguments: Sequence[str]) -> None:
 def make_app(registry: Registry) -> TyperGroup:
     """Make the command line of these plugins; a command that cannot be made is a failure there."""
     app = typer.Typer(
-        cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+        cls=_Commands,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings=HELP,
+        epilog=BEGINNING,
     )
     app.callback()(_root)
     group = typer.main.get_group(app)
     group.context_settings["obj"] = registry
-    for entry in sorted(registry.of("command"), key=lambda entry: entry.name):
+    for entry in sorted(registry.of("command"), key=_place):
         with registry.noting_failure(entry.label):
             group.add_command(command_of(entry, registry), registry.label(entry))
     return group
+
+
+def _place(entry: Entry) -> tuple[int, str, int, str]:
+    """Return where a command belongs in the help: in the order of use, then by its name."""
+    group = entry.cls.group
+    place = GROUPS.index(group) if group in GROUPS else len(GROUPS)
+    return place, group, entry.cls.rank, entry.name
 
 
 class _Commands(TyperGroup):

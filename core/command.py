@@ -27,6 +27,14 @@ class Command(abc.ABC):
     """the kinds of these plugins"""
     panel: ClassVar[str] = "Model"
     """the heading of these flags in the help"""
+    group: ClassVar[str] = "More commands"
+    """the heading of the command itself in the help of `prunekit`"""
+    rank: ClassVar[int] = 1
+    """its place there: the lower first, then by its name"""
+    examples: ClassVar[Sequence[str]] = ()
+    """command lines at the end of its help"""
+    docs: ClassVar[str] = ""
+    """the page about it, as `docs/evaluation.md`"""
 
     @abc.abstractmethod
     def run(self, *arguments: Any, **flags: Any) -> None:

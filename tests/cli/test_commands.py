@@ -140,17 +140,49 @@ def test_a_signal_while_the_model_loads_ends_in_one_line(prunekit, monkeypatch):
 def test_help_shows_defaults(prunekit):
     _, out, _ = prunekit("search", "--help")
     assert "(text; greedy)" in out
-    assert "(int; 16; 2..)" in out
+    assert "(int; 16; 2..)" in prunekit("search", "--searcher", "genetic", "-h")[1]
+
+
+def test_help_shows_the_flags_of_chosen_plugins_and_says_how_to_see_others(prunekit):
+    _, out, _ = prunekit("search", "--help")
+    assert "--ppl.samples" in out
+    assert "--genetic.population" not in out
+    assert "--objective NAME or --searcher NAME with --help" in " ".join(out.split())
+    _, out, _ = prunekit("search", "--objective=margin", "--searcher", "genetic", "--help")
+    assert "--ppl.samples" not in out
+    assert "--genetic.population" in out
+    assert "--margin.samples" in out
+
+
+def test_the_help_of_a_command_ends_with_examples_that_are_commands(prunekit, registry):
+    from prunekit.core.registry import load_commands
+
+    for entry in load_commands().of("command"):
+        _, out, _ = prunekit(entry.name, "--help")
+        for example in entry.cls.examples:
+            assert example in " ".join(out.split())
+            flags = [word for word in example.split() if word.startswith("--") and "." not in word]
+            assert all(f"{flag} " in out for flag in flags), example
+
+
+def test_prunekit_alone_says_where_to_begin(prunekit):
+    _, out, err = prunekit()
+    text = " ".join((out + err).split())
+    assert "To begin" in text
+    places = [text.index(f" {name} ") for name in ("search", "export", "evaluate", "study")]
+    assert places == sorted(places)
 
 
 def test_help_has_room_for_every_flag(prunekit, registry):
     from prunekit.cli.flags import flag_name, no_flag_name
     from prunekit.core.options import options_of
 
-    _, out, _ = prunekit("search", "--help")
-    assert "…" not in out
     for entry in registry.entries:
-        for option in options_of(entry.cls) if entry.kind != "model" else ():
+        if entry.kind in ("model", "command"):
+            continue
+        _, out, _ = prunekit("search", f"--{entry.kind}", entry.name, "--help")
+        assert "…" not in out
+        for option in options_of(entry.cls):
             assert f"{flag_name(entry.name, option.name)} " in out
             if option.default is True:
                 assert no_flag_name(entry.name, option.name) in out

@@ -33,6 +33,12 @@ class Certify(Command):
     """
 
     name: ClassVar[str] = "certify"
+    group: ClassVar[str] = "Check it"
+    examples: ClassVar[Sequence[str]] = (
+        "prunekit certify --model pruned --ppl my-text.txt --card",
+        "prunekit certify --run NAME --thresholds bounds.yaml",
+    )
+    docs: ClassVar[str] = "docs/certify.md"
     settings: ClassVar[Sequence[str]] = (*MODEL_SETTINGS, "tokens_per_forward")
     options: ClassVar[type] = Writing
     panel: ClassVar[str] = "Models and texts"

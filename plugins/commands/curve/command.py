@@ -46,6 +46,9 @@ class Curve(Command):
     """
 
     name: ClassVar[str] = "curve"
+    group: ClassVar[str] = "Find blocks"
+    examples: ClassVar[Sequence[str]] = ("prunekit curve --model FOLDER --budget 10",)
+    docs: ClassVar[str] = "docs/how-many-blocks.md"
     settings: ClassVar[Sequence[str]] = tuple(
         option.name for option in options_of(Settings) if option.name != "finalists"
     )

@@ -59,6 +59,12 @@ class Evaluate(Command):
     """Evaluate a pruned model beside the dense one: perplexities, tasks, and a quality gate."""
 
     name: ClassVar[str] = "evaluate"
+    group: ClassVar[str] = "Check it"
+    examples: ClassVar[Sequence[str]] = (
+        "prunekit evaluate --run NAME --ppl wikitext2 --tasks commonsense",
+        "prunekit evaluate --model pruned --prompts demo",
+    )
+    docs: ClassVar[str] = "docs/evaluation.md"
     settings: ClassVar[Sequence[str]] = (*MODEL_SETTINGS, "tokens_per_forward")
 
     def run(

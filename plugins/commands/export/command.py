@@ -17,6 +17,12 @@ class Export(Command):
     """Export a model without some of its blocks, and verify the checkpoint."""
 
     name: ClassVar[str] = "export"
+    group: ClassVar[str] = "Make a model"
+    examples: ClassVar[Sequence[str]] = (
+        "prunekit export --run NAME --to pruned",
+        "prunekit export --model FOLDER --remove 9,12 --to pruned",
+    )
+    docs: ClassVar[str] = "docs/from-model-to-smaller.md"
     settings: ClassVar[Sequence[str]] = MODEL_SETTINGS
 
     def run(

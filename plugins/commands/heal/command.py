@@ -25,6 +25,12 @@ class Heal(Command):
     """
 
     name: ClassVar[str] = "heal"
+    group: ClassVar[str] = "Make a model"
+    examples: ClassVar[Sequence[str]] = (
+        "prunekit heal --model pruned --ppl.data my-text.txt --dry-run",
+        "prunekit heal --model pruned --ppl.data my-text.txt --to healed",
+    )
+    docs: ClassVar[str] = "docs/after-pruning.md"
     settings: ClassVar[Sequence[str]] = (
         *MODEL_SETTINGS,
         "tokens_per_forward",

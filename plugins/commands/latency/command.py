@@ -25,6 +25,9 @@ class Latency(Command):
     """Compare the speed and memory of a pruned model with those of the dense one."""
 
     name: ClassVar[str] = "latency"
+    group: ClassVar[str] = "Check it"
+    examples: ClassVar[Sequence[str]] = ("prunekit latency --run NAME",)
+    docs: ClassVar[str] = "docs/pains/16-where-is-the-speed-up.md"
     settings: ClassVar[Sequence[str]] = MODEL_SETTINGS
     options: ClassVar[type] = Workload
     panel: ClassVar[str] = "Model and workload"

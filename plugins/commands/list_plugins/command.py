@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import typer
@@ -20,6 +21,9 @@ class ListPlugins(Command):
     """List installed plugins, or show the details of one."""
 
     name: ClassVar[str] = "list-plugins"
+    group: ClassVar[str] = "Plugins"
+    examples: ClassVar[Sequence[str]] = ("prunekit list-plugins genetic",)
+    docs: ClassVar[str] = "docs/plugins/README.md"
 
     def run(
         self,

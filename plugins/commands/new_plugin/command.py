@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -15,6 +16,9 @@ class NewPlugin(Command):
     """Create a plugin: a small distribution that installs, runs and passes its own tests."""
 
     name: ClassVar[str] = "new-plugin"
+    group: ClassVar[str] = "Plugins"
+    examples: ClassVar[Sequence[str]] = ("prunekit new-plugin my-searcher --kind searcher",)
+    docs: ClassVar[str] = "docs/plugins/tutorial.md"
 
     def run(
         self,

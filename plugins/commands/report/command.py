@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -21,6 +22,9 @@ class WriteReport(Command):
     """Write the tables, the figures and the page of a study, finished or not."""
 
     name: ClassVar[str] = "report"
+    group: ClassVar[str] = "Compare"
+    examples: ClassVar[Sequence[str]] = ("prunekit report NAME",)
+    docs: ClassVar[str] = "docs/report.md"
 
     def run(
         self,

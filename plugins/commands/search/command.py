@@ -34,6 +34,13 @@ class Search(Command):
     """
 
     name: ClassVar[str] = "search"
+    group: ClassVar[str] = "Find blocks"
+    rank: ClassVar[int] = 0
+    examples: ClassVar[Sequence[str]] = (
+        "prunekit search --model FOLDER --searcher greedy --objective ppl --ppl.data my-text.txt",
+        "prunekit search --budget 25% --save pruned",
+    )
+    docs: ClassVar[str] = "docs/searchers.md, docs/objectives.md"
     settings: ClassVar[Sequence[str]] = tuple(option.name for option in options_of(Settings))
     plugin_options: ClassVar[bool] = True
     panel: ClassVar[str] = "Search"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -42,6 +42,8 @@ class Show(Command):
     """Describe a run, a checkpoint or a journal."""
 
     name: ClassVar[str] = "show"
+    group: ClassVar[str] = "Check it"
+    examples: ClassVar[Sequence[str]] = ("prunekit show NAME",)
 
     def run(
         self,

@@ -36,6 +36,10 @@ class Study(Command):
     """
 
     name: ClassVar[str] = "study"
+    group: ClassVar[str] = "Compare"
+    rank: ClassVar[int] = 0
+    examples: ClassVar[Sequence[str]] = ("prunekit study examples/demo.yaml --dry-run",)
+    docs: ClassVar[str] = "docs/studies.md"
     settings: ClassVar[Sequence[str]] = ("device", "tokens_per_forward", "trust_remote_code")
     panel: ClassVar[str] = "Search"
 
