@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError
+from prunekit.core.options import nearest
 from prunekit.core.problem import Subset
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
@@ -34,6 +35,8 @@ def read_run(run: Path, workdir: Path) -> Run:
     reads the run back may not be who searched.
     """
     folder = folder_of(run, workdir)
+    if not folder.is_dir():
+        raise _unknown(run, workdir / "runs")
     result = read_result(folder)
     if result["pruned"]["loss"] is None:
         raise ConfigError(f"{folder}: its search found no finite loss; search with other options")
@@ -43,6 +46,14 @@ def read_run(run: Path, workdir: Path) -> Run:
     if name == spec.model:
         spec = replace(spec, revision=commit)
     return Run(folder, config, spec, frozenset(result["removed"]), result)
+
+
+def _unknown(run: Path, runs: Path) -> ConfigError:
+    """Describe a run that does not exist, with the name that is most like it."""
+    names = [path.name for path in runs.iterdir()] if runs.is_dir() else []
+    near = nearest(run.name, names)
+    advice = f"did you mean {near}?" if near else f"runs are folders under {runs}"
+    return ConfigError(f"{str(run)[:100]}: no such run; {advice}")
 
 
 def smaller_of(run: Run, budget: int) -> Subset:

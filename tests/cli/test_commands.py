@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -324,7 +325,7 @@ def test_a_mistake_in_a_file_has_its_line(prunekit, tmp_path, content, message):
         (["--remove", "9,x"], "expected block numbers, counted from 0, as 9,12"),
         (["--remove", "9,9"], "named twice: 9"),
         (["--remove", "16"], "no such block: 16"),
-        (["--run", "nothing"], "no finished run"),
+        (["--run", "nothing"], "no such run"),
         ([], "either a run, as --run NAME, or the blocks"),
     ],
 )
@@ -350,3 +351,13 @@ def test_another_familys_adapter_is_refused(prunekit, tiny_model, family, messag
     assert message in err
     assert "drop --adapter" in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_the_nearest_run_is_offered(prunekit, tiny_model):
+    _, out, _ = prunekit("search", "--model", tiny_model(), "-k", 2, "--json", *QUICK)
+    name = Path(json.loads(out)["run"]).name
+    status, _, err = prunekit("evaluate", "--run", name[:-2])
+    assert status == 1
+    assert f"{name[:-2]}: no such run; did you mean {name}?" in " ".join(err.split())
+    _, _, err = prunekit("evaluate", "--run", "else")
+    assert "runs are folders under prunekit-runs/runs" in " ".join(err.split())

@@ -90,7 +90,7 @@ def test_without_a_model_the_demo_is_taken_and_said(prunekit):
         (["--remove", "2", "--min-accuracy", "high"], 1, "expected a number from 0 to 1"),
         (["--remove", "2", "--batch-size", "0"], 1, "batch-size: expected a number from 1"),
         (["--max-ppl-ratio", "2"], 1, "no dense model to compare with"),
-        (["--run", "nothing"], 1, "no finished run"),
+        (["--run", "nothing"], 1, "no such run"),
         (["--include-path", "gone"], 1, "--include-path: no such folder: gone"),
         (["--limit", "few"], 2, "--limit"),
         (["--remove", "2", "--prompts", "gone.txt"], 1, "data 'gone.txt': no such file"),

@@ -72,7 +72,7 @@ def test_json_is_for_scripts(prunekit):
     [
         (["--remove", "x"], "expected block numbers"),
         (["--remove", "16"], "no such block: 16"),
-        (["--run", "nothing"], "no finished run"),
+        (["--run", "nothing"], "no such run"),
         ([], "either a run, as --run NAME, or the blocks"),
         (["--remove", "1", "--repeats", "0"], "repeats: 0 is outside 1.."),
         (["--remove", "1", "--prompt-length", "1024"], "the model's context holds 1,024"),

@@ -147,7 +147,7 @@ def test_run_or_blocks_but_not_both_and_not_neither(tmp_path):
 
 
 def test_an_unknown_run_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="no finished run"):
+    with pytest.raises(ConfigError, match="no such run"):
         prunekit.export(run="nothing", workdir=tmp_path, to=tmp_path / "pruned")
 
 

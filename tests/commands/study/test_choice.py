@@ -103,7 +103,7 @@ def test_a_model_that_changed_is_refused(chosen, small, tmp_path):
 def test_folders_and_names_of_runs_are_no_cells(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     assert cell_file(tmp_path / "a" / "b", tmp_path) is None
-    with pytest.raises(ConfigError, match="no finished run"):
+    with pytest.raises(ConfigError, match="no such run"):
         choose(None, None, "small/no-cell", tmp_path, {})
 
 
