@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # imported only when something is drawn
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 160
+OF_A_PDF = ("CreationDate", "Creator", "Producer")
+"""What would differ between machines."""
 TITLE_LETTERS_AN_INCH = 9.4
 Look = Mapping[str, Any]
 """keywords of a line, or of a patch if it has a `facecolor`"""
@@ -103,10 +105,11 @@ def name_lines(axes: Axes, ticks: dict[float, str], **look: Any) -> None:
 
 
 def draw_files(picture: Picture) -> dict[str, bytes]:
-    """Draw the whole figure, by file extension: `png` and `svg`."""
+    """Draw the whole figure, by file extension: `pdf`, `png` and `svg`."""
     with _own_settings():
         whole = _whole(picture)
         return {
+            "pdf": _saved(whole, format="pdf", metadata=dict.fromkeys(OF_A_PDF)),
             "png": _saved(whole, format="png", metadata={"Software": None}, dpi=DOTS_PER_INCH),
             "svg": _saved(whole, format="svg", metadata={"Date": None}),
         }

@@ -62,7 +62,7 @@ class Sheet:
             return {}
         written = {"csv": csv_text(self.frame)}
         if self.tables:
-            written |= {"md": markdown(self.tables), "tex": latex(self.tables)}
+            written |= {"md": markdown(self.tables), "tex": latex(self.tables, self.name)}
         return written
 
 

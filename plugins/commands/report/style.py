@@ -47,6 +47,7 @@ SETTINGS: dict[str, Any] = {
     "figure.constrained_layout.w_pad": 0.09,
     "figure.constrained_layout.h_pad": 0.06,
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # text stays text, which journals ask for
     "text.parse_math": False,
     "svg.hashsalt": "prunekit",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
@@ -74,16 +75,17 @@ def _markdown(table: Table) -> str:
     return f"**{markdown_text(table.title)}**\n\n" + "\n".join(lines) + "\n"
 
 
-def latex(tables: Sequence[Table]) -> str:
-    """Write `table` environments; the document needs the package booktabs."""
-    return "% \\usepackage{booktabs}\n" + "\n".join(_latex(table) for table in tables)
+def latex(tables: Sequence[Table], name: str) -> str:
+    """Write `table` environments, labelled `tab:NAME`, `tab:NAME-2`; they need booktabs."""
+    labels = (f"tab:{name}" if n == 1 else f"tab:{name}-{n}" for n in itertools.count(1))
+    return "% \\usepackage{booktabs}\n" + "\n".join(map(_latex, tables, labels))
 
 
-def _latex(table: Table) -> str:
+def _latex(table: Table, label: str) -> str:
     heads = " & ".join(latex_text(column.name) for column in table.columns)
     return (
         "\\begin{table}\n\\centering\n\\footnotesize\n\\setlength{\\tabcolsep}{4pt}\n"
-        f"\\caption{{{latex_text(table.title)}}}\n"
+        f"\\caption{{{latex_text(table.title)}}}\n\\label{{{label}}}\n"
         f"\\begin{{tabular}}{{{''.join('r' if c.is_number else 'l' for c in table.columns)}}}\n"
         f"\\toprule\n{_latex_groups(table)}{heads} \\\\\n\\midrule\n"
         + "\\midrule\n".join(_latex_sections(table))

@@ -145,7 +145,8 @@ def _write_figure(folder: Path, picture: Picture) -> list[Path]:
 
 def _remove_stale(folder: Path, written: set[Path]) -> None:
     """Remove files of an earlier report that this one lacks, and no others."""
-    figures = [folder / "figures" / f"{name}.{end}" for name in NAMES for end in ("png", "svg")]
+    ends = ("pdf", "png", "svg")
+    figures = [folder / "figures" / f"{name}.{end}" for name in NAMES for end in ends]
     tables = [
         folder / "tables" / f"{name}.{end}" for name in SHEETS for end in ("csv", "md", "tex")
     ]

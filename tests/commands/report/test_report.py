@@ -66,7 +66,7 @@ def page_of(report):
 
 def test_every_figure_and_table_is_there(whole_report):
     written = {str(p.relative_to(whole_report.folder)) for p in whole_report.folder.rglob("*.*")}
-    figures = {f"figures/{name}.{end}" for name in NAMES for end in ("png", "svg")}
+    figures = {f"figures/{name}.{end}" for name in NAMES for end in ("pdf", "png", "svg")}
     sheets = (
         "accuracy",
         "perplexity",

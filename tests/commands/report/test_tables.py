@@ -175,13 +175,14 @@ def check_latex(text):
 
 
 def test_latex_escapes_marks_and_leaves_out_what_repeats():
-    text = latex([ODD])
+    text = latex([ODD, ODD], "odd")
     check_latex(text)
     assert r"\caption{Of 50 \% \& more\_or\_less}" in text
     assert r"x\_\$ & \textbf{1 $\pm$ 2} & -- \\" in text
     assert r" & $\infty$ & \underline{3} \\" in text
     assert r"\multicolumn{1}{c}{} & \multicolumn{2}{c}{g\#1} \\" in text
     assert r"\cmidrule(lr){2-3}" in text
+    assert re.findall(r"\\label\{(.*)\}", text) == ["tab:odd", "tab:odd-2"]
 
 
 def test_the_latex_of_a_study_is_sound(whole_study):
