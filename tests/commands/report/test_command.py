@@ -2,6 +2,10 @@
 
 import pytest
 
+from prunekit.plugins.commands.report import writing
+from prunekit.plugins.commands.report.figures.choices import masks
+from prunekit.plugins.commands.report.figures.costs import budgets
+
 SMALL = {
     "models": ("demo:qwen3",),
     "searchers": ("greedy",),
@@ -9,6 +13,12 @@ SMALL = {
     "seeds": (0,),
     "draws": (0,),
 }
+
+
+@pytest.fixture(autouse=True)
+def _two_figures(monkeypatch):
+    """Drawing all of them takes longer than everything else; test_report.py does."""
+    monkeypatch.setattr(writing, "FIGURES", (masks, budgets))
 
 
 def test_it_prints_the_main_table_and_where_things_are(make_study, tmp_path, prunekit):
