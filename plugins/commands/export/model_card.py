@@ -14,6 +14,7 @@ from prunekit.core.options import options_of
 from prunekit.core.problem import words
 from prunekit.core.registry import load
 from prunekit.engine.config import SearchConfig, Settings
+from prunekit.engine.drafted import Drafted, lines
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.healed import Healed
 from prunekit.engine.provenance import FILE as RECORD
@@ -24,6 +25,7 @@ from prunekit.hf.readback import Proof
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.evaluate.comparison import Row
 from prunekit.plugins.commands.evaluate.store import rows_of
+from prunekit.plugins.commands.export.card_template import TEMPLATE
 from prunekit.plugins.commands.heal.training import Training
 
 if TYPE_CHECKING:
@@ -34,99 +36,6 @@ TAGS = ("prunekit", "depth-pruning")
 BEGIN, END = "<!-- prunekit: begin -->", "<!-- prunekit: end -->"
 SECTION = re.compile(f"^{BEGIN}$.*?^{END}$\n*", re.DOTALL | re.MULTILINE)
 """Values inside the section never fill a line of their own, so none is mistaken for its end."""
-
-TEMPLATE = """
-{{ begin | safe }}
-## Depth pruning
-
-This is {{ model | code }} without {{ record.removed | length }} of its \
-{{ record.blocks }} transformer blocks: {{ parameters }}.
-
-- Removed: blocks {{ record.removed | blocks }}, counted from 0.
-- Kept: blocks {{ record.kept | blocks }}.
-- Original weights: {{ record.weights | code }}.
-{% for step in record.before %}
-- Removed before, from {{ step.model | code }}: blocks {{ step.removed | blocks }} of \
-{{ step.blocks }}{% if step.searcher %}, chosen by {{ step.searcher | code }} with \
-{{ step.objective | code }}{% endif %}\
-{% for one in step.heals or () %}, then healed on {{ "{:,}".format(one.tokens) }} tokens of \
-{{ one.data | code }}{% endfor %}.
-{% endfor %}
-{% if record.before %}
-- In all, {{ record.before[0].model | code }} without its blocks \
-{{ record.removed_of_first | blocks }}.
-{% endif %}
-{% if losses %}
-{% set search = record.search %}
-- Chosen by the searcher {{ search.searcher | code }} with the objective \
-{{ search.objective | code }}, seed {{ search.seed }}, from \
-{{ "{:,}".format(search.work.asked) }} subsets that it requested.
-
-{{ losses | table }}
-
-Losses are on the calibration set; ± is the standard error of the difference over its samples.
-{% if repair %}
-
-The weights around the removed blocks were {{ repair }}.
-{% endif %}
-{% else %}
-- Chosen by hand.
-{% endif %}
-{% if record.remark %}
-
-**Not for every program:** {{ record.remark }}.
-{% endif %}
-{% for one in record.healed_before or () %}
-
-Healed on {{ "{:,}".format(one.tokens) }} tokens of {{ one.data | code }}: {{ one.trained }}.
-{% endfor %}
-{% if heal %}
-
-Then {{ heal.words }}.
-
-{{ heal | healing | table }}
-{% endif %}
-{% if evaluations %}
-
-{{ evaluations | table }}
-
-Evaluated after the search{% if heal %}, before it was healed{% endif %}; ± is the standard \
-error of the difference. See {{ file | code }}
-for details.
-{% endif %}
-{% if proof %}
-
-Verified when it was written: {{ proof }}.
-{% endif %}
-
-To load it, to serve it with vLLM, and to convert it with llama.cpp, in its folder:
-
-```text
-AutoModelForCausalLM.from_pretrained(".")
-vllm serve .
-python convert_hf_to_gguf.py .
-```
-
-To repeat:
-
-```sh
-{{ command | safe }}
-{% if heal %}
-{{ heal_command | safe }}
-{% endif %}
-```
-
-Versions: {{ versions }}.
-{% if body %}
-
-What follows was written for the model before its blocks were removed.
-{% endif %}
-{{ end | safe }}
-{% if body %}
-
-{{ body | safe }}
-{% endif %}
-"""
 
 
 def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: Path) -> str:
@@ -145,6 +54,7 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
         line = ["prunekit", "export", "--model", model, "--remove", words(record["removed"])]
         command = f"{shell_line(line)}{revision} --to pruned"
     heal = restored(Healed, record["heal"]) if record.get("heal") else None
+    draft = restored(Drafted, record["draft"]) if record.get("draft") else None
     total, gone = record["parameters"], record["parameters_removed"]
     card.text = _render(
         record=record,
@@ -153,6 +63,8 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
         losses=_losses(record["search"]) if searched else None,
         evaluations=record.get("evaluation") and _evaluations(record["evaluation"]),
         repair=searched and _repair(record["search"]),
+        draft=draft,
+        draft_lines=draft and lines(model, ".", draft.lookahead),
         heal=heal,
         heal_command=heal and _heal_command(heal, model),
         proof=record.get("proof") and Proof(**record["proof"]).words,
