@@ -18,9 +18,9 @@ from prunekit.plugins.commands.search.printing import duration, show_estimate
 
 COLUMNS = ("on text", "a", "c", "g", "formula", "tokens", "speed-up")
 LEGEND = (
-    "a: share of the dense model's own tokens at which the draft is right, c: cost of its step over "
-    "a dense one, g: best lookahead; tokens per dense forward, by the formula with a, and counted "
-    "on the texts; speed-up as if g + 1 tokens were read as fast as one"
+    "a: share of the dense model's own tokens at which the draft is right, c: cost of its step "
+    "over a dense one, g: best lookahead; tokens per dense forward, by the formula with a, and "
+    "counted on the texts; speed-up as if g + 1 tokens were read as fast as one"
 )
 
 

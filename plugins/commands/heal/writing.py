@@ -47,6 +47,7 @@ def write_healed(
     before = [*record.get("healed_before", ()), *filter(None, [record.get("heal")])]
     new: dict[str, Any] = {**record, "versions": versions(), "heal": dataclasses.asdict(healed)}
     new["healed_before"] = before
+    new.pop("draft", None)  # which was tried with other weights
     with rename_into_place(to) as folder:
         with writing(to):
             changed = changed_weights(model, checkpoint)
