@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 import prunekit
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
+from prunekit.engine.provenance import read_provenance
 from prunekit.hf.checkpoint import find
 from prunekit.plugins.commands.heal.heal import heal
 
