@@ -15,6 +15,7 @@ from prunekit.engine.progress import Progress
 from prunekit.engine.stored import subset_name
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import Checkpoint, context_length
+from prunekit.hf.runnable import runnable
 from prunekit.hf.vocabulary import vocabulary_size
 from prunekit.plugins.commands.draft.keeping import kept
 from prunekit.plugins.commands.draft.options import Drafting
@@ -114,7 +115,8 @@ class Bench:
         settings = greedily(models[0], self.tokenizer, self.drafting.new_tokens)
 
         def make(number: int) -> Assisted:
-            found = assist(*models, settings, self.prompts[number].ids, lookahead)
+            with runnable("assisted generation does not run with this model"):
+                found = assist(*models, settings, self.prompts[number].ids, lookahead)
             if not found.is_tie:
                 raise CheckpointError(
                     f"without blocks {words(removed)}: assisted generation does not write the dense"

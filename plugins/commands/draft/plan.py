@@ -56,7 +56,8 @@ class DraftPlan:
     @property
     def is_named(self) -> bool:
         """Whether the user named one draft, which is then written even if it does not pay."""
-        return self.named is not None or len(self.searches) == 1
+        one = self.drafting.budgets is not None and len(self.searches) == 1
+        return self.named is not None or one
 
     @property
     def chosen_by(self) -> tuple[str, str]:

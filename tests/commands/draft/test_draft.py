@@ -156,6 +156,20 @@ def test_texts_that_part_at_no_tie_are_refused(quick, monkeypatch, tmp_path):
     assert not (tmp_path / "draft").exists()
 
 
+def test_a_model_that_assisted_generation_cannot_run(quick, monkeypatch):
+    def refuse(model, settings, prompt, **more):
+        if more:
+            raise ValueError("assisted generate is not supported\nfor stateful models")
+        return texts_write(model, settings, prompt)
+
+    texts_write = texts.write
+    monkeypatch.setattr(texts, "write", refuse)
+    said = "assisted generation does not run with this model: ValueError: assisted generate"
+    with pytest.raises(CheckpointError, match=said) as error:
+        prunekit.draft(**quick, remove=[2])
+    assert "\n" not in str(error.value)
+
+
 def test_the_gap_at_which_texts_part_is_that_of_their_words(quick, monkeypatch):
     model = AutoModelForCausalLM.from_pretrained(quick["model"])
     prompt = torch.tensor([[5, 6, 7]])
