@@ -68,7 +68,6 @@ for details.
 
 Verified when it was written: {{ proof }}.
 {% endif %}
-
 {% if draft %}
 
 As the draft of {{ model | code }} in speculative decoding, with {{ draft.words }}. Predictions \
