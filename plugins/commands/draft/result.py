@@ -114,7 +114,10 @@ def verdict_on(result: DraftResult) -> str:
             f"the best draft pays: {what}; with {best.lookahead} ahead the predicted speed-up is "
             f"{best.speedup:.2f}"
         )
+    said = f"{what}; the best speed-up is {best.speedup:.2f}"
+    if winner.agreement > winner.cost.median:  # then one ahead pays, if any number does
+        return f"no draft pays with this lookahead: {said}. Give --lookahead 1-8"
     return (
-        f"a draft of this model cannot pay here: {what}; the best speed-up is {best.speedup:.2f}. "
-        "A draft has to be right more often than it costs"
+        f"a draft of this model cannot pay here: {said}. A draft has to be right more often than "
+        "it costs"
     )

@@ -11,7 +11,7 @@ from prunekit.core import CheckpointError, ConfigError
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.stored import fits
 from prunekit.plugins.commands.draft import texts
-from prunekit.plugins.commands.draft.result import DraftResult, NoDraftPays
+from prunekit.plugins.commands.draft.result import DraftResult, NoDraftPays, verdict_on
 from prunekit.plugins.commands.draft.texts import Text, assist
 
 
@@ -221,3 +221,12 @@ def test_prompts_without_text(quick, tmp_path):
 def test_a_folder_that_exists_is_not_touched(quick, tmp_path):
     with pytest.raises(ConfigError, match="exists already"):
         prunekit.draft(**quick, remove=[1], to=tmp_path)
+
+
+def test_one_that_would_pay_with_a_smaller_lookahead_is_not_written_off(searched, costing):
+    """It is right more often than it costs, so one token ahead would pay."""
+    costing(0.05)
+    result = prunekit.draft(**searched, lookahead="100")
+    assert result.winner.agreement > 0.05
+    assert not result.pays
+    assert "Give --lookahead 1-8" in verdict_on(result)
