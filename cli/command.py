@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -37,6 +37,7 @@ def command_of(entry: Entry, registry: Registry) -> TyperCommand:
     made(with_flags(entry.cls, flags, registry))
     command: Any = typer.main.get_command(app)
     command.rich_help_panel = entry.cls.group
+    command.defaults = entry.cls.defaults
     return command  # type: ignore[no-any-return]
 
 
@@ -60,13 +61,16 @@ def _ending(command: type[Command]) -> str | None:
 class PluginFlagsCommand(TyperCommand):
     """A command whose help has room for long flags, and that explains missing plugins."""
 
+    defaults: Mapping[str, str] = {}
+    """plugins that are taken, by kind, where nothing is given"""
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help, with the flags of the chosen plugins alone.
 
         `--no-...` has no column, as the text mentions it when it matters.
         """
         hidden: set[str] = set()
-        chosen = _chosen(ctx.meta.get(WORDS, ()))
+        chosen = _chosen(ctx.meta.get(WORDS, ()), self.defaults)
         parameters: list[Any] = self.params
         for parameter in parameters:
             parameter.secondary_opts = []
@@ -95,13 +99,13 @@ class PluginFlagsCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def _chosen(words: Sequence[str]) -> dict[str, str]:
+def _chosen(words: Sequence[str], defaults: Mapping[str, str]) -> dict[str, str]:
     """Return the plugin of each kind: the one that the arguments name, else the default.
 
-    >>> _chosen(["--searcher", "beam", "--objective=kl"])["objective"]
+    >>> _chosen(["--searcher", "beam", "--objective=kl"], {})["objective"]
     'kl'
     """
-    chosen = {kind: str(vars(Settings)[kind]) for kind in KINDS}
+    chosen = {kind: str(vars(Settings)[kind]) for kind in KINDS} | dict(defaults)
     for word, following in zip(words, [*words[1:], ""], strict=True):
         flag, equals, value = word.partition("=")
         if flag.startswith("--") and flag[2:] in chosen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -25,6 +25,8 @@ class Command(abc.ABC):
     """whether options of plugins are flags here too"""
     plugin_kinds: ClassVar[Sequence[str]] = ("searcher", "objective", "repair", "backend")
     """the kinds of these plugins"""
+    defaults: ClassVar[Mapping[str, str]] = {}
+    """the plugins that it takes, by kind, where nothing is given and a search takes others"""
     panel: ClassVar[str] = "Model"
     """the heading of these flags in the help"""
     group: ClassVar[str] = "More commands"

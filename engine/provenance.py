@@ -13,6 +13,7 @@ from prunekit.core.problem import Subset
 from prunekit.core.spec import ModelFacts
 from prunekit.engine.certified import Certified, check_certified
 from prunekit.engine.config import SearchConfig, Settings
+from prunekit.engine.drafted import Drafted, check_drafted
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.healed import Healed, check_healed
 from prunekit.engine.result import check_result
@@ -39,6 +40,7 @@ MAY_BE = {
     "config": Mapping[str, Any] | None,
     "evaluation": Mapping[str, Any] | None,
     "proof": Proof | None,
+    "draft": Drafted | None,
     "heal": Healed | None,
     "healed_before": tuple[Healed, ...],
     "certificate": Certified | None,
@@ -160,6 +162,8 @@ def _check(row: Mapping[str, Any]) -> None:
     check_removed(row["removed"], row["blocks"])
     check_kept(row["kept"], row["removed"], row["blocks"])
     _check_line(row)
+    if row.get("draft"):
+        check_drafted(row["draft"])
     for heal in (*row.get("healed_before", ()), *filter(None, [row.get("heal")])):
         check_healed(heal)
     if row.get("certificate"):

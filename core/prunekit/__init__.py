@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prunekit.plugins.commands.certify.certify import certify as certify
     from prunekit.plugins.commands.curve.curve import curve as curve
+    from prunekit.plugins.commands.draft.draft import draft as draft
     from prunekit.plugins.commands.evaluate.evaluate import evaluate as evaluate
     from prunekit.plugins.commands.export.export import export as export
     from prunekit.plugins.commands.heal.heal import heal as heal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "certify",
     "curve",
+    "draft",
     "evaluate",
     "export",
     "heal",

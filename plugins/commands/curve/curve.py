@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.errors import Interrupted, PrunekitError, Remark
+from prunekit.core.errors import Interrupted
 from prunekit.core.options import build
 from prunekit.core.problem import Subset
 from prunekit.core.registry import Registry, load
+from prunekit.engine.budgets import BudgetSearch, plans_at
 from prunekit.engine.config import NO_REPAIR, SearchConfig, parse
-from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.files import check_writable, write_bytes, write_text
 from prunekit.engine.finalists import Finals
 from prunekit.engine.opening import open_session
@@ -25,8 +23,6 @@ from prunekit.engine.periods import PeriodSearch
 from prunekit.engine.plan import Plan, check_searcher, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
-from prunekit.engine.race import Race
-from prunekit.engine.run import Choice, SearchRun, check_dense
 from prunekit.engine.session import Session
 from prunekit.engine.versions import versions
 from prunekit.engine.weights import dtype_of
@@ -44,7 +40,6 @@ from prunekit.plugins.commands.curve.steps import Steps
 from prunekit.plugins.commands.evaluate.config import EvalConfig
 
 FILE = "curve.json"
-DRY_RUN_SECONDS = 3.0
 
 
 @quietly()
@@ -107,8 +102,7 @@ def plans_of(plan: Plan, every: int = 1) -> dict[int, Plan]:
     """Return the plans of the budgets from the smallest to that of `plan`, which is always one."""
     period = plan.searcher.period if isinstance(plan.searcher, PeriodSearch) else 1
     last = plan.problem.budget
-    budgets = [*range(every * period, last, every * period), last]
-    return {k: replace(plan, problem=replace(plan.problem, budget=k)) for k in budgets}
+    return plans_at(plan, [*range(every * period, last, every * period), last])
 
 
 class _Curve:
@@ -127,19 +121,16 @@ class _Curve:
         self.plan = plans[max(plans)]
         self.workdir = workdir
         self.progress = progress
-        deviations = self.plan.config.settings.race_deviations
-        race = Race(deviations) if deviations else None
-        name_of = partial(_name_of, self.plan.config.settings.searcher)
-        self.run = SearchRun[int](self._advance, name_of, race)
+        self.search = BudgetSearch(plans, progress)
 
     def result(self, folder: str) -> CurveResult:
         start = time.monotonic()
         self.progress.begin("loading the model")
         try:
             with ExitStack() as stack:
-                opened = open_session(self.plan, self.workdir, self.run.on_measured)
+                opened = open_session(self.plan, self.workdir, self.search.run.on_measured)
                 session = stack.enter_context(opened)
-                choices = self._search(session)
+                choices = self.search.choices(session, "the curve")
                 held = self._held_out(stack, session)
                 evaluated = self._evaluated(session, choices)
                 points = points_of(self.plan, session, choices, held, evaluated.figures)
@@ -151,20 +142,6 @@ class _Curve:
                 f"stopped. What was measured is saved in {self.workdir / 'journals'}; run the same "
                 "command again to go on"
             ) from None
-
-    def _search(self, session: Session) -> dict[int, Subset]:
-        """Return the choice at each budget. Raises the error of the first search if all fail."""
-        self.progress.begin("measuring the dense model")
-        check_dense(session, self.plan.spec.model)
-        self.run.start(session, self.plans)
-        self.progress.begin("searching", "subsets", partial(_expected, self.plan))
-        outcomes = self.run.finish(session, self.plans)
-        chosen = {k: outcomes[k] for k in self.plans}
-        if errors := [e for e in chosen.values() if isinstance(e, PrunekitError)]:
-            if len(errors) == len(chosen):
-                raise errors[0]
-            warnings.warn(f"the curve has gaps: {errors[0]}", Remark, stacklevel=2)
-        return {k: choice.removed for k, choice in chosen.items() if isinstance(choice, Choice)}
 
     def _held_out(self, stack: ExitStack, session: Session) -> Session | None:
         total = len(self.plans) + 1
@@ -213,18 +190,3 @@ class _Curve:
             folder=folder,
             repair="" if settings.repair == NO_REPAIR else settings.repair,
         )
-
-    def _advance(self, run: SearchRun[int]) -> None:
-        """Show how far the search with the largest budget is."""
-        if driver := run.lockstep.drivers.get(max(self.plans)):
-            note = "" if driver.best is None else f"best {driver.losses[driver.best]:.4f}"
-            self.progress.advance(driver.asked + run.measured_now, note)
-
-
-def _name_of(searcher: str, budget: int) -> str:
-    return f"{searcher} at a budget of {budget}"
-
-
-def _expected(plan: Plan) -> float | None:
-    cost = dry_run_cost(plan.searcher, plan.problem, DRY_RUN_SECONDS)
-    return cost.asked if cost.complete else None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prunekit.core.errors import Remark
-from prunekit.core.problem import DENSE
-from prunekit.engine.cost import Cost, CostCounter, Speed
-from prunekit.engine.dry_run import dry_run
+from prunekit.engine.budgets import count_at
+from prunekit.engine.cost import Cost, Speed
 from prunekit.engine.estimate import Estimate, estimate_work
 from prunekit.engine.finals_cost import FinalsCost, held_out_cost
 from prunekit.engine.plan import Plan, check_searcher
@@ -36,17 +33,7 @@ class _Work:
 
     def count(self, states: int) -> Cost:
         """Count what the searches ask for. Raises the error of the first search if all fail."""
-        plan = self.plans[max(self.plans)]
-        measured = CostCounter(plan.problem.n_blocks, states)
-        measured.measure([DENSE, *plan.measured_first])
-        searches = {k: (p.searcher, p.problem) for k, p in self.plans.items()}
-        cost, failed = dry_run(searches, measured, also=plan.measured_first)
-        errors = [failed[k] for k in self.plans if k in failed]
-        if len(errors) == len(self.plans):
-            raise errors[0]
-        if errors:
-            warnings.warn(f"the curve would have gaps: {errors[0]}", Remark, stacklevel=2)
-        return cost
+        return count_at(self.plans, states, "the curve")
 
     def held_out(self, cost: Cost, timed: tuple[Speed, int] | None) -> FinalsCost | None:
         """Count each choice and the dense model on held-out samples."""

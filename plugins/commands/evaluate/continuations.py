@@ -59,14 +59,18 @@ def greedy(model: Any, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, new_t
     """
     import torch
 
+    ids = tokens.ids.to(model.device)
+    with torch.no_grad(), generation_by(model, greedily(model, tokenizer, new_tokens)):
+        output = model.generate(ids, attention_mask=torch.ones_like(ids))
+    return str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
+
+
+def greedily(model: Any, tokenizer: PreTrainedTokenizerBase, new_tokens: int) -> dict[str, Any]:
+    """Return the generation settings of a greedy continuation."""
     own = model.generation_config
     end = own.eos_token_id if own and own.eos_token_id is not None else tokenizer.eos_token_id
-    settings = {
+    return {
         "max_new_tokens": new_tokens,
         "eos_token_id": end,
         "pad_token_id": (end[0] if isinstance(end, list) else end) or 0,
     }
-    ids = tokens.ids.to(model.device)
-    with torch.no_grad(), generation_by(model, settings):
-        output = model.generate(ids, attention_mask=torch.ones_like(ids))
-    return str(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,13 @@ def export_checkpoint(
     result: Mapping[str, Any] | None = None,
     config: SearchConfig | None = None,
     evaluation: Mapping[str, Any] | None = None,
+    more: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
 ) -> None:
     """Write the checkpoint under a temporary name, check it, then rename it into place.
 
     `result`, `config` and `evaluation` are those of the search that chose the blocks. They go into
     `prunekit.json` and the model card, and the model must still have the weights of the search.
+    So does what `more` returns, which is given the folder before it gets its name.
     """
     check_target(to)
     spec, registry = dataclasses.replace(spec, dtype=dtype or OWN_DTYPE), load()
@@ -120,6 +122,7 @@ def export_checkpoint(
         del adapter, dense, spent, pruned, changed  # to free memory for the model that is read back
         record["proof"] = dataclasses.asdict(check_checkpoint(folder, expected, checkpoint))
         check_dtype(folder, checkpoint, dtype)
+        record |= more(folder)
         card = model_card(record, config and portable(config), checkpoint.folder())
         with writing(to):
             record["checkpoint"] = find(Spec(str(folder)), registry).identity()

@@ -15,6 +15,7 @@ from prunekit.core.problem import words
 from prunekit.core.registry import load
 from prunekit.engine.certified import Certified
 from prunekit.engine.config import SearchConfig, Settings
+from prunekit.engine.drafted import Drafted, lines
 from prunekit.engine.escaping import markdown_code, markdown_text, shell_line
 from prunekit.engine.healed import Healed
 from prunekit.engine.provenance import FILE as RECORD
@@ -55,6 +56,7 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
         line = ["prunekit", "export", "--model", model, "--remove", words(record["removed"])]
         command = f"{shell_line(line)}{revision} --to pruned"
     heal = restored(Healed, record["heal"]) if record.get("heal") else None
+    draft = restored(Drafted, record["draft"]) if record.get("draft") else None
     total, gone = record["parameters"], record["parameters_removed"]
     card.text = _render(
         record=record,
@@ -63,6 +65,8 @@ def model_card(record: Mapping[str, Any], config: SearchConfig | None, source: P
         losses=_losses(record["search"]) if searched else None,
         evaluations=record.get("evaluation") and _evaluations(record["evaluation"]),
         repair=searched and _repair(record["search"]),
+        draft=draft,
+        draft_lines=draft and lines(model, ".", draft.lookahead),
         heal=heal,
         heal_command=heal and _heal_command(heal, model),
         certificate=restored(Certified, record["certificate"])

@@ -46,7 +46,9 @@ def write_healed(
     check_model(model, expected)
     before = [*record.get("healed_before", ()), *filter(None, [record.get("heal")])]
     new: dict[str, Any] = {**record, "versions": versions(), "heal": dataclasses.asdict(healed)}
-    new["healed_before"], new["certificate"] = before, None
+    new["healed_before"] = before
+    for name in ("certificate", "draft"):  # which are about other weights
+        new.pop(name, None)
     with rename_into_place(to) as folder:
         with writing(to):
             changed = changed_weights(model, checkpoint)

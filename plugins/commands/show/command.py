@@ -15,6 +15,7 @@ from rich.table import Column, Table
 from prunekit.cli.screen import Workdir, out
 from prunekit.core import Command, hookimpl
 from prunekit.core.problem import words
+from prunekit.engine.drafted import Drafted
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.healed import Healed
 from prunekit.engine.provenance import pinned
@@ -145,6 +146,8 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
         out.print(f"{removed} of {step['model']} before", soft_wrap=True)
     if proof := record.get("proof"):
         out.print(restored(Proof, proof).words)
+    if draft := record.get("draft"):
+        out.print(f"as a draft of it with {restored(Drafted, draft).words}", soft_wrap=True)
     if heal := record.get("heal"):
         out.print(restored(Healed, heal).words)
     if remark := record.get("remark"):
@@ -157,12 +160,18 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
         )
     if record["search"] is None:
         show_blocks(record["removed"], record["blocks"])
-        out.print("the blocks were chosen manually")
+        out.print(f"the blocks were chosen {_chosen(record.get('draft'))}")
     else:
         out.print()
         show_result(restored(SearchResult, record["search"]))
     _evaluation(record.get("evaluation"))
     _versions(record["versions"])
+
+
+def _chosen(draft: Mapping[str, Any] | None) -> str:
+    if not draft or not draft.get("searcher"):
+        return "manually"
+    return f"as a draft, from what {draft['searcher']} on {draft['objective']} found"
 
 
 def _version(record: Mapping[str, Any]) -> str:

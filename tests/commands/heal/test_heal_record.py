@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 import prunekit
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
+from prunekit.engine.provenance import read_provenance
 from prunekit.hf.checkpoint import find
 from prunekit.plugins.commands.heal.heal import heal
 
@@ -115,3 +116,21 @@ def test_a_search_that_chose_the_same_blocks_is_not_forgotten(quick, tmp_path):
     heal(**given, run=run.run, to=tmp_path / "searched")
     cards = [(tmp_path / n / "README.md").read_text() for n in ("by_hand", "searched")]
     assert ["Chosen by hand" in card for card in cards] == [True, False]
+
+
+def test_healing_forgets_what_the_weights_before_were_worth_as_a_draft(quick, tmp_path):
+    prunekit.draft(
+        quick["model"],
+        remove=[1, 2],
+        new_tokens=4,
+        repeats=1,
+        lookahead="1",
+        workdir=quick["workdir"],
+        device="cpu",
+        to=tmp_path / "draft",
+    )
+    assert read_provenance(tmp_path / "draft")["draft"]["lookahead"] == 1
+    del quick["remove"]
+    given = {**quick, "model": str(tmp_path / "draft"), "teacher": quick["model"]}
+    heal(**given, to=tmp_path / "healed")
+    assert "draft" not in read_provenance(tmp_path / "healed")
