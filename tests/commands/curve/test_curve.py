@@ -117,7 +117,7 @@ def test_its_folder_has_data_picture_and_configuration(quick):
     assert folder.parent == quick["workdir"] / "curves"
     assert folder.name.startswith("greedy-ppl-k2-")
     assert folder.name.endswith("-every2")
-    names = {"curve.json", "curve.png", "curve.svg", "config.yaml"}
+    names = {"curve.json", "curve.pdf", "curve.png", "curve.svg", "config.yaml"}
     assert {path.name for path in folder.iterdir()} == names
     row = json.loads((folder / "curve.json").read_text())
     assert fits(row, CurveResult)
