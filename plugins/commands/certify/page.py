@@ -36,12 +36,13 @@ def page_of(certificate: Certificate) -> str:
 
 def picture_of(each: Capability) -> Mapping[str, float]:
     """Return the places of an interval, its middle and its bounds on a line of WIDTH."""
+    at_stake = max(0.0, each.threshold.lost * (each.dense - each.chance))
     return {
         "low": _place(each.difference.low),
         "high": _place(each.difference.high),
         "value": _place(each.difference.value),
-        "kept": _place(-each.threshold.kept),
-        "lost": _place(-each.threshold.lost * (each.dense - each.chance)),
+        "kept": _place(-min(each.threshold.kept, at_stake)),
+        "lost": _place(-at_stake),
     }
 
 

@@ -54,7 +54,10 @@ def _pair(rng, p, q):
         (0.8, -0.6, -0.39, "hurt"),
         (0.8, -0.2, 0.05, "cannot be told"),
         (0.8, 0.1, 0.2, "kept"),
-        (0.1, -0.05, 0.05, "cannot be told"),
+        (0.1, -0.06, 0.06, "cannot be told"),
+        (0.1, -0.04, 0.04, "kept"),
+        (0.1, -0.09, -0.06, "lost"),
+        (0.0, 0.0, 0.0, "cannot be told"),
     ],
 )
 def test_verdicts(dense, low, high, verdict):
