@@ -104,21 +104,20 @@ def judged(
 ) -> Capability:
     """Return the capability with its verdict.
 
-    Kept: the whole interval of the difference is above -`threshold.kept`. Else hurt, if the whole
-    interval is below 0, and lost if all of it says that `threshold.lost` of what the dense model
-    scores above chance is gone. It cannot be told where the interval allows both, or where the
-    dense model itself has too little to lose.
+    A share `threshold.lost` of what the dense model scores above chance is at stake. Kept: the
+    whole interval of the difference is above -`threshold.kept`, or above what is at stake if that
+    is less. Else hurt, if the whole interval is below 0, and lost, if all of it says that what is
+    at stake is gone. It cannot be told where the interval allows both.
     """
     at_stake = threshold.lost * (dense - chance)
     why, verdict = "", UNCLEAR
-    if at_stake < threshold.kept:
-        why = f"the dense model scores only {dense:.2f}" + f", by chance {chance:.2f}" * (
-            chance > 0
-        )
-    elif difference.low >= -threshold.kept:
+    if at_stake > 0 and difference.low >= -min(threshold.kept, at_stake):
         verdict = KEPT
-    elif difference.high < 0:
+    elif at_stake > 0 and difference.high < 0:
         verdict = LOST if difference.high <= -at_stake else HURT
+    elif at_stake < threshold.kept:
+        by_chance = f", by chance {chance:.2f}" if chance else ""
+        why = f"the dense model scores only {dense:.2f}{by_chance}"
     else:
         why = f"too few {unit} ({n:,}): from {difference.low:+.2f} to {difference.high:+.2f}"
     return Capability(
