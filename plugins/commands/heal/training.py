@@ -12,7 +12,7 @@ from prunekit.core.options import option
 ON_PROCESSOR, ON_GPU = 100_000, 5_000_000
 """Tokens by default: ten minutes of two cores for 100 million parameters; a night of a GPU."""
 RANK = 16
-RATES = {"lora": 1e-3, "last": 1e-4, "full": 3e-5}
+RATES = {"lora": 1e-3, "last": 1e-4, "full": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Training:
     )
     rate: float | None = option(
         None,
-        "highest learning rate; by default 1e-3 for LoRA, 1e-4 for --last, 3e-5 for --full",
+        "highest learning rate; by default 1e-3 for LoRA, 1e-4 for --last and --full",
         low=0,
     )
     distill: float = option(
