@@ -92,11 +92,11 @@ def faults(outcome, before, after, writes, names, json_out=False):
         yield f"time: it took more than {3 * SECONDS} s"
     elif outcome.trace:
         yield f"traceback: {_place(outcome.trace)}"
-    elif outcome.status not in (0, 1, 2):
+    elif outcome.status not in (0, 1, 2) and not _missed_a_gate(outcome, lines):
         yield f"status: {outcome.status}"
     elif "Traceback (most recent call last)" in outcome.err + outcome.out:
         yield "traceback: printed"
-    elif outcome.status:
+    elif outcome.status in (1, 2):
         errors = [line for line in lines if line.startswith(FAILED)]
         other = [line for line in lines if not line.startswith(FINE)]
         is_usage = outcome.status == 2 and lines and lines[0].startswith("Usage: ")
@@ -111,6 +111,10 @@ def faults(outcome, before, after, writes, names, json_out=False):
     elif json_out and not _is_json(outcome.out):
         yield f"json: {outcome.out[:80]!r}"
     yield from _touched(outcome, before, after, writes)
+
+
+def _missed_a_gate(outcome, lines):
+    return outcome.status == 3 and lines[-1].startswith("not certified: ")
 
 
 def _touched(outcome, before, after, writes):

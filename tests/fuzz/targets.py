@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from mutations import header, json_file, json_lines, text_file, yaml_file
-from world import CBO, EVALUATE, HEAL, SEARCH
+from world import CBO, CERTIFY, EVALUATE, HEAL, SEARCH
 
 ONE = "work/runs/*one-shot*"
 OUT = ["out", "out/*"]
 JOURNALS, RUNS, SCORES = "work/journals/*", "work/runs/*", "work/evaluations/*"
 MODELS = "work/models/*"
+CERTIFIED = ["work/certificates/*", MODELS]
 BY_NAME = {
     ".json": json_file,
     ".jsonl": json_lines,
@@ -124,6 +125,19 @@ TARGETS = (
         (([*HEAL, "--to", "out"], [*OUT, "work/heals/*", "work/teachers/*"]),),
         weight=1,
         is_stored=True,
+    ),
+    Target(
+        "certified texts",
+        ("work/certificates/texts/*/*/*.json",),
+        ((CERTIFY, CERTIFIED),),
+        weight=1,
+        is_stored=True,
+    ),
+    Target(
+        "thresholds",
+        ("thresholds.yaml",),
+        (([*CERTIFY, "--thresholds", "FILE"], CERTIFIED),),
+        weight=1,
     ),
     Target(
         "provenance",

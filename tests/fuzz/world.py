@@ -19,6 +19,10 @@ HEAL = [
     *("heal", "--model", "model", "--remove", "1", "--workdir", "work", "-q", *SHORT),
     *("--tokens", "256", "--batch-tokens", "64", "--rate", "1e-2", "--keep-words", "4"),
 ]
+CERTIFY = [
+    *("certify", "--model", "pruned", "--workdir", "work", "-q", "--exercises", "2"),
+    *("--new-tokens", "4", "--samples", "1", "--prompts", "data/prompts.txt"),
+]
 CONFIGS = {
     "greedy.yaml": {
         **{"model": "model", "searcher": "greedy", "objective": "ppl", "budget": 2, "seed": 0},
@@ -44,6 +48,7 @@ STUDY = {
     "searchers": {"one-shot": None, "fast": {"searcher": "greedy"}},
     "evaluate": {"ppl": ["demo"], "ppl_samples": 1, "tasks": ["demo"], "limit": 2},
 }
+THRESHOLDS = {"all": {"kept": 0.1, "lost": 0.5}, "agreement": {"require": "lost"}}
 ROWS = [{"text": f"The {a} said hello to the king, who said nothing. " * 4} for a in "abcdef"]
 ITEMS = [
     {"question": f"What did the {a} say?", "choices": ["hello", "no", "king"], "answer": n % 3}
@@ -60,6 +65,7 @@ def build(folder):
     for name, config in CONFIGS.items():
         Path(name).write_text(json.dumps(config))
     Path("study.yaml").write_text(json.dumps(STUDY))
+    Path("thresholds.yaml").write_text(json.dumps(THRESHOLDS))
     _do(*SEARCH, "--searcher", "one-shot")
     one = str(next(Path("work/runs").iterdir()))
     _do(*CBO)
@@ -68,6 +74,7 @@ def build(folder):
     _do("evaluate", "--run", one, "--workdir", "work", *EVALUATE)
     _do("export", "--run", one, "--workdir", "work", "--to", "pruned")
     _do(*HEAL, "--to", "healed")
+    _do(*CERTIFY, "--card")
     _do("study", "study.yaml", "--workdir", "work", "-q", "--jobs", "1")
     for pattern in ("journals/*/*.jsonl", "runs/*/work/*.json"):
         for number, path in enumerate(sorted(Path("work").glob(pattern), key=Path.read_bytes)):
@@ -90,6 +97,7 @@ def _data(folder):
     folder.mkdir()
     lines = [row["text"] for row in ROWS]
     folder.joinpath("a.txt").write_text("\n".join(lines))
+    folder.joinpath("prompts.txt").write_text("Once upon a time\nThe king said\n")
     folder.joinpath("a.csv").write_text("text\n" + "\n".join(f'"{line}"' for line in lines))
     for name, rows in (("a", ROWS), ("items", ITEMS)):
         folder.joinpath(f"{name}.json").write_text(json.dumps(rows))

@@ -21,18 +21,18 @@ AGAIN = "remove it and certify again"
 
 
 class KeptTexts:
-    """What one model wrote; `layout` is what changes it beside its fingerprint and the starts."""
+    """What one model wrote; `how` is what changes it beside its fingerprint and the starts."""
 
     def __init__(
         self,
         workdir: Path,
         fingerprint: Mapping[str, str],
         removed: Subset,
-        layout: Mapping[str, Any],
+        how: Mapping[str, Any],
     ) -> None:
         name = _digest(sorted(fingerprint.items()))
         self.folder = workdir / FOLDER / name / subset_name(removed)
-        self.layout = sorted(layout.items())
+        self.how = sorted(how.items())
 
     def texts(self, starts: Sequence[Start], most: int) -> list[Written] | None:
         """Return what was written after these starts; None if nothing was.
@@ -71,7 +71,7 @@ class KeptTexts:
         _keep(self._path(prompt, text.tokens), {"agreement": share})
 
     def _path(self, *of: Any) -> Path:
-        return self.folder / f"{_digest(self.layout, of)}.json"
+        return self.folder / f"{_digest(self.how, of)}.json"
 
 
 def _keep(path: Path, row: Mapping[str, Any]) -> None:

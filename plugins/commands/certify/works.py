@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prunekit.engine.rounding import arrangement
 from prunekit.plugins.commands.certify.authors import Asked, Author
 from prunekit.plugins.commands.certify.exercises import KINDS
-from prunekit.plugins.commands.certify.generation import Start, Written, write
+from prunekit.plugins.commands.certify.generation import Start, Written, ends_of, write
 from prunekit.plugins.commands.certify.kept_texts import KeptTexts
 from prunekit.plugins.commands.certify.writing import Writing
 from prunekit.plugins.commands.evaluate.config import Progress
@@ -43,8 +44,10 @@ class Desk:
         self.asked = asked
         self.writing = writing
         self.progress = progress
-        layout = {"temperature": writing.temperature, "batch_size": writing.batch_size}
-        self.kept = KeptTexts(workdir, author.fingerprint, author.removed, layout)
+        ends = ends_of(author.model, author.tokenizer)
+        layout = arrangement(author.fingerprint, writing.batch_size)
+        how = {"temperature": writing.temperature, "ends": ends, **layout}
+        self.kept = KeptTexts(workdir, author.fingerprint, author.removed, how)
         self.prompts = [tuple(tokens.ids[0].tolist()) for tokens in asked.prompts]
         self.done = 0
         texts = len(self.prompts) * (1 + writing.samples)

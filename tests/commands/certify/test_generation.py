@@ -18,13 +18,29 @@ def model(tiny_model):
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_model):
-    return AutoTokenizer.from_pretrained(tiny_model("llama3", n_blocks=4))
+    return of_folder(tiny_model("llama3", n_blocks=4))
+
+
+def of_folder(folder):
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def test_greedy_texts_are_those_of_transformers_one_by_one(model, tokenizer):
     texts = write(model, tokenizer, [Start(ids) for ids in PROMPTS], 8, 0.7)
     for ids, text in zip(PROMPTS, texts, strict=True):
         expected = model.generate(torch.tensor([ids]), max_new_tokens=8, do_sample=False)
+        assert text.tokens == tuple(expected[0, len(ids) :].tolist())
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma2", "qwen3-sliding"])
+def test_families_write_the_same_together_as_alone(family, tiny_model):
+    """With places that are learned, two kinds of attention, and windows shorter than a text."""
+    folder = tiny_model(family, n_blocks=4)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), of_folder(folder)
+    prompts = [(5, 6, 7), tuple(range(20, 34)), (11, 12, 13, 14, 15, 16)]
+    together = write(model, tokenizer, [Start(ids) for ids in prompts], 12, 0.7)
+    for ids, text in zip(prompts, together, strict=True):
+        expected = model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)
         assert text.tokens == tuple(expected[0, len(ids) :].tolist())
 
 
