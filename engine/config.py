@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from prunekit.core.registry import Entry, Registry
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.limits import LIMITS, checked, without_limits
 from prunekit.hf.checkpoint import DEMO
+from prunekit.hf.gguf_checkpoint import is_gguf
 
 TRUST = "trust_remote_code"
 NOT_BY_A_FILE = (
@@ -260,7 +262,7 @@ def _named(registry: Registry, kind: str, name: str, *key: str) -> Entry:
 
 
 def with_full_model_name(settings: Settings) -> Settings:
-    """Replace `demo` by the name of an embedded model, and a folder by its absolute path.
+    """Replace `demo` by the name of an embedded model, and a folder or file by its absolute path.
 
     Raises ConfigError for an empty name, as from a shell variable that was never set.
     """
@@ -269,6 +271,10 @@ def with_full_model_name(settings: Settings) -> Settings:
         raise ConfigError(f"--model {model!r}: expected a folder, OWNER/NAME, or demo")
     if model == "demo":
         model = DEMO + DEFAULT_DEMO
-    elif (folder := Path(model).expanduser()).is_dir():
-        model = str(folder.resolve())
+    elif (place := Path(model).expanduser()).is_dir():
+        model = str(place.resolve())
+    elif is_gguf(model) and place.is_file():
+        model = os.path.abspath(
+            place
+        )  # a link of the hub's cache leads to a file without an ending
     return dataclasses.replace(settings, model=model)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.core.errors import CheckpointError
 from prunekit.core.spec import Known
 from prunekit.hf.files import CONFIG, SMALL, admit, defines_tokenizer, fetch
+from prunekit.hf.gguf_checkpoint import checkpoint_of_gguf, is_gguf
 from prunekit.hf.identity import digest_of, stamp_of
 from prunekit.hf.tensors import (
     WEIGHTS,
@@ -228,6 +229,8 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
         return Checkpoint(str(place), attention=spec.attention)
     folder = Path(spec.model).expanduser()
     how = (spec.trust_remote_code, spec.attention, spec.known)
+    if is_gguf(spec.model) and folder.is_file():
+        folder = checkpoint_of_gguf(folder)
     if folder.is_dir():
         checkpoint = Checkpoint(str(folder), None, *how)
         checkpoint.weight_files()
@@ -235,7 +238,7 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
     if folder.exists() or not HUB_NAME.fullmatch(spec.model):
         raise CheckpointError(
             f"{spec.model}: no such folder, and no name of a model on the hub either; "
-            "give a folder with a checkpoint, OWNER/NAME, or demo"
+            "give a folder with a checkpoint, a .gguf file, OWNER/NAME, or demo"
         )
     return Checkpoint(spec.model, spec.revision, *how)
 

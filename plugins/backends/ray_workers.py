@@ -237,7 +237,7 @@ class Replica:
 
     def open(self) -> Iterator[tuple[str, ModelFacts]]:
         """Load the model; yield the version of prunekit and the facts."""
-        if Path(self.spec.model).is_absolute() and not Path(self.spec.model).is_dir():
+        if Path(self.spec.model).is_absolute() and not Path(self.spec.model).exists():
             raise CheckpointError(
                 f"{self.spec.model}: no such folder on {socket.gethostname()}, a node of the Ray "
                 "cluster; a model in a folder must be under the same path on every node"

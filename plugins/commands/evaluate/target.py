@@ -17,6 +17,7 @@ from prunekit.engine.provenance import read_provenance
 from prunekit.engine.runs import Run, read_run
 from prunekit.engine.variant import check_blocks, check_weights
 from prunekit.hf.checkpoint import DEMO, HUB_NAME, Checkpoint, find
+from prunekit.hf.gguf_checkpoint import is_gguf
 from prunekit.plugins.commands.study.choice import choose
 
 OF_RUNS = ("device", "dtype", "tokens_per_forward", "attention")
@@ -195,7 +196,11 @@ def _places(spec: Spec, record: Mapping[str, Any], workdir: Path) -> Iterator[st
         folders += [Path(spec.model).absolute().parent / name, Path(name)]
     if search is not None:
         folders += _of_run(search["run"], workdir)
-    yield from (str(folder) for folder in folders if folder.is_dir())
+    yield from (
+        str(place)
+        for place in folders
+        if place.is_dir() or (is_gguf(place.name) and place.is_file())
+    )
 
 
 def _on_hub(model: str, weights: str) -> bool:

@@ -42,8 +42,9 @@ class Export(Command):
         workdir: Workdir = Path("prunekit-runs"),
         verbose: Verbose = False,
     ) -> None:
+        from prunekit.hf.gguf_checkpoint import is_gguf
         from prunekit.plugins.commands.export.export import export as write
-        from prunekit.plugins.commands.export.printing import show_written
+        from prunekit.plugins.commands.export.printing import show_gguf, show_written
 
         listen(verbose)
         say_if_demo(run is not None or "model" in given)
@@ -56,7 +57,9 @@ class Export(Command):
             format=format,
             workdir=workdir,
         )
-        if format == "hf":
+        if is_gguf(to.name):
+            show_gguf(to, out)
+        elif format == "hf":
             show_written(to, out)
         else:
             out.print(f"saved {to}", soft_wrap=True)

@@ -22,6 +22,7 @@ from prunekit.engine.provenance import FILE, earlier_removals, portable, provena
 from prunekit.engine.quiet import quietly
 from prunekit.engine.variant import check_blocks, check_weights
 from prunekit.hf.checkpoint import find
+from prunekit.hf.gguf_checkpoint import is_gguf
 from prunekit.hf.loading import load_adapter
 from prunekit.hf.model_config import FILE as CONFIG
 from prunekit.hf.model_config import config_json
@@ -31,6 +32,7 @@ from prunekit.hf.side_files import copy_side_files
 from prunekit.hf.tensors import dtype_called
 from prunekit.hf.weights import write_weights
 from prunekit.plugins.commands.evaluate.store import read_record
+from prunekit.plugins.commands.export.gguf import check_is_possible, export_gguf
 from prunekit.plugins.commands.export.model_card import FILE as CARD
 from prunekit.plugins.commands.export.model_card import model_card
 from prunekit.plugins.commands.export.recipes import RECIPES, write_recipe
@@ -60,6 +62,7 @@ def export(
     stored dtype unless `dtype` is given. `given` may hold `adapter`, `revision`,
     `trust_remote_code` and `device`. Returns the path `to`: a checkpoint's folder, or, with the
     `format` `mergekit` or `llama.cpp`, a file from which that tool makes the model.
+    A model that was read from a .gguf file is written as one, if `to` ends so.
 
     Raises PrunekitError, and then leaves nothing at `to`.
     """
@@ -68,7 +71,10 @@ def export(
     if format not in FORMATS:
         raise ConfigError(f"no format is called {format!r}.{suggest(format, FORMATS)}")
     variant = choose(model, remove, run, workdir, given, budget=budget)
-    if format == "hf":
+    if is_gguf(target.name):
+        check_is_possible(variant, target, format, dtype)
+        export_gguf(variant, target)
+    elif format == "hf":
         found = variant.run
         known = (found.result, found.config, read_record(found.folder)) if found else ()
         export_checkpoint(variant.spec, variant.removed, target, dtype, *known)

@@ -27,3 +27,14 @@ def show_written(folder: Path, console: Console) -> None:
     }
     for what, line in lines.items():
         console.print(f"{what:13}{line}", soft_wrap=True)
+
+
+def show_gguf(file: Path, console: Console) -> None:
+    """Print what was shown of a GGUF file, and how to run it."""
+    console.print(f"saved {file}", soft_wrap=True)
+    console.print(
+        "its tensors are those of the source, byte for byte; read back with transformers, its "
+        "logits are those with the blocks bypassed"
+    )
+    console.print()
+    console.print(f"run it       llama-cli -m {shell_word(str(file))}", soft_wrap=True)
