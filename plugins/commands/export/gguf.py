@@ -15,10 +15,12 @@ from prunekit.core.registry import load
 from prunekit.core.spec import OWN_DTYPE
 from prunekit.engine.files import writing
 from prunekit.engine.variant import Variant, check_blocks, check_weights
+from prunekit.hf.checkpoint import find
 from prunekit.hf.gguf_checkpoint import checked_gguf, is_gguf, model_of_gguf
 from prunekit.hf.gguf_file import read_gguf
 from prunekit.hf.gguf_pruned import write_pruned_gguf
 from prunekit.hf.loading import load_adapter
+from prunekit.hf.patterns import broken_pattern
 from prunekit.hf.readback import Proof
 from prunekit.hf.roundtrip import Expectation, check_model
 
@@ -49,6 +51,9 @@ def export_gguf(variant: Variant, to: Path) -> Proof:
     registry = load()
     spec = replace(variant.spec, dtype=OWN_DTYPE, device="cpu")
     source = checked_gguf(Path(spec.model))
+    checkpoint = find(spec, registry)
+    if reason := broken_pattern(checkpoint.config(), variant.removed):
+        raise CheckpointError(f"{to}: {reason}; or name a folder to write")
     adapter = load_adapter(spec, registry)
     check_blocks(variant.removed, adapter.facts.n_blocks)
     result = variant.run.result if variant.run else None
