@@ -235,9 +235,9 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
         checkpoint = Checkpoint(str(folder), None, *how)
         checkpoint.weight_files()
         return checkpoint
-    if folder.exists() or not HUB_NAME.fullmatch(spec.model):
+    if folder.exists() or is_gguf(spec.model) or not HUB_NAME.fullmatch(spec.model):
         raise CheckpointError(
-            f"{spec.model}: no such folder, and no name of a model on the hub either; "
+            f"{spec.model}: no such folder or file, and no name of a model on the hub either; "
             "give a folder with a checkpoint, a .gguf file, OWNER/NAME, or demo"
         )
     return Checkpoint(spec.model, spec.revision, *how)

@@ -123,9 +123,9 @@ def model_of_gguf(file: GgufFile) -> Any:
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     """Hide the bar of transformers, which has no option for that."""
-    import transformers.modeling_gguf_pytorch_utils
+    from transformers import modeling_gguf_pytorch_utils
 
-    module: Any = transformers.modeling_gguf_pytorch_utils
+    module: Any = modeling_gguf_pytorch_utils
 
     shown = module.tqdm
     module.tqdm = functools.partial(shown, disable=True)

@@ -241,7 +241,9 @@ def test_what_is_no_whole_model(folder, gguf, tmp_path, monkeypatch):
 
 
 def test_a_folder_or_nothing_of_that_name(tmp_path, folder):
-    refused(tmp_path / "gone.gguf", "no such folder")
+    refused(tmp_path / "gone.gguf", "no such folder or file")
+    with pytest.raises(CheckpointError, match="gone.gguf: no such folder or file"):
+        prunekit.export("gone.gguf", remove=[1], to=tmp_path / "out")
     os.mkdir(tmp_path / "empty.gguf")
     refused(tmp_path / "empty.gguf", "empty.gguf")
 

@@ -117,7 +117,7 @@ def test_an_objective_without_draws_has_one_group(groups, install):
     [
         ("budgets: [2, 3]", "budget: [2, 3]", 15, "budget: no such key. Did you mean 'budgets'"),
         ("demo:qwen3", "demo:qwen4", 4, "no model is called 'qwen4'. Did you mean 'qwen3'"),
-        ("model: demo:llama3", "model: no/such/folder", 3, "no such folder, and no name"),
+        ("model: demo:llama3", "model: no/such/folder", 3, "no such folder or file, and no name"),
         ("dtype: float32", "dtyp: float32", 3, "dtyp: no such key. Did you mean 'dtype'"),
         ("dtype: float32", "dtype: float31", 3, "dtype: expected auto|float32"),
         ("dtype: float32", "adapter: lama3", 3, "Did you mean 'llama3'"),
