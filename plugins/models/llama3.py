@@ -20,7 +20,7 @@ class Llama3(LlamaLike):
 
     @classmethod
     def handles(cls, config: PretrainedConfig) -> int:
-        """Return 2 for Llama checkpoints with its own scaling of rotary embeddings."""
+        """Return 2 for Llama checkpoints with plain rotary embeddings."""
         return 2 * (config.model_type == "llama" and rope_kind(config) == "default")
 
 
