@@ -11,10 +11,12 @@ from typing import Any
 
 from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.options import build, options_of, values_of
+from prunekit.core.registry import load
 from prunekit.engine.files import check_writable, write_text
 from prunekit.engine.provenance import name_of
 from prunekit.engine.quiet import quietly
 from prunekit.engine.versions import versions
+from prunekit.hf.checkpoint import find
 from prunekit.plugins.commands.certify.authors import WHO, Asked, asked_of, authors_of
 from prunekit.plugins.commands.certify.capabilities import capabilities_of, kinds_of
 from prunekit.plugins.commands.certify.card import add_to_card, check_card
@@ -79,6 +81,7 @@ def certify(
     of_evaluation = {field.name for field in fields(EvalConfig)} & given.keys()
     how = {name: given.pop(name) for name in of_evaluation}
     target = find_target(model, run, remove, workdir, given, baseline, budget)
+    find(target.spec, load())
     if not target.is_compared:
         raise ConfigError(f"nothing to certify: {target.remark}")
     if card:

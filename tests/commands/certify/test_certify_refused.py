@@ -20,6 +20,10 @@ def test_nothing_to_compare_with(quick):
     refused("nothing to certify: no blocks are missing", **{**quick, "remove": None})
 
 
+def test_a_model_that_is_not_there(quick):
+    refused("gone: not in the local cache", **{**quick, "remove": None, "model": "gone"})
+
+
 def test_a_baseline_with_another_tokenizer(quick, tiny_model, tmp_path):
     other = shutil.copytree(quick["model"], tmp_path / "other")
     path = other / "tokenizer.json"
