@@ -81,7 +81,7 @@ def certify(
     of_evaluation = {field.name for field in fields(EvalConfig)} & given.keys()
     how = {name: given.pop(name) for name in of_evaluation}
     target = find_target(model, run, remove, workdir, given, baseline, budget)
-    find(target.spec, load())
+    find(target.spec, load()).config()
     if not target.is_compared:
         raise ConfigError(f"nothing to certify: {target.remark}")
     if card:
