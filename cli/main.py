@@ -90,17 +90,16 @@ def make_app(registry: Registry) -> TyperGroup:
         cls=_Commands,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
         context_settings=HELP,
         epilog=BEGINNING,
     )
     app.callback()(_root)
-    group = typer.main.get_group(app)
+    group: Any = typer.main.get_command(app)
     group.context_settings["obj"] = registry
     for entry in sorted(registry.of("command"), key=_place):
         with registry.noting_failure(entry.label):
             group.add_command(command_of(entry, registry), registry.label(entry))
-    return group
+    return group  # type: ignore[no-any-return]
 
 
 def _place(entry: Entry) -> tuple[int, str, int, str]:

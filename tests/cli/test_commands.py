@@ -361,3 +361,14 @@ def test_the_nearest_run_is_offered(prunekit, tiny_model):
     assert f"{name[:-2]}: no such run; did you mean {name}?" in " ".join(err.split())
     _, _, err = prunekit("evaluate", "--run", "else")
     assert "runs are folders under prunekit-runs/runs" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "word", "offered"),
+    [("prunekit ev", 1, "evaluate"), ("prunekit search --sear", 2, "--searcher")],
+)
+def test_a_shell_can_complete_commands_and_flags(prunekit, monkeypatch, typed, word, offered):
+    monkeypatch.setenv("_PRUNEKIT_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(word))
+    assert prunekit()[1].split() == [offered]
