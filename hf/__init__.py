@@ -1,7 +1,7 @@
 """Models in torch and transformers: find, load, measure, verify, shorten and write them."""
 
 from prunekit.hf.blocks import block_path
-from prunekit.hf.checkpoint import Checkpoint, auto_class, first_line, readable
+from prunekit.hf.checkpoint import Checkpoint, auto_class
 from prunekit.hf.construction import rebuild, removal_check
 from prunekit.hf.datasets import (
     check_file,
@@ -37,6 +37,7 @@ from prunekit.hf.tokens import (
     perplexity,
     plain_tokens,
 )
+from prunekit.hf.unreadable import first_line, readable
 
 __all__ = [
     "Beginning",

@@ -11,12 +11,13 @@ from prunekit.core.errors import CheckpointError, PrunekitError, UnfitModel, bla
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.registry import Entry, Registry, load
 from prunekit.core.spec import Known, Spec
-from prunekit.hf.checkpoint import Checkpoint, find, first_line
+from prunekit.hf.checkpoint import Checkpoint, find
 from prunekit.hf.decoder import DecoderAdapter
 from prunekit.hf.guard import Guard
 from prunekit.hf.kinds import other_kind
 from prunekit.hf.prefix import one_line_errors
 from prunekit.hf.proof import name_of_proof, prove
+from prunekit.hf.unreadable import first_line
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

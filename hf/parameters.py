@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
 from prunekit.hf.blocks import block_path
-from prunekit.hf.checkpoint import auto_class, first_line
+from prunekit.hf.checkpoint import auto_class
+from prunekit.hf.unreadable import first_line
 
 if TYPE_CHECKING:
     from torch.nn import Module, Parameter

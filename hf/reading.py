@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
 from prunekit.core.spec import OWN_DTYPE
-from prunekit.hf.checkpoint import Checkpoint, auto_class, readable
+from prunekit.hf.checkpoint import Checkpoint, auto_class
 from prunekit.hf.kinds import misfit
 from prunekit.hf.tensors import dtype_called
+from prunekit.hf.unreadable import readable
 
 if TYPE_CHECKING:
     import torch

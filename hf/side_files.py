@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from prunekit.hf.checkpoint import Checkpoint, readable
+from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.files import TOKENIZERS, check_inside, is_of_terms
 from prunekit.hf.identity import digest_of
+from prunekit.hf.unreadable import readable
 
 GENERATION = ("generation_config.json",)
 TEMPLATES = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
-from prunekit.hf.checkpoint import first_line
+from prunekit.hf.unreadable import first_line
 from prunekit.plugins.commands.evaluate.config import COMMONSENSE, DEMO, EvalConfig
 from prunekit.plugins.commands.evaluate.texts import DEMO_DATA, check_documents, protocols_of
 

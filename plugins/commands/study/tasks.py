@@ -14,7 +14,7 @@ from prunekit.core.registry import Registry
 from prunekit.core.spec import Spec
 from prunekit.engine.known import load_known
 from prunekit.engine.progress import Progress
-from prunekit.hf.checkpoint import first_line
+from prunekit.hf.unreadable import first_line
 
 OnProgress: TypeAlias = Callable[[float], None]
 """Called with how much of a task is done."""
