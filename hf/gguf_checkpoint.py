@@ -10,19 +10,24 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import math
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from prunekit.core.errors import CheckpointError, Remark, one_line
+from prunekit.core.errors import CheckpointError, Remark, StorageError, one_line
 from prunekit.hf.gguf_file import GgufFile, read_gguf
 
 SUFFIX = ".gguf"
+ALONE = "model.gguf"
+PARTIAL, OLD = ".partial-", 86_400
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 SPLIT = "split.count"
 PIECE = 2**24
 UNQUANTISED = {0: "float32", 1: "float16", 30: "bfloat16"}
@@ -35,7 +40,7 @@ def is_gguf(model: str) -> bool:
     >>> is_gguf("models/tiny.gguf"), is_gguf("owner/tiny")
     (True, False)
     """
-    return model.endswith(SUFFIX)
+    return model.lower().endswith(SUFFIX)
 
 
 def checkpoint_of_gguf(path: Path) -> Path:
@@ -104,20 +109,51 @@ def dtype_of_gguf(file: GgufFile) -> str:
     return UNQUANTISED.get(kind, "bfloat16")
 
 
-def model_of_gguf(file: GgufFile) -> Any:
-    """Let transformers load and dequantise the model. Raises CheckpointError if it cannot."""
+def model_of_gguf(file: GgufFile, dtype: str) -> Any:
+    """Let transformers load and dequantise the model.
+
+    Raises CheckpointError if it cannot, or leaves out what the file says of its blocks.
+    """
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
-    dtype = getattr(torch, dtype_of_gguf(file))
-    plain = GgufConfig(dequantize=True)
-    with _reading(file.path), _silent():
-        return AutoModelForCausalLM.from_pretrained(
-            file.path.absolute().parent,
-            gguf_file=file.path.name,
-            dtype=dtype,
-            quantization_config=plain,
+    with _alone(file.path) as folder, _reading(file.path), _silent():
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            gguf_file=ALONE,
+            dtype=getattr(torch, dtype),
+            quantization_config=GgufConfig(dequantize=True),
         )
+    _check_understood(file, model.config.to_dict())
+    return model
+
+
+def _check_understood(file: GgufFile, config: Mapping[str, Any]) -> None:
+    """Raise CheckpointError for scaled rotary embeddings and kinds of blocks that were left out."""
+    left_out = []
+    names = {tensor.name for tensor in file.tensors}
+    scaling = file.fields.get(f"{file.architecture}.rope.scaling.type")
+    scaled = "rope_freqs.weight" in names or (scaling and scaling.value not in ("none", None))
+    rope = config.get("rope_parameters") or {}
+    if scaled and rope.get("rope_type", "default") == "default":
+        left_out.append("the scaling of its rotary embeddings")
+    pattern = file.fields.get(f"{file.architecture}.attention.sliding_window_pattern")
+    kinds = [kind == "sliding_attention" for kind in config.get("layer_types") or ()]
+    if pattern and kinds and pattern.value != kinds and isinstance(pattern.value, list):
+        left_out.append("which of its blocks have sliding attention")
+    if left_out:
+        raise CheckpointError(
+            f"{file.path}: transformers reads from GGUF no word of {' and '.join(left_out)}, and "
+            "would make another model of it; give a folder with its weights"
+        )
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[Path]:
+    """Yield a folder with a link to the file alone: libraries read what lies beside a file, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(os.path.abspath(path), Path(folder) / ALONE)
+        yield Path(folder)
 
 
 @contextlib.contextmanager
@@ -147,27 +183,44 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn what libraries raise where a disk is full, or cannot be written, into one sentence."""
+    try:
+        yield
+    except Exception as error:
+        raise StorageError(
+            f"{folder} cannot be written ({one_line(error)}); set HF_HOME to another place"
+        ) from error
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what conversions left that were killed: a day later none is at work."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        if time.time() - path.stat().st_mtime > OLD:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _convert(file: GgufFile, folder: Path) -> None:
     """Write the checkpoint under another name, and rename it when it is whole."""
     from transformers import AutoTokenizer
 
-    path = file.path.absolute()
+    dtype = dtype_of_gguf(file)
+    size = sum(math.prod(tensor.shape) for tensor in file.tensors) * BYTES[dtype]
     line = (
-        f"{file.path.name}: dequantised to {dtype_of_gguf(file)} and its tokenizer rebuilt, once, "
-        f"in {folder}"
+        f"{file.path.name}: dequantised to {dtype} and its tokenizer rebuilt, once, in {folder} "
+        f"({size / 1e9:,.2f} GB)"
     )
     warnings.warn(line, Remark, stacklevel=2)
-    try:
+    with _writing(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
-    except OSError as error:
-        raise CheckpointError(
-            f"{folder.parent} cannot be written ({error.strerror}); set HF_HOME to another place"
-        ) from error
+        _clear_leftovers(folder.parent)
+        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
     try:
-        model = model_of_gguf(file)
-        with _reading(file.path):
-            tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        model = model_of_gguf(file, dtype)
+        with _alone(file.path) as alone, _reading(file.path):
+            tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file=ALONE)
+        with _writing(folder.parent):
             model.save_pretrained(partial)
             tokenizer.save_pretrained(partial)
         with contextlib.suppress(OSError):  # another process was faster

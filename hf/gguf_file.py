@@ -32,7 +32,8 @@ FORMATS = {
     12: "d",
 }
 """Of numbers, by their types in the file."""
-ALIGNMENT = 32
+ALIGNMENT, WIDEST = 32, 2**20
+"""By default, and at most."""
 MOST = 2**31
 """More entries than any file has; a larger count is damage."""
 LONGEST_LIST = 4096
@@ -150,7 +151,7 @@ def read_gguf(path: Path) -> GgufFile:
             return _read(path, data)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, struct.error, OverflowError) as error:
+    except (ValueError, struct.error, OverflowError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is damaged or truncated as a GGUF file ({error}); download it again"
         ) from error
@@ -174,7 +175,7 @@ def _read(path: Path, data: mmap.mmap) -> GgufFile:
     described = [_description(reader) for _ in range(n_tensors)]
     aligned = fields.get("general.alignment")
     alignment = int(aligned.value) if aligned and isinstance(aligned.value, int) else ALIGNMENT
-    if alignment < 1:
+    if not 1 <= alignment <= WIDEST:
         raise ValueError(f"an alignment of {alignment}")
     start = _up(reader.at, alignment)
     tensors = tuple(_placed(described, start))

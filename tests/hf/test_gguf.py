@@ -56,7 +56,7 @@ def gguf(folder, tmp_path_factory):
     return path
 
 
-def write(path, folder, arch="qwen3", weights=True, **more):
+def write(path, folder, arch="qwen3", weights=True, rope_type=None, array="kinds", **more):
     import gguf
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -72,9 +72,11 @@ def write(path, folder, arch="qwen3", weights=True, **more):
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
-    writer.add_array(f"{arch}.attention.sliding_window_pattern", PATTERN)
+    writer.add_array(f"{arch}.attention.{array}", PATTERN)
     for key, value in more.items():
         writer.add_uint32(key.replace("__", "."), value)
+    if rope_type:
+        writer.add_rope_scaling_type(gguf.RopeScalingType(rope_type))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     writer.add_tokenizer_model("gpt2")
@@ -136,7 +138,7 @@ def test_it_is_converted_once_wherever_it_is(gguf, tmp_path, monkeypatch):
 
 
 def test_a_conversion_that_was_stopped_leaves_nothing_that_counts(gguf, monkeypatch):
-    def stopped(file):
+    def stopped(file, dtype):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -158,10 +160,10 @@ def test_it_is_written_without_blocks_byte_for_byte(gguf, folder, tmp_path):
     assert written == expected
     before, after = read_gguf(gguf).fields, read_gguf(to).fields
     changed = {key for key in before if before[key] != after[key]}
-    assert changed == {"qwen3.block_count", "qwen3.attention.sliding_window_pattern"}
+    assert changed == {"qwen3.block_count", "qwen3.attention.kinds"}
     assert list(before) == list(after)
     assert after["qwen3.block_count"].value == 4
-    assert after["qwen3.attention.sliding_window_pattern"].value == [PATTERN[i] for i in kept]
+    assert after["qwen3.attention.kinds"].value == [PATTERN[i] for i in kept]
     gone = sum(len(t[2]) for name, t in source.items() if name.startswith(("blk.1.", "blk.2.")))
     assert gguf.stat().st_size - to.stat().st_size == pytest.approx(gone, rel=0.05)
     assert logits(to.parent, gguf_file=to.name) == pytest.approx(without(folder, kept), abs=1e-5)
@@ -238,6 +240,43 @@ def test_what_is_no_whole_model(folder, gguf, tmp_path, monkeypatch):
     refused(path, "has version 9")
     monkeypatch.setattr(gguf_checkpoint.importlib.util, "find_spec", lambda name: None)
     refused(gguf, r'pip install "prunekit\[gguf\]"')
+
+
+def test_what_transformers_leaves_out_is_refused(folder, tmp_path):
+    path = tmp_path / "a.gguf"
+    write(path, folder, rope_type="linear")
+    refused(path, "no word of the scaling of its rotary embeddings")
+    write(path, folder, array="sliding_window_pattern")
+    refused(path, "no word of which of its blocks have sliding attention")
+
+
+def test_nothing_beside_the_file_is_read(gguf, tmp_path):
+    path = tmp_path / "a.gguf"
+    path.write_bytes(gguf.read_bytes())
+    for name in ("adapter_config.json", "config.json", "tokenizer_config.json"):
+        (tmp_path / name).write_text("{ this is not JSON")
+    assert gguf_checkpoint.checkpoint_of_gguf(path).is_dir()
+
+
+def test_a_full_disk_is_named(gguf, monkeypatch):
+    from transformers import PreTrainedModel
+
+    def full(*given, **more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
+    refused(gguf, "cannot be written .*No space left on device.* set HF_HOME")
+
+
+def test_arrays_in_arrays_without_end_are_damage(tmp_path):
+    path = tmp_path / "deep.gguf"
+    nested = struct.pack("<IQ", 9, 1) * 20_000
+    path.write_bytes(struct.pack("<4sIQQ", b"GGUF", 3, 0, 1) + text("a") + b"\t\0\0\0" + nested)
+    refused(path, "damaged or truncated")
+
+
+def text(word):
+    return struct.pack("<Q", len(word)) + word.encode()
 
 
 def test_a_folder_or_nothing_of_that_name(tmp_path, folder):

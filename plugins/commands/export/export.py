@@ -100,6 +100,8 @@ def export_checkpoint(
     So does what `more` returns, which is given the folder before it gets its name.
     """
     check_target(to)
+    if is_gguf(to.name):
+        raise ConfigError(f"{to}: this writes a folder; prunekit export writes a .gguf file")
     spec, registry = dataclasses.replace(spec, dtype=dtype or OWN_DTYPE), load()
     checkpoint = find(spec, registry)
     adapter = load_adapter(spec, registry)

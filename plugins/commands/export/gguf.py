@@ -16,7 +16,7 @@ from prunekit.core.spec import OWN_DTYPE
 from prunekit.engine.files import writing
 from prunekit.engine.variant import Variant, check_blocks, check_weights
 from prunekit.hf.checkpoint import find
-from prunekit.hf.gguf_checkpoint import checked_gguf, is_gguf, model_of_gguf
+from prunekit.hf.gguf_checkpoint import checked_gguf, dtype_of_gguf, is_gguf, model_of_gguf
 from prunekit.hf.gguf_file import read_gguf
 from prunekit.hf.gguf_pruned import write_pruned_gguf
 from prunekit.hf.loading import load_adapter
@@ -27,7 +27,7 @@ from prunekit.hf.roundtrip import Expectation, check_model
 
 def check_is_possible(variant: Variant, to: Path, format: str, dtype: str | None) -> None:
     """Raise ConfigError unless a model that came as a GGUF file is to be written as one."""
-    if not is_gguf(variant.spec.model):
+    if not is_gguf(variant.spec.model) or not Path(variant.spec.model).is_file():
         raise ConfigError(
             f"{to}: only a model that is read from a .gguf file is written as one; name a folder, "
             "and convert it with llama.cpp's convert_hf_to_gguf.py"
@@ -66,7 +66,8 @@ def export_gguf(variant: Variant, to: Path) -> Proof:
         with _refusing(spec.model, variant), writing(to):
             write_pruned_gguf(source, variant.removed, partial)
         with _refusing(spec.model, variant):
-            proof = check_model(model_of_gguf(read_gguf(partial)), expected, dense)
+            written = model_of_gguf(read_gguf(partial), dtype_of_gguf(source))
+            proof = check_model(written, expected, dense)
         with writing(to):
             os.rename(partial, to)
     finally:
