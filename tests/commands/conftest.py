@@ -11,6 +11,12 @@ def _proven_once(proven_once):
 
 
 @pytest.fixture
+def repeated_seldom(monkeypatch):
+    """How stable a choice is takes many repeats, of which a test of something else needs few."""
+    monkeypatch.setattr("prunekit.engine.stability.MOST_REPEATS", 3)
+
+
+@pytest.fixture
 def quick(tiny_model, tmp_path):
     """The arguments of a search that takes a second."""
     return {

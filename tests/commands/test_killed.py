@@ -11,6 +11,7 @@ import prunekit
 from prunekit.core.registry import load
 from prunekit.hf.decoder import DecoderAdapter
 
+pytestmark = pytest.mark.usefixtures("repeated_seldom")
 RUNS = {e.name: {} for e in load().entries if e.kind == "searcher" and e.source == "prunekit"}
 RUNS["bayesian"] = {"bayesian": {"trials": 20}}
 RUNS["genetic"] = {"genetic": {"generations": 2}}

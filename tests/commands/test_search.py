@@ -14,6 +14,8 @@ import prunekit
 from prunekit.core import CheckpointError, ConfigError
 from prunekit.core.errors import Interrupted, StorageError
 
+pytestmark = pytest.mark.usefixtures("repeated_seldom")
+
 
 def same(result):
     """All of a result but timings and work counters."""

@@ -8,6 +8,8 @@ import prunekit
 from prunekit.core import ConfigError
 from prunekit.core.registry import load
 
+pytestmark = pytest.mark.usefixtures("repeated_seldom")
+
 RUNS = {e.name: {} for e in load().entries if e.kind == "searcher" and e.source == "prunekit"}
 RUNS["bayesian"] = {"bayesian": {"trials": 20}}
 RUNS["genetic"] = {"genetic": {"generations": 2}}

@@ -46,7 +46,9 @@ def search(searcher, session):
 
 
 @pytest.mark.parametrize("noise", [0.1, 0.4])
-@pytest.mark.parametrize("searcher", [OneShot(), Greedy(), Beam(width=2), Genetic(generations=4)])
+@pytest.mark.parametrize(
+    "searcher", [OneShot(), Greedy(), Beam(width=2), Genetic(population=8, generations=2)]
+)
 def test_predicted_and_observed_agreement(searcher, noise):
     """Over 55 pairs of independent draws, they are the same to 0.1 on average."""
     draws = [Drawn(seed, noise=noise) for seed in range(11)]
