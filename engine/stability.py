@@ -24,6 +24,8 @@ HALVES, QUARTERS = 2, 4
 MOST_REPEATS, FEWEST_REPEATS = 40, 3
 ENOUGH_ANSWERS = 4000
 """Losses to return to repeated searches, in halves and in quarters each."""
+ENOUGH_ROUNDS = 400
+"""Requests to answer likewise: a searcher that fits a model before each takes long."""
 MOST_ROUNDS = 100
 """A search with more requests, as of one subset each, is not repeated: that may take minutes."""
 RATIO = 2**-0.5
@@ -65,7 +67,8 @@ def stability(driver: Driver, session: Session) -> Stability | None:
     if session.n_samples < QUARTERS or len(known) < 2:
         return None
     again = _Repeats(driver, session, known)
-    repeats = max(FEWEST_REPEATS, min(MOST_REPEATS, ENOUGH_ANSWERS // driver.asked))
+    enough = min(ENOUGH_ANSWERS // driver.asked, ENOUGH_ROUNDS // driver.rounds)
+    repeats = max(FEWEST_REPEATS, min(MOST_REPEATS, enough))
     of_halves = _mean([again.agreement(HALVES, seed) for seed in range(repeats)])
     of_quarters = _mean([again.agreement(QUARTERS, seed) for seed in range(repeats)])
     return _extrapolated(of_halves, of_quarters, repeats)

@@ -92,6 +92,26 @@ def test_of_a_search_of_many_requests_the_best_measured_subset_is_taken():
     assert (found.agreement, Endurance.runs) == (1.0, 1)
 
 
+@pytest.mark.parametrize(("rounds", "repeats"), [(4, 40), (40, 10), (80, 5)])
+def test_a_search_is_repeated_the_less_the_more_often_it_asks(rounds, repeats):
+    """A searcher may think long before each request, as one that fits a model does."""
+
+    class Patient:
+        """Ask for one block after the other, again and again."""
+
+        name = "patient"
+
+        def search(self, problem):
+            losses = []
+            for i in range(rounds):
+                at = i % (N - BUDGET)
+                losses += yield [frozenset(range(at, at + BUDGET))]
+            return frozenset(range(BUDGET))
+
+    session = Drawn(0)
+    assert stability(search(Patient(), session), session).repeats == repeats
+
+
 @pytest.mark.parametrize("n_samples", [1, 2, 3])
 def test_below_four_samples_nothing_is_known(n_samples):
     session = Drawn(0, n_samples)
