@@ -11,16 +11,6 @@ from prunekit.cli.screen import err
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import blocks_in
 
-MODEL_SETTINGS = (
-    "model",
-    "adapter",
-    "revision",
-    "trust_remote_code",
-    "device",
-    "dtype",
-    "attention",
-)
-"""Settings that decide which model a command takes, and how it is loaded."""
 Run = Annotated[Path | None, typer.Option(help="Folder or name of a run, or STUDY/CELL.")]
 Budget = Annotated[
     int | None, typer.Option("--budget", "-k", help="Fewer blocks than the run, if it has those.")

@@ -26,6 +26,7 @@ from prunekit.engine.stored import (
     finite,
     read_stored,
 )
+from prunekit.engine.summary import Summarised, Summary, plain, with_error, without
 from prunekit.engine.verdict import UNREPAIRED, LogRatio, Verdict, judge
 
 SCHEMA = 1
@@ -71,8 +72,8 @@ class Work:
 NO_WORK = Work(0, 0, 0, 0, 0.0)
 
 
-@dataclass(frozen=True)
-class SearchResult:
+@dataclass(frozen=True, repr=False)
+class SearchResult(Summarised):
     """The removed blocks, and their cost. Blocks are counted from 0, losses are in `unit`."""
 
     model: str
@@ -117,6 +118,26 @@ class SearchResult:
     repair: Repaired | None = None
     """what makes up for the removed blocks; None if they were removed bare"""
     schema: int = SCHEMA
+
+    def summary(self) -> Summary:
+        """Return the removed blocks, and what they cost."""
+        facts = {
+            "loss": f"{self.dense.loss:.4f} dense, {self.pruned.loss:.4f} pruned ({self.unit})"
+        }
+        facts["difference"] = with_error(self.difference)
+        if self.verdict:
+            facts["verdict"] = self.verdict.words
+        facts["run"] = self.run
+        how = f"{self.searcher} on {self.objective}"
+        title = f"{without(self.model, self.removed)}, {how}"
+        return Summary(title, self.removed, self.n_blocks, facts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the finalists, the winner first; of a search without them, its choice."""
+        if self.held_out:
+            return [plain(finalist) for finalist in self.held_out.finalists]
+        names = ("removed", "searcher", "dense", "pruned", "difference")
+        return [{name: value for name, value in dataclasses.asdict(self).items() if name in names}]
 
     @property
     def verdict(self) -> Verdict | None:

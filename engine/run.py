@@ -78,7 +78,10 @@ class SearchRun(Generic[K]):
         self.measured = 0.0
         """subsets measured since the session was opened, parts of subsets included"""
         self._new = 0
+        self._choices: set[Subset] = set()
+        """measured to describe them, and not asked for"""
         self._before = 0.0
+        self._ended = False
         self._on_progress = on_progress
         self._name_of = name_of
         self._race = race
@@ -86,7 +89,8 @@ class SearchRun(Generic[K]):
     def on_measured(self, subsets: float) -> None:
         """Note how many subsets were measured so far."""
         self.measured = subsets
-        self._on_progress(self)
+        if not self._ended:  # what describes the choices is measured in the same session
+            self._on_progress(self)
 
     @property
     def measured_now(self) -> float:
@@ -99,7 +103,7 @@ class SearchRun(Generic[K]):
         """Measure subsets on a share of the samples, counting them as progress."""
         self._before = self.measured
         self._on_progress(self)
-        self._new = len(set(subsets) - self.known)
+        self._new = len(set(subsets) - self._choices - self.known)
         losses = dict(zip(subsets, session.losses(subsets, share), strict=True))
         if share == WHOLE:
             self.known |= losses.keys()
@@ -156,6 +160,7 @@ class SearchRun(Generic[K]):
             chosen = {k: s for k, s in self.lockstep.removed.items() if k not in outcomes}
             for key in chosen:
                 on_end(key)
+            self._choices = set(chosen.values()) - set(wanted)
             losses = self.losses(session, list(dict.fromkeys([*wanted, *chosen.values()])))
             ended = {key: self._outcome(session, key, plans[key]) for key in chosen}
             for key, outcome in (self.lockstep.failed | ended).items():
@@ -170,6 +175,7 @@ class SearchRun(Generic[K]):
         finally:
             self.lockstep.failed.clear()  # the frames of an error hold the session
         self._on_progress(self)
+        self._ended = True
         return outcomes
 
     def _outcome(self, session: Session, key: K, plan: Plan) -> Outcome:

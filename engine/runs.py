@@ -16,6 +16,9 @@ from prunekit.engine.config import SearchConfig, parse_file
 from prunekit.engine.plan import spec_of
 from prunekit.engine.result import read_result
 
+RUNS, STUDIES = "runs", "studies"
+"""Folders of a workdir."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -36,7 +39,7 @@ def read_run(run: Path, workdir: Path) -> Run:
     """
     folder = folder_of(run, workdir)
     if not folder.is_dir():
-        raise _unknown(run, workdir / "runs")
+        raise unknown("run", run, workdir / RUNS)
     result = read_result(folder)
     if result["pruned"]["loss"] is None:
         raise ConfigError(f"{folder}: its search found no finite loss; search with other options")
@@ -48,12 +51,12 @@ def read_run(run: Path, workdir: Path) -> Run:
     return Run(folder, config, spec, frozenset(result["removed"]), result)
 
 
-def _unknown(run: Path, runs: Path) -> ConfigError:
-    """Describe a run that does not exist, with the name that is most like it."""
-    names = [path.name for path in runs.iterdir()] if runs.is_dir() else []
-    near = nearest(run.name, names)
-    advice = f"did you mean {near}?" if near else f"runs are folders under {runs}"
-    return ConfigError(f"{str(run)[:100]}: no such run; {advice}")
+def unknown(kind: str, given: Path, place: Path) -> ConfigError:
+    """Describe a run or a study that does not exist, with the name that is most like it."""
+    names = [path.name for path in place.iterdir()] if place.is_dir() else []
+    near = nearest(given.name, names)
+    advice = f"did you mean {near}?" if near else f"expected the name of a folder in {place}"
+    return ConfigError(f"{str(given)[:100]}: no such {kind}; {advice}")
 
 
 def smaller_of(run: Run, budget: int) -> Subset:
@@ -75,7 +78,10 @@ def smaller_of(run: Run, budget: int) -> Subset:
     return frozenset(known[str(budget)])
 
 
-def folder_of(run: Path, workdir: Path) -> Path:
-    """Return the folder of that name, else the run of that name under `workdir` if it exists."""
-    named = workdir / "runs" / run
-    return run if run.is_dir() or not named.is_dir() else named
+def folder_of(given: Path, workdir: Path, kind: str = RUNS) -> Path:
+    """Return the folder of that name, else the run of that name under `workdir` if it exists.
+
+    With the `kind` STUDIES, it is a study.
+    """
+    named = workdir / kind / given
+    return given if given.is_dir() or not named.is_dir() else named

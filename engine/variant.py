@@ -19,6 +19,19 @@ from prunekit.hf.checkpoint import find
 from prunekit.hf.patch_file import StoredPatches
 from prunekit.hf.side_files import tokenizer_digest
 
+MODEL_SETTINGS = (
+    "model",
+    "adapter",
+    "revision",
+    "trust_remote_code",
+    "device",
+    "dtype",
+    "attention",
+)
+"""Settings that decide which model a command takes, and how it is loaded."""
+MEASURED_SETTINGS = (*MODEL_SETTINGS, "tokens_per_forward")
+"""The same where losses of the model are measured."""
+
 
 @dataclass(frozen=True)
 class Variant:

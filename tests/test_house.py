@@ -213,6 +213,24 @@ def test_the_python_of_the_readme_runs(place):
     assert choice.removed == {0, 1}
 
 
+def test_the_python_of_its_page_runs(place, capsys):
+    namespace = {}
+    for block in blocks("python", PAGES["docs/python.md"]):
+        exec(block, namespace)
+    assert "GateMissed" not in capsys.readouterr().err
+    assert namespace["study"].runs["difference"].notna().all()
+
+
+def test_the_page_of_python_names_every_function_and_error():
+    import prunekit
+
+    page = PAGES["docs/python.md"]
+    unnamed = [
+        x for x in prunekit.__all__ if f"`{x}`" not in page and f"`prunekit.{x}`" not in page
+    ]
+    assert unnamed == ["PrunekitError"] or not unnamed
+
+
 def test_the_yaml_of_the_readme_is_a_configuration(tmp_path, registry):
     from prunekit.engine.config import parse_file
 

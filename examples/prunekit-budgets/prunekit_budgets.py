@@ -11,7 +11,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen, out
+from prunekit.cli.screen import Quiet, Verbose, Workdir, listen, out, progress_bar
 from prunekit.core import Command, ConfigError, hookimpl
 
 
@@ -71,9 +71,9 @@ def search_budgets(given: dict[str, Any], to: int, workdir: Path, quiet: bool) -
     if to < 1:
         raise ConfigError(f"--to {to}: expected at least 1 block; leave it out for budgets to 4")
     results = []
-    with counter(quiet) as progress:
+    with progress_bar(quiet) as progress:
         for budget in range(to, 0, -1):
-            progress(f"budget {budget}", to - budget, to, "budgets")
+            progress.count(f"budget {budget}", to - budget, to, "budgets")
             results.append(search(**given, budget=budget, workdir=workdir))
     return results[::-1]
 

@@ -1,20 +1,23 @@
-"""What the screen shows of work whose end is not known, or was guessed wrong."""
+"""What a bar shows of work whose end is not known, or was guessed wrong."""
 
 import io
 
 import pytest
 from rich.console import Console
-from rich.progress import Progress
 
-from prunekit.cli import screen
-from prunekit.cli.screen import ProgressBar
+from prunekit.cli import bar as bars
+from prunekit.engine.progress import Progress
+
+
+class Bar(Progress):
+    def __init__(self):
+        self.columns = bars._columns(Console(file=io.StringIO(), width=80))
+        super().__init__(bars._drawn_by(self.columns))
 
 
 @pytest.fixture
 def bar():
-    columns = screen._columns(quiet=False)
-    shown = Progress(*columns.columns, console=Console(file=io.StringIO(), width=80))
-    return ProgressBar(shown)
+    return Bar()
 
 
 def line(bar):

@@ -34,7 +34,7 @@ def add_to_card(certificate: Certificate, target: EvalTarget) -> None:
     """Replace the certificate in both files. Raises StorageError if that fails."""
     assert target.record
     folder = Path(target.spec.model).expanduser()
-    record = {**target.record, "certificate": dataclasses.asdict(certificate.summary())}
+    record = {**target.record, "certificate": dataclasses.asdict(certificate.certified())}
     card = model_card(record, config_of(record), folder)
     write_text(folder / FILE, json.dumps(record, indent=2) + "\n")
     write_text(folder / CARD, card)

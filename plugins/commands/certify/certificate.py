@@ -11,6 +11,7 @@ from prunekit.core.errors import PrunekitError
 from prunekit.engine.certified import Certified, Judged, counted
 from prunekit.engine.provenance import name_of, without_paths
 from prunekit.engine.stored import finite
+from prunekit.engine.summary import Summarised, Summary, plain, without
 from prunekit.plugins.commands.certify.capability import Capability
 
 SCHEMA = 1
@@ -44,8 +45,8 @@ class Answers:
     pruned_right: bool
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Summarised):
     """The result of `prunekit certify`."""
 
     model: str
@@ -69,6 +70,19 @@ class Certificate:
     """in which certificate.json and certificate.html are"""
     schema: int = SCHEMA
 
+    def summary(self) -> Summary:
+        """Return the verdict on each capability."""
+        facts = {
+            of.name: f"{of.verdict}: {of.dense:.2f} dense, {of.pruned:.2f} pruned"
+            for of in self.capabilities
+        }
+        title = f"certificate of {without(self.model, self.removed)}"
+        return Summary(title, self.removed, facts={**facts, "folder": self.folder})
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each capability."""
+        return [plain(of, "threshold") for of in self.capabilities]
+
     @property
     def failed(self) -> tuple[Capability, ...]:
         """Return the capabilities whose verdicts are worse than required."""
@@ -79,7 +93,7 @@ class Certificate:
         """Count the verdicts: `6 kept, 2 hurt, 1 lost`."""
         return counted([each.verdict for each in self.capabilities])
 
-    def summary(self) -> Certified:
+    def certified(self) -> Certified:
         """Return what a checkpoint says of itself: the verdicts without the texts."""
         return Certified(
             name_of(self.model),

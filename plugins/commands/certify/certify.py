@@ -9,12 +9,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.options import build, options_of, values_of
 from prunekit.core.registry import load
+from prunekit.engine.arguments import takes
+from prunekit.engine.config import Settings
 from prunekit.engine.files import check_writable, write_text
+from prunekit.engine.progress import Progress
 from prunekit.engine.provenance import name_of
 from prunekit.engine.quiet import quietly
+from prunekit.engine.variant import MEASURED_SETTINGS
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import find
 from prunekit.plugins.commands.certify.authors import WHO, Asked, asked_of, authors_of
@@ -35,9 +40,7 @@ from prunekit.plugins.commands.evaluate.comparison import EvaluationResult
 from prunekit.plugins.commands.evaluate.config import (
     DEMO,
     EvalConfig,
-    Progress,
     names_of,
-    no_progress,
 )
 from prunekit.plugins.commands.evaluate.evaluate import evaluate
 from prunekit.plugins.commands.evaluate.prompts import Prompts
@@ -48,6 +51,7 @@ JSON, PAGE = "certificate.json", "certificate.html"
 OWN_PROMPTS = Path(__file__).parent / "demo-data" / "prompts.jsonl"
 
 
+@takes(Writing, EvalConfig, Settings, settings=MEASURED_SETTINGS, but=("perplexities",))
 @quietly()
 def certify(
     model: str | None = None,
@@ -61,7 +65,7 @@ def certify(
     thresholds: str | Path | None = None,
     card: bool = False,
     workdir: str | Path = "prunekit-runs",
-    progress: Progress = no_progress,
+    progress: Reporting = False,
     **given: Any,
 ) -> Certificate:
     """Compare what the result of a search `run`, `model` without `remove`, or a checkpoint writes.
@@ -92,21 +96,19 @@ def certify(
     config = EvalConfig(texts, choices, batch_size=writing.batch_size, **how)
     kinds = kinds_of(config.perplexities, config.task_names)
     bounds = read_thresholds(Path(thresholds) if thresholds else None, kinds)
-    work = _Certification(target, writing, bounds, Path(workdir), progress)
-    if texts or choices:
-        which: dict[str, Any] = {
-            "run": run,
-            "budget": budget,
-            "remove": remove,
-            "baseline": baseline,
-        }
-        same: dict[str, Any] = {
-            "batch_size": writing.batch_size,
-            "workdir": workdir,
-            "progress": progress,
-        }
-        work.evaluation = evaluate(model, **which, ppl=texts, tasks=choices, **same, **how, **given)
-    certificate = work.certificate()
+    with reporting(progress) as shown:
+        work = _Certification(target, writing, bounds, Path(workdir), shown)
+        if texts or choices:
+            which: dict[str, Any] = {
+                "run": run,
+                "budget": budget,
+                "remove": remove,
+                "baseline": baseline,
+            }
+            same: dict[str, Any] = {"batch_size": writing.batch_size, "workdir": workdir}
+            what: dict[str, Any] = {"ppl": texts, "tasks": choices, "progress": shown}
+            work.evaluation = evaluate(model, **which, **what, **same, **how, **given)
+        certificate = work.certificate()
     if card:
         add_to_card(certificate, target)
     if certificate.failed:
@@ -152,7 +154,7 @@ class _Certification:
 
     def _works(self) -> dict[str, Works]:
         found: dict[str, Works] = {}
-        self.progress("loading the model", 0, None, "")
+        self.progress.begin("loading the model")
         for author in authors_of(self.target, self.folder.parent):
             desk = Desk(author, self.asked, self.writing, self.folder, self.progress)
             found[author.who] = desk.works(found.get("dense"))

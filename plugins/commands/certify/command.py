@@ -9,9 +9,10 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen
-from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.screen import Quiet, Verbose, Workdir, listen, progress_bar
+from prunekit.cli.variant import Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
+from prunekit.engine.variant import MEASURED_SETTINGS
 from prunekit.plugins.commands.certify.writing import Writing
 from prunekit.plugins.commands.evaluate.command import (
     IncludePath,
@@ -39,7 +40,7 @@ class Certify(Command):
         "prunekit certify --run NAME --thresholds bounds.yaml",
     )
     docs: ClassVar[str] = "docs/certify.md"
-    settings: ClassVar[Sequence[str]] = (*MODEL_SETTINGS, "tokens_per_forward")
+    settings: ClassVar[Sequence[str]] = MEASURED_SETTINGS
     options: ClassVar[type] = Writing
     panel: ClassVar[str] = "Models and texts"
 
@@ -86,7 +87,7 @@ class Certify(Command):
         evaluated |= {"ppl_length": ppl_length, "ppl_samples": ppl_samples}
         evaluated |= {"ppl_column": ppl_column, "ppl": ppl, "tasks": tasks}
         failed: NotCertified | None = None
-        with counter(quiet) as show:
+        with progress_bar(quiet) as progress:
             try:
                 certificate = certify(
                     **given,
@@ -96,7 +97,7 @@ class Certify(Command):
                     thresholds=thresholds,
                     card=card,
                     workdir=workdir,
-                    progress=show,
+                    progress=progress,
                 )
             except NotCertified as error:
                 certificate, failed = error.certificate, error

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prunekit.engine.progress import Progress
 from prunekit.engine.rounding import arrangement
 from prunekit.plugins.commands.certify.authors import Asked, Author
 from prunekit.plugins.commands.certify.exercises import KINDS
 from prunekit.plugins.commands.certify.generation import Start, Written, ends_of, write
 from prunekit.plugins.commands.certify.kept_texts import KeptTexts
 from prunekit.plugins.commands.certify.writing import Writing
-from prunekit.plugins.commands.evaluate.config import Progress
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Desk:
             batch = order[first : first + self.writing.batch_size]
             found |= zip(batch, self._batch([starts[i] for i in batch], most), strict=True)
             self.done += len(batch)
-            self.progress(f"writing, {self.author.who}", self.done, self.total, "texts")
+            self.progress.count(f"writing, {self.author.who}", self.done, self.total, "texts")
         return [found[i] for i in range(len(starts))]
 
     def _batch(self, starts: Sequence[Start], most: int) -> list[Written]:
@@ -96,7 +96,7 @@ class Desk:
     def _agreement(self, texts: Sequence[Written]) -> Iterator[float]:
         title = f"agreement, {self.author.who}"
         for number, (ids, text) in enumerate(zip(self.prompts, texts, strict=True)):
-            self.progress(title, number, len(texts), "texts")
+            self.progress.count(title, number, len(texts), "texts")
             share = self.kept.agreement(ids, text)
             if share is None:
                 share = agreement(self.author.model, ids, text.tokens)

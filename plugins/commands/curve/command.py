@@ -26,11 +26,11 @@ from prunekit.cli.variant import say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.core.options import build, options_of
 from prunekit.core.registry import Registry
-from prunekit.engine.config import Settings, read_config
+from prunekit.engine.config import read_config
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.sizes import short_bytes, short_count
 from prunekit.plugins.commands.curve.perplexities import perplexities_table
-from prunekit.plugins.commands.curve.steps import Steps
+from prunekit.plugins.commands.curve.steps import OF_CURVES, Steps
 from prunekit.plugins.commands.curve.words import about_knee, change
 from prunekit.plugins.commands.search.printing import show_estimate, signed
 
@@ -49,9 +49,7 @@ class Curve(Command):
     group: ClassVar[str] = "Find blocks"
     examples: ClassVar[Sequence[str]] = ("prunekit curve --model FOLDER --budget 10",)
     docs: ClassVar[str] = "docs/how-many-blocks.md"
-    settings: ClassVar[Sequence[str]] = tuple(
-        option.name for option in options_of(Settings) if option.name != "finalists"
-    )
+    settings: ClassVar[Sequence[str]] = OF_CURVES
     options: ClassVar[type] = Steps
     plugin_options: ClassVar[bool] = True
     panel: ClassVar[str] = "Search"

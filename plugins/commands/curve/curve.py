@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.errors import Interrupted
 from prunekit.core.options import build
 from prunekit.core.problem import Subset
 from prunekit.core.registry import Registry, load
+from prunekit.engine.arguments import takes
 from prunekit.engine.budgets import BudgetSearch, plans_at
-from prunekit.engine.config import NO_REPAIR, SearchConfig, parse
+from prunekit.engine.config import NO_REPAIR, SearchConfig, Settings, parse
 from prunekit.engine.files import check_writable, write_bytes, write_text
 from prunekit.engine.finalists import Finals
 from prunekit.engine.opening import open_session
@@ -36,12 +38,13 @@ from prunekit.plugins.commands.curve.knee import knee_of
 from prunekit.plugins.commands.curve.picture import draw_curve
 from prunekit.plugins.commands.curve.points import points_of
 from prunekit.plugins.commands.curve.result import CurveResult, Point
-from prunekit.plugins.commands.curve.steps import Steps
+from prunekit.plugins.commands.curve.steps import OF_CURVES, Steps
 from prunekit.plugins.commands.evaluate.config import EvalConfig
 
 FILE = "curve.json"
 
 
+@takes(Settings, settings=OF_CURVES, plugins=True)
 @quietly()
 def curve(
     model: str | None = None,
@@ -50,6 +53,7 @@ def curve(
     every: int = 1,
     evaluate: str = "",
     evaluate_samples: int | None = None,
+    progress: Reporting = False,
     **given: Any,
 ) -> CurveResult:
     """Search at every budget up to `budget`, and write losses, a table and a picture of them.
@@ -66,7 +70,9 @@ def curve(
     registry = load()
     asked = {"every": every, "evaluate": evaluate, "evaluate_samples": evaluate_samples}
     steps = build(Steps, asked)
-    return run_curve(prepare(parse({"model": model, **given}, registry), registry), steps, workdir)
+    plan = prepare(parse({"model": model, **given}, registry), registry)
+    with reporting(progress) as shown:
+        return run_curve(plan, steps, workdir, shown)
 
 
 def prepare(config: SearchConfig, registry: Registry) -> Plan:

@@ -62,7 +62,7 @@ def evaluate_choices(
         config,
         store=workdir / "evaluations",
         tokens_per_forward=plan.spec.tokens_per_forward,
-        progress=lambda what, done, total, unit: progress.rename(what),
+        progress=progress,
     )
     dense, *pruned = evaluator.evaluate_all([DENSE, *choices])
     rows = {

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from prunekit.core.problem import words
 from prunekit.engine.reading import Difference
 from prunekit.engine.stored import finite
+from prunekit.engine.summary import Summarised, Summary, plain, with_error
 from prunekit.plugins.commands.curve.knee import Knee
 
 SCHEMA = 1
@@ -49,8 +51,8 @@ class Point:
     """by the protocol of `prunekit evaluate`; empty unless that was asked for"""
 
 
-@dataclass(frozen=True)
-class CurveResult:
+@dataclass(frozen=True, repr=False)
+class CurveResult(Summarised):
     """Losses, parameters and memory for each budget. Losses are in `unit`."""
 
     model: str
@@ -79,6 +81,21 @@ class CurveResult:
     repair: str = ""
     """what makes up for the removed blocks in all of these numbers; empty for bare removals"""
     schema: int = SCHEMA
+
+    def summary(self) -> Summary:
+        """Return the loss at each budget, and the knee."""
+        facts = {
+            f"{point.budget} removed": f"{with_error(point.above_dense)} {self.unit}, "
+            f"blocks {words(point.removed)}"
+            for point in self.points
+        }
+        if self.knee:
+            facts["knee"] = str(self.knee.budget)
+        return Summary(f"{self.model}, {self.search}", facts={**facts, "folder": self.folder})
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each budget."""
+        return [plain(point) for point in self.points]
 
     @property
     def search(self) -> str:

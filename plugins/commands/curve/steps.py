@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prunekit.core.options import option
+from prunekit.core.options import option, options_of
+from prunekit.engine.config import Settings
+
+OF_CURVES = tuple(o.name for o in options_of(Settings) if o.name != "finalists")
+"""The settings of a search that a curve has."""
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,7 @@ class Bench:
         work = Workload(prompt, min(STEPS, context - prompt - 1), 1, repeats)
 
         def make(number: int) -> Steps:
-            self.progress.begin("timing a step", "generations", lambda: 2 * (repeats + 1))
-            timed = time_in_turns(models, work, lambda _, done, total: self.progress.advance(done))
+            timed = time_in_turns(models, work, self.progress)
             return Steps(*(of.decode_seconds for of in timed))
 
         def check(number: int, steps: Steps) -> None:

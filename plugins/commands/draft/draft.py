@@ -7,11 +7,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.errors import Interrupted
 from prunekit.core.problem import Subset
 from prunekit.core.registry import load
 from prunekit.engine.alone import alone_in
+from prunekit.engine.arguments import takes
 from prunekit.engine.budgets import BudgetSearch
+from prunekit.engine.config import Settings
 from prunekit.engine.drafted import Drafted
 from prunekit.engine.files import check_writable, write_text
 from prunekit.engine.known import load_known
@@ -26,6 +29,7 @@ from prunekit.hf.loading import resolve_device
 from prunekit.hf.reading import dtype_name
 from prunekit.hf.roundtrip import dense_and_pruned
 from prunekit.plugins.commands.draft.bench import Bench
+from prunekit.plugins.commands.draft.options import OF_SEARCHES, Drafting
 from prunekit.plugins.commands.draft.plan import DraftPlan, prepare
 from prunekit.plugins.commands.draft.result import (
     Candidate,
@@ -40,6 +44,7 @@ from prunekit.plugins.commands.export.export import check_target
 FOLDER, FILE = "drafts", "draft.json"
 
 
+@takes(Drafting, Settings, settings=OF_SEARCHES, plugins=True, objective="agree")
 @quietly()
 def draft(
     model: str | None = None,
@@ -49,7 +54,7 @@ def draft(
     remove: Iterable[int] | None = None,
     budget: int | None = None,
     workdir: str | Path = "prunekit-runs",
-    progress: Progress | None = None,
+    progress: Reporting = False,
     **given: Any,
 ) -> DraftResult:
     """Compare pruned variants of `model` as drafts of it, and write the best to the folder `to`.
@@ -71,7 +76,8 @@ def draft(
     check_writable(Path(workdir))
     plan = prepare(model, run, remove, budget, target, Path(workdir), given)
     try:
-        result = _Comparison(plan, target, progress or Progress()).result()
+        with reporting(progress) as shown:
+            result = _Comparison(plan, target, shown).result()
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped. What was measured is saved in {workdir}; run the same command again to go on"

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunekit.core.errors import PrunekitError
+from prunekit.core.problem import words
 from prunekit.engine.drafted import Drafted
 from prunekit.engine.stored import finite
+from prunekit.engine.summary import Summarised, Summary, plain
 from prunekit.plugins.commands.latency.benchmark import Spread
 
 SCHEMA = 1
@@ -49,8 +51,8 @@ class Candidate:
         return max(self.ahead, key=lambda ahead: ahead.speedup)
 
 
-@dataclass(frozen=True)
-class DraftResult:
+@dataclass(frozen=True, repr=False)
+class DraftResult(Summarised):
     """Drafts of one model at several budgets. Predictions are of greedy text."""
 
     model: str
@@ -75,6 +77,20 @@ class DraftResult:
     folder: str
     """what is kept of the measurements"""
     schema: int = SCHEMA
+
+    def summary(self) -> Summary:
+        """Return the predicted speed-up of each draft."""
+        facts = {
+            f"{each.budget} removed": f"{each.best.speedup:.2f} times as fast, agrees on "
+            f"{each.agreement:.0%}, blocks {words(each.removed)}"
+            for each in self.candidates
+        }
+        winner = self.winner.removed
+        return Summary(f"drafts of {self.model}", winner, self.n_blocks, facts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each draft, with its best number of tokens ahead."""
+        return [plain(c, "ahead") | {"best": plain(c.best)} for c in self.candidates]
 
     @property
     def winner(self) -> Candidate:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import Prove, Quiet, Verbose, Workdir, counter, listen, out
-from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.screen import Prove, Quiet, Verbose, Workdir, listen, out, progress_bar
+from prunekit.cli.variant import Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
+from prunekit.engine.variant import MEASURED_SETTINGS
 from prunekit.plugins.commands.evaluate.config import NEW_TOKENS
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Evaluate(Command):
         "prunekit evaluate --model pruned --prompts demo",
     )
     docs: ClassVar[str] = "docs/evaluation.md"
-    settings: ClassVar[Sequence[str]] = (*MODEL_SETTINGS, "tokens_per_forward")
+    settings: ClassVar[Sequence[str]] = MEASURED_SETTINGS
 
     def run(
         self,
@@ -102,7 +103,7 @@ class Evaluate(Command):
     ) -> None:
         listen(verbose)
         say_if_demo(run is not None or "model" in given, quiet)
-        with counter(quiet) as show:
+        with progress_bar(quiet) as progress:
             result, missed = _measured(
                 **given,
                 run=run,
@@ -129,7 +130,7 @@ class Evaluate(Command):
                 plain_prompts=plain_prompts,
                 workdir=workdir,
                 prove=prove,
-                progress=show,
+                progress=progress,
             )
         _print(result, json, quiet)
         if missed:

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 from prunekit.core.measurement import Measurement, mean_loss
 from prunekit.engine.paired import LEVEL, discordant, holm, mcnemar, normal_p, paired_interval
+from prunekit.engine.reading import Difference
 from prunekit.engine.statistics import difference_error, ratio_difference_error
 from prunekit.engine.stored import finite
+from prunekit.engine.summary import Summarised, Summary, plain, with_error, without
 from prunekit.engine.verdict import LogRatio, Verdict, judge
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.evaluate.scores import Evaluation, PerplexityScore, TaskScore
@@ -72,8 +74,8 @@ class Continuation:
     pruned: str | None
 
 
-@dataclass(frozen=True)
-class EvaluationResult:
+@dataclass(frozen=True, repr=False)
+class EvaluationResult(Summarised):
     """The result of an evaluation."""
 
     model: str
@@ -98,6 +100,18 @@ class EvaluationResult:
     also: tuple[EvaluationResult, ...] = ()
     """other checkpoints under the same protocols and on the same tasks"""
     schema: int = SCHEMA
+
+    def summary(self) -> Summary:
+        """Return each score of the dense and of the pruned model."""
+        facts = {row.name: _scores(row) for row in self._all_rows()}
+        return Summary(without(self.model, self.removed), self.removed, facts=facts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each perplexity and each task."""
+        return [plain(row, "record") for row in self._all_rows()]
+
+    def _all_rows(self) -> list[Row]:
+        return [*self.perplexities.values(), *self.tasks.values()]
 
     def mean_accuracy(self) -> Row | None:
         """Average the tasks as if their items were independent; None without tasks."""
@@ -201,6 +215,13 @@ def _row(
     of, error = tuple(values), finite(error)
     p = None if gap is None or error is None else normal_p(gap, error)
     return Row(name, metric, dense, pruned, gap, error, higher_is_better, of, record, p=p)
+
+
+def _scores(row: Row) -> str:
+    values = [f"{row.values[who]:.4g} {who}" for who in row.of if row.values[who] is not None]
+    difference = Difference(row.difference, row.standard_error)
+    change = [] if row.difference is None else [with_error(difference)]
+    return f"{row.metric}: {', '.join([*values, *change]) or 'not finite'}"
 
 
 def _mean(rows: Sequence[Row]) -> Row | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -32,14 +32,6 @@ LOWEST = {
     "ppl_length": 2,
     "num_fewshot": 0,
 }
-
-Progress: TypeAlias = Callable[[str, int, int | None, str], None]
-"""Called with the current step, how much of it is done, of how much (None: not known yet), and the
-unit of both."""
-
-
-def no_progress(what: str, done: int, total: int | None, unit: str) -> None:
-    """Ignore the progress."""
 
 
 @dataclass(frozen=True)

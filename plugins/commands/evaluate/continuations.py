@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prunekit.engine.progress import Progress
 from prunekit.hf.roundtrip import generation_by
 from prunekit.plugins.commands.evaluate.comparison import Continuation
-from prunekit.plugins.commands.evaluate.config import Progress, no_progress
 from prunekit.plugins.commands.evaluate.prompts import Prompts, Tokens, tokens_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Continuations:
     """What each model that is evaluated writes after the same prompts."""
 
-    def __init__(self, prompts: Prompts, progress: Progress = no_progress) -> None:
+    def __init__(self, prompts: Prompts, progress: Progress) -> None:
         self.prompts = prompts
         self.progress = progress
         self.tokens: list[Tokens] = []
@@ -35,7 +35,7 @@ class Continuations:
         """Let a model continue them."""
         texts, total = [], len(self.tokens)
         for done, tokens in enumerate(self.tokens):
-            self.progress(f"continuing prompts, {who}", done, total, "prompts")
+            self.progress.count(f"continuing prompts, {who}", done, total, "prompts")
             texts.append(greedy(model, tokenizer, tokens, self.prompts.new_tokens))
         self.texts[who] = texts
 

@@ -10,14 +10,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.cli.flags import flag_name
 from prunekit.core.errors import ConfigError, Interrupted, Remark, UnfitModel
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
+from prunekit.engine.arguments import takes
+from prunekit.engine.config import Settings
 from prunekit.engine.known import forget_proofs, recall, remember
+from prunekit.engine.progress import Progress
 from prunekit.engine.provenance import name_of
 from prunekit.engine.quiet import quietly
+from prunekit.engine.variant import MEASURED_SETTINGS
 from prunekit.engine.versions import versions
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import load_adapter
@@ -31,9 +36,7 @@ from prunekit.plugins.commands.evaluate.config import (
     DEMO,
     NEW_TOKENS,
     EvalConfig,
-    Progress,
     names_of,
-    no_progress,
 )
 from prunekit.plugins.commands.evaluate.continuations import Continuations
 from prunekit.plugins.commands.evaluate.evaluator import Evaluator
@@ -45,6 +48,7 @@ from prunekit.plugins.commands.evaluate.target import EvalTarget, find_target
 from prunekit.plugins.commands.evaluate.tasks import load_tasks, preflight
 
 
+@takes(EvalConfig, Settings, settings=MEASURED_SETTINGS, but=("perplexities",))
 @quietly()
 def evaluate(
     model: str | None = None,
@@ -63,7 +67,7 @@ def evaluate(
     plain_prompts: bool = False,
     workdir: str | Path = "prunekit-runs",
     prove: bool = False,
-    progress: Progress = no_progress,
+    progress: Reporting = False,
     **given: Any,
 ) -> EvaluationResult:
     """Evaluate the result of a search `run`, `model` without `remove`, or a checkpoint.
@@ -93,10 +97,11 @@ def evaluate(
     others = _others(also, target, Path(workdir), given)
     if prove:
         forget_proofs(Path(workdir))
-    done = [
-        _carried_out(_Evaluation(each, config, asked, Path(workdir).absolute(), progress))
-        for each in (target, *others)
-    ]
+    with reporting(progress) as shown:
+        done = [
+            _carried_out(_Evaluation(each, config, asked, Path(workdir).absolute(), shown))
+            for each in (target, *others)
+        ]
     result = dataclasses.replace(done[0], also=tuple(done[1:]))
     gate.check(result)
     return result
@@ -265,7 +270,7 @@ class _Evaluation:
         )
 
     def _open(self, spec: Spec) -> Evaluator:
-        self.progress("loading the model", 0, None, "")
+        self.progress.begin("loading the model")
         registry = load()
         spec = recall(spec, self.workdir)
         adapter = load_adapter(spec, registry)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from prunekit.core.errors import ConfigError
 from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import Subset, words
+from prunekit.engine.progress import Progress
 from prunekit.engine.rounding import arrangement, shapes
 from prunekit.hf.checkpoint import Checkpoint, context_length
 from prunekit.hf.tokens import batches_of
 from prunekit.hf.vocabulary import check_tokens, checking_tokens
-from prunekit.plugins.commands.evaluate.config import EvalConfig, Progress, no_progress
+from prunekit.plugins.commands.evaluate.config import EvalConfig
 from prunekit.plugins.commands.evaluate.harness import run_task
 from prunekit.plugins.commands.evaluate.perplexity import Windows, cut, measure_perplexities
 from prunekit.plugins.commands.evaluate.scores import Evaluation
@@ -40,13 +41,13 @@ class Evaluator:
         *,
         store: Path | None = None,
         tokens_per_forward: int = 8192,
-        progress: Progress = no_progress,
+        progress: Progress | None = None,
     ) -> None:
         """Raise ConfigError if a text or a task cannot be read, or a window does not fit."""
         self.adapter = adapter
         self.config = config
         self.tokens_per_forward = tokens_per_forward
-        self.progress = progress
+        self.progress = progress or Progress()
         self.store = ScoreStore(store, adapter.facts.fingerprint) if store else None
         self.tokenizer = checkpoint.tokenizer()
         if config.apply_chat_template and not self.tokenizer.chat_template:
@@ -79,7 +80,7 @@ class Evaluator:
     def _windows(self, config: PretrainedConfig) -> list[Windows]:
         found = []
         for protocol in protocols_of(self.config):
-            self.progress(f"reading {protocol.name}", 0, None, "")
+            self.progress.begin(f"reading {protocol.name}")
             windows = cut(protocol, self.tokenizer, context_length(config))
             check_tokens(windows.samples, self.tokenizer, config, protocol.name)
             found.append(windows)
@@ -101,7 +102,7 @@ class Evaluator:
         missing = [subset for subset in subsets if not self._has_perplexity(subset, name, key)]
         if not missing:
             return
-        self.progress(f"perplexity on {name}", 0, None, "")
+        self.progress.begin(f"perplexity on {name}")
         scores = measure_perplexities(self.adapter, windows, missing, batches, self.progress)
         for subset, score in scores.items():
             self.evaluation(subset).perplexities[name] = score
@@ -124,7 +125,7 @@ class Evaluator:
             return
         variant = f"without {words(subset)}" if subset else "with all blocks"
         title = f"{task.name}, {variant}"
-        self.progress(title, 0, None, "")
+        self.progress.begin(title)
         with (
             self.adapter.bypassing(subset) as model,
             checking_tokens(model, self.tokenizer, task.name),
@@ -135,7 +136,7 @@ class Evaluator:
                 self.tokenizer,
                 not subset,
                 self.config,
-                lambda done, total: self.progress(title, done, total, "requests"),
+                lambda done, total: self.progress.count(title, done, total, "requests"),
             )
         found[task.name] = score
         if self.store:

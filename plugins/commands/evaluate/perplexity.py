@@ -17,10 +17,11 @@ from prunekit.core.interfaces import ModelAdapter, Objective, Output
 from prunekit.core.measurement import Measurement, Piece
 from prunekit.core.problem import Subset
 from prunekit.engine.bos import begins_with
+from prunekit.engine.progress import Progress
 from prunekit.hf.documents import rendered
 from prunekit.hf.prefix import PrefixMeter
 from prunekit.hf.tokens import first_tokens, negative_log_likelihood, plain_tokens
-from prunekit.plugins.commands.evaluate.config import Bos, Progress
+from prunekit.plugins.commands.evaluate.config import Bos
 from prunekit.plugins.commands.evaluate.scores import PerplexityScore
 from prunekit.plugins.commands.evaluate.texts import JOINT, PerplexityProtocol, documents_of
 
@@ -216,7 +217,7 @@ def measure_perplexities(
     for piece in meter.measure([list(pieces)] * len(batches)):
         pieces[piece.subset].append(piece)
         done += len(piece.sums)
-        progress(f"perplexity on {name}", done, total, "windows")
+        progress.count(f"perplexity on {name}", done, total, "windows")
     return {s: PerplexityScore(name, _together(p), windows.record) for s, p in pieces.items()}
 
 

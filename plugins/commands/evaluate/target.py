@@ -14,7 +14,7 @@ from prunekit.core.spec import ModelFacts, Spec
 from prunekit.engine.config import parse
 from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance
-from prunekit.engine.runs import Run, read_run
+from prunekit.engine.runs import RUNS, Run, read_run
 from prunekit.engine.variant import check_blocks, check_weights
 from prunekit.hf.checkpoint import DEMO, HUB_NAME, Checkpoint, find
 from prunekit.hf.gguf_checkpoint import is_gguf
@@ -216,5 +216,5 @@ def _plain(path: str) -> str:
 
 def _of_run(run: str, workdir: Path) -> Iterator[Path]:
     """Yield where the run of that name under `workdir`, if there is one, found its model."""
-    if (name := _plain(run)) and (folder := workdir / "runs" / name).is_dir():
+    if (name := _plain(run)) and (folder := workdir / RUNS / name).is_dir():
         yield Path(read_run(folder, workdir).spec.model).expanduser()

@@ -8,9 +8,10 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import Verbose, Workdir, listen, out
-from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.screen import Verbose, Workdir, listen, out, progress_bar
+from prunekit.cli.variant import Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
+from prunekit.engine.variant import MODEL_SETTINGS
 
 
 class Export(Command):
@@ -48,15 +49,10 @@ class Export(Command):
 
         listen(verbose)
         say_if_demo(run is not None or "model" in given)
-        write(
-            **given,
-            to=to,
-            run=run,
-            budget=budget,
-            remove=parse_blocks(remove),
-            format=format,
-            workdir=workdir,
-        )
+        blocks = parse_blocks(remove)
+        which: dict[str, Any] = {"run": run, "budget": budget, "remove": blocks}
+        with progress_bar(quiet=False) as progress:
+            write(**given, **which, to=to, format=format, workdir=workdir, progress=progress)
         if is_gguf(to.name):
             show_gguf(to, out)
         elif format == "hf":

@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.errors import CheckpointError, ConfigError, Remark, UnfitModel
 from prunekit.core.options import suggest
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
 from prunekit.core.spec import OWN_DTYPE, Spec
-from prunekit.engine.config import SearchConfig
+from prunekit.engine.arguments import takes
+from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.files import check_writable, rename_into_place, writing
+from prunekit.engine.progress import Progress
 from prunekit.engine.provenance import FILE, earlier_removals, portable, provenance
 from prunekit.engine.quiet import quietly
-from prunekit.engine.variant import check_blocks, check_weights
+from prunekit.engine.variant import MODEL_SETTINGS, check_blocks, check_weights
 from prunekit.hf.checkpoint import find
 from prunekit.hf.gguf_checkpoint import is_gguf
 from prunekit.hf.loading import load_adapter
@@ -41,6 +44,7 @@ from prunekit.plugins.commands.study.choice import choose
 FORMATS = ("hf", *RECIPES)
 
 
+@takes(Settings, settings=MODEL_SETTINGS)
 @quietly()
 def export(
     model: str | None = None,
@@ -52,6 +56,7 @@ def export(
     format: str = "hf",
     dtype: str | None = None,
     workdir: str | Path = "prunekit-runs",
+    progress: Reporting = False,
     **given: Any,
 ) -> Path:
     """Write `model` without the blocks `remove`, or without those that a search `run` chose.
@@ -71,15 +76,20 @@ def export(
     if format not in FORMATS:
         raise ConfigError(f"no format is called {format!r}.{suggest(format, FORMATS)}")
     variant = choose(model, remove, run, workdir, given, budget=budget)
-    if is_gguf(target.name):
-        check_is_possible(variant, target, format, dtype)
-        export_gguf(variant, target)
-    elif format == "hf":
-        found = variant.run
-        known = (found.result, found.config, read_record(found.folder)) if found else ()
-        export_checkpoint(variant.spec, variant.removed, target, dtype, *known)
-    else:
-        write_recipe(variant, format, target, dtype)
+    with reporting(progress) as shown:
+        if is_gguf(target.name):
+            check_is_possible(variant, target, format, dtype)
+            export_gguf(variant, target, shown)
+        elif format == "hf":
+            found = variant.run
+            known: dict[str, Any] = {}
+            if found:
+                known = {"result": found.result, "config": found.config}
+                known["evaluation"] = read_record(found.folder)
+            how: dict[str, Any] = {"dtype": dtype, "progress": shown}
+            export_checkpoint(variant.spec, variant.removed, target, **how, **known)
+        else:
+            write_recipe(variant, format, target, dtype)
     return target
 
 
@@ -92,6 +102,7 @@ def export_checkpoint(
     config: SearchConfig | None = None,
     evaluation: Mapping[str, Any] | None = None,
     more: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
+    progress: Progress | None = None,
 ) -> None:
     """Write the checkpoint under a temporary name, check it, then rename it into place.
 
@@ -104,6 +115,8 @@ def export_checkpoint(
         raise ConfigError(f"{to}: this writes a folder; prunekit export writes a .gguf file")
     spec, registry = dataclasses.replace(spec, dtype=dtype or OWN_DTYPE), load()
     checkpoint = find(spec, registry)
+    progress = progress or Progress()
+    progress.begin("loading the model")
     adapter = load_adapter(spec, registry)
     check_blocks(removed, adapter.facts.n_blocks)
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
@@ -122,12 +135,14 @@ def export_checkpoint(
         check_model(pruned, expected, dense)
         settings = config_json(checkpoint, removed, dtype)
     with rename_into_place(to) as folder:
+        progress.begin("writing the checkpoint")
         with writing(to):
             wanted = dtype_called(dtype) if dtype else None
             write_weights(pruned, checkpoint, removed, folder, wanted, changed)
             (folder / CONFIG).write_text(settings, encoding="utf-8")
             copy_side_files(checkpoint, folder)
         del adapter, dense, spent, pruned, changed  # to free memory for the model that is read back
+        progress.begin("reading it back")
         record["proof"] = dataclasses.asdict(check_checkpoint(folder, expected, checkpoint))
         check_dtype(folder, checkpoint, dtype)
         record |= more(folder)

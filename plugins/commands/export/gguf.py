@@ -14,6 +14,7 @@ from prunekit.core.problem import DENSE, words
 from prunekit.core.registry import load
 from prunekit.core.spec import OWN_DTYPE
 from prunekit.engine.files import writing
+from prunekit.engine.progress import Progress
 from prunekit.engine.variant import Variant, check_blocks, check_weights
 from prunekit.hf.checkpoint import find
 from prunekit.hf.gguf_checkpoint import checked_gguf, dtype_of_gguf, is_gguf, model_of_gguf
@@ -43,7 +44,7 @@ def check_is_possible(variant: Variant, to: Path, format: str, dtype: str | None
         )
 
 
-def export_gguf(variant: Variant, to: Path) -> Proof:
+def export_gguf(variant: Variant, to: Path, progress: Progress) -> Proof:
     """Write the file; return the proof that it is the model with the blocks bypassed.
 
     Raises CheckpointError or StorageError, and then leaves nothing at `to`.
@@ -54,6 +55,7 @@ def export_gguf(variant: Variant, to: Path) -> Proof:
     checkpoint = find(spec, registry)
     if reason := broken_pattern(checkpoint.config(), variant.removed):
         raise CheckpointError(f"{to}: {reason}; or name a folder to write")
+    progress.begin("loading the model")
     adapter = load_adapter(spec, registry)
     check_blocks(variant.removed, adapter.facts.n_blocks)
     result = variant.run.result if variant.run else None
@@ -63,8 +65,10 @@ def export_gguf(variant: Variant, to: Path) -> Proof:
         pass
     partial = to.with_name(f".{uuid.uuid4().hex[:8]}-{to.name}")
     try:
+        progress.begin("writing the file")
         with _refusing(spec.model, variant), writing(to):
             write_pruned_gguf(source, variant.removed, partial)
+        progress.begin("reading it back")
         with _refusing(spec.model, variant):
             written = model_of_gguf(read_gguf(partial), dtype_of_gguf(source))
             proof = check_model(written, expected, dense)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, counter, listen, nothing_kept
-from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, listen, nothing_kept, progress_bar
+from prunekit.cli.variant import Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, ConfigError, hookimpl
-from prunekit.plugins.commands.heal.training import Training
+from prunekit.plugins.commands.heal.training import OF_HEALING, Training
 
 
 class Heal(Command):
@@ -31,12 +31,7 @@ class Heal(Command):
         "prunekit heal --model pruned --ppl.data my-text.txt --to healed",
     )
     docs: ClassVar[str] = "docs/after-pruning.md"
-    settings: ClassVar[Sequence[str]] = (
-        *MODEL_SETTINGS,
-        "tokens_per_forward",
-        "objective",
-        "seed",
-    )
+    settings: ClassVar[Sequence[str]] = OF_HEALING
     options: ClassVar[type] = Training
     plugin_options: ClassVar[bool] = True
     plugin_kinds: ClassVar[Sequence[str]] = ("objective",)
@@ -73,14 +68,14 @@ class Heal(Command):
         which: dict[str, Any] = {"run": run, "budget": budget, "teacher": teacher}
         which["remove"] = parse_blocks(remove)
         if dry_run:
-            with nothing_kept(), counter(quiet) as show:
-                costs = estimate_heal(**given, **which, workdir=workdir, progress=show)
+            with nothing_kept(), progress_bar(quiet) as progress:
+                costs = estimate_heal(**given, **which, workdir=workdir, progress=progress)
             sys.stdout.write(costs.to_json()) if json else show_heal_estimate(costs)
             return
         if to is None:
             raise ConfigError("--to is missing: name a folder to write, which must not exist")
         missed: TooMuchLost | None = None
-        with counter(quiet) as show:
+        with progress_bar(quiet) as progress:
             try:
                 result = heal(
                     **given,
@@ -88,7 +83,7 @@ class Heal(Command):
                     to=to,
                     max_ppl_ratio=max_ppl_ratio,
                     workdir=workdir,
-                    progress=show,
+                    progress=progress,
                 )
             except TooMuchLost as error:
                 result, missed = error.result, error

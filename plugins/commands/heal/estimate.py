@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
-from prunekit.plugins.commands.evaluate.config import Progress, no_progress
 from prunekit.plugins.commands.heal.loss import logits_of, student_loss, text_losses
 from prunekit.plugins.commands.heal.models import (
     autocast_of,
@@ -88,7 +88,7 @@ def estimate_heal(
     budget: int | None = None,
     teacher: str | None = None,
     workdir: str | Path = "prunekit-runs",
-    progress: Progress = no_progress,
+    progress: Progress,
     **given: Any,
 ) -> HealEstimate:
     """Load the models as `heal` does, and time one part of a step. Raises PrunekitError like it."""
@@ -101,7 +101,7 @@ def estimate_heal(
     student = read_frozen(plan.pair.pruned, plan.pair, progress)
     with quiet_trainer():
         student, shared = trainable(student, None if kept else taught, plan)
-    progress("timing a part of a step", 0, None, "")
+    progress.begin("timing a part of a step")
     timed = [_timed(plan, steps, student, taught) for _ in range(2)][1]
     return _estimate(plan, steps, timed, student, dense, shared, kept)
 

@@ -7,17 +7,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.errors import Interrupted
 from prunekit.core.measurement import Measurement
 from prunekit.core.options import values_of
 from prunekit.core.registry import load
 from prunekit.engine.alone import alone_in
+from prunekit.engine.arguments import takes
+from prunekit.engine.config import Settings
 from prunekit.engine.files import write_text, writing
 from prunekit.engine.healed import Healed
+from prunekit.engine.progress import Progress
 from prunekit.engine.provenance import name_of, without_paths
 from prunekit.engine.quiet import quietly
 from prunekit.hf.checkpoint import find
-from prunekit.plugins.commands.evaluate.config import Progress, no_progress
 from prunekit.plugins.commands.export.export import check_target
 from prunekit.plugins.commands.heal.models import Models, measured_as_stored, open_models
 from prunekit.plugins.commands.heal.pair import Which
@@ -34,6 +37,7 @@ from prunekit.plugins.commands.heal.result import (
     verdict_on,
 )
 from prunekit.plugins.commands.heal.schedule import Schedule
+from prunekit.plugins.commands.heal.training import OF_HEALING, Training
 from prunekit.plugins.commands.heal.writing import write_healed
 from prunekit.plugins.commands.study.choice import cell_file
 
@@ -41,6 +45,7 @@ FILE, CHECKPOINTS = "heal.json", "checkpoints"
 """In the folder of a training."""
 
 
+@takes(Training, Settings, settings=OF_HEALING, plugins=True)
 @quietly()
 def heal(
     model: str | None = None,
@@ -52,7 +57,7 @@ def heal(
     teacher: str | None = None,
     max_ppl_ratio: float | None = None,
     workdir: str | Path = "prunekit-runs",
-    progress: Progress = no_progress,
+    progress: Reporting = False,
     **given: Any,
 ) -> HealResult:
     """Train a pruned model on text, and write it to the folder `to`.
@@ -72,8 +77,8 @@ def heal(
     which = Which(model, run, remove, budget, teacher)
     plan = prepare(which, Path(workdir), given)
     try:
-        with alone_in(plan.folder):
-            result = heal_and_write(plan, Path(to), progress)
+        with alone_in(plan.folder), reporting(progress) as shown:
+            result = heal_and_write(plan, Path(to), shown)
     except KeyboardInterrupt:
         raise Interrupted(
             f"stopped; the same command goes on from the last checkpoint in {plan.folder}"
@@ -107,7 +112,7 @@ def heal_and_write(plan: Plan, to: Path, progress: Progress) -> HealResult:
     if loss(after) >= before:  # in the dtype of the checkpoint
         raise NotHealed(_no_gain(loss(after), before, step))
     healed = _healed(plan, models, steps, step, after)
-    progress("writing", 0, None, "")
+    progress.begin("writing")
     write_healed(model, checkpoint, plan.pair.record, healed, to)
     result = HealResult(
         model=name_of(plan.pair.dense.model),
@@ -136,8 +141,8 @@ def _train(plan: Plan, models: Models, steps: Schedule, progress: Progress) -> t
     total = steps.steps * steps.tokens_a_step
 
     def watch(step: int, held_out: float | None) -> None:
-        known = "" if held_out is None else f", held out {held_out:.4f}"
-        progress(f"healing{known}", step * steps.tokens_a_step, total, "tokens")
+        note = "" if held_out is None else f"held out {held_out:.4f}"
+        progress.count("healing", step * steps.tokens_a_step, total, "tokens", note)
 
     folder = plan.folder / CHECKPOINTS
     with writing(folder):

@@ -16,10 +16,10 @@ from prunekit.core.errors import CheckpointError
 from prunekit.core.measurement import Measurement
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
+from prunekit.engine.progress import Progress
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.reading import dtype_name, read_model, resolve_dtype
-from prunekit.plugins.commands.evaluate.config import Progress
 from prunekit.plugins.commands.heal.loss import text_losses
 from prunekit.plugins.commands.heal.pair import Pair
 from prunekit.plugins.commands.heal.plan import Plan
@@ -85,7 +85,7 @@ def open_models(plan: Plan, progress: Progress) -> Models:
             training.keep_words,
             words_folder(plan),
             plan.at_once,
-            lambda done: progress("keeping words", done, len(text.trained), "sequences"),
+            lambda done: progress.count("keeping words", done, len(text.trained), "sequences"),
         )
     elif training.distill:
         teacher = RunningTeacher(dense)
@@ -166,7 +166,7 @@ def read_frozen(
 ) -> Any:
     """Load one of the models of a pair, none of whose weights requires a gradient."""
     who = "dense" if spec == pair.dense else "pruned"
-    progress(f"loading the {who} model", 0, None, "")
+    progress.begin(f"loading the {who} model")
     checkpoint, device = find(spec, load()).opened(), resolve_device(pair.pruned.device)
     model: Any = read_model(checkpoint, device, dtype_name(dtype_of(pair)), placed)
     return model.requires_grad_(False).eval()
@@ -177,7 +177,7 @@ def measured(model: Any, plan: Plan, who: str, progress: Progress) -> Measuremen
     what, held_out = f"measuring {who}", plan.text.held_out
 
     def done(count: int) -> None:
-        progress(what, count, len(held_out), "sequences")
+        progress.count(what, count, len(held_out), "sequences")
 
     done(0)
     return text_losses(model, held_out, plan.at_once, done)

@@ -14,6 +14,7 @@ from prunekit.engine.healed import Healed
 from prunekit.engine.reading import Difference
 from prunekit.engine.statistics import difference_error
 from prunekit.engine.stored import finite
+from prunekit.engine.summary import Summarised, Summary, plain, with_error, without
 from prunekit.engine.verdict import LogRatio, Verdict, judge
 
 SCHEMA = 1
@@ -21,8 +22,8 @@ HEALED = "healed"
 """The folder in a study for the results of cells that were healed."""
 
 
-@dataclass(frozen=True)
-class HealResult:
+@dataclass(frozen=True, repr=False)
+class HealResult(Summarised):
     """A healed model: where it was written, and what healing gained."""
 
     model: str
@@ -37,6 +38,22 @@ class HealResult:
     folder: str
     """what is kept of the training"""
     schema: int = SCHEMA
+
+    def summary(self) -> Summary:
+        """Return what the training gained."""
+        of = self.healed
+        facts = {
+            "held out": f"{of.before:.4f} before, {of.after:.4f} after, {of.dense:.4f} dense "
+            "(nats per token)",
+            "gain": with_error(of.gain),
+            "verdict": self.verdict.words,
+            "saved": self.saved,
+        }
+        return Summary(f"{without(self.model, self.removed)}, healed", self.removed, facts=facts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the training and its losses, in one row."""
+        return [plain(self.healed, "versions")]
 
     def to_json(self) -> str:
         """Return JSON text."""

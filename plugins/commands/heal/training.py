@@ -8,11 +8,16 @@ from typing import Literal
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import option
+from prunekit.engine.variant import MEASURED_SETTINGS
 
 ON_PROCESSOR, ON_GPU = 100_000, 5_000_000
 """Tokens by default: ten minutes of two cores for 100 million parameters; a night of a GPU."""
 RANK = 16
 RATES = {"lora": 1e-3, "last": 1e-4, "full": 1e-4}
+
+
+OF_HEALING = (*MEASURED_SETTINGS, "objective", "seed")
+"""The settings of a search that a training has."""
 
 
 @dataclass(frozen=True)

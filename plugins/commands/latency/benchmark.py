@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import option
+from prunekit.engine.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedModel
 
-Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with the current stage, the steps done and the total, which is None if unknown."""
 
 
@@ -104,7 +104,8 @@ def time_in_turns(
     turns: list[list[Generation]] = [[] for _ in models]
     try:
         for turn in range(total):
-            progress("warming up" if turn < len(models) else "timing", turn, total)
+            what = "warming up" if turn < len(models) else "timing"
+            progress.count(what, turn, total, "generations")
             which = turn % len(models)
             turns[which].append(time_generation(models[which], prompt, workload.new_tokens))
     except torch.OutOfMemoryError as error:

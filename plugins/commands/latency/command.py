@@ -11,10 +11,11 @@ import typer
 from rich import box
 from rich.table import Table
 
-from prunekit.cli.screen import Quiet, Verbose, Workdir, counter, listen, out
-from prunekit.cli.variant import MODEL_SETTINGS, Budget, Remove, Run, parse_blocks, say_if_demo
+from prunekit.cli.screen import Quiet, Verbose, Workdir, listen, out, progress_bar
+from prunekit.cli.variant import Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.core.problem import words
+from prunekit.engine.variant import MODEL_SETTINGS
 from prunekit.plugins.commands.latency.benchmark import Spread, Workload
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class Latency(Command):
         listen(verbose)
         say_if_demo(run is not None or "model" in given, quiet)
         blocks = parse_blocks(remove)
-        with counter(quiet) as watch:
+        with progress_bar(quiet) as progress:
             result = measure(
-                **given, run=run, budget=budget, remove=blocks, workdir=workdir, watch=watch
+                **given, run=run, budget=budget, remove=blocks, workdir=workdir, progress=progress
             )
         if json:
             sys.stdout.write(result.to_json())

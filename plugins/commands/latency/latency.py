@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.errors import ConfigError, Interrupted
 from prunekit.core.options import build, options_of
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
+from prunekit.engine.arguments import takes
+from prunekit.engine.config import Settings
 from prunekit.engine.files import write_text
+from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.engine.result import check_of_run
 from prunekit.engine.stored import check_counts, check_removed, read_stored
-from prunekit.engine.variant import Variant, check_blocks, check_weights
+from prunekit.engine.summary import Summarised, Summary, plain, without
+from prunekit.engine.variant import MODEL_SETTINGS, Variant, check_blocks, check_weights
 from prunekit.engine.versions import versions
 from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import context_length, find
@@ -27,7 +32,6 @@ from prunekit.hf.reading import dtype_name, read_model, resolve_dtype
 from prunekit.hf.roundtrip import dense_and_pruned
 from prunekit.plugins.commands.evaluate.target import find_target
 from prunekit.plugins.commands.latency.benchmark import (
-    Progress,
     Spread,
     Timed,
     Workload,
@@ -46,8 +50,8 @@ PEAK = {
 }
 
 
-@dataclass(frozen=True)
-class LatencyResult:
+@dataclass(frozen=True, repr=False)
+class LatencyResult(Summarised):
     """Dense and pruned model; a ratio is pruned / dense, of speeds of the same turn."""
 
     model: str
@@ -68,6 +72,16 @@ class LatencyResult:
     run: str | None
     schema: int = SCHEMA
 
+    def summary(self) -> Summary:
+        """Return the speed of the pruned model over that of the dense one."""
+        facts = {"prefill": _times(self.prefill_ratio), "decode": _times(self.decode_ratio)}
+        facts["on"] = f"{self.device}, {self.dtype}"
+        return Summary(without(self.model, self.removed), self.removed, self.n_blocks, facts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the dense and the pruned model."""
+        return [{"model": who, **plain(getattr(self, who))} for who in ("dense", "pruned")]
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return dataclasses.asdict(self)
@@ -77,6 +91,11 @@ class LatencyResult:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
+def _times(ratio: Spread) -> str:
+    return f"{ratio.median:.2f} times the dense model's ({ratio.low:.2f} to {ratio.high:.2f})"
+
+
+@takes(Workload, Settings, settings=MODEL_SETTINGS)
 @quietly()
 def latency(
     model: str | None = None,
@@ -85,7 +104,7 @@ def latency(
     run: str | Path | None = None,
     budget: int | None = None,
     workdir: str | Path = "prunekit-runs",
-    watch: Progress = lambda stage, done, total: None,
+    progress: Reporting = False,
     **given: Any,
 ) -> LatencyResult:
     """Time the dense `model` and the same without the blocks `remove`, or those a `run` chose.
@@ -113,7 +132,8 @@ def latency(
     variant = written or choose(model, remove, run, workdir, given, anew, budget)
     _check_context(variant, workload)
     try:
-        result = _measure(variant, workload, watch)
+        with reporting(progress) as shown:
+            result = _measure(variant, workload, shown)
     except KeyboardInterrupt:
         raise Interrupted("stopped; a timing is kept only when it is over") from None
     if variant.run:
@@ -175,7 +195,7 @@ def _measure(variant: Variant, workload: Workload, progress: Progress) -> Latenc
     import torch
 
     spec, removed = variant.spec, variant.removed
-    progress("loading the model", 0, None)
+    progress.begin("loading the model")
     if isinstance(variant, _Written):
         models, weights = _as_written(variant), find(spec, load()).identity()
     else:

@@ -10,7 +10,7 @@ import typer
 from rich import box
 from rich.table import Column, Table
 
-from prunekit.cli.screen import Quiet, counter, err, out, styled
+from prunekit.cli.screen import Quiet, Workdir, err, out, progress_bar, styled
 from prunekit.core import Command, hookimpl
 
 if TYPE_CHECKING:
@@ -28,16 +28,17 @@ class WriteReport(Command):
 
     def run(
         self,
-        study: Annotated[Path, typer.Argument(help="Folder that `prunekit study` wrote.")],
+        study: Annotated[Path, typer.Argument(help="Name of a study, or its folder.")],
         to: Annotated[
             Path | None, typer.Option(help="Folder to write; default: STUDY/report.")
         ] = None,
+        workdir: Workdir = Path("prunekit-runs"),
         quiet: Quiet = False,
     ) -> None:
         from prunekit.plugins.commands.report.writing import report as write
 
-        with counter(quiet) as show:
-            written = write(study, to, lambda done, of: show("figures", done, of))
+        with progress_bar(quiet) as progress:
+            written = write(study, to, workdir=workdir, progress=progress)
         show_report(written, quiet)
 
 

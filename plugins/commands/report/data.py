@@ -16,6 +16,7 @@ from prunekit.core.problem import DENSE, Subset
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.escaping import one_line
 from prunekit.engine.statistics import ratios_without_each
+from prunekit.engine.summary import Summarised, Summary
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.report.averages import average
 from prunekit.plugins.commands.report.kept import kept_values
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # imported only when a report is made
 T = TypeVar("T")
 Variant = tuple[str, Subset]
 """a model, and the blocks removed from it"""
+GRID = ("models", "objectives", "searchers", "budgets", "seeds", "draws")
 CELL = ("model", "objective", "searcher", "budget", "seed", "draw")
 FINALISTS = ("held_out", "stability")
 """what is known of finalists: a HeldOut and a Stability, or None"""
@@ -56,8 +58,8 @@ AVERAGED = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Study:
+@dataclass(frozen=True, eq=False, repr=False)
+class Study(Summarised):
     """Everything known about a study; names and numbers are in the order of the plan."""
 
     planned: tuple[Cell, ...]
@@ -117,6 +119,16 @@ class Study:
         """Return short model names, without owner or scheme, if these are unique."""
         names = {m: m.rstrip("/").replace(":", "/").rpartition("/")[2] or m for m in self.models}
         return names if len(set(names.values())) == len(names) else {m: m for m in self.models}
+
+    def summary(self) -> Summary:
+        """Return how much there is of what was planned."""
+        done = f"{len(self.runs)} of {len(self.planned)} searches"
+        facts = {name: ", ".join(map(str, getattr(self, name))) for name in GRID}
+        return Summary(done, facts=facts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of `runs`."""
+        return [{str(name): x for name, x in row.items()} for row in self.runs.to_dict("records")]
 
     def where(self, **fixed: Any) -> pd.DataFrame:
         """Select runs: `where(model="demo", budget=3)`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.errors import ConfigError
 from prunekit.engine.files import write_bytes, write_text
+from prunekit.engine.progress import Progress
 from prunekit.plugins.commands.report.choices import choices
 from prunekit.plugins.commands.report.data import Study, read_study
 from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_files
@@ -19,6 +21,7 @@ from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
 from prunekit.plugins.commands.report.figures.progress import best_so_far
 from prunekit.plugins.commands.report.figures.ranks import ranks
 from prunekit.plugins.commands.report.healed import healed
+from prunekit.plugins.commands.report.loading import study_folder
 from prunekit.plugins.commands.report.page import Gap, gaps, render, show
 from prunekit.plugins.commands.report.sheets import SHEETS, Sheet, sheets
 from prunekit.plugins.commands.report.table import Table
@@ -56,19 +59,22 @@ class Report:
 def report(
     study: str | Path,
     to: str | Path | None = None,
-    advance: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    workdir: str | Path = "prunekit-runs",
+    progress: Reporting = False,
 ) -> Report:
     """Write `tables/`, `figures/` and `report.html` of a study, into its `report/` or into `to`.
 
+    `study` is its folder, or its name under `workdir`.
     The same study gives the same files. An unfinished study gives a report on the results so far.
-    `advance` is called with the number of figures made, and with their total.
 
     Raises ConfigError if `study` is not a study or has nothing to show, or if the folder is a link
     or holds anything but an earlier report, and StorageError if a file cannot be written. Earlier
     files are replaced one by one, the page last.
     """
-    folder = Path(study) / "report" if to is None else Path(to)
-    found = read_study(Path(study))
+    place = study_folder(Path(study), Path(workdir))
+    folder = place / "report" if to is None else Path(to)
+    found = read_study(place)
     if found.runs.empty and not found.importances:
         raise ConfigError(
             f"{study}: nothing to report yet: of {len(found.planned)} cells none has finished"
@@ -80,8 +86,9 @@ def report(
     drawn = tuple(picture for picture in made if isinstance(picture, Picture))
     left_out = tuple(picture for picture in made if isinstance(picture, LeftOut))
     short = tuple(overview(found))
-    of_study = [*sheets(found), choices(Path(study)), healed(Path(study))]
-    _write(folder, found, of_study, drawn, left_out, short, advance)
+    of_study = [*sheets(found), choices(place), healed(place)]
+    with reporting(progress) as shown:
+        _write(folder, found, of_study, drawn, left_out, short, shown)
     return Report(folder, drawn, left_out, tuple(gaps(found)), short)
 
 
@@ -92,7 +99,7 @@ def _write(
     drawn: Sequence[Picture],
     left_out: Sequence[LeftOut],
     short: Sequence[Table],
-    advance: Callable[[int, int], None],
+    progress: Progress,
 ) -> None:
     write_text(folder / UNFINISHED, SIGN + "\n")
     written = _write_sheets(folder, of_study)
@@ -100,7 +107,7 @@ def _write(
     for number, picture in enumerate(drawn, 1):
         written += _write_figure(folder, picture)
         shown.append(show(number, picture))
-        advance(number, len(drawn))
+        progress.count("drawing", number, len(drawn), "figures")
     _remove_stale(folder, set(written))
     tables = {"In short": short} | {sheet.heading: sheet.tables for sheet in of_study}
     write_text(folder / PAGE, render(study, shown, left_out, tables))

@@ -83,7 +83,8 @@ class Search(Command):
         saved = False
         try:
             if save:
-                save_result(plan, result, save)
+                with progress_bar(quiet) as progress:
+                    save_result(plan, result, save, progress)
                 saved = True
         finally:  # even if it cannot be saved, what was found is not lost
             if json:

@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.driver import Driver, needs_of
 from prunekit.core.errors import Interrupted, OutOfMemory, PrunekitError, Remark, StorageError
 from prunekit.core.problem import DENSE, words
 from prunekit.core.registry import Registry, load
 from prunekit.engine.account import Account
-from prunekit.engine.config import SearchConfig, parse
+from prunekit.engine.arguments import takes
+from prunekit.engine.config import SearchConfig, Settings, parse
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
@@ -32,6 +34,7 @@ from prunekit.engine.repairing import FILE as PATCHES
 from prunekit.engine.repairing import refit_choice
 from prunekit.engine.result import NO_WORK, SearchResult
 from prunekit.engine.run import Choice, SearchRun, check_dense
+from prunekit.engine.runs import RUNS
 from prunekit.engine.session import Session
 from prunekit.engine.stability import stability
 from prunekit.engine.suspicion import suspicion
@@ -44,6 +47,7 @@ from prunekit.plugins.commands.search.smaller_batches import with_smaller_batche
 DRY_RUN_SECONDS = 3.0
 
 
+@takes(Settings, plugins=True)
 @quietly()
 def search(
     model: str | None = None,
@@ -51,6 +55,7 @@ def search(
     workdir: str | Path = "prunekit-runs",
     save: str | Path | None = None,
     prove: bool = False,
+    progress: Reporting = False,
     **given: Any,
 ) -> SearchResult:
     """Choose blocks of `model` to remove, and save a checkpoint without them if asked.
@@ -68,9 +73,10 @@ def search(
     plan = prepare(parse({"model": model, **given}, registry), registry, save)
     if prove:
         forget_proofs(Path(workdir))
-    result = run_search(plan, Path(workdir))
-    if save:
-        save_result(plan, result, Path(save))
+    with reporting(progress) as shown:
+        result = run_search(plan, Path(workdir), shown)
+        if save:
+            save_result(plan, result, Path(save), shown)
     return result
 
 
@@ -108,7 +114,7 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
     check_searcher(plan)
     check_writable(workdir)
     while True:
-        folder = workdir / "runs" / plan.name
+        folder = workdir / RUNS / plan.name
         written = folder.absolute() / "result.json"
         try:
             result = _Search(plan, folder, progress or Progress()).result(workdir)
@@ -121,14 +127,15 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
     return result
 
 
-def save_result(plan: Plan, result: SearchResult, to: Path) -> None:
+def save_result(plan: Plan, result: SearchResult, to: Path, progress: Progress) -> None:
     """Write the checkpoint without the blocks that a search chose."""
     removed, spec = frozenset(result.removed), plan.spec
     if result.repair:
         patches = StoredPatches.at(Path(result.run) / PATCHES, result.repair.digest)
         spec = replace(spec, repairing=patches)
     try:
-        export_checkpoint(spec, removed, to, result=result.as_dict(), config=plan.config)
+        found = result.as_dict()
+        export_checkpoint(spec, removed, to, None, found, plan.config, progress=progress)
     except StorageError as error:
         run = shell_word(result.run)
         raise StorageError(

@@ -13,6 +13,7 @@ from prunekit.core.spec import Spec
 from prunekit.engine.config import TRUST, parse
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.plan import spec_of
+from prunekit.engine.runs import STUDIES
 from prunekit.engine.stored import read_stored
 from prunekit.engine.variant import Variant, check_weights, choose_variant
 from prunekit.hf.checkpoint import find
@@ -48,7 +49,7 @@ def choose(
 
 def cell_file(run: Path, workdir: Path) -> Path | None:
     """Return the file of a cell; None for anything else, such as the folder of a run."""
-    named = workdir / "studies" / run.parent / "cells" / f"{run.name}.json"
+    named = workdir / STUDIES / run.parent / "cells" / f"{run.name}.json"
     if run.is_file() and run.parent.name == "cells":
         return run
     return named if len(run.parts) == 2 and not run.is_dir() and named.is_file() else None

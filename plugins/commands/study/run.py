@@ -10,12 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.errors import Interrupted
 from prunekit.core.registry import load
 from prunekit.engine.files import write_text
 from prunekit.engine.known import forget_proofs
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
+from prunekit.engine.runs import STUDIES
+from prunekit.engine.summary import Summarised, Summary, plain
 from prunekit.plugins.commands.study.config import StudyConfig, parse_study, read_study
 from prunekit.plugins.commands.study.dry_run import expected_subsets
 from prunekit.plugins.commands.study.eval_section import check_data, is_anything
@@ -32,8 +35,8 @@ from prunekit.plugins.commands.study.tasks import Effort
 DRY_RUN_SECONDS = 20.0
 
 
-@dataclass(frozen=True)
-class StudyOutcome:
+@dataclass(frozen=True, repr=False)
+class StudyOutcome(Summarised):
     """The outcome of the cells that were chosen to run."""
 
     folder: str
@@ -41,6 +44,15 @@ class StudyOutcome:
     failures: tuple[CellFailure, ...]
     effort: Effort
     """what was done now; less than all if the study continues an earlier run"""
+
+    def summary(self) -> Summary:
+        """Return how much of the study there is, and where."""
+        facts = {"searches": str(len(self.results)), "failed": str(len(self.failures))}
+        return Summary(self.folder, facts=facts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each cell that finished; `load_study` has what was evaluated too."""
+        return [{**plain(of.cell), **plain(of, "cell", "schema")} for of in self.results]
 
     def to_json(self) -> str:
         """Return JSON text."""
@@ -61,7 +73,7 @@ class Study:
     @property
     def folder(self) -> Path:
         """Where its files are."""
-        return self.workdir / "studies" / slug(self.config.name)
+        return self.workdir / STUDIES / slug(self.config.name)
 
 
 @quietly()
@@ -73,6 +85,7 @@ def study(
     workdir: str | Path = "prunekit-runs",
     trust_remote_code: bool = False,
     prove: bool = False,
+    progress: Reporting = False,
 ) -> StudyOutcome:
     """Run every search of a study, and evaluate what they chose.
 
@@ -96,7 +109,8 @@ def study(
     planned = plan(config, Path(workdir), only)
     if prove:
         forget_proofs(Path(workdir))
-    return run_study(planned, jobs_of(planned, jobs))
+    with reporting(progress) as shown:
+        return run_study(planned, jobs_of(planned, jobs), shown)
 
 
 def plan(config: StudyConfig, workdir: Path, only: str | None = None) -> Study:

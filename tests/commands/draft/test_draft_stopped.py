@@ -11,7 +11,6 @@ import pytest
 import prunekit
 from prunekit.core import ConfigError
 from prunekit.core.errors import Interrupted
-from prunekit.engine.progress import Progress
 from prunekit.plugins.commands.draft import texts
 
 KILLED = """
@@ -78,13 +77,12 @@ def test_repeated_it_measures_nothing(searched, counted):
 
 
 def test_stopped_by_the_user(searched):
-    class Stop(Progress):
-        def begin(self, what, unit="", expect=lambda: None):
-            if what.startswith("writing"):
-                raise KeyboardInterrupt
+    def stop(step):
+        if step.what.startswith("writing"):
+            raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match="run the same command again to go on"):
-        prunekit.draft(**searched, progress=Stop())
+        prunekit.draft(**searched, progress=stop)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import yaml
 import prunekit
 from prunekit.core import ConfigError
 from prunekit.core.problem import DENSE
+from prunekit.engine.progress import Progress, Step
 from prunekit.plugins.commands.evaluate.config import EvalConfig
 from prunekit.plugins.commands.evaluate.tasks import check_names, demo_task, load_tasks, preflight
 
@@ -113,12 +114,12 @@ def test_the_harness_shows_no_bar_of_its_own_and_progress_is_reported(
 ):
     reported = []
 
-    def progress(what, done, total, unit):
-        if total:
-            reported.append((done, total))
+    def show(step):
+        if step.total:
+            reported.append((step.done, step.total))
 
     config = EvalConfig(tasks=("kings",), include_path=write_task("kings", kind))
-    made = evaluator(tiny_model("llama3"), config, progress=progress)
+    made = evaluator(tiny_model("llama3"), config, progress=Progress(show))
     capfd.readouterr()
     made.evaluate(DENSE)
     total = 24 if kind == "multiple_choice" else 8
@@ -205,15 +206,15 @@ def test_solved_examples_are_the_same_for_every_variant(tiny_model, evaluator, w
     config = EvalConfig(tasks=("kings",), include_path=folder, num_fewshot=2)
     prompts = []
 
-    def progress(what, done, total, unit):
-        if total is None:
+    def show(step):
+        if step.total is None:
             (task,) = load_tasks(config)
             built = getattr(task.leaves["kings"], "_instances", None) or []
             prompts.append([instance.args for instance in built])
 
-    made = evaluator(tiny_model("llama3"), config, progress=progress)
+    made = evaluator(tiny_model("llama3"), config, progress=Progress(show))
     first, second = made.evaluate(DENSE).tasks, made.evaluate(REMOVED).tasks
-    progress("the end", 0, None, "")
+    show(Step("the end"))
     assert prompts[-1] == prompts[-2] != []
     assert prompts[-1][0][0].count("The ") == 3
     assert first["kings"].record["num_fewshot"] == second["kings"].record["num_fewshot"] == 2

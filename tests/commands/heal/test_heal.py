@@ -169,9 +169,9 @@ def test_a_missed_bound_ends_with_3_and_keeps_the_model(quick, tmp_path):
 def test_early_stop_takes_the_best_weights(overfitting, tmp_path):
     checks = []
 
-    def note(what, done, total, unit):
-        if "held out" in what and (done, what) not in checks:
-            checks.append((done, what))
+    def note(step):
+        if "held out" in step.note and (step.done, step.note) not in checks:
+            checks.append((step.done, step.note))
 
     healed = heal(**overfitting, progress=note, to=tmp_path / "healed").healed
     assert healed.step == 2

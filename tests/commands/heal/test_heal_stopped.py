@@ -76,8 +76,8 @@ def test_killed_in_the_middle_of_a_checkpoint(quick, unbroken, method, step, tmp
 
 
 def test_stopped_by_the_user(quick, unbroken, tmp_path):
-    def stop(what, done, total, unit):
-        if what.startswith("healing") and done >= total // 2:
+    def stop(step):
+        if step.what == "healing" and step.done >= step.total // 2:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match="the same command goes on from the last checkpoint in"):
@@ -133,8 +133,8 @@ class Evil:
 
 @pytest.mark.parametrize("name", ["optimizer.pt", "rng_state.pth", "scheduler.pt"])
 def test_nothing_runs_because_a_checkpoint_says_so(quick, name, tmp_path):
-    def stop(what, done, total, unit):
-        if what.startswith("healing") and done >= total // 2:
+    def stop(step):
+        if step.what == "healing" and step.done >= step.total // 2:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
@@ -152,8 +152,8 @@ def test_nothing_runs_because_a_checkpoint_says_so(quick, name, tmp_path):
 def half_done(quick, tmp_path):
     """A training that was stopped, and its last checkpoint."""
 
-    def stop(what, done, total, unit):
-        if what.startswith("healing") and done >= total * 3 // 4:
+    def stop(step):
+        if step.what == "healing" and step.done >= step.total * 3 // 4:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
@@ -220,8 +220,8 @@ def test_a_training_that_stopped_early_is_over(quick, overfitting, tmp_path):
 
 @pytest.mark.parametrize("step", [3, 5])
 def test_early_stop_does_not_depend_on_kills(quick, overfitting, step, tmp_path):
-    def stop(what, done, total, unit):
-        if what.startswith("healing") and done >= step * 128:
+    def stop(at):
+        if at.what == "healing" and at.done >= step * 128:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
