@@ -95,6 +95,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
     options = {"data": given.text, "samples": given.pool, "length": given.length}
     registry = load()
     words = {"model": given.model, "searcher": "greedy", "budget": given.budget}
+    words["state_memory"] = given.state_memory
     return resolve(parse({**words, "objective": "ppl", "ppl": options}, registry), registry)
 
 
@@ -107,6 +108,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--length", type=int, default=64, help="tokens of each")
     parser.add_argument("--draws", type=int, default=50)
     parser.add_argument("--budget", type=int, default=4)
+    parser.add_argument("--state-memory", default="2GB", help="of states kept between steps")
     parser.add_argument("--workdir", type=Path, default=Path("racing"))
     return parser.parse_args()
 

@@ -84,7 +84,7 @@ def show_remarks(show: Callable[[str], None] | None) -> None:
 
 
 def _ignore_warnings() -> None:
-    warnings.filterwarnings("ignore", module="transformers|torch|datasets|huggingface_hub")
+    warnings.filterwarnings("ignore", module="transformers|torch|datasets|huggingface_hub|tqdm")
 
 
 def _hide_bars(undo: ExitStack) -> None:

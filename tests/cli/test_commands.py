@@ -360,7 +360,7 @@ def test_the_nearest_run_is_offered(prunekit, tiny_model):
     assert status == 1
     assert f"{name[:-2]}: no such run; did you mean {name}?" in " ".join(err.split())
     _, _, err = prunekit("evaluate", "--run", "else")
-    assert "runs are folders under prunekit-runs/runs" in " ".join(err.split())
+    assert "expected the name of a folder in prunekit-runs/runs" in " ".join(err.split())
 
 
 @pytest.mark.parametrize(

@@ -233,13 +233,14 @@ def test_what_was_stopped_is_not_kept(quick, monkeypatch):
     assert not Path(run, "latency.json").exists()
 
 
-def test_progress_is_told(tiny_model):
-    told = []
-    given = {**SHORT, "watch": lambda *words: told.append(words)}
-    prunekit.latency(str(tiny_model()), remove=[1], **given)
-    assert told[0] == ("loading the model", 0, None)
-    assert told[1:3] == [("warming up", 0, 8), ("warming up", 1, 8)]
-    assert told[-1] == ("timing", 7, 8)
+def test_progress_counts_generations(tiny_model):
+    steps = []
+    prunekit.latency(str(tiny_model()), remove=[1], **SHORT, progress=steps.append)
+    assert steps[0] == prunekit.Step("loading the model")
+    timed = [step for step in steps if step.unit == "generations"]
+    assert [step.done for step in timed] == list(range(8))
+    assert {step.total for step in timed} == {8}
+    assert [step.what for step in timed[:3]] == ["warming up", "warming up", "timing"]
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,12 @@ def test_every_result_has_a_frame_and_shows_itself(make, rows, column, workdir):
     assert 20 < len(result._repr_html_()) < 20_000
 
 
+def test_a_text_and_a_task_of_the_same_name_are_both_shown(workdir):
+    found = prunekit.evaluate(DEMO, remove=[2], ppl="demo", tasks="demo", limit=8, workdir=workdir)
+    names = [line.split("  ")[0] for line in repr(found).splitlines()[1:]]
+    assert names == ["perplexity demo", "acc_norm demo"]
+
+
 def test_a_study_is_loaded_by_its_name_or_its_folder(workdir):
     by_name = prunekit.load_study("small", workdir=workdir)
     by_folder = prunekit.load_study(workdir / "studies" / "small")

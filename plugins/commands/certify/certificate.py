@@ -76,7 +76,7 @@ class Certificate(Summarised):
             of.name: f"{of.verdict}: {of.dense:.2f} dense, {of.pruned:.2f} pruned"
             for of in self.capabilities
         }
-        title = f"certificate of {without(self.model, self.removed)}"
+        title = f"{without(self.model, self.removed)}, beside the dense model"
         return Summary(title, self.removed, facts={**facts, "folder": self.folder})
 
     def rows(self) -> list[dict[str, Any]]:

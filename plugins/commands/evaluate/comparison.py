@@ -103,7 +103,7 @@ class EvaluationResult(Summarised):
 
     def summary(self) -> Summary:
         """Return each score of the dense and of the pruned model."""
-        facts = {row.name: _scores(row) for row in self._all_rows()}
+        facts = {f"{row.metric} {row.name}": _scores(row) for row in self._all_rows()}
         return Summary(without(self.model, self.removed), self.removed, facts=facts)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -221,7 +221,7 @@ def _scores(row: Row) -> str:
     values = [f"{row.values[who]:.4g} {who}" for who in row.of if row.values[who] is not None]
     difference = Difference(row.difference, row.standard_error)
     change = [] if row.difference is None else [with_error(difference)]
-    return f"{row.metric}: {', '.join([*values, *change]) or 'not finite'}"
+    return ", ".join([*values, *change]) or "not finite"
 
 
 def _mean(rows: Sequence[Row]) -> Row | None:

@@ -28,7 +28,7 @@ class Latency(Command):
     name: ClassVar[str] = "latency"
     group: ClassVar[str] = "Check it"
     examples: ClassVar[Sequence[str]] = ("prunekit latency --run NAME",)
-    docs: ClassVar[str] = "docs/pains/16-where-is-the-speed-up.md"
+    docs: ClassVar[str] = "docs/troubleshooting/where-is-the-speed-up.md"
     settings: ClassVar[Sequence[str]] = MODEL_SETTINGS
     options: ClassVar[type] = Workload
     panel: ClassVar[str] = "Model and workload"

@@ -80,7 +80,8 @@ class LatencyResult(Summarised):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the dense and the pruned model."""
-        return [{"model": who, **plain(getattr(self, who))} for who in ("dense", "pruned")]
+        timed = {"dense": self.dense, "pruned": self.pruned}
+        return [{"model": who, **plain(of)} for who, of in timed.items()]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""

@@ -123,7 +123,7 @@ class Study(Summarised):
     def summary(self) -> Summary:
         """Return how much there is of what was planned."""
         done = f"{len(self.runs)} of {len(self.planned)} searches"
-        facts = {name: ", ".join(map(str, getattr(self, name))) for name in GRID}
+        facts = {name: ", ".join(map(str, vars(self)[name])) for name in GRID}
         return Summary(done, facts=facts)
 
     def rows(self) -> list[dict[str, Any]]:
