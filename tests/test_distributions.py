@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
@@ -133,19 +135,57 @@ def code_lines(source):
     return len([line for line in source.splitlines() if line.strip()])
 
 
-def test_the_source_distribution_holds_what_is_tracked(tmp_path):
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    if tracked.returncode:
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory):
+    """A copy of the files that git tracks, and their names."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
         pytest.skip("this is no clone")
-    names = [name for name in tracked.stdout.splitlines() if not name.startswith(".")]
+    names = [name for name in listed.stdout.splitlines() if not name.startswith(".")]
+    folder = tmp_path_factory.mktemp("source")
     for name in names:
-        target = tmp_path / "source" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target)
-    build = "from setuptools.build_meta import build_sdist; build_sdist('out')"
-    command = [sys.executable, "-c", build]
-    subprocess.run(command, cwd=tmp_path / "source", check=True, capture_output=True)
-    (archive,) = (tmp_path / "source" / "out").glob("*.tar.gz")
-    with tarfile.open(archive) as source:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder, names
+
+
+def built(folder, kind):
+    """Let setuptools build a distribution, as pip does."""
+    build = f"from setuptools.build_meta import build_{kind} as build; build('out')"
+    subprocess.run([sys.executable, "-c", build], cwd=folder, check=True, capture_output=True)
+    (archive,) = (folder / "out").glob("*.whl" if kind == "wheel" else "*.tar.gz")
+    return archive
+
+
+def test_the_source_distribution_holds_what_is_tracked(tracked):
+    folder, names = tracked
+    with tarfile.open(built(folder, "sdist")) as source:
         held = {name.partition("/")[2] for name in source.getnames()}
     assert set(names) <= held
+
+
+def test_the_wheel_holds_the_packages_and_what_they_read(tracked):
+    """Nothing of tests or docs, and no file less than a clone has in its packages."""
+    folder, names = tracked
+    with zipfile.ZipFile(built(folder, "wheel")) as wheel:
+        held = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    packages = ("cli", "core", "engine", "hf", "plugins", "testing")
+    ours = {name for name in names if name.partition("/")[0] in packages}
+    moved = {f"prunekit/{name}".replace("prunekit/core/prunekit/", "prunekit/") for name in ours}
+    assert held == moved
+
+
+def test_the_wheel_says_what_it_needs(tracked):
+    """The first command needs no extra, and no dependency is for tests alone."""
+    folder, _ = tracked
+    archive = next((folder / "out").glob("*.whl"), None) or built(folder, "wheel")
+    with zipfile.ZipFile(archive) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith("METADATA"))
+        metadata = Parser().parsestr(wheel.read(name).decode())
+    needed = {re.match(r"[\w.-]+", x)[0] for x in metadata.get_all("Requires-Dist") if ";" not in x}
+    assert {"torch", "transformers", "pluggy", "typer", "rich", "datasets", "lm_eval"} <= {
+        x.replace("-", "_") if x.startswith("lm") else x for x in needed
+    }
+    assert not needed & {"pytest", "ruff", "mypy", "ray", "peft", "gguf", "optuna", "sphinx"}
+    assert set(metadata.get_all("Provides-Extra")) >= {"gguf", "heal", "ray", "test", "docs", "dev"}
+    assert metadata["Requires-Python"] == ">=3.11"

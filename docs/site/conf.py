@@ -31,12 +31,12 @@ suppress_warnings = ["misc.highlighting_failure"]
 """A block of another kind, as that of the arrows between packages, is shown as text."""
 
 ORDER = {
-    "Begin": ["from-model-to-smaller", "gguf", "how-many-blocks", "notebooks/*"],
+    "Begin": ["from-model-to-smaller", "gguf", "how-many-blocks", "notebooks/first-search"],
     "Choose": ["searchers", "objectives", "choosing", "racing", "search-quality"],
     "Win quality back": ["repair", "after-pruning", "draft"],
     "Check": ["verdict", "evaluation", "certify", "troubleshooting/README"],
-    "Compare": ["studies", "report", "demo-study"],
-    "Reference": ["python", "site/api", "families", "backends", "performance", "glossary"],
+    "Compare": ["notebooks/compare-methods", "studies", "report", "demo-study"],
+    "Reference": ["python", "site/api", "site/gallery", "families", "backends", "performance", "glossary"],
     "Extend": ["plugins/README", "architecture"],
     "More": ["demo-models", "troubleshooting/*", "plugins/*", "site/*"],
 }
