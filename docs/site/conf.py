@@ -36,9 +36,17 @@ ORDER = {
     "Win quality back": ["repair", "after-pruning", "draft"],
     "Check": ["verdict", "evaluation", "certify", "troubleshooting/README"],
     "Compare": ["notebooks/compare-methods", "studies", "report", "demo-study"],
-    "Reference": ["python", "site/api", "site/gallery", "families", "backends", "performance", "glossary"],
+    "Reference": [
+        "python",
+        "site/api",
+        "site/gallery",
+        "families",
+        "backends",
+        "performance",
+        "glossary",
+    ],
     "Extend": ["plugins/README", "architecture"],
-    "More": ["demo-models", "troubleshooting/*", "plugins/*", "site/*"],
+    "More": ["site/gallery", "demo-models", "troubleshooting/*", "plugins/*", "site/*"],
 }
 OUTSIDE = re.compile(
     r"\[([^\]]+)\]\((?:\.\./)+((?:examples|README|CONTRIBUTING|benchmarks)[^)#]*)(?:#[^)]*)?\)"

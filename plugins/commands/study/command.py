@@ -17,9 +17,11 @@ from prunekit.cli.screen import (
     Workdir,
     listen,
     nothing_kept,
+    out,
     progress_bar,
 )
 from prunekit.core import Command, hookimpl
+from prunekit.engine.escaping import shell_word
 
 Jobs = typer.Option(
     "--jobs",
@@ -38,7 +40,10 @@ class Study(Command):
     name: ClassVar[str] = "study"
     group: ClassVar[str] = "Compare"
     rank: ClassVar[int] = 0
-    examples: ClassVar[Sequence[str]] = ("prunekit study examples/demo.yaml --dry-run",)
+    examples: ClassVar[Sequence[str]] = (
+        "prunekit study my-study.yaml --init",
+        "prunekit study my-study.yaml --dry-run",
+    )
     docs: ClassVar[str] = "docs/studies.md"
     settings: ClassVar[Sequence[str]] = ("device", "tokens_per_forward", "trust_remote_code")
     panel: ClassVar[str] = "Search"
@@ -47,6 +52,9 @@ class Study(Command):
         self,
         given: dict[str, Any],
         file: Annotated[Path, typer.Argument(help="YAML file: models, objectives, searchers, ...")],
+        init: Annotated[
+            bool, typer.Option("--init", help="Write FILE, a study of a demo to start from.")
+        ] = False,
         only: Annotated[
             str | None, typer.Option(help="Cells to run, as objective=ppl,searcher=cbo*.")
         ] = None,
@@ -68,8 +76,14 @@ class Study(Command):
             show_study_estimate,
         )
         from prunekit.plugins.commands.study.run import jobs_of, plan, run_study
+        from prunekit.plugins.commands.study.starting import write_study
 
         listen(verbose)
+        if init:
+            write_study(file)
+            out.print(f"wrote {file}; look at it, then", soft_wrap=True)
+            out.print(f"  prunekit study {shell_word(str(file))} --dry-run", soft_wrap=True)
+            return
         planned = plan(read_study(file, load(), given), workdir, only)
         if dry_run:
             with nothing_kept(), progress_bar(quiet) as progress:

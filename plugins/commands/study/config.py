@@ -26,6 +26,7 @@ from prunekit.plugins.commands.study.definitions import (
 )
 from prunekit.plugins.commands.study.eval_section import parse_evaluation, words_of
 from prunekit.plugins.commands.study.files import EVALUATE, LONGEST_NAME, Cell, slug
+from prunekit.plugins.commands.study.starting import PAPER, paper_searchers
 
 FINALISTS = "finalists"
 OTHER_DRAWS = "other_draws"
@@ -190,6 +191,8 @@ def parse_study(given: Mapping[str, Any], registry: Registry, base: Path) -> Stu
             f"no {' and no '.join(missing)}; a study needs {', '.join(KINDS)} and budgets"
         )
     shared = _shared({k: given[k] for k in (*SHARED, backend) if k in given}, registry)
+    if given["searchers"] == PAPER:
+        given = {**given, "searchers": paper_searchers()}
     models, named, searchers = (list(labelled(given[kind], kind)) for kind in KINDS)
     objectives = tuple(objective_definition(*objective, registry) for objective in named)
     calibrated = calibrations(given.get(CALIBRATION, {}))
