@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 WIDEST = 4
-"""panels side by side"""
+"""panels side by side, at most"""
 NAMESPACE = re.compile(r"^\{[^}]*\}")
 REFERENCE = re.compile(r"(url\()?#([\w-]+)")
 
@@ -59,11 +59,13 @@ def show(number: int, picture: Picture) -> Shown:
         (Markup(inline(draw_mark(look), f"f{number}k{i}-")), label)
         for i, (label, look) in enumerate(picture.key.items())
     ]
-    return Shown(number, picture, min(WIDEST, _most_panels(picture)), panels, key)
+    return Shown(number, picture, _columns(picture), panels, key)
 
 
-def _most_panels(picture: Picture) -> int:
-    return max(sum(panel is not None for panel in row) for row in picture.rows)
+def _columns(picture: Picture) -> int:
+    """Return how many panels are side by side: short rows share a line of the page."""
+    longest = max(sum(panel is not None for panel in row) for row in picture.rows)
+    return min(longest * max(1, WIDEST // longest), WIDEST, len(picture.panels))
 
 
 def inline(svg: str, prefix: str, alt: str = "") -> str:

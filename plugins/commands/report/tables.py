@@ -23,7 +23,7 @@ from prunekit.plugins.commands.report.wording import number
 if TYPE_CHECKING:
     import pandas as pd
 
-METHOD = (Column("M", repeats=True), Column("method", is_number=False))
+METHOD = (Column("k", repeats=True), Column("method", is_number=False))
 KEYS = (Column("model", is_number=False, repeats=True), *METHOD)
 MODELS_A_TABLE = 3
 NOTHING = "–"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from prunekit.plugins.commands.report.data import read_study
-from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_files
+from prunekit.plugins.commands.report.drawing import LeftOut, Panel, Picture, draw_files
 from prunekit.plugins.commands.report.figures.choices import (
     groups_of_neighbours,
     importance,
@@ -20,6 +20,7 @@ from prunekit.plugins.commands.report.figures.pairs import agreement, overlap
 from prunekit.plugins.commands.report.figures.progress import best_so_far
 from prunekit.plugins.commands.report.figures.ranks import ranks
 from prunekit.plugins.commands.report.measures import Condition
+from prunekit.plugins.commands.report.page import _columns
 from prunekit.plugins.commands.report.ranks import compare_ranks
 from prunekit.plugins.commands.report.writing import FIGURES
 from prunekit.plugins.commands.study.files import Cell, Importance, VariantEvaluation
@@ -142,6 +143,23 @@ def test_importance_compares_objectives_and_draws(by_hand):
     found = importance(read_study(folder.path)).sentence
     assert "+0.20 between two objectives and +1.00 between two draws of one objective" in found
     assert "0% to 67% of the way up" in found
+
+
+def test_a_range_of_one_value_is_one_value(by_hand):
+    folder = by_hand([(Cell("m", "ppl", "greedy", 1, 0, 0), (1,), 0.1)])
+    folder.write_importance(Importance("m", "ppl", 0, "nats", 3.0, (3.4, 3.1, 3.2, 3.3)))
+    found = importance(read_study(folder.path)).sentence
+    assert found == "The cheapest block lies 33% of the way up."
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [((1,), 1), ((1, 1), 2), ((1,) * 9, 4), ((2, 2), 4), ((3, 3), 3), ((6,), 4)],
+)
+def test_short_rows_share_a_line_of_the_page(rows, columns):
+    panel = Panel("", "", lambda axes: None)
+    picture = Picture("", "", [[panel] * n for n in rows], (1, 1))
+    assert _columns(picture) == columns
 
 
 ONE = {"models": ("m",), "objectives": ("ppl",), "searchers": ("greedy",), "budgets": (3,)}

@@ -160,11 +160,12 @@ def _importance_sentence(study: Study, measured: Sequence[Importance]) -> str:
     losses = [_block_losses(i) for i in measured]
     depths = [of.index(min(of)) / max(1, len(of) - 1) for of in losses]
     low, high = percent(min(depths)), percent(max(depths))
+    where = f"block lies {low if low == high else f'{low} to {high}'} of the way up."
     if not said:
-        return f"The cheapest block lies {low} to {high} of the way up."
+        return f"The cheapest {where}"
     return (
         f"Spearman's ρ of the blocks' importance is on average {' and '.join(said)}; "
-        f"the cheapest block lies {low} to {high} of the way up."
+        f"the cheapest {where}"
     )
 
 
