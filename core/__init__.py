@@ -33,6 +33,7 @@ from prunekit.core.options import internal, option
 from prunekit.core.problem import DENSE, Best, Part, Problem, Subset
 from prunekit.core.repair import LEAST_SCALE, Cut, Patch, Repair
 from prunekit.core.spec import OWN_DTYPE, ModelFacts, Spec
+from prunekit.core.tracker import Tracker
 from prunekit.core.trie import runs_of_each, walk
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "State",
     "Subset",
     "Table",
+    "Tracker",
     "TreeBatch",
     "UnfitModel",
     "blaming",

@@ -12,6 +12,7 @@ from prunekit.core.command import Command
 from prunekit.core.errors import PluginError
 from prunekit.core.options import options_of, suggest
 from prunekit.core.repair import Repair
+from prunekit.core.tracker import Tracker
 
 KINDS: Mapping[str, tuple[str, type[Any]]] = {
     "searcher": ("prunekit_searchers", interfaces.Searcher),
@@ -19,6 +20,7 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = {
     "model": ("prunekit_models", interfaces.ModelAdapter),
     "repair": ("prunekit_repairs", Repair),
     "backend": ("prunekit_backends", interfaces.Backend),
+    "tracker": ("prunekit_trackers", Tracker),
     "command": ("prunekit_commands", Command),
 }
 """The hook and the base class of each kind of plugin."""

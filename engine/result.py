@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from prunekit.core.errors import ConfigError
+from prunekit.engine.best_so_far import Improvement, check_improvements
 from prunekit.engine.held_out import HeldOut, check_held_out
 from prunekit.engine.plain import shortened
 from prunekit.engine.race import Raced
@@ -117,6 +118,8 @@ class SearchResult(Summarised):
     """of the calibration set; None in results of earlier versions"""
     repair: Repaired | None = None
     """what makes up for the removed blocks; None if they were removed bare"""
+    improvements: tuple[Improvement, ...] = ()
+    """of the best loss so far; results of earlier versions have none"""
     schema: int = SCHEMA
 
     def summary(self) -> Summary:
@@ -211,6 +214,8 @@ def check_result(row: Any, name: str = "") -> None:
         check_held_out(row["held_out"], row["n_blocks"], row["budget"])
         if sorted(row["held_out"]["finalists"][0]["removed"]) != sorted(row["removed"]):
             raise ValueError(f"removed cannot be {row['removed']}, as its search chose others")
+    improvements = [Improvement(**of) for of in row.get("improvements", ())]
+    check_improvements(improvements, row["work"]["block_runs_alone"])
     if row.get("race"):
         check_counts(row["race"], *get_type_hints(Raced), name="race")
     if row.get("stability"):

@@ -11,6 +11,7 @@ from prunekit.testing.objectives import check_objective
 from prunekit.testing.repairs import check_repair
 from prunekit.testing.searchers import check_searcher
 from prunekit.testing.toys import toy_loss
+from prunekit.testing.trackers import check_tracker
 
 __all__ = [
     "ContractError",
@@ -19,5 +20,6 @@ __all__ = [
     "check_objective",
     "check_repair",
     "check_searcher",
+    "check_tracker",
     "toy_loss",
 ]

@@ -14,6 +14,7 @@ from prunekit.core.batch import Batch
 from prunekit.core.problem import Problem
 from prunekit.core.repair import Cut, Patch, Repair
 from prunekit.core.spec import ModelFacts, Spec
+from prunekit.core.tracker import Tracker
 from prunekit.plugins.searchers import signals
 
 FOLDER = Path(__file__).parents[1] / "docs" / "plugins"
@@ -23,6 +24,7 @@ PROTOCOLS = {
     "objectives.md": [interfaces.Objective, interfaces.Output],
     "models.md": [interfaces.ModelAdapter],
     "repairs.md": [Repair],
+    "trackers.md": [Tracker],
     "backends.md": [interfaces.Backend, interfaces.Meter],
     "commands.md": [Command],
 }
@@ -54,7 +56,7 @@ def test_every_method_is_on_the_page_of_its_kind_with_its_signature(page, writte
 
 def test_every_hook_is_documented_by_its_signature():
     hooks = [f for name, f in vars(hookspecs).items() if name.startswith("prunekit_")]
-    assert len(hooks) == 6
+    assert len(hooks) == 7
     for hook in hooks:
         assert f"`{signature(hook)}`" in PAGES["README.md"]
 

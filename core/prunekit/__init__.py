@@ -22,6 +22,7 @@ _COMMANDS = {
     "search": "search.search",
     "show": "show.show",
     "study": "study.run",
+    "track": "track.track",
     "GateMissed": "evaluate.gate",
     "NoDraftPays": "draft.result",
     "NotCertified": "certify.certificate",

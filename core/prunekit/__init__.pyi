@@ -31,6 +31,7 @@ from prunekit.plugins.commands.report.data import Study as Study
 from prunekit.plugins.commands.report.writing import Report as Report
 from prunekit.plugins.commands.show.show import Shown as Shown
 from prunekit.plugins.commands.study.run import StudyOutcome as StudyOutcome
+from prunekit.plugins.commands.track.track import Tracked as Tracked
 
 __version__: str
 
@@ -318,3 +319,12 @@ def study(
     prove: bool = ...,
     progress: bool | Callable[[Step], None] = ...,
 ) -> StudyOutcome: ...
+def track(
+    name: str | Path,
+    *,
+    tracker: str = ...,
+    project: str = ...,
+    workdir: str | Path = ...,
+    progress: bool | Callable[[Step], None] = ...,
+    **plugins: Mapping[str, Any],
+) -> Tracked: ...

@@ -35,7 +35,7 @@ ORDER = {
     "Choose": ["searchers", "objectives", "choosing", "racing", "search-quality"],
     "Win quality back": ["repair", "after-pruning", "draft"],
     "Check": ["verdict", "evaluation", "certify", "troubleshooting/README"],
-    "Compare": ["notebooks/compare-methods", "studies", "report", "demo-study"],
+    "Compare": ["notebooks/compare-methods", "studies", "report", "tracking", "demo-study"],
     "Reference": [
         "python",
         "site/api",

@@ -25,6 +25,7 @@ WORDS = {
     "model": ("a model family", "prunekit search --adapter {name} --model FOLDER"),
     "repair": ("a repair", "prunekit search --repair {name}"),
     "backend": ("a backend", "prunekit search --backend {name}"),
+    "tracker": ("a tracker", "prunekit track RUN --tracker {name}"),
     "command": ("a command", "prunekit {name}"),
 }
 """By kind, its name with an article, and the command that uses such a plugin."""
@@ -33,9 +34,9 @@ WORDS = {
 def new_plugin(name: str, kind: str, to: str | Path | None = None) -> Path:
     """Write a distribution `prunekit-NAME` with one plugin called `name`, and return its folder.
 
-    `kind` is searcher, objective, model, repair, backend or command. `to` defaults to a folder with
-    the name of the distribution in the current one. Raises ConfigError if the name or the kind is
-    invalid, or if `to` exists: nothing is overwritten.
+    `kind` is searcher, objective, model, repair, backend, tracker or command. `to` defaults to a
+    folder with the name of the distribution in the current one. Raises ConfigError if the name or
+    the kind is invalid, or if `to` exists: nothing is overwritten.
     """
     if kind not in WORDS:
         raise ConfigError(f"--kind {kind!r}: no such kind of plugin.{suggest(kind, WORDS)}")

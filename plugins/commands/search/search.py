@@ -17,6 +17,7 @@ from prunekit.core.problem import DENSE, words
 from prunekit.core.registry import Registry, load
 from prunekit.engine.account import Account
 from prunekit.engine.arguments import takes
+from prunekit.engine.best_so_far import Improvement
 from prunekit.engine.config import SearchConfig, Settings, parse
 from prunekit.engine.dry_run import dry_run_cost
 from prunekit.engine.escaping import shell_word
@@ -190,6 +191,7 @@ class _Search:
         outcomes = self.run.finish(session, {self.name: self.plan}, on_end=self._close_account)
         if isinstance(choice := outcomes[self.name], PrunekitError):
             raise choice
+        improvements = self._improvements(choice)
         raced = self.race.raced() if self.race else None
         self.progress.begin("estimating the stability of the choice")
         stable = None if raced and raced.spared else stability(choice.driver, session)
@@ -209,7 +211,15 @@ class _Search:
             held_out=held_out,
             stability=stable,
             race=raced,
+            improvements=improvements,
         )
+
+    def _improvements(self, choice: Choice) -> tuple[Improvement, ...]:
+        best = self.run.lockstep.best[self.name]
+        best.note(
+            [choice.removed], [choice.loss], choice.cost.block_runs
+        )  # it may be the first time
+        return best.above(choice.dense_loss, len(self.plan.parts))
 
     def _repaired(self, session: Session, choice: Choice) -> Repaired | None:
         if self.plan.spec.repairing is None:
