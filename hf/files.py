@@ -79,10 +79,11 @@ def check_inside(path: Path, folder: Path) -> None:
         places.append(folder.parents[1] / "blobs")
     try:
         target = path.resolve()
-    except (RuntimeError, OSError) as error:  # until Python 3.13 a loop is a RuntimeError
-        raise CheckpointError(
-            f"{path} is a link that leads nowhere; fetch the file again"
-        ) from error
+        is_loop = target.is_symlink()  # Python 3.13 leaves a loop as it is
+    except (RuntimeError, OSError):
+        is_loop = True
+    if is_loop:
+        raise CheckpointError(f"{path} is a link that leads nowhere; fetch the file again")
     if not any(target.is_relative_to(place) for place in places):
         raise CheckpointError(
             f"{path} is a link to a place outside of its folder, and is not read from there; copy "
