@@ -5,7 +5,9 @@ pages, and other words for files of the repository that are no pages.
 """
 
 import re
+import sys
 from importlib import metadata
+from pathlib import Path
 
 project = "prunekit"
 release = metadata.version(project)
@@ -37,9 +39,9 @@ ORDER = {
     "Check": ["verdict", "evaluation", "certify", "troubleshooting/README"],
     "Compare": ["notebooks/compare-methods", "studies", "report", "tracking", "demo-study"],
     "Reference": [
+        "site/cli",
         "python",
         "site/api",
-        "site/gallery",
         "families",
         "backends",
         "performance",
@@ -56,6 +58,12 @@ OUTSIDE = re.compile(
 def prepare(app, name, source):
     """Name files outside of docs/ in place of linking to them, and list all pages on the first."""
     source[0] = OUTSIDE.sub(r"\1 (`\2` in the repository)", source[0])
+    if name == "site/cli":
+        sys.path.insert(0, str(Path(__file__).parent))
+        from command_line import reference
+
+        source[0] = source[0].replace(" This page is filled in when the site is built.", "")
+        source[0] += reference()
     if name == root_doc:
         source[0] += "".join(_tree(heading, pages) for heading, pages in ORDER.items())
 

@@ -17,11 +17,11 @@ GALLERY = Path(__file__).parent / "extra" / "gallery"
 STUDY = {
     "name": "gallery",
     "models": ["demo:qwen3"],
-    "objectives": {"ppl": {"samples": 8, "length": 32}, "margin": {"samples": 8}},
+    "objectives": {"ppl": {"samples": 4, "length": 32}, "margin": {"samples": 4}},
     "searchers": ["one-shot", "greedy", "block-influence"],
-    "budgets": [2, 4],
+    "budgets": [2, 3],
     "draws": [0],
-    "evaluate": {"ppl": ["demo"], "tasks": ["demo"], "ppl_samples": 8, "limit": 24},
+    "evaluate": {"ppl": ["demo"], "tasks": ["demo"], "ppl_samples": 4, "limit": 16},
 }
 
 

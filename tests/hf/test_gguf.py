@@ -15,6 +15,7 @@ from prunekit.hf import gguf_checkpoint
 from prunekit.hf.gguf_file import read_gguf
 from prunekit.hf.gguf_pruned import shortened
 from prunekit.hf.layer_fields import Kept
+from prunekit.plugins.commands.show.command import print_shown
 
 NAMES = {
     "model.embed_tokens": "token_embd",
@@ -285,6 +286,18 @@ def test_a_folder_or_nothing_of_that_name(tmp_path, folder):
         prunekit.export("gone.gguf", remove=[1], to=tmp_path / "out")
     os.mkdir(tmp_path / "empty.gguf")
     refused(tmp_path / "empty.gguf", "empty.gguf")
+
+
+def test_show_describes_a_file(gguf, folder, capsys):
+    shown = prunekit.show(gguf)
+    checkpoint = prunekit.show(folder)
+    assert (shown.model_type, shown.n_blocks, shown.record) == ("qwen3", BLOCKS, None)
+    assert shown.parameters == checkpoint.parameters == sum(shown.dtypes.values())
+    assert shown.weight_bytes < gguf.stat().st_size
+    print_shown(shown)
+    printed = capsys.readouterr().out
+    assert f"qwen3, {BLOCKS} blocks, {shown.parameters:,} parameters" in printed
+    assert "MB in 1 GGUF file" in printed
 
 
 def test_what_cannot_be_written_as_one(gguf, folder, tmp_path):

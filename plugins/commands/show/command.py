@@ -123,7 +123,7 @@ def _checkpoint(shown: ShownCheckpoint) -> None:
     out.print(
         f"{shown.model_type}, {shown.n_blocks} blocks, {shown.parameters:,} parameters ({stored})"
     )
-    files = _counted(shown.files, "safetensors file", "safetensors files")
+    files = _counted(shown.files, f"{shown.stored_as} file", f"{shown.stored_as} files")
     out.print(f"{shown.weight_bytes / 1e6:,.1f} MB in {files}")
     if record is None:
         out.print()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from prunekit.engine.runs import folder_of
 from prunekit.engine.stored import finite, fits, restored
 from prunekit.hf.blocks import block_count
 from prunekit.hf.checkpoint import DEMO, Checkpoint, find
+from prunekit.hf.gguf_checkpoint import checked_gguf, is_gguf
+from prunekit.hf.gguf_pruned import blocks_of
 from prunekit.plugins.commands.evaluate.store import check_evaluations, read_record
 from prunekit.plugins.commands.latency.latency import read_latency
 from prunekit.plugins.commands.show.best import ShownBest, best_subsets
@@ -65,6 +68,8 @@ class ShownCheckpoint:
     """number of parameters by stored dtype"""
     files: int
     record: Mapping[str, Any] | None
+    stored_as: str = "safetensors"
+    """the format of the files: this, or `GGUF`"""
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,8 @@ def show(
 ) -> Shown:
     """Read a run, by its folder or its name under `workdir`; a checkpoint; a journal; or all runs.
 
-    With `best` or `budget`, rank the subsets of `budget` blocks in a journal: the best BEST of
-    them.
+    A checkpoint may be a GGUF file. With `best` or `budget`, rank the subsets of `budget` blocks in
+    a journal: the best BEST of them.
 
     Raises ConfigError if `path` is anything else, CheckpointError if a checkpoint is broken.
     """
@@ -125,6 +130,8 @@ def show(
     for read in (_run, _unfinished_run, _journal, _workdir):
         if (shown := read(folder)) is not None:
             return shown
+    if is_gguf(folder.name) and folder.is_file():
+        return _gguf(folder)
     name = DEMO + DEFAULT_DEMO if str(path) == "demo" else str(path)
     demo = name.startswith(DEMO) and not folder.exists()
     if demo or (folder / "config.json").is_file():
@@ -134,7 +141,27 @@ def show(
         raise ConfigError(f"{path}: the folder of a study; `{command}` reads it")
     raise ConfigError(
         f"{path}: nothing to show; expected the folder of a run, its name under {workdir}, the "
-        "folder of a checkpoint, or of a journal"
+        "folder of a checkpoint, a GGUF file, or the folder of a journal"
+    )
+
+
+def _gguf(path: Path) -> ShownCheckpoint:
+    from gguf.constants import GGMLQuantizationType
+
+    file = checked_gguf(path)
+    types: Counter[str] = Counter()
+    for tensor in file.tensors:
+        types[GGMLQuantizationType(tensor.kind).name] += math.prod(tensor.shape)
+    return ShownCheckpoint(
+        folder=str(path),
+        model_type=file.architecture,
+        n_blocks=blocks_of(file),
+        parameters=types.total(),
+        weight_bytes=sum(tensor.size for tensor in file.tensors),
+        dtypes=dict(types.most_common()),
+        files=1,
+        record=None,
+        stored_as="GGUF",
     )
 
 
