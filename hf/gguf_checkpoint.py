@@ -55,8 +55,25 @@ def checkpoint_of_gguf(path: Path) -> Path:
     digest = _digest(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
     folder = Path(HF_ASSETS_CACHE) / "prunekit" / "gguf" / digest
     if not folder.is_dir():
-        _convert(file, folder)
+        with _alone_at(folder):
+            if not folder.is_dir():  # another process may just have made it
+                _convert(file, folder)
     return folder
+
+
+@contextlib.contextmanager
+def _alone_at(folder: Path) -> Iterator[None]:
+    """Wait until no other process converts the same file."""
+    from filelock import FileLock
+
+    with _writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_suffix(".lock"))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @functools.cache
@@ -213,7 +230,6 @@ def _convert(file: GgufFile, folder: Path) -> None:
     )
     warnings.warn(line, Remark, stacklevel=2)
     with _writing(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
         _clear_leftovers(folder.parent)
         partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
     try:

@@ -5,6 +5,8 @@ import json
 import os
 import random
 import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -147,7 +149,7 @@ def test_a_conversion_that_was_stopped_leaves_nothing_that_counts(gguf, monkeypa
         with pytest.raises(KeyboardInterrupt):
             gguf_checkpoint.checkpoint_of_gguf(gguf)
     made = gguf_checkpoint.checkpoint_of_gguf(gguf)
-    assert [path.name for path in made.parent.iterdir()] == [made.name]
+    assert [path for path in made.parent.iterdir() if path.is_dir()] == [made]
 
 
 def test_it_is_written_without_blocks_byte_for_byte(gguf, folder, tmp_path):
@@ -286,6 +288,21 @@ def test_a_folder_or_nothing_of_that_name(tmp_path, folder):
         prunekit.export("gone.gguf", remove=[1], to=tmp_path / "out")
     os.mkdir(tmp_path / "empty.gguf")
     refused(tmp_path / "empty.gguf", "empty.gguf")
+
+
+def test_two_that_convert_at_once_convert_once(gguf, monkeypatch):
+    made = []
+    convert = gguf_checkpoint._convert
+
+    def slowly(file, folder):
+        made.append(folder)
+        time.sleep(0.3)
+        convert(file, folder)
+
+    monkeypatch.setattr(gguf_checkpoint, "_convert", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(gguf_checkpoint.checkpoint_of_gguf, [gguf, gguf])
+    assert (made, other) == ([one], one)
 
 
 def test_show_describes_a_file(gguf, folder, capsys):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WIDEST = 4
 """panels side by side, at most"""
+PAGE_WIDTH, LEGIBLE = 1340, 110
+"""Pixels of a wide page, and those of an inch of a panel at which its smallest text can be read."""
 NAMESPACE = re.compile(r"^\{[^}]*\}")
 REFERENCE = re.compile(r"(url\()?#([\w-]+)")
 
@@ -65,7 +67,8 @@ def show(number: int, picture: Picture) -> Shown:
 def _columns(picture: Picture) -> int:
     """Return how many panels are side by side: short rows share a line of the page."""
     longest = max(sum(panel is not None for panel in row) for row in picture.rows)
-    return min(longest * max(1, WIDEST // longest), WIDEST, len(picture.panels))
+    room = min(WIDEST, int(PAGE_WIDTH / (LEGIBLE * picture.size[0])))
+    return min(longest * max(1, room // longest), WIDEST, len(picture.panels))
 
 
 def inline(svg: str, prefix: str, alt: str = "") -> str:

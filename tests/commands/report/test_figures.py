@@ -153,12 +153,22 @@ def test_a_range_of_one_value_is_one_value(by_hand):
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns"),
-    [((1,), 1), ((1, 1), 2), ((1,) * 9, 4), ((2, 2), 4), ((3, 3), 3), ((6,), 4)],
+    ("rows", "width", "columns"),
+    [
+        ((1,), 1, 1),
+        ((1, 1), 1, 2),
+        ((1,) * 9, 1, 4),
+        ((1,) * 9, 3.3, 3),
+        ((2, 2), 1, 4),
+        ((2, 2), 3.3, 2),
+        ((3, 3), 1, 3),
+        ((6,), 4, 4),
+    ],
 )
-def test_short_rows_share_a_line_of_the_page(rows, columns):
+def test_short_rows_share_a_line_of_the_page(rows, width, columns):
+    """As far as their text can be read; what belongs together stays in a line in any case."""
     panel = Panel("", "", lambda axes: None)
-    picture = Picture("", "", [[panel] * n for n in rows], (1, 1))
+    picture = Picture("", "", [[panel] * n for n in rows], (width, 1))
     assert _columns(picture) == columns
 
 
