@@ -149,7 +149,7 @@ def narrow(path):
     study = yaml.safe_load(path.read_text())
     study["models"] = study["models"][:1]
     study["objectives"] = {"ppl": {"samples": 2}, "margin": {"samples": 2}}
-    study["searchers"] = {name: study["searchers"][name] for name in ("one-shot", "greedy")}
+    study["searchers"] = {name: study["searchers"][name] for name in ("one-shot", "genetic")}
     study |= {
         "budgets": [3],
         "seeds": [0],
