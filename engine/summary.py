@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -34,16 +35,16 @@ class Summary:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-class Summarised:
+class Summarised(abc.ABC):
     """A result that shows a summary of itself, and gives its rows as a data frame."""
 
+    @abc.abstractmethod
     def summary(self) -> Summary:
         """Return what to show."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """Return the rows of the data frame as plain data, one for each thing that is compared."""
-        raise NotImplementedError
 
     def to_frame(self) -> pd.DataFrame:
         """Return the rows as a data frame; what lies deeper has names with dots."""

@@ -19,6 +19,7 @@ from prunekit.engine.statistics import ratios_without_each
 from prunekit.engine.summary import Summarised, Summary
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.report.averages import average
+from prunekit.plugins.commands.report.columns import AVERAGED, CELL, GRID, LOSSES, RECORDS, RESULT
 from prunekit.plugins.commands.report.kept import kept_values
 from prunekit.plugins.commands.report.labels import in_conditions, in_lines
 from prunekit.plugins.commands.report.names import chance_of, without_folders
@@ -41,21 +42,6 @@ if TYPE_CHECKING:  # imported only when a report is made
 T = TypeVar("T")
 Variant = tuple[str, Subset]
 """a model, and the blocks removed from it"""
-GRID = ("models", "objectives", "searchers", "budgets", "seeds", "draws")
-CELL = ("model", "objective", "searcher", "budget", "seed", "draw")
-FINALISTS = ("held_out", "stability")
-"""what is known of finalists: a HeldOut and a Stability, or None"""
-RECORDS = (*FINALISTS, "improvements")
-"""columns of the runs that hold no numbers"""
-LOSSES = ("loss", "dense_loss", "difference")
-RESULT = (
-    *("removed", "n_blocks", "unit", *LOSSES, "standard_error", "asked", "block_runs"),
-    *("block_runs_unshared", "seconds", "parameters", "parameters_removed", "signals"),
-)
-AVERAGED = (
-    *("accuracy", "perplexity", "loss", "difference", "asked", "block_runs"),
-    *("block_runs_unshared", "seconds"),
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import words
-from prunekit.plugins.commands.report.data import CELL, LOSSES, RESULT, Study
+from prunekit.plugins.commands.report.columns import CELL, LOSSES, RESULT
+from prunekit.plugins.commands.report.data import Study
 from prunekit.plugins.commands.report.finals import finals
 from prunekit.plugins.commands.report.held_out_tables import held_out_tables
 from prunekit.plugins.commands.report.intervals import interval, shares_without_each

@@ -22,6 +22,7 @@ from prunekit.engine.repair_cost import RepairCost
 from prunekit.engine.result import SearchResult, Work
 from prunekit.engine.sizes import short_bytes, short_count
 from prunekit.engine.stability import STABLE, Stability
+from prunekit.engine.summary import with_error
 from prunekit.engine.weights import Removal
 from prunekit.plugins.commands.evaluate.printing import show_verdict
 
@@ -261,9 +262,5 @@ def _number(value: float, digits: int) -> str:
 
 def signed(difference: Difference) -> str:
     """Format a difference of losses with its standard error."""
-    if difference.value is None:
-        return "not finite"
-    if difference.standard_error is None:
-        return f"{difference.value:+.4f}"
-    sign = "+/-" if out.options.ascii_only else "±"
-    return f"{difference.value:+.4f} {sign} {difference.standard_error:.4f}"
+    text = with_error(difference)
+    return text.replace("±", "+/-") if out.options.ascii_only else text

@@ -11,7 +11,8 @@ from typing import Any
 from prunekit.core.problem import words
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.result import FILE, read_result
-from prunekit.plugins.commands.report.data import CELL, Study
+from prunekit.plugins.commands.report.columns import CELL
+from prunekit.plugins.commands.report.data import Study
 
 BEST = "best above dense"
 """The curve of a search: the best loss so far, above that of the dense model."""
