@@ -136,7 +136,7 @@ class Objective(abc.ABC):
 
         None of its texts or questions is in the calibration set. It has up to `times` as many, the
         same at every call, and no fewer than that set; None if these cannot be there. Where only a
-        tokenizer can tell, its own `calibration_set` raises ConfigError.
+        tokenizer shows it, its own `calibration_set` raises ConfigError.
         """
         return None
 

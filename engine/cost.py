@@ -106,7 +106,7 @@ class Cost:
     def under(self, n_objectives: int) -> Cost:
         """Return the cost if every subset is measured under several objectives."""
         names = ("block_runs", "block_runs_on", "block_runs_alone", "block_runs_unshared")
-        return replace(self, **{name: n_objectives * getattr(self, name) for name in names})
+        return replace(self, **{name: n_objectives * vars(self)[name] for name in names})
 
     def __add__(self, other: Cost) -> Cost:
         a, b = asdict(self), asdict(other)

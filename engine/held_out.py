@@ -36,7 +36,7 @@ class Finalist:
     behind: Difference
     """its held-out loss minus that of the winner"""
     apart: bool
-    """whether the two can be told apart, corrected for the number of finalists"""
+    """whether they differ significantly, corrected for the number of finalists"""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Can two models that answered the same items be told apart? Tests and intervals for pairs."""
+"""Do two models that answered the same items differ? Tests and intervals for pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prunekit.core.measurement import Measurement
 from prunekit.engine.reading import Difference
 
 LEVEL = 0.05
-"""A difference with a p-value below this one is told apart from none."""
+"""A difference with a p-value below this one is significant."""
 RESAMPLES = 1999
 AT_ONCE = 2_000_000
 """Values drawn together by a bootstrap, which bounds its memory."""
@@ -55,7 +55,7 @@ def normal_p(difference: float, error: float) -> float:
 
 
 def apart(difference: float, error: float) -> bool:
-    """Return whether a difference with this standard error can be told apart from none at 5 %."""
+    """Return whether a difference with this standard error is significant at 5 %."""
     return normal_p(difference, error) < LEVEL
 
 

@@ -28,6 +28,11 @@ def block_count(config: PretrainedConfig) -> int:
     return count
 
 
+def field_of(config: PretrainedConfig, name: str) -> Any:
+    """Return a field of a configuration, whatever its family calls it; None if it has none."""
+    return getattr(config, name, None)
+
+
 def count_names(config: PretrainedConfig) -> list[str]:
     """Return the fields in which a family may store its number of blocks."""
     return [config.attribute_map.get(name, name) for name in COUNTS]
@@ -35,7 +40,7 @@ def count_names(config: PretrainedConfig) -> list[str]:
 
 def _count(config: PretrainedConfig) -> tuple[str, int]:
     for name in COUNTS:
-        if isinstance(count := getattr(config, name, None), int):
+        if isinstance(count := field_of(config, name), int):
             return name, count
     raise CheckpointError(
         f"the configuration of model type {config.model_type!r} does not say how many blocks "
@@ -54,8 +59,8 @@ def text_config(config: PretrainedConfig) -> tuple[PretrainedConfig, tuple[str, 
 def _path(config: PretrainedConfig, wanted: PretrainedConfig) -> tuple[str, ...] | None:
     if config is wanted:
         return ()
-    for name in getattr(config, "sub_configs", {}):
-        part = getattr(config, name, None)
+    for name in config.sub_configs:
+        part = field_of(config, name)
         below = _path(part, wanted) if part is not None else None
         if below is not None:
             return (name, *below)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import CheckpointError
 from prunekit.core.spec import Known
+from prunekit.hf.blocks import field_of
 from prunekit.hf.files import CONFIG, SMALL, admit, defines_tokenizer, fetch
 from prunekit.hf.gguf_checkpoint import checkpoint_of_gguf, is_gguf
 from prunekit.hf.identity import digest_of, stamp_of
@@ -174,7 +175,7 @@ class Checkpoint:
 
 def context_length(config: PretrainedConfig) -> int | None:
     """Return the maximum number of tokens; None if the configuration sets no limit, as with -1."""
-    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+    longest = field_of(config.get_text_config(), "max_position_embeddings")
     return longest if longest is not None and longest > 0 else None
 
 
@@ -202,7 +203,7 @@ def loaded_as(config: PretrainedConfig) -> tuple[str, str]:
         "AutoModelForImageTextToText": modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
     }
     offered = {name: models.get(config.model_type) for name, models in known.items()}
-    if "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {}):
+    if "AutoModelForCausalLM" in (field_of(config, "auto_map") or {}):
         offered["AutoModelForCausalLM"] = config.auto_map["AutoModelForCausalLM"]  # its own code
     written_by = config.architectures or []
     ranked = sorted(

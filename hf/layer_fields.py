@@ -235,7 +235,7 @@ def without_blocks(config: PretrainedConfig, removed: Subset) -> PretrainedConfi
 
 
 def listed_of_blocks(config: PretrainedConfig) -> dict[str, list[str]]:
-    """Return by field a text for each block, to tell blocks apart: the `repr` of its entry."""
+    """Return by field a text for each block, equal for equal blocks: the `repr` of its entry."""
     _, path = text_config(config)
     text = functools.reduce(dict.__getitem__, path, config.to_dict())
     total = block_count(config)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from prunekit.hf.blocks import field_of
 from prunekit.hf.decoder import DecoderAdapter, DecoderState
 from prunekit.hf.replay import hidden_in
 
@@ -50,5 +51,5 @@ def _scaled(module: torch.nn.Module, gate: Tensor) -> Iterator[None]:
 
 def rope_kind(config: PretrainedConfig) -> str:
     """Return the scaling of rotary embeddings: `default`, `llama3`, `linear`, ..."""
-    parameters = getattr(config, "rope_parameters", None) or {}
+    parameters = field_of(config, "rope_parameters") or {}
     return str(parameters.get("rope_type", "default"))

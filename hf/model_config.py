@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import UnfitModel
 from prunekit.core.problem import Subset
-from prunekit.hf.blocks import text_config
+from prunekit.hf.blocks import field_of, text_config
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.hf.layer_fields import rewritten, without_blocks
 from prunekit.hf.side_files import in_style_of, without_code
@@ -100,7 +100,7 @@ def _change(
     own.update((name, changed[name]) for name in changed if name in own)
     for part in parts:
         for name in part.keys() - (known.keys() - changed.keys()):
-            was, becomes = getattr(before, name, None), getattr(after, name, None)
+            was, becomes = field_of(before, name), field_of(after, name)
             if was == part[name] != becomes:  # an alias, or derived from other fields
                 part[name] = becomes
     return own

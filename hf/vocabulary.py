@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.batch import IGNORE, Sample
 from prunekit.core.errors import ConfigError
+from prunekit.hf.blocks import field_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def vocabulary_size(config: PretrainedConfig) -> int | None:
     """Return the number of tokens that the model has; None if the configuration does not say."""
-    size = getattr(config.get_text_config(), "vocab_size", None)
+    size = field_of(config.get_text_config(), "vocab_size")
     return size if isinstance(size, int) and size > 0 else None
 
 

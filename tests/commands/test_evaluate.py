@@ -218,7 +218,7 @@ def test_a_missed_gate_says_by_how_much_and_what_was_found(tiny_model, tmp_path)
         ({"remove": [8], "ppl": "demo"}, "no such block: 8"),
         ({"remove": [], "ppl": "demo"}, "names no block"),
         ({"run": "nothing"}, "give either a run, as --run NAME, or the blocks"),
-        ({"ppl": "demo", "limit": 0}, "limit: expected a number from 1"),
+        ({"ppl": "demo", "limit": 0}, "limit: 0 is outside 1"),
         ({"ppl": "demo", "ppl_lenght": 3}, "ppl_lenght: no such key"),
         ({"ppl": "demo", "min_accuracy": 0.5}, "add --tasks"),
         ({"ppl": "demo", "min_accuracy": 2.0}, "expected 0 to 1"),

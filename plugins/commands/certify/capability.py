@@ -50,7 +50,7 @@ class Capability:
     verdict: str
     """`kept`, `hurt`, `lost` or `cannot be told`"""
     why: str
-    """why it cannot be told; otherwise empty"""
+    """why there is no verdict; otherwise empty"""
 
     @property
     def passed(self) -> bool:
@@ -107,7 +107,7 @@ def judged(
     A share `threshold.lost` of what the dense model scores above chance is at stake. Kept: the
     whole interval of the difference is above -`threshold.kept`, or above what is at stake if that
     is less. Else hurt, if the whole interval is below 0, and lost, if all of it says that what is
-    at stake is gone. It cannot be told where the interval allows both.
+    at stake is gone. There is no verdict where the interval allows both.
     """
     at_stake = threshold.lost * (dense - chance)
     why, verdict = "", UNCLEAR

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ from prunekit.plugins.commands.evaluate.comparison import EvaluationResult
 from prunekit.plugins.commands.evaluate.config import (
     DEMO,
     EvalConfig,
+    EvalOptions,
     names_of,
+    take_options,
 )
 from prunekit.plugins.commands.evaluate.evaluate import evaluate
 from prunekit.plugins.commands.evaluate.prompts import Prompts
@@ -51,7 +53,7 @@ JSON, PAGE = "certificate.json", "certificate.html"
 OWN_PROMPTS = Path(__file__).parent / "demo-data" / "prompts.jsonl"
 
 
-@takes(Writing, EvalConfig, Settings, settings=MEASURED_SETTINGS, but=("perplexities",))
+@takes(Writing, EvalOptions, Settings, settings=MEASURED_SETTINGS)
 @quietly()
 def certify(
     model: str | None = None,
@@ -72,7 +74,7 @@ def certify(
 
     It is compared with its dense model, or with a `baseline`, after the same prompts and with the
     same random numbers. `given` may hold the fields of `Writing`, as `samples=4`; `ppl` and `tasks`
-    are evaluated as in `evaluate`, with the fields of `EvalConfig` and settings of the model.
+    are evaluated as in `evaluate`, with the fields of `EvalOptions` and settings of the model.
     `thresholds` is a YAML file of what counts as kept and as lost, and of the verdicts that pass.
     With `card`, the certificate is added to a checkpoint's model card and prunekit.json.
 
@@ -82,8 +84,7 @@ def certify(
     """
     own = {o.name for o in options_of(Writing)} & given.keys()
     writing = build(Writing, {name: given.pop(name) for name in own})
-    of_evaluation = {field.name for field in fields(EvalConfig)} & given.keys()
-    how = {name: given.pop(name) for name in of_evaluation}
+    how = take_options(given)
     target = find_target(model, run, remove, workdir, given, baseline, budget)
     find(target.spec, load()).config()
     if not target.is_compared:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -15,15 +16,15 @@ from prunekit.core import Command, hookimpl
 from prunekit.engine.variant import MEASURED_SETTINGS
 from prunekit.plugins.commands.certify.writing import Writing
 from prunekit.plugins.commands.evaluate.command import (
-    IncludePath,
-    Limit,
-    NumFewshot,
     Ppl,
-    PplColumn,
-    PplLength,
-    PplSamples,
     Tasks,
 )
+from prunekit.plugins.commands.evaluate.config import EvalOptions
+
+
+@dataclass(frozen=True)
+class _Options(Writing, EvalOptions):
+    """Both, with one batch size."""
 
 
 class Certify(Command):
@@ -41,8 +42,8 @@ class Certify(Command):
     )
     docs: ClassVar[str] = "docs/certify.md"
     settings: ClassVar[Sequence[str]] = MEASURED_SETTINGS
-    options: ClassVar[type] = Writing
-    panel: ClassVar[str] = "Models and texts"
+    options: ClassVar[type] = _Options
+    panel: ClassVar[str] = "Models, texts and tasks"
 
     def run(
         self,
@@ -55,12 +56,6 @@ class Certify(Command):
         ] = None,
         ppl: Ppl = "",
         tasks: Tasks = "",
-        limit: Limit = None,
-        include_path: IncludePath = None,
-        num_fewshot: NumFewshot = None,
-        ppl_length: PplLength = None,
-        ppl_samples: PplSamples = None,
-        ppl_column: PplColumn = None,
         thresholds: Annotated[
             Path | None, typer.Option(help="YAML file of bounds, and of the verdicts that pass.")
         ] = None,
@@ -79,20 +74,14 @@ class Certify(Command):
         listen(verbose, quiet)
         say_if_demo(run is not None or "model" in given, quiet)
         which: dict[str, Any] = {"run": run, "budget": budget, "remove": parse_blocks(remove)}
-        evaluated: dict[str, Any] = {
-            "limit": limit,
-            "include_path": include_path,
-            "num_fewshot": num_fewshot,
-        }
-        evaluated |= {"ppl_length": ppl_length, "ppl_samples": ppl_samples}
-        evaluated |= {"ppl_column": ppl_column, "ppl": ppl, "tasks": tasks}
         failed: NotCertified | None = None
         with progress_bar(quiet) as progress:
             try:
                 certificate = certify(
                     **given,
                     **which,
-                    **evaluated,
+                    ppl=ppl,
+                    tasks=tasks,
                     baseline=baseline,
                     thresholds=thresholds,
                     card=card,

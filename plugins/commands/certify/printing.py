@@ -15,7 +15,7 @@ COLOURS = {"kept": "green", "hurt": "yellow", "lost": "red", "cannot be told": "
 
 
 def show_certificate(certificate: Certificate, quiet: bool = False) -> None:
-    """Print a line for each capability, what is not told and why, and where the texts are."""
+    """Print a line for each capability, why some have no verdict, and where the texts are."""
     out.print(title_of(certificate), style="bold", soft_wrap=True)
     out.print(_table(certificate))
     out.print(certificate.words)

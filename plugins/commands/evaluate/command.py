@@ -13,7 +13,7 @@ from prunekit.cli.screen import Prove, Quiet, Verbose, Workdir, listen, out, pro
 from prunekit.cli.variant import Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, hookimpl
 from prunekit.engine.variant import MEASURED_SETTINGS
-from prunekit.plugins.commands.evaluate.config import NEW_TOKENS
+from prunekit.plugins.commands.evaluate.config import NEW_TOKENS, EvalOptions
 
 if TYPE_CHECKING:
     from prunekit.plugins.commands.evaluate.comparison import EvaluationResult
@@ -23,18 +23,6 @@ Ppl = Annotated[str, typer.Option(help="Perplexities: wikitext2, c4, lambada, de
 Tasks = Annotated[
     str, typer.Option(help="Tasks of lm-eval; commonsense is the paper's six; or demo.")
 ]
-Limit = Annotated[int | None, typer.Option(help="Maximum items per task.")]
-IncludePath = Annotated[Path | None, typer.Option(help="Folder with more tasks for lm-eval.")]
-NumFewshot = Annotated[int | None, typer.Option(help="Number of few-shot examples.")]
-ApplyChatTemplate = Annotated[
-    bool, typer.Option("--apply-chat-template", help="Prompts of tasks as chats, as in lm-eval.")
-]
-BatchSize = Annotated[int, typer.Option(help="Items of a task per batch.")]
-PplLength = Annotated[int | None, typer.Option(help="Tokens per window.")]
-PplStride = Annotated[int | None, typer.Option(help="Stride between windows.")]
-PplSamples = Annotated[int | None, typer.Option(help="Windows per text.")]
-PplBos = Annotated[str, typer.Option(help="Start of a window: auto, every, none or tokenizer.")]
-PplColumn = Annotated[str | None, typer.Option(help="Column of a file that holds the text.")]
 Also = Annotated[
     str, typer.Option(help="Other checkpoints made from the same model, as pruned,repaired.")
 ]
@@ -67,6 +55,8 @@ class Evaluate(Command):
     )
     docs: ClassVar[str] = "docs/evaluation.md"
     settings: ClassVar[Sequence[str]] = MEASURED_SETTINGS
+    options: ClassVar[type] = EvalOptions
+    panel: ClassVar[str] = "Model and evaluation"
 
     def run(
         self,
@@ -80,16 +70,6 @@ class Evaluate(Command):
         also: Also = "",
         ppl: Ppl = "",
         tasks: Tasks = "",
-        limit: Limit = None,
-        include_path: IncludePath = None,
-        num_fewshot: NumFewshot = None,
-        apply_chat_template: ApplyChatTemplate = False,
-        batch_size: BatchSize = 8,
-        ppl_length: PplLength = None,
-        ppl_stride: PplStride = None,
-        ppl_samples: PplSamples = None,
-        ppl_bos: PplBos = "auto",
-        ppl_column: PplColumn = None,
         max_ppl_ratio: MaxPplRatio = None,
         min_accuracy: MinAccuracy = None,
         prompts: PromptsFile = None,
@@ -113,16 +93,6 @@ class Evaluate(Command):
                 also=also,
                 ppl=ppl,
                 tasks=tasks,
-                limit=limit,
-                include_path=include_path,
-                num_fewshot=num_fewshot,
-                apply_chat_template=apply_chat_template,
-                batch_size=batch_size,
-                ppl_length=ppl_length,
-                ppl_stride=ppl_stride,
-                ppl_samples=ppl_samples,
-                ppl_bos=ppl_bos,
-                ppl_column=ppl_column,
                 max_ppl_ratio=max_ppl_ratio,
                 min_accuracy=parse_bounds(min_accuracy or []),
                 prompts=prompts,

@@ -36,7 +36,9 @@ from prunekit.plugins.commands.evaluate.config import (
     DEMO,
     NEW_TOKENS,
     EvalConfig,
+    EvalOptions,
     names_of,
+    take_options,
 )
 from prunekit.plugins.commands.evaluate.continuations import Continuations
 from prunekit.plugins.commands.evaluate.evaluator import Evaluator
@@ -48,7 +50,7 @@ from prunekit.plugins.commands.evaluate.target import EvalTarget, find_target
 from prunekit.plugins.commands.evaluate.tasks import load_tasks, preflight
 
 
-@takes(EvalConfig, Settings, settings=MEASURED_SETTINGS, but=("perplexities",))
+@takes(EvalOptions, Settings, settings=MEASURED_SETTINGS)
 @quietly()
 def evaluate(
     model: str | None = None,
@@ -79,7 +81,7 @@ def evaluate(
     model is evaluated on the embedded data, and any other on WikiText-2. `prompts` is a file, or
     `demo`, that both models continue greedily by `new_tokens` tokens; they are rendered by the
     tokenizer's chat template, if it has one, unless they are `plain_prompts`. `given` may hold the
-    other fields of `EvalConfig`, as `limit=100`, and settings of the model, as `dtype="float32"`.
+    fields of `EvalOptions`, as `limit=100`, and settings of the model, as `dtype="float32"`.
     `min_accuracy` is a bound on the mean over tasks, or bounds by task. With `prove`, proofs on
     loading that `workdir` remembers do not count.
 
@@ -87,8 +89,7 @@ def evaluate(
     which holds the result, if a bound is missed. Every score is kept as soon as it is complete.
     """
     gate = Gate(max_ppl_ratio, min_accuracy)
-    fields = {f.name for f in dataclasses.fields(EvalConfig)} - {"perplexities", "tasks"}
-    how = {name: given.pop(name) for name in list(given) if name in fields}
+    how = take_options(given)
     target = find_target(model, run, remove, workdir, given, baseline, budget)
     with named_by_flags():
         asked = None if prompts is None else Prompts(str(prompts), new_tokens, plain_prompts)

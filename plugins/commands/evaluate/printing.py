@@ -92,7 +92,7 @@ def evaluation_table(rows: Sequence[Row], names: Mapping[str, str] = MappingProx
 
 
 def alike_rows(rows: Sequence[Row]) -> str:
-    """Name the rows in which the models cannot be told apart at 5 %; empty if there is none.
+    """Name the rows in which the models do not differ significantly; empty if there is none.
 
     The mean over tasks is no further comparison: it is judged by itself.
     """

@@ -43,7 +43,7 @@ class History:
         return best if best[1] < math.inf else (0, math.inf)
 
     def is_over(self, patience: int) -> bool:
-        """Return whether there was no gain at so many checks; with 0, never."""
+        """Return whether there was no gain at the last `patience` checks; with 0, never."""
         steps = list(self.losses)
         since = len(steps) - 1 - steps.index(self.best[0]) if self.best[0] else len(steps)
         return 0 < patience <= since

@@ -220,7 +220,7 @@ def _rows(keys: Sequence[tuple[object, ...]], columns: Sequence[Sequence[Entry]]
 
 
 def _entries(study: Study, where: Condition, frame: pd.DataFrame, field: Field) -> list[Entry]:
-    """Format a column; the best is not marked if it cannot be told apart from another."""
+    """Format a column; the best is not marked if another does not differ significantly."""
     name, digits, best, mark = field
     best = best if where.budget else None
     if best and alike(study, where, name, best is max):

@@ -1,4 +1,4 @@
-"""Which searchers can be told apart by what their choices score."""
+"""Which searchers differ significantly by what their choices score."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def not_the_best(study: Study, condition: Condition, column: str, more: bool) ->
 
 
 def alike(study: Study, condition: Condition, column: str, more: bool) -> list[str]:
-    """Return the searchers that cannot be told apart from the best at 5 %, though not equal."""
+    """Return the searchers that do not differ significantly from the best, though not equal."""
     found = not_the_best(study, condition, column, more)
     return [searcher for searcher, p in found.items() if p >= LEVEL]
 
@@ -63,7 +63,7 @@ def p_value_of(study: Study, column: str, a: pd.DataFrame, b: pd.DataFrame) -> f
 
     Paired where the values of items are kept: by McNemar's exact test for one subset each on one
     task, else by the jackknife. Without these from the standard errors of both, as if they were
-    independent, which makes a difference harder to tell. None if no error is known.
+    independent, which makes a difference harder to establish. None if no error is known.
     """
     if (exact := _exact(study, column, a, b)) is not None:
         return exact

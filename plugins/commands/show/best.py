@@ -31,7 +31,7 @@ class RankedSubset:
     behind: Difference
     """its loss minus that of the best, with the standard error over samples"""
     apart: bool
-    """whether the two can be told apart, corrected for the number of subsets shown"""
+    """whether they differ significantly, corrected for the number of subsets shown"""
 
 
 @dataclass(frozen=True)

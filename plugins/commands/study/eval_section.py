@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import ConfigError
-from prunekit.core.options import suggest
-from prunekit.plugins.commands.evaluate.config import EvalConfig, names_of
+from prunekit.core.options import build, suggest
+from prunekit.plugins.commands.evaluate.config import EvalConfig, EvalOptions, names_of
 from prunekit.plugins.commands.evaluate.tasks import check_names, preflight
 from prunekit.plugins.commands.evaluate.texts import check_documents, protocols_of
 from prunekit.plugins.commands.study.files import EVALUATE as KEY
@@ -78,7 +78,7 @@ def _check_each(wanted: EvalConfig, word: str, check: Callable[[EvalConfig], obj
         try:
             check(wanted)
         except ConfigError:
-            for index, name in enumerate(getattr(wanted, FIELDS[word])):
+            for index, name in enumerate(vars(wanted)[FIELDS[word]]):
                 alone: dict[str, Any] = {FIELDS[word]: (name,)}
                 with _at(word, str(index)):
                     check(replace(wanted, **alone))
@@ -88,11 +88,12 @@ def _check_each(wanted: EvalConfig, word: str, check: Callable[[EvalConfig], obj
 def _value(word: str, value: Any) -> Any:
     if word in ("ppl", "tasks"):
         return _names(word, value)
-    return _folder(value) if word == "include_path" and value is not None else value
+    read = vars(build(EvalOptions, {word: value}, KEY))[word]
+    return _folder(read) if word == "include_path" and read is not None else read
 
 
-def _folder(value: Any) -> Path:
-    folder = Path(str(value)).expanduser()
+def _folder(value: Path) -> Path:
+    folder = value.expanduser()
     if not folder.is_dir():
         raise ConfigError(f"no folder {value}; name one with task files", ("include_path",))
     return folder

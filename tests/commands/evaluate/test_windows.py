@@ -171,8 +171,6 @@ def test_the_digest_tells_ways_of_cutting_apart(windows, story):
         ("wikitext2", {}, "cannot be fetched .* give a file: wikitext2=FILE"),
         ("c4", {}, "give a file: c4=FILE"),
         ("lambada", {}, "give a file: lambada=FILE"),
-        ("STORY", {"ppl_bos": "always"}, "expected auto, every, none, tokenizer"),
-        ("STORY", {"ppl_samples": 0}, "expected a number from 1, got 0"),
     ],
 )
 def test_what_cannot_be_cut_is_refused(windows, story, name, how, message):

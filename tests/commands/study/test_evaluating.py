@@ -118,8 +118,8 @@ def test_an_item_of_a_list_is_told_with_its_line(tmp_path, list_of, wrong, near)
         ("{task: [demo]}", "evaluate.task: no such key. Did you mean 'tasks'"),
         ("{tasks: [demo], include_path: gone}", "evaluate.include_path: no folder gone"),
         ("{tasks: 3}", "expected a list of names, got 3"),
-        ("{limit: 0}", "limit: expected a number from 1, got 0"),
-        ("{ppl_stride: 0}", "ppl_stride: expected a number from 1, got 0"),
+        ("{limit: 0}", "limit: 0 is outside 1"),
+        ("{ppl_stride: 0}", "ppl_stride: 0 is outside 1"),
         (
             "{tasks: [demoo]}",
             r"not a task of lm-eval [\d.]+\d. .*docs/evaluation.md.$",

@@ -223,7 +223,7 @@ def _spread_sentence(study: Study) -> str:
 
 
 def _unsure_sentence(study: Study) -> str:
-    """Say in how many conditions the best searcher cannot be told apart from another."""
+    """Say in how many conditions the best searcher does not differ significantly from another."""
     parts = []
     for measure in (ACCURACY, PERPLEXITY):
         found = [

@@ -79,7 +79,7 @@ def _ranks_panel(study: Study, c: Condition, found: RankComparison) -> Panel:
 
 
 def _unranked(study: Study, condition: Condition) -> set[str]:
-    """Return the searchers that cannot be told apart from the best, and that with them."""
+    """Return the best and the searchers that do not differ significantly from it."""
     found: set[str] = set()
     for measure in (ACCURACY, PERPLEXITY):
         if same := alike(study, condition, measure.column, measure.more_is_better):
