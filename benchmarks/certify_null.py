@@ -17,6 +17,7 @@ from prunekit.core.problem import DENSE
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.engine.known import load_known
+from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quiet_libraries
 from prunekit.hf.checkpoint import find
 from prunekit.plugins.commands.certify.authors import WHO, Author, read_by
@@ -26,7 +27,6 @@ from prunekit.plugins.commands.certify.exercises import KINDS, exercises_of
 from prunekit.plugins.commands.certify.thresholds import read_thresholds
 from prunekit.plugins.commands.certify.works import Desk, Works
 from prunekit.plugins.commands.certify.writing import Writing
-from prunekit.plugins.commands.evaluate.config import no_progress
 from prunekit.plugins.commands.evaluate.prompts import Prompts
 
 
@@ -46,7 +46,7 @@ def main() -> None:
             with adapter.bypassing(DENSE) as model:
                 author = Author(who, model, tokenizer, adapter.facts.fingerprint, DENSE)
                 own = replace(writing, batch_size=size)
-                desk = Desk(author, asked, own, workdir, no_progress)
+                desk = Desk(author, asked, own, workdir, Progress())
                 works[who] = desk.works(works.get("dense"))
         thresholds = read_thresholds(None, kinds_of((), ()))
         for each in capabilities_of(asked, works, None, thresholds):

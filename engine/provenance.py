@@ -1,4 +1,4 @@
-"""The provenance of a checkpoint: `prunekit.json`."""
+"""The provenance of a checkpoint: `prunekit.json`, or the metadata of a GGUF file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
 from prunekit.core.spec import ModelFacts
 from prunekit.engine.certified import Certified, check_certified
@@ -16,13 +17,23 @@ from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.drafted import Drafted, check_drafted
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.healed import Healed, check_healed
+from prunekit.engine.plain import parse_json
 from prunekit.engine.result import check_result
-from prunekit.engine.stored import check_fields, check_kept, check_removed, read_stored
+from prunekit.engine.stored import (
+    check_fields,
+    check_kept,
+    check_removed,
+    checked_row,
+    read_stored,
+)
 from prunekit.engine.versions import versions
+from prunekit.hf.gguf_checkpoint import is_gguf
+from prunekit.hf.gguf_file import PROVENANCE, read_gguf
 from prunekit.hf.readback import Proof
 
 SCHEMA = 1
 FILE = "prunekit.json"
+AGAIN = "export the model again"
 STORED = {
     "model": str,
     "weights": str,
@@ -87,13 +98,13 @@ def provenance(
     }
 
 
-def earlier_removals(folder: Path, n_blocks: int) -> list[dict[str, Any]]:
-    """Return what was removed before from the model in a folder, the first model's removal first.
+def earlier_removals(place: Path, n_blocks: int) -> list[dict[str, Any]]:
+    """Return what was removed before from a model in a folder or file, the first removal first.
 
     Nothing if prunekit did not write it, or if it was given another number of blocks since. Raises
     ConfigError if its record is damaged.
     """
-    record = read_provenance(folder)
+    record = read_provenance(place)
     if record is None or len(record["kept"]) != n_blocks:
         return []
     search = record["search"]
@@ -149,12 +160,29 @@ def without_paths(value: Any) -> Any:
     return name_of(value) if isinstance(value, str) else value
 
 
-def read_provenance(folder: Path) -> dict[str, Any] | None:
-    """Read a checkpoint's provenance, None without one. Raises ConfigError if it is damaged."""
-    path = folder / FILE
+def read_provenance(place: Path) -> dict[str, Any] | None:
+    """Read the provenance of a checkpoint's folder or a GGUF file, None without one.
+
+    Raises ConfigError if it is damaged, CheckpointError if the file is.
+    """
+    if is_gguf(place.name) and place.is_file():
+        return _in_gguf(place)
+    path = place / FILE
     if not path.is_file():
         return None
-    return read_stored(path, SCHEMA, STORED, "export the model again", _check)
+    return read_stored(path, SCHEMA, STORED, AGAIN, _check)
+
+
+def _in_gguf(file: Path) -> dict[str, Any] | None:
+    text = read_gguf(file).text(PROVENANCE)
+    if text is None:
+        return None
+    where = f"{file}, {PROVENANCE}"
+    try:
+        row = parse_json(text)
+    except ValueError as error:
+        raise ConfigError(f"{where} is not JSON ({error}); {AGAIN}") from error
+    return checked_row(row, where, SCHEMA, STORED, AGAIN, _check)
 
 
 def _check(row: Mapping[str, Any]) -> None:

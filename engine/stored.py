@@ -157,7 +157,18 @@ def read_stored(
     lacks a key, if a value does not match its annotation in `needed`, or if `check` raises
     ValueError.
     """
-    row = read_json(path, again)
+    return checked_row(read_json(path, again), str(path), schema, needed, again, check)
+
+
+def checked_row(
+    row: Any,
+    where: str,
+    schema: int | None,
+    needed: Mapping[str, Any] | Collection[str],
+    again: str,
+    check: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> dict[str, Any]:
+    """Return an object that was read `where`, if it is as `read_stored` wants it."""
     try:
         if not isinstance(row, dict) or row.get("schema") != schema:
             what = f"a record of schema {schema}" if schema else "keys and values"
@@ -165,7 +176,7 @@ def read_stored(
         check_fields(row, needed if isinstance(needed, Mapping) else dict.fromkeys(needed, Any))
         check(row)
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}; {again}") from error
+        raise ConfigError(f"{where}: {error}; {again}") from error
     return row
 
 

@@ -38,6 +38,8 @@ MOST = 2**31
 """More entries than any file has; a larger count is damage."""
 LONGEST_LIST = 4096
 """Longer arrays, such as vocabularies, are not decoded."""
+PROVENANCE = "prunekit.provenance"
+"""The key of what prunekit.json says of a folder."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,17 @@ class GgufFile:
     @property
     def architecture(self) -> str:
         """Return the name of the architecture; empty if the file has none."""
-        field = self.fields.get("general.architecture")
-        return str(field.value) if field and field.kind == STRING else ""
+        return self.text("general.architecture") or ""
 
     def number(self, key: str) -> int | None:
         """Return a whole number of the metadata, None without one."""
         field = self.fields.get(key)
         return field.value if field and isinstance(field.value, int) else None
+
+    def text(self, key: str) -> str | None:
+        """Return a text of the metadata, None without one."""
+        field = self.fields.get(key)
+        return field.value if field and isinstance(field.value, str) else None
 
 
 class _Reader:

@@ -19,6 +19,7 @@ from prunekit.hf.gguf_file import (
     ARRAY,
     FORMATS,
     MAGIC,
+    PROVENANCE,
     STRING,
     Field,
     GgufFile,
@@ -41,14 +42,16 @@ NOT_PER_BLOCK = ("rope.dimension_sections", "rope.mrope_sections")
 PIECE = 2**24
 
 
-def write_pruned_gguf(file: GgufFile, removed: Subset, to: Path) -> None:
+def write_pruned_gguf(file: GgufFile, removed: Subset, record: str, to: Path) -> None:
     """Write the file without these blocks, and compare it with its source.
+
+    Its metadata gets the `record` of what was removed, which llama.cpp passes over.
 
     Raises UnfitModel if its metadata cannot say which blocks stay, CheckpointError if a tensor that
     was written is not that of the source; OSError if it cannot be written.
     """
     kept = Kept.without(removed, blocks_of(file))
-    fields = shortened(file, kept)
+    fields = shortened(file, kept) | {PROVENANCE: Field(STRING, _text(record), record)}
     tensors = list(_renamed(file, kept))
     with file.path.open("rb") as source, to.open("xb") as target:
         _write_head(file, fields, tensors, target)

@@ -13,7 +13,7 @@ from prunekit.core.errors import Remark
 from prunekit.core.registry import load
 from prunekit.engine.config import parse
 from prunekit.engine.estimate import estimate
-from prunekit.plugins.commands.search.search import prepare
+from prunekit.plugins.commands.search.saving import prepare
 
 QUICK = ["--ppl.data", "demo", "--ppl.samples", "2", "--ppl.length", "24"]
 

@@ -22,7 +22,7 @@ from prunekit.hf.checkpoint import find
 from prunekit.plugins.commands.draft.bench import prompts_of
 from prunekit.plugins.commands.draft.numbers import numbers_in
 from prunekit.plugins.commands.draft.options import Drafting
-from prunekit.plugins.commands.search.search import prepare as prepare_search
+from prunekit.plugins.commands.search.saving import prepare as prepare_search
 from prunekit.plugins.commands.study.choice import choose
 
 OBJECTIVES = ("agree", "accept")

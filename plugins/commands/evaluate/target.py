@@ -16,7 +16,7 @@ from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.runs import RUNS, Run, read_run
 from prunekit.engine.variant import check_blocks, check_weights
-from prunekit.hf.checkpoint import DEMO, HUB_NAME, Checkpoint, find
+from prunekit.hf.checkpoint import DEMO, HUB_NAME, find
 from prunekit.hf.gguf_checkpoint import is_gguf
 from prunekit.plugins.commands.study.choice import choose
 
@@ -135,8 +135,8 @@ def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
             spec, remark="no blocks are missing, so there is nothing to compare with: add --remove"
         )
     target = replace(_beside_its_dense_model(spec, record, workdir), record=record)
-    now = Checkpoint(str(Path(spec.model).expanduser())).identity()
-    if record.get("checkpoint", now) == now:  # version 0.1 did not record it
+    written = record.get("checkpoint")  # not in a file, which cannot hold a digest of itself
+    if written is None or find(spec, load()).identity() == written:
         return target
     changed = f"{spec.model} was changed since prunekit wrote it, in its weights or config.json"
     return replace(target, remark="; ".join(filter(None, (changed, target.remark))))

@@ -43,9 +43,8 @@ class Export(Command):
         workdir: Workdir = Path("prunekit-runs"),
         verbose: Verbose = False,
     ) -> None:
-        from prunekit.hf.gguf_checkpoint import is_gguf
         from prunekit.plugins.commands.export.export import export as write
-        from prunekit.plugins.commands.export.printing import show_gguf, show_written
+        from prunekit.plugins.commands.export.printing import show_written
 
         listen(verbose)
         say_if_demo(run is not None or "model" in given)
@@ -53,9 +52,7 @@ class Export(Command):
         which: dict[str, Any] = {"run": run, "budget": budget, "remove": blocks}
         with progress_bar(quiet=False) as progress:
             write(**given, **which, to=to, format=format, workdir=workdir, progress=progress)
-        if is_gguf(to.name):
-            show_gguf(to, out)
-        elif format == "hf":
+        if format == "hf":
             show_written(to, out)
         else:
             out.print(f"saved {to}", soft_wrap=True)

@@ -72,13 +72,13 @@ def export(
     Raises PrunekitError, and then leaves nothing at `to`.
     """
     target = Path(to)
-    check_target(target)
+    check_target(target, gguf=True)
     if format not in FORMATS:
         raise ConfigError(f"no format is called {format!r}.{suggest(format, FORMATS)}")
     variant = choose(model, remove, run, workdir, given, budget=budget)
     with reporting(progress) as shown:
         if is_gguf(target.name):
-            check_is_possible(variant, target, format, dtype)
+            check_is_possible(variant.spec, target, format, dtype)
             export_gguf(variant, target, shown)
         elif format == "hf":
             found = variant.run
@@ -111,8 +111,6 @@ def export_checkpoint(
     So does what `more` returns, which is given the folder before it gets its name.
     """
     check_target(to)
-    if is_gguf(to.name):
-        raise ConfigError(f"{to}: this writes a folder; prunekit export writes a .gguf file")
     spec, registry = dataclasses.replace(spec, dtype=dtype or OWN_DTYPE), load()
     checkpoint = find(spec, registry)
     progress = progress or Progress()
@@ -121,7 +119,8 @@ def export_checkpoint(
     check_blocks(removed, adapter.facts.n_blocks)
     check_weights(adapter.facts.fingerprint["weights"], result, spec.model)
     expected = Expectation.of(adapter, removed)
-    before = earlier_removals(checkpoint.folder(), adapter.facts.n_blocks)
+    place = Path(spec.model) if is_gguf(spec.model) else checkpoint.folder()
+    before = earlier_removals(place, adapter.facts.n_blocks)
     record = provenance(spec.model, adapter.facts, removed, result, config, evaluation, before)
     record["remark"] = broken_pattern(checkpoint.config(), removed)
     if record["remark"]:  # a warning, which users can turn into an error
@@ -168,8 +167,13 @@ def _refusing(model: str, removed: Subset) -> Iterator[None]:
         ) from error
 
 
-def check_target(to: Path) -> None:
-    """Raise ConfigError if `to` exists, StorageError if nothing can be written there."""
+def check_target(to: Path, gguf: bool = False) -> None:
+    """Raise ConfigError if `to` exists, StorageError if nothing can be written there.
+
+    Without `gguf`, a folder is to be written, which is not named as a file.
+    """
+    if is_gguf(to.name) and not gguf:
+        raise ConfigError(f"{to}: this writes a folder; search and export write a .gguf file")
     if os.path.lexists(to):
         raise ConfigError(f"{to} exists already; choose another name, or remove it")
     check_writable(to)

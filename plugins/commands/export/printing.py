@@ -9,11 +9,16 @@ from rich.console import Console
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.stored import restored
+from prunekit.hf.gguf_checkpoint import is_gguf
 from prunekit.hf.readback import Proof
 
 
-def show_written(folder: Path, console: Console) -> None:
-    """Print what reading a checkpoint back has shown, and how to load, serve and convert it."""
+def show_written(place: Path, console: Console) -> None:
+    """Print what reading a checkpoint back has shown, and how to use it."""
+    (_show_gguf if is_gguf(place.name) else _show_folder)(place, console)
+
+
+def _show_folder(folder: Path, console: Console) -> None:
     console.print(f"saved {folder}", soft_wrap=True)
     record = read_provenance(folder)
     assert record is not None  # as it was written just now
@@ -29,8 +34,7 @@ def show_written(folder: Path, console: Console) -> None:
         console.print(f"{what:13}{line}", soft_wrap=True)
 
 
-def show_gguf(file: Path, console: Console) -> None:
-    """Print what was shown of a GGUF file, and how to run it."""
+def _show_gguf(file: Path, console: Console) -> None:
     console.print(f"saved {file}", soft_wrap=True)
     console.print(
         "its tensors are those of the source, byte for byte; read back with transformers, its "

@@ -51,7 +51,9 @@ class Search(Command):
         registry: Registry,
         config: Annotated[Path | None, typer.Option(help="YAML file; flags win over it.")] = None,
         workdir: Workdir = Path("prunekit-runs"),
-        save: Annotated[Path | None, typer.Option(help="Write the pruned model here.")] = None,
+        save: Annotated[
+            Path | None, typer.Option(help="Write the pruned model here, a folder or FILE.gguf.")
+        ] = None,
         prove: Prove = False,
         dry_run: DryRun = False,
         json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -62,7 +64,8 @@ class Search(Command):
         from prunekit.engine.known import forget_proofs
         from prunekit.plugins.commands.export.printing import show_written
         from prunekit.plugins.commands.search.printing import show_estimate, show_next, show_result
-        from prunekit.plugins.commands.search.search import prepare, run_search, save_result
+        from prunekit.plugins.commands.search.saving import prepare, save_result
+        from prunekit.plugins.commands.search.search import run_search
 
         listen(verbose, quiet)
         parsed = read_config(config, given, registry)

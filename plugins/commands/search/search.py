@@ -12,26 +12,23 @@ from typing import Any
 
 from prunekit.cli.bar import Reporting, reporting
 from prunekit.core.driver import Driver, needs_of
-from prunekit.core.errors import Interrupted, OutOfMemory, PrunekitError, Remark, StorageError
+from prunekit.core.errors import Interrupted, OutOfMemory, PrunekitError, Remark
 from prunekit.core.problem import DENSE, words
-from prunekit.core.registry import Registry, load
+from prunekit.core.registry import load
 from prunekit.engine.account import Account
 from prunekit.engine.arguments import takes
 from prunekit.engine.best_so_far import Improvement
-from prunekit.engine.config import SearchConfig, Settings, parse
+from prunekit.engine.config import Settings, parse
 from prunekit.engine.dry_run import dry_run_cost
-from prunekit.engine.escaping import shell_word
-from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.files import check_writable, write_text
 from prunekit.engine.finalists import Finals, rankings
 from prunekit.engine.known import forget_proofs, load_known
 from prunekit.engine.opening import open_session
-from prunekit.engine.plan import Plan, check_searcher, resolve
+from prunekit.engine.plan import Plan, check_searcher
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.engine.race import Race
 from prunekit.engine.repaired import Repaired
-from prunekit.engine.repairing import FILE as PATCHES
 from prunekit.engine.repairing import refit_choice
 from prunekit.engine.result import NO_WORK, SearchResult
 from prunekit.engine.run import Choice, SearchRun, check_dense
@@ -39,10 +36,9 @@ from prunekit.engine.runs import RUNS
 from prunekit.engine.session import Session
 from prunekit.engine.stability import stability
 from prunekit.engine.suspicion import suspicion
-from prunekit.hf.patch_file import StoredPatches
 from prunekit.hf.roundtrip import check_dense as check_dense_model
-from prunekit.plugins.commands.export.export import check_target, export_checkpoint
 from prunekit.plugins.commands.search.outcome import result_of, second
+from prunekit.plugins.commands.search.saving import prepare, save_result
 from prunekit.plugins.commands.search.smaller_batches import with_smaller_batches
 
 DRY_RUN_SECONDS = 3.0
@@ -81,31 +77,6 @@ def search(
     return result
 
 
-def prepare(config: SearchConfig, registry: Registry, save: str | Path | None = None) -> Plan:
-    """Make the plan of a search, narrowed to what can be written if it is to be saved.
-
-    Warns with a Remark if it had to be narrowed, and if other programs may take what is written for
-    another model. Raises ConfigError, StorageError or CheckpointError if nothing could be written.
-    """
-    if not save:
-        return resolve(config, registry)
-    check_target(Path(save))
-    plan = replace(fit_to_checkpoint(resolve(config, registry)), to_save=True)
-    for remark in filter(None, (plan.remark, _remark_on_pattern(plan))):
-        warnings.warn(remark, Remark, stacklevel=2)
-    return plan
-
-
-def _remark_on_pattern(plan: Plan) -> str:
-    if plan.pattern is None or plan.config.settings.keep_pattern:
-        return ""
-    return (
-        f"the kinds of blocks repeat every {plan.pattern.period} blocks "
-        f"({', '.join(plan.pattern.kinds)}), and llama.cpp and others rely on that; what is saved "
-        "may run in transformers only, unless --keep-pattern is given"
-    )
-
-
 def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> SearchResult:
     """Carry out a plan: search, and write the run's folder.
 
@@ -126,23 +97,6 @@ def run_search(plan: Plan, workdir: Path, progress: Progress | None = None) -> S
     if remark := suspicion(result.difference, result.unit, result.objective):
         warnings.warn(remark, Remark, stacklevel=2)
     return result
-
-
-def save_result(plan: Plan, result: SearchResult, to: Path, progress: Progress) -> None:
-    """Write the checkpoint without the blocks that a search chose."""
-    removed, spec = frozenset(result.removed), plan.spec
-    if result.repair:
-        patches = StoredPatches.at(Path(result.run) / PATCHES, result.repair.digest)
-        spec = replace(spec, repairing=patches)
-    try:
-        found = result.as_dict()
-        export_checkpoint(spec, removed, to, None, found, plan.config, progress=progress)
-    except StorageError as error:
-        run = shell_word(result.run)
-        raise StorageError(
-            f"{error}. What was found is kept: `prunekit export --run {run} --to FOLDER` writes it "
-            "elsewhere"
-        ) from error
 
 
 def check_generates(session: Session) -> None:

@@ -160,7 +160,7 @@ def _gguf(path: Path) -> ShownCheckpoint:
         weight_bytes=sum(tensor.size for tensor in file.tensors),
         dtypes=dict(types.most_common()),
         files=1,
-        record=None,
+        record=read_provenance(path),
         stored_as="GGUF",
     )
 
