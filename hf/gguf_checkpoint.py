@@ -23,6 +23,7 @@ from typing import Any
 
 from prunekit.core.errors import CheckpointError, Remark, StorageError, one_line
 from prunekit.hf.gguf_file import GgufFile, read_gguf
+from prunekit.hf.gguf_rope import is_scaled, rope_scaling
 
 SUFFIX = ".gguf"
 ALONE = "model.gguf"
@@ -132,11 +133,15 @@ def model_of_gguf(file: GgufFile, dtype: str) -> Any:
     Raises CheckpointError if it cannot, or leaves out what the file says of its blocks.
     """
     import torch
-    from transformers import AutoModelForCausalLM, GgufConfig
+    from transformers import AutoConfig, AutoModelForCausalLM, GgufConfig
 
     with _alone(file.path) as folder, _reading(file.path), _silent():
+        config = AutoConfig.from_pretrained(folder, gguf_file=ALONE)
+        if scaling := rope_scaling(file):
+            config.rope_parameters = {**config.rope_parameters, **scaling}
         model = AutoModelForCausalLM.from_pretrained(
             folder,
+            config=config,
             gguf_file=ALONE,
             dtype=getattr(torch, dtype),
             quantization_config=GgufConfig(dequantize=True),
@@ -148,11 +153,8 @@ def model_of_gguf(file: GgufFile, dtype: str) -> Any:
 def _check_understood(file: GgufFile, config: Mapping[str, Any]) -> None:
     """Raise CheckpointError for scaled rotary embeddings and kinds of blocks that were left out."""
     left_out = []
-    names = {tensor.name for tensor in file.tensors}
-    scaling = file.fields.get(f"{file.architecture}.rope.scaling.type")
-    scaled = "rope_freqs.weight" in names or (scaling and scaling.value not in ("none", None))
     rope = config.get("rope_parameters") or {}
-    if scaled and rope.get("rope_type", "default") == "default":
+    if is_scaled(file) and rope.get("rope_type", "default") == "default":
         left_out.append("the scaling of its rotary embeddings")
     pattern = file.fields.get(f"{file.architecture}.attention.sliding_window_pattern")
     kinds = [kind == "sliding_attention" for kind in config.get("layer_types") or ()]

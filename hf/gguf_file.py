@@ -89,6 +89,11 @@ class GgufFile:
         field = self.fields.get(key)
         return field.value if field and isinstance(field.value, int) else None
 
+    def decimal(self, key: str) -> float | None:
+        """Return a number of the metadata, None without one."""
+        field = self.fields.get(key)
+        return float(field.value) if field and isinstance(field.value, int | float) else None
+
     def text(self, key: str) -> str | None:
         """Return a text of the metadata, None without one."""
         field = self.fields.get(key)

@@ -36,7 +36,15 @@ def write():
 
 
 def _write(
-    path, folder, arch="qwen3", weights=True, rope_type=None, array="kinds", pattern=PATTERN, **more
+    path,
+    folder,
+    arch="qwen3",
+    weights=True,
+    rope_type=None,
+    divisors=None,
+    array="kinds",
+    pattern=PATTERN,
+    **more,
 ):
     import gguf
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -48,6 +56,7 @@ def _write(
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_dimension_count(config.head_dim)
     writer.add_key_length(config.head_dim)
     writer.add_value_length(config.head_dim)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
@@ -59,6 +68,9 @@ def _write(
         writer.add_uint32(key.replace("__", "."), value)
     if rope_type:
         writer.add_rope_scaling_type(gguf.RopeScalingType(rope_type))
+        writer.add_rope_scaling_factor(rope.get("factor", 1.0))
+    if divisors is not None:
+        writer.add_tensor("rope_freqs.weight", divisors)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     writer.add_tokenizer_model("gpt2")
@@ -77,8 +89,11 @@ def _write(
         names = gguf.get_tensor_name_map(known, config.num_hidden_layers)
         for name, tensor in loaded.state_dict().items():
             shift = 1 if arch.startswith("gemma") and "norm" in name else 0  # as llama.cpp has it
+            if arch == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
+                halves = tensor.reshape(-1, 2, config.head_dim // 2, config.hidden_size)
+                tensor = halves.swapaxes(1, 2).reshape(tensor.shape)
             stem = names.get_name(name.removesuffix(".weight"))
-            writer.add_tensor(f"{stem}.weight", (tensor + shift).numpy())
+            writer.add_tensor(f"{stem}.weight", (tensor + shift).contiguous().numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -1,8 +1,10 @@
 """GGUF files as models."""
 
 import contextlib
+import json
 import os
 import random
+import shutil
 import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -105,9 +107,65 @@ def test_what_is_no_whole_model(folder, gguf, write, tmp_path, monkeypatch):
     refused(gguf, r'pip install "prunekit\[gguf\]"')
 
 
+SCALED = {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+
+
+@pytest.fixture
+def scaled_llama(tiny_model, tmp_path):
+    """A folder with scaled rotary embeddings: `scaled_llama(rope_type="linear", factor=4.0)`."""
+
+    def make(**rope):
+        folder = tmp_path / "llama"
+        shutil.copytree(tiny_model("llama3", n_blocks=2, head_dim=32), folder)
+        config = json.loads((folder / "config.json").read_text())
+        config["rope_parameters"] = {"rope_theta": 500_000.0, **rope}
+        (folder / "config.json").write_text(json.dumps(config))
+        return folder
+
+    return make
+
+
+def divisors_of(folder):
+    """What llama.cpp's converter writes, by transformers' own frequencies."""
+    from transformers import AutoConfig
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    config = AutoConfig.from_pretrained(folder)
+    scaled, _ = ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
+    plain = 1 / config.rope_parameters["rope_theta"] ** (torch.arange(0, 32, 2) / 32)
+    return (plain / scaled).numpy()
+
+
+@pytest.mark.parametrize("factor", [8.0, 32.0])
+def test_the_scaling_of_llama_3_is_found_again(scaled_llama, write, tmp_path, factor):
+    rope = {**SCALED, "factor": factor, "original_max_position_embeddings": 8192}
+    folder = scaled_llama(**rope)
+    divisors = divisors_of(folder)
+    assert (divisors.min(), divisors.max()) == (1, factor)
+    write(tmp_path / "a.gguf", folder, arch="llama", divisors=divisors)
+    made = gguf_checkpoint.checkpoint_of_gguf(tmp_path / "a.gguf")
+    assert logits(made) == pytest.approx(logits(folder), abs=1e-6)
+    found = json.loads((made / "config.json").read_text())["rope_parameters"]
+    assert found == {"rope_theta": 500_000.0, **rope}
+
+
+def test_a_linear_scaling_is_read(scaled_llama, write, tmp_path):
+    folder = scaled_llama(rope_type="linear", factor=4.0)
+    write(tmp_path / "a.gguf", folder, arch="llama", rope_type="linear")
+    made = gguf_checkpoint.checkpoint_of_gguf(tmp_path / "a.gguf")
+    assert logits(made) == pytest.approx(logits(folder), abs=1e-6)
+
+
+def test_another_scaling_is_refused(scaled_llama, write, tmp_path):
+    rope = {**SCALED, "factor": 8.0, "original_max_position_embeddings": 2048}
+    folder = scaled_llama(**rope)
+    write(tmp_path / "a.gguf", folder, arch="llama", divisors=divisors_of(folder))
+    refused(tmp_path / "a.gguf", "no word of the scaling of its rotary embeddings")
+
+
 def test_what_transformers_leaves_out_is_refused(folder, write, tmp_path):
     path = tmp_path / "a.gguf"
-    write(path, folder, rope_type="linear")
+    write(path, folder, rope_type="yarn")
     refused(path, "no word of the scaling of its rotary embeddings")
     write(path, folder, array="sliding_window_pattern")
     refused(path, "no word of which of its blocks have sliding attention")
