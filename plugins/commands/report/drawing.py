@@ -22,6 +22,8 @@ DOTS_PER_INCH = 160
 OF_A_PDF = ("CreationDate", "Creator", "Producer")
 """What would differ between machines."""
 TITLE_LETTERS_AN_INCH = 9.4
+PAPER_WIDTH = 7.2
+"""In inches: panels that are one below the other share it in files."""
 Look = Mapping[str, Any]
 """keywords of a line, or of a patch if it has a `facecolor`"""
 R = TypeVar("R")
@@ -138,13 +140,14 @@ def draw_mark(look: Look) -> str:
 def _whole(picture: Picture) -> Figure:
     from matplotlib.figure import Figure
 
-    n_rows, n_columns = len(picture.rows), len(picture.rows[0])
+    rows = _side_by_side(picture)
+    n_rows, n_columns = len(rows), len(rows[0])
     width, height = picture.size
-    key_columns = _key_columns(picture) if picture.key else 1
+    key_columns = _key_columns(picture, n_columns * width) if picture.key else 1
     key = 0.22 * -(-len(picture.key) // key_columns) + 0.1 if picture.key else 0.0
     whole = Figure(figsize=(n_columns * width, n_rows * height + key), layout="constrained")
     grid = whole.subplots(n_rows, n_columns, squeeze=False)
-    for axes, panel in zip(grid.flat, (p for row in picture.rows for p in row), strict=True):
+    for axes, panel in zip(grid.flat, (p for row in rows for p in row), strict=True):
         if panel is None:
             axes.remove()
         else:
@@ -162,9 +165,18 @@ def _draw(picture: Picture, panel: Panel, axes: Axes) -> None:
     panel.draw(axes)
 
 
-def _key_columns(picture: Picture) -> int:
+def _side_by_side(picture: Picture) -> Grid:
+    """Return the rows; if each is a single panel, several of them on a line."""
+    panels = picture.panels
+    columns = min(len(panels), max(1, int(PAPER_WIDTH / picture.size[0])))
+    if columns < 2 or any(len(row) > 1 for row in picture.rows):
+        return picture.rows
+    padded: list[Panel | None] = [*panels, *[None] * (-len(panels) % columns)]
+    return [padded[i : i + columns] for i in range(0, len(padded), columns)]
+
+
+def _key_columns(picture: Picture, inches: float) -> int:
     """Return how many entries fit below the panels, in rows of similar length."""
-    inches = len(picture.rows[0]) * picture.size[0]
     most = max(1, int(inches / (0.62 + 0.068 * max(map(len, picture.key)))))
     n_rows = -(-len(picture.key) // most)
     return -(-len(picture.key) // n_rows)

@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from prunekit.plugins.commands.report.data import read_study
-from prunekit.plugins.commands.report.drawing import LeftOut, Panel, Picture, draw_files
+from prunekit.plugins.commands.report.drawing import (
+    LeftOut,
+    Panel,
+    Picture,
+    _own_settings,
+    _whole,
+    draw_files,
+)
 from prunekit.plugins.commands.report.figures.choices import (
     groups_of_neighbours,
     importance,
@@ -209,6 +216,28 @@ def test_a_model_of_which_nothing_is_known_leaves_no_empty_column(make_study, tm
     for draw in (masks, cost, best_so_far, budgets):
         picture = draw(read_study(made.path))
         assert all(row and all(row) for row in picture.rows)
+
+
+@pytest.mark.parametrize("draw", [masks, importance, variance, ranks, spread, cost, budgets])
+def test_no_title_is_cut_off_or_lies_on_the_next_panel(make_study, tmp_path, draw):
+    made = make_study(tmp_path, models=("SmolLM2-135M",), budgets=(4, 7), draws=(0, 1))
+    picture = draw(read_study(made.path))
+    with _own_settings():
+        whole = _whole(picture)
+        whole.draw_without_rendering()
+        assert len(whole.axes) == len(picture.panels)
+        width = whole.bbox.width / whole.axes[0].get_subplotspec().get_gridspec().ncols
+        for axes in whole.axes:
+            column = axes.get_subplotspec().colspan.start
+            title = axes._left_title.get_window_extent()
+            assert title.x1 <= (column + 1) * width + 1
+
+
+def test_panels_that_are_one_below_the_other_share_the_width_of_a_paper(make_study, tmp_path):
+    made = make_study(tmp_path, models=("one",), budgets=(2, 3))
+    with _own_settings():
+        places = [axes.get_subplotspec() for axes in _whole(masks(read_study(made.path))).axes]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1)]
 
 
 @pytest.mark.parametrize("n_searchers", [1, 2, 3, 7])

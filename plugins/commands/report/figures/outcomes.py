@@ -134,7 +134,8 @@ def _variance_panel(outcome: Outcome, bars: Bars) -> Panel:
         + ", ".join(f"{_words(n, parts.shares)} {percent(x)}" for n, x in parts.shares.items())
         for bar, parts in bars.items()
     )
-    return Panel(outcome.title, f"Variance of {outcome.title}. {alt}", partial(_variance, bars))
+    title = fill(outcome.title, LETTERS)  # the labels at its left take half of a panel
+    return Panel(title, f"Variance of {outcome.title}. {alt}", partial(_variance, bars))
 
 
 def _variance(bars: Bars, axes: Axes) -> None:
