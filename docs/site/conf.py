@@ -37,7 +37,14 @@ ORDER = {
     "Choose": ["searchers", "objectives", "choosing", "racing", "search-quality"],
     "Win quality back": ["repair", "after-pruning", "draft"],
     "Check": ["verdict", "evaluation", "certify", "troubleshooting/README"],
-    "Compare": ["notebooks/compare-methods", "studies", "report", "tracking", "demo-study"],
+    "Compare": [
+        "notebooks/compare-methods",
+        "studies",
+        "report",
+        "tracking",
+        "real-study",
+        "demo-study",
+    ],
     "Reference": [
         "site/cli",
         "python",
