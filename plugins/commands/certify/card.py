@@ -9,6 +9,7 @@ from pathlib import Path
 from prunekit.core.errors import ConfigError
 from prunekit.engine.files import check_writable, write_text
 from prunekit.engine.provenance import FILE
+from prunekit.hf.gguf_checkpoint import is_gguf
 from prunekit.plugins.commands.certify.certificate import Certificate
 from prunekit.plugins.commands.evaluate.target import EvalTarget
 from prunekit.plugins.commands.export.model_card import FILE as CARD
@@ -25,6 +26,10 @@ def check_card(target: EvalTarget) -> None:
         raise ConfigError(
             "--card: only a checkpoint that prunekit wrote has a card for it; export the model, "
             "and certify --model FOLDER --card"
+        )
+    if is_gguf(target.spec.model):
+        raise ConfigError(
+            f"--card: {target.spec.model} has no model card; leave --card out, or export a folder"
         )
     check_writable(Path(target.spec.model).expanduser())
     config_of(target.record)

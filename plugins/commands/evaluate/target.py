@@ -135,11 +135,19 @@ def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
             spec, remark="no blocks are missing, so there is nothing to compare with: add --remove"
         )
     target = replace(_beside_its_dense_model(spec, record, workdir), record=record)
-    written = record.get("checkpoint")  # not in a file, which cannot hold a digest of itself
-    if written is None or find(spec, load()).identity() == written:
+    if not is_changed(spec, record):
         return target
     changed = f"{spec.model} was changed since prunekit wrote it, in its weights or config.json"
     return replace(target, remark="; ".join(filter(None, (changed, target.remark))))
+
+
+def is_changed(spec: Spec, record: Mapping[str, Any]) -> bool:
+    """Return whether a checkpoint is no longer what prunekit wrote, as far as its record says.
+
+    That of a GGUF file cannot hold a digest of the file; version 0.1 did not record one.
+    """
+    written = record.get("checkpoint")
+    return written is not None and find(spec, load()).identity() != written
 
 
 def _beside_its_dense_model(spec: Spec, record: Mapping[str, Any], workdir: Path) -> EvalTarget:

@@ -23,7 +23,7 @@ from prunekit.engine.variant import Variant
 from prunekit.hf.checkpoint import Checkpoint, find
 from prunekit.hf.side_files import tokenizer_digest
 from prunekit.plugins.commands.evaluate.store import read_record
-from prunekit.plugins.commands.evaluate.target import OF_RUNS, find_dense
+from prunekit.plugins.commands.evaluate.target import OF_RUNS, find_dense, is_changed
 from prunekit.plugins.commands.export.export import export_checkpoint
 from prunekit.plugins.commands.study.choice import choose
 
@@ -123,7 +123,9 @@ def _of_checkpoint(
         shared = {name: value for name, value in given.items() if name not in ("revision",)}
         dense = spec_of(parse({"model": teacher, **shared}, load()).settings)
         _check_dense(dense, record, spec.model)
-    _remark_if_changed(spec, record)
+    if is_changed(spec, record):
+        line = f"{spec.model} was changed since prunekit wrote it; it is healed as it is"
+        warnings.warn(line, Remark, stacklevel=3)
     return Pair(spec, dense, record)
 
 
@@ -134,13 +136,6 @@ def _check_dense(dense: Spec, record: Mapping[str, Any], pruned: str) -> None:
             "weights; give that model",
             ("teacher",),
         )
-
-
-def _remark_if_changed(spec: Spec, record: Mapping[str, Any]) -> None:
-    now = Checkpoint(str(Path(spec.model).expanduser())).identity()
-    if record.get("checkpoint", now) != now:
-        line = f"{spec.model} was changed since prunekit wrote it; it is healed as it is"
-        warnings.warn(line, Remark, stacklevel=3)
 
 
 def _written(variant: Variant, workdir: Path) -> Pair:

@@ -187,6 +187,25 @@ def test_a_pruned_file_is_evaluated_beside_the_one_it_was_made_from(gguf, tmp_pa
     assert row.dense == pytest.approx(expected.perplexities["demo"].dense, rel=1e-5)
 
 
+def test_a_pruned_file_is_healed_into_a_folder(gguf, tmp_path):
+    pruned = prunekit.export(str(gguf), remove=[1], to=tmp_path / "pruned.gguf")
+    (tmp_path / gguf.name).symlink_to(gguf)
+    text = {"data": "demo", "samples": 16, "length": 32}
+    how = {"tokens": 512, "batch_tokens": 128, "ppl": text, "workdir": tmp_path}
+    found = prunekit.heal(str(pruned), to=tmp_path / "healed", **how)
+    assert found.saved == str(tmp_path / "healed")
+    record = prunekit.show(found.saved).record
+    assert (record["model"], record["removed"]) == (gguf.name, [1])
+    assert record["heal"]["teacher"] == gguf.name
+
+
+def test_a_file_has_no_card_for_a_certificate(gguf, tmp_path):
+    pruned = prunekit.export(str(gguf), remove=[1], to=tmp_path / "pruned.gguf")
+    (tmp_path / gguf.name).symlink_to(gguf)
+    with pytest.raises(ConfigError, match="pruned.gguf has no model card; leave --card out"):
+        prunekit.certify(str(pruned), card=True, workdir=tmp_path)
+
+
 def test_a_file_with_a_damaged_record_is_one_line(gguf, tmp_path):
     pruned = prunekit.export(str(gguf), remove=[1], to=tmp_path / "pruned.gguf")
     data = pruned.read_bytes()
