@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.util
 import math
 import os
 import shutil
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.errors import CheckpointError, Remark, StorageError, one_line
+from prunekit.hf.blocks import field_of
 from prunekit.hf.gguf_file import GgufFile, read_gguf
 from prunekit.hf.gguf_rope import is_scaled, rope_scaling
 
@@ -92,10 +92,6 @@ def checked_gguf(path: Path) -> GgufFile:
 
     Raises CheckpointError with the reason if it does not, or if the package gguf is missing.
     """
-    if importlib.util.find_spec("gguf") is None:
-        raise CheckpointError(
-            f'{path}: reading GGUF needs the package gguf; install it: pip install "prunekit[gguf]"'
-        )
     file = read_gguf(path)
     parts = file.number(SPLIT)
     if parts is not None and parts > 1:
@@ -137,8 +133,9 @@ def model_of_gguf(file: GgufFile, dtype: str) -> Any:
 
     with _alone(file.path) as folder, _reading(file.path), _silent():
         config = AutoConfig.from_pretrained(folder, gguf_file=ALONE)
-        if scaling := rope_scaling(file):
-            config.rope_parameters = {**config.rope_parameters, **scaling}
+        scaling, rope = rope_scaling(file), field_of(config, "rope_parameters") or {}
+        if scaling and "rope_theta" in rope:  # others have a kind of their own for each block
+            config.rope_parameters = {**rope, **scaling}
         model = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,

@@ -6,6 +6,7 @@ pairs, descriptions of tensors, then their data, each at a multiple of the align
 
 from __future__ import annotations
 
+import importlib.util
 import mmap
 import struct
 from collections.abc import Iterator
@@ -156,7 +157,14 @@ class _Reader:
 
 
 def read_gguf(path: Path) -> GgufFile:
-    """Read the metadata of a file. Raises CheckpointError if it is none, damaged or truncated."""
+    """Read the metadata of a file.
+
+    Raises CheckpointError if it is none, damaged or truncated, or if the package gguf is missing.
+    """
+    if importlib.util.find_spec("gguf") is None:
+        raise CheckpointError(
+            f'{path}: reading GGUF needs the package gguf; install it: pip install "prunekit[gguf]"'
+        )
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _read(path, data)

@@ -16,7 +16,7 @@ from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance
 from prunekit.engine.runs import RUNS, Run, read_run
 from prunekit.engine.variant import check_blocks, check_weights
-from prunekit.hf.checkpoint import DEMO, HUB_NAME, find
+from prunekit.hf.checkpoint import DEMO, HUB_NAME, Checkpoint, find
 from prunekit.hf.gguf_checkpoint import is_gguf
 from prunekit.plugins.commands.study.choice import choose
 
@@ -147,7 +147,8 @@ def is_changed(spec: Spec, record: Mapping[str, Any]) -> bool:
     That of a GGUF file cannot hold a digest of the file; version 0.1 did not record one.
     """
     written = record.get("checkpoint")
-    return written is not None and find(spec, load()).identity() != written
+    now = Checkpoint(str(Path(spec.model).expanduser()))
+    return written is not None and now.identity() != written
 
 
 def _beside_its_dense_model(spec: Spec, record: Mapping[str, Any], workdir: Path) -> EvalTarget:

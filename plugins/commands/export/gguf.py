@@ -71,6 +71,7 @@ def export_gguf(variant: Variant, to: Path, progress: Progress) -> Proof:
     try:
         progress.begin("writing the file")
         with _refusing(spec.model, variant), writing(to):
+            to.parent.mkdir(parents=True, exist_ok=True)
             write_pruned_gguf(source, variant.removed, record, partial)
         progress.begin("reading it back")
         with _refusing(spec.model, variant):

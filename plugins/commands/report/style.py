@@ -31,6 +31,7 @@ SEARCHERS: Mapping[str, Look] = {
     "cbo": (PURPLE, "P"),
     "fast-block-select": (GREY, "X"),
     "random": (YELLOW, "H"),
+    "relative-magnitude": (YELLOW, "*"),
 }
 """The seven of the study, which are in most reports, and their control have a colour each."""
 OBJECTIVES: Mapping[str, Look] = {

@@ -146,9 +146,9 @@ def show(
 
 
 def _gguf(path: Path) -> ShownCheckpoint:
+    file = checked_gguf(path)
     from gguf.constants import GGMLQuantizationType
 
-    file = checked_gguf(path)
     types: Counter[str] = Counter()
     for tensor in file.tensors:
         types[GGMLQuantizationType(tensor.kind).name] += math.prod(tensor.shape)

@@ -7,7 +7,17 @@ import pytest
 from prunekit.plugins.commands.report.style import objective_looks, searcher_looks
 
 SEVEN = ["one-shot", "greedy", "beam", "genetic", "bayesian", "cbo", "fast-block-select"]
-MORE = ["angular", "block-influence", "swaps", "annealing", "cbo-plain", "mine", "random"]
+MORE = [
+    "floating",
+    "relative-magnitude",
+    "angular",
+    "block-influence",
+    "swaps",
+    "annealing",
+    "cbo-plain",
+    "mine",
+    "random",
+]
 
 
 def both(look):

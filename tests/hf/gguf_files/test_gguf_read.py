@@ -14,7 +14,7 @@ import torch
 
 import prunekit
 from prunekit.core import CheckpointError, PrunekitError
-from prunekit.hf import gguf_checkpoint
+from prunekit.hf import gguf_checkpoint, gguf_file
 from prunekit.hf.gguf_file import read_gguf
 from prunekit.plugins.commands.show.command import print_shown
 
@@ -103,7 +103,7 @@ def test_what_is_no_whole_model(folder, gguf, write, tmp_path, monkeypatch):
     refused(path, "has the architecture 'unheard', which transformers")
     path.write_bytes(struct.pack("<4sI", b"GGUF", 9) + bytes(100))
     refused(path, "has version 9")
-    monkeypatch.setattr(gguf_checkpoint.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(gguf_file.importlib.util, "find_spec", lambda name: None)
     refused(gguf, r'pip install "prunekit\[gguf\]"')
 
 
@@ -154,6 +154,27 @@ def test_a_linear_scaling_is_read(scaled_llama, write, tmp_path):
     write(tmp_path / "a.gguf", folder, arch="llama", rope_type="linear")
     made = gguf_checkpoint.checkpoint_of_gguf(tmp_path / "a.gguf")
     assert logits(made) == pytest.approx(logits(folder), abs=1e-6)
+
+
+@pytest.mark.parametrize("key", ["scaling__factor", "scale_linear"])
+def test_a_factor_alone_is_a_linear_scaling(scaled_llama, write, tmp_path, key):
+    folder = scaled_llama(rope_type="linear", factor=4.0)
+    write(tmp_path / "a.gguf", folder, arch="llama", **{f"llama__rope__{key}": 4})
+    made = gguf_checkpoint.checkpoint_of_gguf(tmp_path / "a.gguf")
+    assert logits(made) == pytest.approx(logits(folder), abs=1e-6)
+
+
+def test_a_scaling_of_blocks_of_several_kinds_is_refused(demo_tokenizer, write, tmp_path):
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    width = {"hidden_size": 32, "intermediate_size": 64, "head_dim": 16}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
+    config = Gemma3TextConfig(num_hidden_layers=6, vocab_size=len(demo_tokenizer), **width, **heads)
+    Gemma3ForCausalLM(config).save_pretrained(tmp_path / "gemma")
+    demo_tokenizer.save_pretrained(tmp_path / "gemma")
+    factor = {"gemma3__rope__scaling__factor": 8}
+    write(tmp_path / "a.gguf", tmp_path / "gemma", arch="gemma3", **factor)
+    refused(tmp_path / "a.gguf", "no word of the scaling of its rotary embeddings")
 
 
 def test_another_scaling_is_refused(scaled_llama, write, tmp_path):
