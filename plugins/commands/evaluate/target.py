@@ -18,10 +18,14 @@ from prunekit.engine.runs import RUNS, Run, read_run
 from prunekit.engine.variant import check_blocks, check_weights
 from prunekit.hf.checkpoint import DEMO, HUB_NAME, Checkpoint, find
 from prunekit.hf.gguf_checkpoint import is_gguf
+from prunekit.hf.gguf_file import read_gguf
+from prunekit.hf.gguf_pruned import blocks_of
 from prunekit.plugins.commands.study.choice import choose
 
 OF_RUNS = ("device", "dtype", "tokens_per_forward", "attention")
 """Settings that may differ from the run's: where and how it is evaluated, not what it is."""
+LONGEST_NAME = 255
+"""Of a file; a longer one is an error of the operating system."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,11 @@ def _as_it_is(spec: Spec, workdir: Path) -> EvalTarget:
 def is_changed(spec: Spec, record: Mapping[str, Any]) -> bool:
     """Return whether a checkpoint is no longer what prunekit wrote, as far as its record says.
 
-    That of a GGUF file cannot hold a digest of the file; version 0.1 did not record one.
+    That of a GGUF file cannot hold a digest of the file, but its number of blocks; version 0.1 did
+    not record one.
     """
+    if is_gguf(spec.model):
+        return blocks_of(read_gguf(Path(spec.model))) != len(record["kept"])
     written = record.get("checkpoint")
     now = Checkpoint(str(Path(spec.model).expanduser()))
     return written is not None and now.identity() != written
@@ -220,7 +227,7 @@ def _on_hub(model: str, weights: str) -> bool:
 def _plain(path: str) -> str:
     """Return the last name of a path; nothing if that leads elsewhere, as `..` and `~` do."""
     name = Path(path).name
-    return "" if name == ".." or name.startswith("~") else name
+    return "" if name == ".." or name.startswith("~") or len(name) > LONGEST_NAME else name
 
 
 def _of_run(run: str, workdir: Path) -> Iterator[Path]:

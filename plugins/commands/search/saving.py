@@ -13,6 +13,7 @@ from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
 from prunekit.engine.plan import Plan, resolve
 from prunekit.engine.progress import Progress
+from prunekit.engine.provenance import read_provenance
 from prunekit.engine.repairing import FILE as PATCHES
 from prunekit.engine.result import SearchResult
 from prunekit.engine.runs import read_run
@@ -33,6 +34,7 @@ def prepare(config: SearchConfig, registry: Registry, save: str | Path | None = 
         return resolve(config, registry)
     check_target(Path(save), gguf=True)
     plan = replace(fit_to_checkpoint(resolve(config, registry)), to_save=True)
+    read_provenance(Path(plan.spec.model))  # a damaged one is an error now, not after the search
     if is_gguf(Path(save).name):
         _check_gguf(plan, Path(save))
     for remark in filter(None, (plan.remark, _remark_on_pattern(plan))):

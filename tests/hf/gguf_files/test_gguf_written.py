@@ -213,6 +213,10 @@ def test_a_file_with_a_damaged_record_is_one_line(gguf, tmp_path):
         (tmp_path / "bad.gguf").write_bytes(data.replace(old, new))
         with pytest.raises(ConfigError, match="bad.gguf, prunekit.provenance.*export the model"):
             prunekit.show(tmp_path / "bad.gguf")
+        with pytest.raises(ConfigError, match="bad.gguf, prunekit.provenance"):
+            prunekit.search(
+                str(tmp_path / "bad.gguf"), save=tmp_path / "c.gguf", workdir=tmp_path, **QUICK
+            )
 
 
 def test_what_cannot_be_written_as_one(gguf, folder, tmp_path):
