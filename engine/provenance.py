@@ -174,12 +174,14 @@ def read_provenance(place: Path) -> dict[str, Any] | None:
 
 
 def _in_gguf(file: Path) -> dict[str, Any] | None:
-    text = read_gguf(file).text(PROVENANCE)
-    if text is None:
+    field = read_gguf(file).fields.get(PROVENANCE)
+    if field is None:
         return None
     where = f"{file}, {PROVENANCE}"
+    if not isinstance(field.value, str):
+        raise ConfigError(f"{where} is not text; {AGAIN}")
     try:
-        row = parse_json(text)
+        row = parse_json(field.value)
     except ValueError as error:
         raise ConfigError(f"{where} is not JSON ({error}); {AGAIN}") from error
     return checked_row(row, where, SCHEMA, STORED, AGAIN, _check)

@@ -48,6 +48,8 @@ class Checkpoint:
     trust_remote_code: bool = False
     attention: str = "auto"
     known: Known = field(default=Known(), compare=False)
+    made_of: str = ""
+    """the identity of the GGUF file that it was converted from"""
 
     def config(self) -> PretrainedConfig:
         """Read the configuration. Raises CheckpointError if it is missing."""
@@ -95,7 +97,10 @@ class Checkpoint:
         """Return the commit of a model on the hub, or a digest of a local folder.
 
         The digest covers the weights, `config.json`, and the model's own code if it is trusted.
+        A GGUF file has its own, whichever version of transformers converted it.
         """
+        if self.made_of:
+            return self.made_of
         folder = self.folder()
         if not self.is_folder:
             return f"{self.source}@{folder.name}"  # named after the commit in the cache
@@ -224,10 +229,12 @@ def find(spec: Spec, registry: Registry) -> Checkpoint:
         return Checkpoint(str(place), attention=spec.attention)
     folder = Path(spec.model).expanduser()
     how = (spec.trust_remote_code, spec.attention, spec.known)
+    made_of = ""
     if is_gguf(spec.model) and folder.is_file():
         folder = checkpoint_of_gguf(folder)
+        made_of = folder.name
     if folder.is_dir():
-        checkpoint = Checkpoint(str(folder), None, *how)
+        checkpoint = Checkpoint(str(folder), None, *how, made_of=made_of)
         checkpoint.weight_files()
         return checkpoint
     if folder.exists() or is_gguf(spec.model) or not HUB_NAME.fullmatch(spec.model):

@@ -1,7 +1,8 @@
 """Turn a GGUF file into a checkpoint folder: once, in the cache of the Hugging Face libraries.
 
 transformers dequantises the weights and rebuilds the tokenizer, which takes a minute or two. The
-folder is named after a digest of the file, so that a copy elsewhere is the same model.
+folder is named after a digest of the file, so that a copy elsewhere is the same model, and after
+the way that prunekit reads it, so that what an earlier version made of it is not taken for it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from prunekit.hf.gguf_file import GgufFile, read_gguf
 from prunekit.hf.gguf_rope import is_scaled, rope_scaling
 
 SUFFIX = ".gguf"
+READING = 1
+"""Raise it with each change of the model that is made of a file."""
 ALONE = "model.gguf"
 PARTIAL, OLD = ".partial-", 86_400
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -54,7 +57,7 @@ def checkpoint_of_gguf(path: Path) -> Path:
     file = checked_gguf(path)
     stat = path.stat()
     digest = _digest(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
-    folder = Path(HF_ASSETS_CACHE) / "prunekit" / "gguf" / digest
+    folder = Path(HF_ASSETS_CACHE) / "prunekit" / "gguf" / f"{digest}-{READING}"
     if not folder.is_dir():
         with _alone_at(folder):
             if not folder.is_dir():  # another process may just have made it

@@ -87,7 +87,7 @@ def test_a_checkpoint_that_was_changed_afterwards(prunekit, tiny_model):
     prunekit("export", "--model", tiny_model(), "--remove", "2,5", "--to", "pruned")
     path = Path("pruned", "config.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "num_hidden_layers": 5}))
-    assert "has 5 blocks, prunekit.json 6" in " ".join(printed(prunekit, "pruned").split())
+    assert "it has 5 blocks, and its record says 6" in " ".join(printed(prunekit, "pruned").split())
 
 
 def test_a_checkpoint_of_others(prunekit, tiny_model):

@@ -102,7 +102,7 @@ def _of_checkpoint(
     record = read_provenance(Path(spec.model))
     if record is None:
         raise ConfigError(
-            f"{spec.model} has no prunekit.json, so which blocks it lacks is unknown; give a "
+            f"{spec.model} has no record of which blocks it lacks, such as a prunekit.json; give a "
             "checkpoint that `prunekit export` wrote, a run, or a model and the blocks to --remove"
         )
     if teacher is None and spec.trust_remote_code:

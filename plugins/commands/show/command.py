@@ -154,8 +154,8 @@ def _record(shown: ShownCheckpoint, record: Mapping[str, Any]) -> None:
         out.print(f"note: {remark}", style="yellow", soft_wrap=True)
     if shown.n_blocks != len(record["kept"]):
         out.print(
-            f"its config.json has {shown.n_blocks} blocks, prunekit.json {len(record['kept'])}: "
-            "it was modified after the export",
+            f"it has {shown.n_blocks} blocks, and its record says {len(record['kept'])}: it was "
+            "modified after the export",
             style="yellow",
         )
     if record["search"] is None:

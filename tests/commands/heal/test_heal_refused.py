@@ -29,7 +29,9 @@ def refused(words, match, to, error=ConfigError):
 
 def test_a_model_that_prunekit_did_not_write(quick, tmp_path):
     del quick["remove"]
-    refused(quick, "has no prunekit.json, so which blocks it lacks is unknown", tmp_path / "to")
+    refused(
+        quick, "has no record of which blocks it lacks, such as a prunekit.json", tmp_path / "to"
+    )
 
 
 def test_another_dense_model(pruned, tiny_model, tmp_path):

@@ -14,7 +14,9 @@ import torch
 
 import prunekit
 from prunekit.core import CheckpointError, PrunekitError
+from prunekit.core.spec import Spec
 from prunekit.hf import gguf_checkpoint, gguf_file
+from prunekit.hf.checkpoint import find
 from prunekit.hf.gguf_file import read_gguf
 from prunekit.plugins.commands.show.command import print_shown
 
@@ -55,6 +57,25 @@ def test_it_is_converted_once_wherever_it_is(gguf, tmp_path, monkeypatch):
     monkeypatch.setattr(gguf_checkpoint, "model_of_gguf", None)
     assert gguf_checkpoint.checkpoint_of_gguf(copied) == first
     assert gguf_checkpoint.checkpoint_of_gguf(tmp_path / "link.gguf") == first
+
+
+def test_what_an_earlier_version_made_of_it_is_not_used(gguf, monkeypatch):
+    first = gguf_checkpoint.checkpoint_of_gguf(gguf)
+    monkeypatch.setattr(gguf_checkpoint, "READING", gguf_checkpoint.READING + 1)
+    assert gguf_checkpoint.checkpoint_of_gguf(gguf) != first
+
+
+def test_its_identity_is_that_of_the_file_whoever_converts_it(gguf, tmp_path, registry):
+    copied = shutil.copy(gguf, tmp_path / "copied.gguf")
+    before = find(Spec(str(gguf)), registry).identity()
+    config = gguf_checkpoint.checkpoint_of_gguf(gguf) / "config.json"
+    config.write_text(config.read_text().replace("transformers_version", "converted_by"))
+    assert find(Spec(str(copied)), registry).identity() == before
+
+    changed = bytearray(gguf.read_bytes())
+    changed[-1] ^= 1
+    copied.write_bytes(changed)
+    assert find(Spec(str(copied)), registry).identity() != before
 
 
 def test_a_conversion_that_was_stopped_leaves_nothing_that_counts(gguf, monkeypatch):

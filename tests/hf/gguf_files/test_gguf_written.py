@@ -1,5 +1,7 @@
 """GGUF files without some of their blocks, byte for byte."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from rich.console import Console
@@ -217,6 +219,20 @@ def test_a_file_with_a_damaged_record_is_one_line(gguf, tmp_path):
             prunekit.search(
                 str(tmp_path / "bad.gguf"), save=tmp_path / "c.gguf", workdir=tmp_path, **QUICK
             )
+
+
+def test_a_record_that_is_no_text_is_no_missing_one(folder, write, tmp_path):
+    odd = tmp_path / "odd.gguf"
+    write(odd, folder, prunekit__provenance=3)
+    with pytest.raises(ConfigError, match="odd.gguf, prunekit.provenance is not text; export the"):
+        prunekit.show(odd)
+
+
+def test_a_file_that_lost_more_blocks_afterwards_is_said_to_be_modified(gguf, tmp_path, capsys):
+    pruned = prunekit.export(str(gguf), remove=[1], to=tmp_path / "pruned.gguf")
+    print_shown(replace(prunekit.show(pruned), n_blocks=BLOCKS - 2))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "it has 4 blocks, and its record says 5: it was modified after the export" in said
 
 
 def test_what_cannot_be_written_as_one(gguf, folder, tmp_path):
