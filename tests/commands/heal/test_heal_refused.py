@@ -29,9 +29,8 @@ def refused(words, match, to, error=ConfigError):
 
 def test_a_model_that_prunekit_did_not_write(quick, tmp_path):
     del quick["remove"]
-    refused(
-        quick, "has no record of which blocks it lacks, such as a prunekit.json", tmp_path / "to"
-    )
+    missing = "has no record of which blocks it lacks, such as a prunekit.json"
+    refused(quick, missing, tmp_path / "to")
 
 
 def test_another_dense_model(pruned, tiny_model, tmp_path):
