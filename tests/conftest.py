@@ -164,16 +164,19 @@ def install(
 
 @pytest.fixture(autouse=True)
 def forget_plugins() -> Iterator[Callable[[], None]]:
-    """Read the installed plugins anew in each test, and wherever a test asks for it."""
+    """Read the installed plugins anew where a test asks for it, and once more after it."""
+    asked = False
 
     def forget() -> None:
+        nonlocal asked
+        asked = True
         registry = prunekit.core.registry
         for cached in (registry.load, registry.load_commands, registry._entry_points):
             cached.cache_clear()
 
-    forget()
     yield forget
-    forget()
+    if asked:
+        forget()
 
 
 _proven: set[object] = set()

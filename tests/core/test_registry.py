@@ -95,13 +95,15 @@ def test_an_environment_variable_limits_what_is_loaded(install, monkeypatch, wor
         registry.get("searcher", "absent")
 
 
-def test_an_entry_point_can_be_named_too(monkeypatch):
+def test_an_entry_point_can_be_named_too(monkeypatch, forget_plugins):
     monkeypatch.setenv("PRUNEKIT_PLUGINS", "genetic,ppl")
+    forget_plugins()
     assert {e.name for e in load().entries} == {"ppl", "genetic"}
 
 
-def test_a_name_in_that_variable_that_means_nothing_is_told(monkeypatch):
+def test_a_name_in_that_variable_that_means_nothing_is_told(monkeypatch, forget_plugins):
     monkeypatch.setenv("PRUNEKIT_PLUGINS", "prunekit,prunekit-fooo")
+    forget_plugins()
     assert only_failure(load()) == (
         "PRUNEKIT_PLUGINS: names prunekit-fooo, but nothing that is installed is called so"
     )

@@ -155,6 +155,8 @@ def _whole(picture: Picture) -> Figure:
     if picture.key:
         handles = [_handle(label, look, (0, 0, 1, 1)) for label, look in picture.key.items()]
         whole.legend(handles=handles, loc="outside lower center", ncols=key_columns)
+    whole.draw_without_rendering()  # lays it out, once for all kinds of files
+    whole.set_layout_engine("none")
     return whole
 
 
