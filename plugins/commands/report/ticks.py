@@ -16,6 +16,8 @@ STEPS = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 5), (1, 3), (1,))
 """Values in each power of ten, the finest first."""
 LETTER, GAP, LINE = 0.08, 0.08, 0.17
 """Inches: the width of a digit, what lies between two labels, and the height of a line."""
+FEW = 3
+"""Fewer ticks than these leave the reader to guess."""
 POWERS_FROM = 100_000
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -28,7 +30,7 @@ def log_ticks(low: float, high: float, inches: float, upright: bool = False) -> 
     for ticks in _candidates(low, high):
         found = [x for x in ticks if low <= x <= high]
         if all(_apart(a, b, low, high, inches, upright) for a, b in itertools.pairwise(found)):
-            if len(found) > 1:
+            if len(found) >= (FEW if high < 10 * low else 2):
                 return found
             break
     return _linear(low, high, 6 if upright else 3)
@@ -38,7 +40,8 @@ def _linear(low: float, high: float, most: int) -> list[float]:
     """Return evenly spaced round numbers, for an axis too short for powers of ten."""
     from matplotlib.ticker import MaxNLocator
 
-    return [float(x) for x in MaxNLocator(most).tick_values(low, high) if low <= x <= high]
+    locator = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10])
+    return [float(x) for x in locator.tick_values(low, high) if low <= x <= high]
 
 
 def label(value: float, digits: int = 6) -> str:

@@ -45,7 +45,8 @@ def test_no_folder_is_in_the_head_of_a_column(by_hand):
     [
         (9, 130, 1.9, [10, 20, 50, 100]),
         (1, 1e6, 1.9, [1, 100, 1e4, 1e6]),
-        (3, 4, 1.9, [3, 4]),
+        (3, 4, 1.9, [3, 3.5, 4]),
+        (48, 76, 1.9, [50, 60, 70]),
     ],
 )
 def test_ticks_are_round_and_have_room(low, high, inches, ticks):
