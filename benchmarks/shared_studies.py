@@ -34,8 +34,8 @@ from prunekit.engine.plan import Plan
 from prunekit.engine.quiet import quiet_libraries
 from prunekit.engine.session import Session
 from prunekit.engine.single_session import SingleSession
+from prunekit.engine.study_folder import Cell
 from prunekit.plugins.commands.study.config import parse_study
-from prunekit.plugins.commands.study.files import Cell
 from prunekit.plugins.commands.study.planning import Group, plan_study
 
 T = TypeVar("T")

@@ -32,6 +32,11 @@ from prunekit.hf.patterns import Pattern, kinds_of_blocks, pattern_of
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
+OF_LOADING = tuple(
+    field.name for field in dataclasses.fields(Spec) if field.compare and field.name != "repairing"
+)
+"""The settings that say how a model is loaded."""
+
 
 @dataclass(frozen=True)
 class Plan:

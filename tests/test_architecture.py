@@ -91,3 +91,21 @@ def test_every_file_that_the_page_names_is_there():
     names = re.findall(r"`((?:core|hf|engine|plugins|testing|cli|tests)/[\w/.]*)`", PAGE)
     assert names
     assert not [name for name in names if not (ROOT / name).exists()]
+
+
+def command(module):
+    parts = module.split(".")
+    return parts[3] if parts[1:3] == ["plugins", "commands"] and len(parts) > 3 else ""
+
+
+def test_no_commands_build_on_each_other_in_a_circle():
+    built_on = {}
+    for a, names in IMPORTS.items():
+        built_on.setdefault(command(a), set()).update(map(command, names))
+    del built_on[""]
+    graph = {name: others - {name, ""} for name, others in built_on.items()}
+    assert {"export", "evaluate"} <= graph["heal"]
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))

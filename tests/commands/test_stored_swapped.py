@@ -7,15 +7,15 @@ import pytest
 
 import prunekit
 from prunekit.core import ConfigError
-from prunekit.plugins.commands.report.data import read_study
-from prunekit.plugins.commands.show.show import show
-from prunekit.plugins.commands.study.files import (
+from prunekit.engine.study_folder import (
     Cell,
     CellResult,
     Importance,
     StudyFolder,
     VariantEvaluation,
 )
+from prunekit.plugins.commands.report.data import read_study
+from prunekit.plugins.commands.show.show import show
 
 SHORT = {"prompt_length": 8, "new_tokens": 2, "repeats": 1}
 

@@ -12,6 +12,7 @@ from prunekit.core.options import build, options_of
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.engine.budgets import plans_at
+from prunekit.engine.choice import choose
 from prunekit.engine.config import NO_REPAIR, SearchConfig, Settings, parse
 from prunekit.engine.limits import LIMITS
 from prunekit.engine.periods import PeriodSearch
@@ -23,7 +24,6 @@ from prunekit.plugins.commands.draft.bench import prompts_of
 from prunekit.plugins.commands.draft.numbers import numbers_in
 from prunekit.plugins.commands.draft.options import Drafting
 from prunekit.plugins.commands.search.saving import prepare as prepare_search
-from prunekit.plugins.commands.study.choice import choose
 
 OBJECTIVES = ("agree", "accept")
 OF_MODELS = (

@@ -11,6 +11,7 @@ from prunekit.core.errors import ConfigError, PrunekitError
 from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
 from prunekit.core.spec import ModelFacts, Spec
+from prunekit.engine.choice import choose
 from prunekit.engine.config import parse
 from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance
@@ -20,7 +21,6 @@ from prunekit.hf.checkpoint import DEMO, HUB_NAME, Checkpoint, find
 from prunekit.hf.gguf_checkpoint import is_gguf
 from prunekit.hf.gguf_file import read_gguf
 from prunekit.hf.gguf_pruned import blocks_of
-from prunekit.plugins.commands.study.choice import choose
 
 OF_RUNS = ("device", "dtype", "tokens_per_forward", "attention")
 """Settings that may differ from the run's: where and how it is evaluated, not what it is."""

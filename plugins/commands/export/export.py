@@ -18,6 +18,7 @@ from prunekit.core.problem import DENSE, Subset, words
 from prunekit.core.registry import load
 from prunekit.core.spec import OWN_DTYPE, Spec
 from prunekit.engine.arguments import takes
+from prunekit.engine.choice import choose
 from prunekit.engine.config import SearchConfig, Settings
 from prunekit.engine.files import check_writable, rename_into_place, writing
 from prunekit.engine.progress import Progress
@@ -39,7 +40,6 @@ from prunekit.plugins.commands.export.gguf import check_is_possible, export_gguf
 from prunekit.plugins.commands.export.model_card import FILE as CARD
 from prunekit.plugins.commands.export.model_card import model_card
 from prunekit.plugins.commands.export.recipes import RECIPES, write_recipe
-from prunekit.plugins.commands.study.choice import choose
 
 FORMATS = ("hf", *RECIPES)
 

@@ -22,11 +22,11 @@ from prunekit.engine.provenance import FILE as RECORD
 from prunekit.engine.provenance import name_of, pinned
 from prunekit.engine.repaired import Repaired
 from prunekit.engine.stored import restored
+from prunekit.engine.training import Training
 from prunekit.hf.readback import Proof
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.evaluate.comparison import Row
 from prunekit.plugins.commands.evaluate.store import rows_of
-from prunekit.plugins.commands.heal.training import Training
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard

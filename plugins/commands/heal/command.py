@@ -12,7 +12,7 @@ import typer
 from prunekit.cli.screen import DryRun, Quiet, Verbose, Workdir, listen, nothing_kept, progress_bar
 from prunekit.cli.variant import Budget, Remove, Run, parse_blocks, say_if_demo
 from prunekit.core import Command, ConfigError, hookimpl
-from prunekit.plugins.commands.heal.training import OF_HEALING, Training
+from prunekit.engine.training import OF_HEALING, Training
 
 
 class Heal(Command):

@@ -14,12 +14,14 @@ from prunekit.core.options import values_of
 from prunekit.core.registry import load
 from prunekit.engine.alone import alone_in
 from prunekit.engine.arguments import takes
+from prunekit.engine.choice import cell_file
 from prunekit.engine.config import Settings
 from prunekit.engine.files import write_text, writing
 from prunekit.engine.healed import Healed
 from prunekit.engine.progress import Progress
 from prunekit.engine.provenance import name_of, without_paths
 from prunekit.engine.quiet import quietly
+from prunekit.engine.training import OF_HEALING, Training
 from prunekit.hf.checkpoint import find
 from prunekit.plugins.commands.export.export import check_target
 from prunekit.plugins.commands.heal.models import Models, measured_as_stored, open_models
@@ -37,9 +39,7 @@ from prunekit.plugins.commands.heal.result import (
     verdict_on,
 )
 from prunekit.plugins.commands.heal.schedule import Schedule
-from prunekit.plugins.commands.heal.training import OF_HEALING, Training
 from prunekit.plugins.commands.heal.writing import write_healed
-from prunekit.plugins.commands.study.choice import cell_file
 
 FILE, CHECKPOINTS = "heal.json", "checkpoints"
 """In the folder of a training."""

@@ -17,6 +17,7 @@ from prunekit.core.measurement import Measurement
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.engine.progress import Progress
+from prunekit.engine.training import Training
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import resolve_device
 from prunekit.hf.reading import dtype_name, read_model, resolve_dtype
@@ -35,7 +36,6 @@ from prunekit.plugins.commands.heal.trainable import (
     share_weights,
     with_lora,
 )
-from prunekit.plugins.commands.heal.training import Training
 
 if TYPE_CHECKING:
     import torch

@@ -15,6 +15,7 @@ from prunekit.core.problem import Subset
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.engine.alone import alone_in
+from prunekit.engine.choice import choose
 from prunekit.engine.config import parse
 from prunekit.engine.plan import spec_of
 from prunekit.engine.provenance import read_provenance
@@ -25,7 +26,6 @@ from prunekit.hf.side_files import tokenizer_digest
 from prunekit.plugins.commands.evaluate.store import read_record
 from prunekit.plugins.commands.evaluate.target import OF_RUNS, find_dense, is_changed
 from prunekit.plugins.commands.export.export import export_checkpoint
-from prunekit.plugins.commands.study.choice import choose
 
 HEALS = "heals"
 """The folder in a work folder for what `prunekit heal` keeps."""

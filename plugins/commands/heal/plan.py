@@ -16,13 +16,13 @@ from prunekit.core.options import build, options_of, suggest, values_of
 from prunekit.core.registry import load
 from prunekit.engine.config import Settings, parse
 from prunekit.engine.files import check_writable
+from prunekit.engine.training import Training
 from prunekit.hf.checkpoint import find
 from prunekit.hf.loading import resolve_device
 from prunekit.plugins.commands.heal.pair import HEALS, Pair, Which, find_pair
 from prunekit.plugins.commands.heal.schedule import Schedule, rows_of, schedule_of
 from prunekit.plugins.commands.heal.text import Text, read_text, shaped
 from prunekit.plugins.commands.heal.trainable import check_installed
-from prunekit.plugins.commands.heal.training import Training
 from prunekit.plugins.commands.heal.writing import config_of
 
 SETTINGS = ("objective", "seed")

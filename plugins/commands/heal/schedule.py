@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import ConfigError
-from prunekit.plugins.commands.heal.training import Training
+from prunekit.engine.training import Training
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.core.errors import ConfigError, one_line
 from prunekit.core.problem import Subset
+from prunekit.engine.training import Training
 from prunekit.hf.blocks import block_count, block_path
-from prunekit.plugins.commands.heal.training import Training
 
 if TYPE_CHECKING:
     from torch import Tensor

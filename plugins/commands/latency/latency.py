@@ -16,6 +16,7 @@ from prunekit.core.options import build, options_of
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
 from prunekit.engine.arguments import takes
+from prunekit.engine.choice import choose
 from prunekit.engine.config import Settings
 from prunekit.engine.files import write_text
 from prunekit.engine.progress import Progress
@@ -37,7 +38,6 @@ from prunekit.plugins.commands.latency.benchmark import (
     Workload,
     time_in_turns,
 )
-from prunekit.plugins.commands.study.choice import choose
 
 if TYPE_CHECKING:
     import torch

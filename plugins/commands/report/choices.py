@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunekit.core.problem import words
+from prunekit.engine.conditions import condition
 from prunekit.engine.escaping import one_line, shell_word
+from prunekit.engine.study_folder import Cell, CellResult, StudyFolder
 from prunekit.plugins.commands.report.sheets import Sheet
 from prunekit.plugins.commands.report.table import Column, Entry, Table
-from prunekit.plugins.commands.study.conditions import condition
-from prunekit.plugins.commands.study.files import Cell, CellResult, StudyFolder
 
 if TYPE_CHECKING:
     import pandas as pd

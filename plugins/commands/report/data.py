@@ -16,16 +16,7 @@ from prunekit.core.problem import DENSE, Subset
 from prunekit.engine.config_file import read_yaml
 from prunekit.engine.escaping import one_line
 from prunekit.engine.statistics import ratios_without_each
-from prunekit.engine.summary import Summarised, Summary
-from prunekit.hf.tokens import perplexity
-from prunekit.plugins.commands.report.averages import average
-from prunekit.plugins.commands.report.columns import AVERAGED, CELL, GRID, LOSSES, RECORDS, RESULT
-from prunekit.plugins.commands.report.kept import kept_values
-from prunekit.plugins.commands.report.labels import in_conditions, in_lines
-from prunekit.plugins.commands.report.names import chance_of, without_folders
-from prunekit.plugins.commands.study.draw_losses import DrawLosses, draw_losses
-from prunekit.plugins.commands.study.eval_section import identity
-from prunekit.plugins.commands.study.files import (
+from prunekit.engine.study_folder import (
     AGAIN,
     EVALUATE,
     Cell,
@@ -35,6 +26,15 @@ from prunekit.plugins.commands.study.files import (
     StudyFolder,
     VariantEvaluation,
 )
+from prunekit.engine.summary import Summarised, Summary
+from prunekit.hf.tokens import perplexity
+from prunekit.plugins.commands.report.averages import average
+from prunekit.plugins.commands.report.columns import AVERAGED, CELL, GRID, LOSSES, RECORDS, RESULT
+from prunekit.plugins.commands.report.kept import kept_values
+from prunekit.plugins.commands.report.labels import in_conditions, in_lines
+from prunekit.plugins.commands.report.names import chance_of, without_folders
+from prunekit.plugins.commands.study.draw_losses import DrawLosses, draw_losses
+from prunekit.plugins.commands.study.eval_section import identity
 
 if TYPE_CHECKING:  # imported only when a report is made
     import pandas as pd

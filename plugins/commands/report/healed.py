@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from prunekit.engine.healed import check_healed
 from prunekit.engine.stored import check_stored, read_stored, restored
+from prunekit.engine.study_folder import CellResult, StudyFolder
 from prunekit.hf.tokens import perplexity
 from prunekit.plugins.commands.heal.result import HEALED, SCHEMA, HealResult
 from prunekit.plugins.commands.report.choices import described
 from prunekit.plugins.commands.report.sheets import Sheet
 from prunekit.plugins.commands.report.table import Column, Entry, Table
 from prunekit.plugins.commands.report.wording import number
-from prunekit.plugins.commands.study.files import CellResult, StudyFolder
 
 if TYPE_CHECKING:
     import pandas as pd

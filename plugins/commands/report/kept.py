@@ -9,7 +9,7 @@ from typing import Any
 from prunekit.core.errors import ConfigError
 from prunekit.core.measurement import Measurement
 from prunekit.engine.stored import finite, read_stored, subset_name
-from prunekit.plugins.commands.study.files import AGAIN, VariantEvaluation, slug
+from prunekit.engine.study_folder import AGAIN, VariantEvaluation, slug
 
 HINTS = {"name": str, "record": Mapping[str, Any], "model": Mapping[str, Any]}
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from prunekit.engine.conditions import condition
 from prunekit.engine.escaping import one_line
-from prunekit.plugins.commands.study.conditions import condition
+from prunekit.engine.study_folder import Cell, CellFailure, CellResult, Importance
 from prunekit.plugins.commands.study.draw_losses import DrawLosses
-from prunekit.plugins.commands.study.files import Cell, CellFailure, CellResult, Importance
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from prunekit.core.problem import words
+from prunekit.engine.study_folder import Cell
 from prunekit.plugins.commands.report.data import Study, Variant
 from prunekit.plugins.commands.report.drawing import LeftOut, Picture, draw_mark, draw_panel
 from prunekit.plugins.commands.report.other_draws import Elsewhere, unmeasured
 from prunekit.plugins.commands.report.style import INK
 from prunekit.plugins.commands.report.table import Table
 from prunekit.plugins.commands.report.wording import count, listed
-from prunekit.plugins.commands.study.files import Cell
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -13,6 +13,7 @@ from prunekit.core.options import convert, option, options_of, suggest, values_o
 from prunekit.core.registry import Registry
 from prunekit.engine.config import NOT_BY_A_FILE, TRUST, parse
 from prunekit.engine.config_file import Lines, read_yaml
+from prunekit.engine.study_folder import EVALUATE, LONGEST_NAME, Cell, slug
 from prunekit.plugins.commands.evaluate.config import EvalConfig
 from prunekit.plugins.commands.study.calibration import CALIBRATION, calibrations, conditions
 from prunekit.plugins.commands.study.definitions import (
@@ -25,7 +26,6 @@ from prunekit.plugins.commands.study.definitions import (
     searcher_definition,
 )
 from prunekit.plugins.commands.study.eval_section import parse_evaluation, words_of
-from prunekit.plugins.commands.study.files import EVALUATE, LONGEST_NAME, Cell, slug
 from prunekit.plugins.commands.study.starting import PAPER, paper_searchers
 
 FINALISTS = "finalists"

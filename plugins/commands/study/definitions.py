@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,15 +16,14 @@ from prunekit.core.options import build, nearest, options_of, suggest, values_of
 from prunekit.core.registry import Entry, Registry
 from prunekit.core.spec import Spec
 from prunekit.engine.config import SearchConfig, merge, parse
-from prunekit.engine.plan import spec_of
+from prunekit.engine.plan import OF_LOADING, spec_of
+from prunekit.engine.study_folder import slug
 from prunekit.hf.checkpoint import DEMO, find
-from prunekit.plugins.commands.study.files import slug
 
 Key: TypeAlias = tuple[str, ...]
 OF_BLOCKS = ("protect_first", "protect_last", "protect", "keep_pattern")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-OF_MODELS = (field.name for field in fields(Spec) if field.compare and field.name != "repairing")
-MODEL_KEYS = (*OF_MODELS, *OF_BLOCKS, "config")
+MODEL_KEYS = (*OF_LOADING, *OF_BLOCKS, "config")
 
 
 @dataclass(frozen=True)

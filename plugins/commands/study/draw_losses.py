@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prunekit.core.problem import Subset
+from prunekit.engine.conditions import condition
 from prunekit.engine.files import write_text
 from prunekit.engine.stored import (
     check_counts,
@@ -20,8 +21,7 @@ from prunekit.engine.stored import (
     subset_name,
     subset_named,
 )
-from prunekit.plugins.commands.study.conditions import condition
-from prunekit.plugins.commands.study.files import AGAIN, SCHEMA, slug
+from prunekit.engine.study_folder import AGAIN, SCHEMA, slug
 
 FOLDER = "on-draws"
 

@@ -11,7 +11,7 @@ from prunekit.core.errors import PrunekitError
 from prunekit.engine.cost import Cost, importance_cost
 from prunekit.engine.dry_run import dry_run
 from prunekit.engine.plan import Plan, check_searcher
-from prunekit.plugins.commands.study.files import CellFailure
+from prunekit.engine.study_folder import CellFailure
 
 if TYPE_CHECKING:
     from prunekit.plugins.commands.study.planning import Group

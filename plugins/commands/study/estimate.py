@@ -15,9 +15,9 @@ from prunekit.engine.estimate import few_samples
 from prunekit.engine.opening import calibration_samples
 from prunekit.engine.plan import Plan
 from prunekit.engine.progress import Progress
+from prunekit.engine.study_folder import CellFailure
 from prunekit.plugins.commands.study.dry_run import DryRuns
 from prunekit.plugins.commands.study.eval_section import check_at_hand
-from prunekit.plugins.commands.study.files import CellFailure
 from prunekit.plugins.commands.study.jobs import bytes_of, memory_of
 from prunekit.plugins.commands.study.other_draws import most_on_other_draws
 from prunekit.plugins.commands.study.planning import Group

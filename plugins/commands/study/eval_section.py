@@ -10,10 +10,10 @@ from typing import Any
 
 from prunekit.core.errors import ConfigError
 from prunekit.core.options import build, suggest
+from prunekit.engine.study_folder import EVALUATE as KEY
 from prunekit.plugins.commands.evaluate.config import EvalConfig, EvalOptions, names_of
 from prunekit.plugins.commands.evaluate.tasks import check_names, preflight
 from prunekit.plugins.commands.evaluate.texts import check_documents, protocols_of
-from prunekit.plugins.commands.study.files import EVALUATE as KEY
 
 FIELDS = {"ppl" if f.name == "perplexities" else f.name: f.name for f in fields(EvalConfig)}
 """Keys of the file, and their names in `EvalConfig`."""

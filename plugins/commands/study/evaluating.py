@@ -13,16 +13,16 @@ from prunekit.core.interfaces import ModelAdapter
 from prunekit.core.problem import DENSE, Subset
 from prunekit.core.registry import load
 from prunekit.core.spec import Spec
+from prunekit.engine.study_folder import (
+    CellResult,
+    StudyFolder,
+    VariantEvaluation,
+)
 from prunekit.hf.checkpoint import Checkpoint
 from prunekit.plugins.commands.evaluate.config import EvalConfig
 from prunekit.plugins.commands.evaluate.evaluator import Evaluator
 from prunekit.plugins.commands.evaluate.scores import Evaluation
 from prunekit.plugins.commands.study.eval_section import identity, words_of
-from prunekit.plugins.commands.study.files import (
-    CellResult,
-    StudyFolder,
-    VariantEvaluation,
-)
 from prunekit.plugins.commands.study.origin import check_origin, threads_of_first_run
 from prunekit.plugins.commands.study.tasks import (
     Effort,

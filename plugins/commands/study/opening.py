@@ -12,7 +12,7 @@ from prunekit.engine.opening import open_session
 from prunekit.engine.plan import Plan
 from prunekit.engine.run import check_dense
 from prunekit.engine.session import Session
-from prunekit.plugins.commands.study.files import StudyFolder
+from prunekit.engine.study_folder import StudyFolder
 from prunekit.plugins.commands.study.origin import check_origin, threads_of_first_run
 from prunekit.plugins.commands.study.tasks import LoadedModel
 

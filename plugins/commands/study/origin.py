@@ -17,8 +17,8 @@ from prunekit.engine.files import write_text
 from prunekit.engine.plain import cut
 from prunekit.engine.rounding import depends_on_layout, depends_on_threads
 from prunekit.engine.stored import check_counts, check_fields, read_stored
+from prunekit.engine.study_folder import AGAIN, slug
 from prunekit.plugins.commands.study.calibration import CALIBRATION
-from prunekit.plugins.commands.study.files import AGAIN, slug
 
 if TYPE_CHECKING:
     from prunekit.plugins.commands.study.config import StudyConfig

@@ -12,8 +12,8 @@ from prunekit.core.errors import StorageError
 from prunekit.core.problem import DENSE, Subset
 from prunekit.engine.cost import Cost, CostCounter
 from prunekit.engine.stored import subset_name
+from prunekit.engine.study_folder import CellResult, StudyFolder
 from prunekit.plugins.commands.study.draw_losses import DrawLosses
-from prunekit.plugins.commands.study.files import CellResult, StudyFolder
 from prunekit.plugins.commands.study.opening import bundled, open_group
 from prunekit.plugins.commands.study.tasks import (
     Effort,

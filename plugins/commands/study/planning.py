@@ -15,21 +15,21 @@ from prunekit.core.interfaces import Objective
 from prunekit.core.options import suggest
 from prunekit.core.problem import Problem
 from prunekit.core.registry import Registry
+from prunekit.engine.conditions import condition
 from prunekit.engine.config import parse
 from prunekit.engine.dry_run import uses_chance
 from prunekit.engine.plan import Plan, resolve, spec_of
-from prunekit.hf.checkpoint import Checkpoint, find
-from prunekit.hf.loading import choose_adapter
-from prunekit.plugins.commands.study.conditions import condition
-from prunekit.plugins.commands.study.config import StudyConfig
-from prunekit.plugins.commands.study.definitions import Definition, demo_advice
-from prunekit.plugins.commands.study.files import (
+from prunekit.engine.study_folder import (
     LONGEST_NAME,
     Cell,
     CellFailure,
     CellResult,
     StudyFolder,
 )
+from prunekit.hf.checkpoint import Checkpoint, find
+from prunekit.hf.loading import choose_adapter
+from prunekit.plugins.commands.study.config import StudyConfig
+from prunekit.plugins.commands.study.definitions import Definition, demo_advice
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

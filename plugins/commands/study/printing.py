@@ -11,8 +11,8 @@ from rich.table import Column, Table
 from prunekit.cli.screen import err, out
 from prunekit.core.problem import words
 from prunekit.engine.escaping import shell_word
+from prunekit.engine.study_folder import Cell, CellFailure
 from prunekit.plugins.commands.search.printing import duration
-from prunekit.plugins.commands.study.files import Cell, CellFailure
 from prunekit.plugins.commands.study.planning import coordinates
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from prunekit.engine.known import forget_proofs
 from prunekit.engine.progress import Progress
 from prunekit.engine.quiet import quietly
 from prunekit.engine.runs import STUDIES
+from prunekit.engine.study_folder import CellFailure, CellResult, StudyFolder, slug
 from prunekit.engine.summary import Summarised, Summary, plain
 from prunekit.plugins.commands.study.config import StudyConfig, parse_study, read_study
 from prunekit.plugins.commands.study.dry_run import expected_subsets
 from prunekit.plugins.commands.study.eval_section import check_data, is_anything
 from prunekit.plugins.commands.study.evaluating import EvaluationTask, evaluation_tasks
-from prunekit.plugins.commands.study.files import CellFailure, CellResult, StudyFolder, slug
 from prunekit.plugins.commands.study.jobs import sensible_jobs
 from prunekit.plugins.commands.study.origin import agree, note_threads
 from prunekit.plugins.commands.study.other_draws import DrawTask, draw_tasks

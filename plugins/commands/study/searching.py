@@ -20,7 +20,7 @@ from prunekit.engine.run import Choice, Outcome, SearchRun
 from prunekit.engine.session import Session
 from prunekit.engine.stability import stability
 from prunekit.engine.stored import finite
-from prunekit.plugins.commands.study.files import (
+from prunekit.engine.study_folder import (
     Cell,
     CellFailure,
     CellResult,

@@ -15,8 +15,7 @@ from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.reading import Difference
 from prunekit.engine.stability import Stability
 from prunekit.engine.stored import subset_name
-from prunekit.plugins.commands.study.draw_losses import DrawLosses
-from prunekit.plugins.commands.study.files import (
+from prunekit.engine.study_folder import (
     Cell,
     CellFailure,
     CellResult,
@@ -24,6 +23,7 @@ from prunekit.plugins.commands.study.files import (
     StudyFolder,
     VariantEvaluation,
 )
+from prunekit.plugins.commands.study.draw_losses import DrawLosses
 
 CHANCE = ("genetic", "bayesian")
 SEARCHERS = ("one-shot", "greedy", "beam", "genetic", "bayesian", "cbo", "fast-block-select")

@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
+from prunekit.engine.study_folder import Cell, VariantEvaluation
 from prunekit.plugins.commands.report.components import Components, components
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.figures.outcomes import variance
 from prunekit.plugins.commands.report.share_tables import variance_tables
 from prunekit.plugins.commands.report.sheets import sheets
 from prunekit.plugins.commands.report.variance import OUTCOMES, variances
-from prunekit.plugins.commands.study.files import Cell, VariantEvaluation
 
 FACTORS = range(4)
 """the axes of objective, calibration, searcher and draw; that of the seed is the last"""

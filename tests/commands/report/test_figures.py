@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from prunekit.engine.study_folder import Cell, Importance, VariantEvaluation
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.drawing import (
     LeftOut,
@@ -30,7 +31,6 @@ from prunekit.plugins.commands.report.measures import Condition
 from prunekit.plugins.commands.report.page import _columns
 from prunekit.plugins.commands.report.ranks import compare_ranks
 from prunekit.plugins.commands.report.writing import FIGURES
-from prunekit.plugins.commands.study.files import Cell, Importance, VariantEvaluation
 
 SEARCHERS = ("one-shot", "greedy", "beam", "cbo")
 

@@ -10,13 +10,13 @@ import pytest
 from prunekit.engine.held_out import Finalist, HeldOut
 from prunekit.engine.reading import Difference
 from prunekit.engine.stability import Stability
+from prunekit.engine.study_folder import Cell
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.drawing import LeftOut, draw_files
 from prunekit.plugins.commands.report.figures.finals import held_out, repeated
 from prunekit.plugins.commands.report.finals import finals, repeats
 from prunekit.plugins.commands.report.held_out_tables import held_out_tables
 from prunekit.plugins.commands.report.sheets import sheets
-from prunekit.plugins.commands.study.files import Cell
 
 OWN = (1, 2)
 

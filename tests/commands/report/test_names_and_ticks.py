@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from prunekit.engine.study_folder import Cell, VariantEvaluation
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.figures.costs import cost
 from prunekit.plugins.commands.report.figures.outcomes import spread
@@ -11,7 +12,6 @@ from prunekit.plugins.commands.report.names import without_folders
 from prunekit.plugins.commands.report.sheets import sheets
 from prunekit.plugins.commands.report.tables import perplexity_tables
 from prunekit.plugins.commands.report.ticks import log_ticks
-from prunekit.plugins.commands.study.files import Cell, VariantEvaluation
 
 
 @pytest.mark.parametrize(

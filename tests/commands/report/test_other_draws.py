@@ -6,13 +6,13 @@ import math
 
 import pytest
 
+from prunekit.engine.study_folder import Cell
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.other_draw_tables import other_draw_tables
 from prunekit.plugins.commands.report.other_draws import other_draws, unmeasured
 from prunekit.plugins.commands.report.page import gaps
 from prunekit.plugins.commands.report.sheets import sheets
 from prunekit.plugins.commands.study.draw_losses import DrawLosses
-from prunekit.plugins.commands.study.files import Cell
 
 CHOICES = {0: (1, 2), 1: (1, 3), 2: (1, 4)}
 LOSSES = [[0.1, 0.3, 0.4], [0.3, 0.2, 0.5], [0.2, 0.4, 0.3]]

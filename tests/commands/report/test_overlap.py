@@ -5,6 +5,7 @@ from statistics import fmean
 
 import pytest
 
+from prunekit.engine.study_folder import Cell
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.overlap import (
     agreement,
@@ -12,7 +13,6 @@ from prunekit.plugins.commands.report.overlap import (
     jaccard_by_chance,
     overlaps,
 )
-from prunekit.plugins.commands.study.files import Cell
 
 
 def by_factor(found):

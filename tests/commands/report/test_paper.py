@@ -11,13 +11,13 @@ from statistics import variance
 
 import pytest
 
+from prunekit.engine.study_folder import Cell, VariantEvaluation
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.drawing import draw_files
 from prunekit.plugins.commands.report.figures.costs import cost
 from prunekit.plugins.commands.report.figures.outcomes import spread
 from prunekit.plugins.commands.report.measures import ACCURACY, PERPLEXITY, points, quality, spans
 from prunekit.plugins.commands.report.tables import cost_tables, overview
-from prunekit.plugins.commands.study.files import Cell, VariantEvaluation
 
 TASKS = ("hellaswag", "winogrande", "arc_easy", "arc_challenge", "piqa", "boolq")
 TEXTS = ("wikitext2", "c4", "lambada")

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from prunekit.engine.best_so_far import Improvement
+from prunekit.engine.study_folder import Cell
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.drawing import LeftOut, draw_files
 from prunekit.plugins.commands.report.figures.progress import best_so_far
 from prunekit.plugins.commands.report.progress import curves
-from prunekit.plugins.commands.study.files import Cell
 
 
 @pytest.fixture

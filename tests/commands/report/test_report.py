@@ -10,9 +10,9 @@ import yaml
 
 import prunekit
 from prunekit.core.errors import ConfigError
+from prunekit.engine.study_folder import Cell, CellFailure, Importance, VariantEvaluation
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.writing import NAMES
-from prunekit.plugins.commands.study.files import Cell, CellFailure, Importance, VariantEvaluation
 
 SMALL = {
     "models": ("demo:qwen3",),

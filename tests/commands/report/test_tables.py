@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from prunekit.engine.study_folder import Cell, StudyFolder, VariantEvaluation
 from prunekit.plugins.commands.report.choices import choices
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.figures.costs import cost
@@ -15,7 +16,6 @@ from prunekit.plugins.commands.report.measures import points
 from prunekit.plugins.commands.report.sheets import sheets
 from prunekit.plugins.commands.report.table import Column, Entry, Table, latex, markdown
 from prunekit.plugins.commands.report.tables import cost_tables, overview, perplexity_tables
-from prunekit.plugins.commands.study.files import Cell, StudyFolder, VariantEvaluation
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from prunekit.engine.paired import mcnemar
+from prunekit.engine.study_folder import Cell, VariantEvaluation
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.figures.outcomes import spread
 from prunekit.plugins.commands.report.figures.ranks import ranks
@@ -17,7 +18,6 @@ from prunekit.plugins.commands.report.ranks import compare_ranks
 from prunekit.plugins.commands.report.style import BLUE, ORANGE
 from prunekit.plugins.commands.report.tables import accuracy_tables, overview, perplexity_tables
 from prunekit.plugins.commands.report.telling import alike, not_the_best
-from prunekit.plugins.commands.study.files import Cell, VariantEvaluation
 
 SEARCHERS = ("one-shot", "greedy", "beam")
 HERE = Condition("m", "margin", 1)

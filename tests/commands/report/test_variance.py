@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from prunekit.engine.study_folder import Cell
 from prunekit.plugins.commands.report.components import Components, components, pooled
 from prunekit.plugins.commands.report.data import read_study
 from prunekit.plugins.commands.report.intervals import interval, shares_without_each
 from prunekit.plugins.commands.report.variance import OUTCOMES, variances
-from prunekit.plugins.commands.study.files import Cell
 
 
 def squared(a, b):

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from prunekit.core import ConfigError
+from prunekit.engine.study_folder import Cell, Importance, StudyFolder
 from prunekit.plugins.commands.report.data import read_study as read_report
 from prunekit.plugins.commands.study.config import read_study
-from prunekit.plugins.commands.study.files import Cell, Importance, StudyFolder
 from prunekit.plugins.commands.study.planning import coordinates, plan_study, select
 
 PLAIN = """\

@@ -6,8 +6,8 @@ import pytest
 
 import prunekit
 from prunekit.core.errors import ConfigError
-from prunekit.plugins.commands.study.choice import cell_file, choose
-from prunekit.plugins.commands.study.files import CellFailure, StudyFolder
+from prunekit.engine.choice import cell_file, choose
+from prunekit.engine.study_folder import CellFailure, StudyFolder
 
 ONE = {"searchers": ["greedy"], "objectives": {"ppl": {"data": "demo", "samples": 4, "length": 24}}}
 CELL = "small/tiny_ppl_greedy_k3_s0_d0"

@@ -8,7 +8,7 @@ import prunekit
 import prunekit.plugins.commands.study.evaluating as evaluating
 from prunekit.core import ConfigError
 from prunekit.core.problem import DENSE
-from prunekit.plugins.commands.study.files import StudyFolder
+from prunekit.engine.study_folder import StudyFolder
 
 
 @pytest.fixture

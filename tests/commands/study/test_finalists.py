@@ -9,8 +9,8 @@ import pytest
 import prunekit
 from prunekit.core import ConfigError
 from prunekit.core.registry import load
+from prunekit.engine.study_folder import CellResult, StudyFolder
 from prunekit.plugins.commands.study.config import parse_study
-from prunekit.plugins.commands.study.files import CellResult, StudyFolder
 
 ONE = {"objectives": {"ppl": {"data": "demo", "samples": 4, "length": 24}}}
 GREEDY = {**ONE, "searchers": {"mine": {"searcher": "greedy"}}}

@@ -7,7 +7,7 @@ import pytest
 
 from prunekit.core import ConfigError
 from prunekit.core.errors import Interrupted
-from prunekit.plugins.commands.study.files import StudyFolder
+from prunekit.engine.study_folder import StudyFolder
 
 
 @pytest.mark.parametrize(

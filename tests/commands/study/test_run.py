@@ -7,7 +7,7 @@ import yaml
 
 import prunekit
 from prunekit.engine.best_so_far import Improvement
-from prunekit.plugins.commands.study.files import StudyFolder
+from prunekit.engine.study_folder import StudyFolder
 
 
 def search_of(cell, small, workdir):

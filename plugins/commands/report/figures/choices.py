@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from prunekit.plugins.commands.study.files import Importance
+    from prunekit.engine.study_folder import Importance
 
 Lines = dict[tuple[str, str], "pd.DataFrame"]
 """the runs of each objective and searcher: a row of a panel"""

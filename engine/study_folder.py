@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from prunekit.core.errors import ConfigError
 from prunekit.core.problem import Subset
 from prunekit.engine.best_so_far import Improvement, check_improvements
+from prunekit.engine.conditions import condition
 from prunekit.engine.files import write_text
 from prunekit.engine.held_out import HeldOut, check_held_out
 from prunekit.engine.plain import shortened
@@ -40,7 +41,6 @@ from prunekit.engine.stored import (
     restored,
     subset_name,
 )
-from prunekit.plugins.commands.study.conditions import condition
 
 SCHEMA = 1
 LONGEST_NAME = 200

@@ -1,4 +1,4 @@
-"""Take what a cell of a study chose, as the choice of a run is taken."""
+"""Choose a model and the blocks to remove: by hand, from a run, or from a cell of a study."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from prunekit.core.registry import Registry, load
 from prunekit.core.spec import Spec
 from prunekit.engine.config import TRUST, parse
 from prunekit.engine.config_file import read_yaml
-from prunekit.engine.plan import spec_of
+from prunekit.engine.plan import OF_LOADING, spec_of
 from prunekit.engine.runs import STUDIES
 from prunekit.engine.stored import read_stored
+from prunekit.engine.study_folder import AGAIN, CellResult, StudyFolder, slug
 from prunekit.engine.variant import Variant, check_weights, choose_variant
 from prunekit.hf.checkpoint import find
-from prunekit.plugins.commands.study.definitions import MODEL_KEYS, model_definition
-from prunekit.plugins.commands.study.files import AGAIN, CellResult, StudyFolder, slug
 
 
 def choose(
@@ -88,11 +87,8 @@ def _spec(study: Path, label: str, registry: Registry) -> Spec:
     file = study / "study.yaml"
     data, _ = read_yaml(file, "models: {demo: {}}")
     models = data.get("models")
-    if not isinstance(models, Mapping) or label not in models:
+    said = models.get(label) if isinstance(models, Mapping) else None
+    if not isinstance(said, Mapping):
         raise ConfigError(f"{file}: models: expected {label}; {AGAIN}")
-    said = models[label]
-    if isinstance(said, Mapping):  # where its shape was read from is not needed
-        said = {key: value for key, value in said.items() if key != "config"}
-    model = model_definition(label, said, ("models", label), registry, study)
-    shared = {key: data[key] for key in MODEL_KEYS if key in data}
-    return spec_of(parse({**shared, **model.given}, registry).settings)
+    given = {name: where[name] for where in (data, said) for name in OF_LOADING if name in where}
+    return spec_of(parse(given, registry).settings)
