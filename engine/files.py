@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from prunekit.core.errors import PrunekitError, StorageError
+from prunekit.core.errors import ConfigError, PrunekitError, StorageError
+from prunekit.hf.gguf_checkpoint import is_gguf
 
 
 def write_text(path: Path, text: str) -> None:
@@ -32,6 +33,18 @@ def check_writable(path: Path) -> None:
         raise StorageError(
             f"{path} cannot be written: {above}: {error.strerror}; choose another place"
         ) from error
+
+
+def check_target(to: Path, gguf: bool = False) -> None:
+    """Raise ConfigError if `to` exists, StorageError if nothing can be written there.
+
+    Without `gguf`, a folder is to be written, which is not named as a file.
+    """
+    if is_gguf(to.name) and not gguf:
+        raise ConfigError(f"{to}: this writes a folder; search and export write a .gguf file")
+    if os.path.lexists(to):
+        raise ConfigError(f"{to} exists already; choose another name, or remove it")
+    check_writable(to)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

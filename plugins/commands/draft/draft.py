@@ -16,7 +16,7 @@ from prunekit.engine.arguments import takes
 from prunekit.engine.budgets import BudgetSearch
 from prunekit.engine.config import Settings
 from prunekit.engine.drafted import Drafted
-from prunekit.engine.files import check_writable, write_text
+from prunekit.engine.files import check_target, check_writable, write_text
 from prunekit.engine.known import load_known
 from prunekit.engine.opening import open_session
 from prunekit.engine.progress import Progress
@@ -39,7 +39,6 @@ from prunekit.plugins.commands.draft.result import (
 )
 from prunekit.plugins.commands.draft.texts import Assisted
 from prunekit.plugins.commands.draft.writing import write_draft
-from prunekit.plugins.commands.export.export import check_target
 
 FOLDER, FILE = "drafts", "draft.json"
 

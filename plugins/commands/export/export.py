@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from prunekit.core.spec import OWN_DTYPE, Spec
 from prunekit.engine.arguments import takes
 from prunekit.engine.choice import choose
 from prunekit.engine.config import SearchConfig, Settings
-from prunekit.engine.files import check_writable, rename_into_place, writing
+from prunekit.engine.files import check_target, rename_into_place, writing
 from prunekit.engine.progress import Progress
 from prunekit.engine.provenance import FILE, earlier_removals, portable, provenance
 from prunekit.engine.quiet import quietly
@@ -165,15 +164,3 @@ def _refusing(model: str, removed: Subset) -> Iterator[None]:
             f"transformers {transformers.__version__} loads, so nothing was: {error}. Other blocks "
             "may work; --protect keeps blocks out of a search"
         ) from error
-
-
-def check_target(to: Path, gguf: bool = False) -> None:
-    """Raise ConfigError if `to` exists, StorageError if nothing can be written there.
-
-    Without `gguf`, a folder is to be written, which is not named as a file.
-    """
-    if is_gguf(to.name) and not gguf:
-        raise ConfigError(f"{to}: this writes a folder; search and export write a .gguf file")
-    if os.path.lexists(to):
-        raise ConfigError(f"{to} exists already; choose another name, or remove it")
-    check_writable(to)

@@ -16,14 +16,13 @@ from prunekit.engine.alone import alone_in
 from prunekit.engine.arguments import takes
 from prunekit.engine.choice import cell_file
 from prunekit.engine.config import Settings
-from prunekit.engine.files import write_text, writing
+from prunekit.engine.files import check_target, write_text, writing
 from prunekit.engine.healed import Healed
 from prunekit.engine.progress import Progress
 from prunekit.engine.provenance import name_of, without_paths
 from prunekit.engine.quiet import quietly
 from prunekit.engine.training import OF_HEALING, Training
 from prunekit.hf.checkpoint import find
-from prunekit.plugins.commands.export.export import check_target
 from prunekit.plugins.commands.heal.models import Models, measured_as_stored, open_models
 from prunekit.plugins.commands.heal.pair import Which
 from prunekit.plugins.commands.heal.plan import Plan, prepare, schedule

@@ -14,8 +14,7 @@ from prunekit.core.errors import ConfigError
 from prunekit.core.options import suggest
 from prunekit.core.registry import load
 from prunekit.engine.escaping import shell_word
-from prunekit.engine.files import rename_into_place, writing
-from prunekit.plugins.commands.export.export import check_target
+from prunekit.engine.files import check_target, rename_into_place, writing
 
 PREFIX = "prunekit-"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

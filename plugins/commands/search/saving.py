@@ -11,6 +11,7 @@ from prunekit.core.registry import Registry
 from prunekit.engine.config import SearchConfig
 from prunekit.engine.escaping import shell_word
 from prunekit.engine.exportable import fit_to_checkpoint
+from prunekit.engine.files import check_target
 from prunekit.engine.plan import Plan, resolve
 from prunekit.engine.progress import Progress
 from prunekit.engine.provenance import read_provenance
@@ -20,7 +21,7 @@ from prunekit.engine.runs import read_run
 from prunekit.engine.variant import Variant
 from prunekit.hf.gguf_checkpoint import is_gguf
 from prunekit.hf.patch_file import StoredPatches
-from prunekit.plugins.commands.export.export import check_target, export_checkpoint
+from prunekit.plugins.commands.export.export import export_checkpoint
 from prunekit.plugins.commands.export.gguf import check_is_possible, export_gguf
 
 
