@@ -91,4 +91,7 @@ def _spec(study: Path, label: str, registry: Registry) -> Spec:
     if not isinstance(said, Mapping):
         raise ConfigError(f"{file}: models: expected {label}; {AGAIN}")
     given = {name: where[name] for where in (data, said) for name in OF_LOADING if name in where}
-    return spec_of(parse(given, registry).settings)
+    try:
+        return spec_of(parse(given, registry).settings)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error

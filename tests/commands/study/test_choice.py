@@ -1,6 +1,7 @@
 """What a cell of a study chose is exported, evaluated and timed like the choice of a run."""
 
 import json
+import re
 
 import pytest
 
@@ -97,6 +98,22 @@ def test_a_model_that_changed_is_refused(chosen, small, tmp_path):
     row["fingerprint"]["weights"] = "other"
     path.write_text(json.dumps(row))
     with pytest.raises(ConfigError, match="is no longer the model that was searched"):
+        choose(None, None, CELL, tmp_path / "work", {})
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ("models: [tiny]", "study.yaml: models: expected tiny; remove it and run the study again"),
+        ("models: {tiny: {model: 3}}", "study.yaml: model: expected text, got 3"),
+        ("models: {tiny: {model: demo, dtype: odd}}", "study.yaml: dtype: expected auto|float32"),
+    ],
+)
+def test_a_definition_edited_by_hand_is_named_with_its_file(chosen, tmp_path, models, message):
+    chosen()
+    path = tmp_path / "work" / "studies" / "small" / "study.yaml"
+    path.write_text(models)
+    with pytest.raises(ConfigError, match=re.escape(message)):
         choose(None, None, CELL, tmp_path / "work", {})
 
 
