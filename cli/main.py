@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from prunekit.cli.command import HELP, command_of
 from prunekit.cli.screen import err, out
 from prunekit.core.errors import ConfigError, PrunekitError, StorageError, debugging
 from prunekit.core.registry import Entry, Registry, load_commands
+from prunekit.engine.threads import spin_briefly
 
 OF_THE_MACHINE = (
     *(errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
@@ -36,11 +36,7 @@ LONGEST = 2000
 
 def main() -> None:
     """Run a command."""
-    # Threads of torch that wait for others spin so often before they sleep. By default it is 30
-    # times more, and on a busy machine they take the core from those they wait for: a search took
-    # 116 s instead of 62. Without spinning at all, one on an idle machine takes 17 s instead of 11.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    spin_briefly()
     try:
         _replace_what_cannot_be_printed()
         _check_arguments(sys.argv[1:])

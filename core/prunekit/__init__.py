@@ -51,6 +51,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'prunekit' has no attribute {name!r}")
     from importlib import import_module
 
+    from prunekit.engine.threads import spin_briefly
+
+    spin_briefly()
     return getattr(import_module(f"prunekit.{_MODULES[name]}"), name)
 
 

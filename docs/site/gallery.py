@@ -7,9 +7,12 @@ It takes a minute; `sphinx-build` copies what is there.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the model is tiny, and tests may run beside
 
 import prunekit
 

@@ -229,11 +229,19 @@ def test_version(prunekit):
     assert prunekit("--version") == (0, "prunekit 0.2.0\n", "")
 
 
+COMMAND = """
+import sys
+from prunekit.cli.main import main
+sys.argv[1:] = ['--version']
+try: main()
+except SystemExit: import torch
+"""
+
+
+@pytest.mark.parametrize("command", [COMMAND, "import prunekit; prunekit.search; import torch"])
 @pytest.mark.parametrize(("own", "wanted"), [(None, 10_000), ("77", 77)])
-def test_threads_that_wait_soon_leave_the_processor_to_others(own, wanted):
+def test_threads_that_wait_soon_leave_the_processor_to_others(command, own, wanted):
     """As torch's own threads see it: libgomp says what it was told when torch loads it."""
-    command = "import os, sys; from prunekit.cli.main import main; sys.argv[1:] = ['--version']\n"
-    command += "try: main()\nexcept SystemExit: import torch"
     ours = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
     env = {k: v for k, v in os.environ.items() if k not in ours}
     env |= {"OMP_DISPLAY_ENV": "VERBOSE", **({"GOMP_SPINCOUNT": own} if own else {})}
