@@ -1,4 +1,4 @@
-"""The fifth kind of plugin: a subcommand of `prunekit`."""
+"""A kind of plugin: a subcommand of `prunekit`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Four kinds of plugins, and signals; commands and repairs have files of their own.
+"""Four kinds of plugins, and signals; commands, repairs and trackers have files of their own.
 
 Optional members have defaults. A plugin may inherit from the class of its kind, or just have the
 required methods: the registry then gives it the defaults of the others.

@@ -13,6 +13,24 @@ from prunekit.core.trie import block_runs, walk
 State = TypeVar("State")
 
 
+class _Place(Generic[State]):
+    """A place in the trie, whose state is computed when a subset needs it."""
+
+    __slots__ = ("before", "block", "ran", "state")
+
+    def __init__(self, ran: int, block: int, before: _Place[State] | None) -> None:
+        self.ran = ran
+        """the blocks that ran up to here, a bit for each"""
+        self.block = block
+        """the last one that ran"""
+        self.before = before
+        """None once the state is known"""
+        self.state: State | None = None
+
+    def after(self, block: int) -> _Place[State]:
+        return _Place(self.ran | 1 << block, block, self)
+
+
 class KeptStates(Generic[State]):
     """Up to `most` states of one batch; those that were not used for longest make room.
 
@@ -39,6 +57,11 @@ class KeptStates(Generic[State]):
 
         `enter()` is the input of block 0. Besides the kept states, at most one for each open branch
         is alive at a time.
+
+        The trie is walked first, and a state is computed when a subset ends at its place: of 3
+        blocks, {2} ends behind 0 and 1. From there `reach` goes back to the nearest known state,
+        the input, and forward again through 0 and 1. Then {} ends behind 0, 1 and 2, and one step
+        back from there the state is known: only 2 runs.
         """
         wanted = set(subsets)
         stride = math.ceil(block_runs(wanted, n_blocks) / self.most) if self.most else 0
@@ -53,9 +76,9 @@ class KeptStates(Generic[State]):
                     path.append(path[-1].before)
             state = path.pop().state
             assert state is not None
-            for place in reversed(path):
-                state = run(place.block, state)
-                self._keep(place, state, stride)
+            for step in reversed(path):
+                state = run(step.block, state)
+                self._keep(step, state, stride)
             return state
 
         for place, subset in walk(wanted, n_blocks, root, lambda i, before: before.after(i)):
@@ -94,20 +117,3 @@ def runs_on(kept: KeptStates[bool], subsets: Iterable[Subset], n_blocks: int) ->
     for _ in kept.walk(subsets, n_blocks, lambda: True, count):
         pass
     return runs
-
-
-class _Place(Generic[State]):
-    """A place in the trie, whose state is computed when a subset needs it."""
-
-    __slots__ = ("before", "block", "ran", "state")
-
-    def __init__(self, ran: int, block: int, before: _Place[State] | None) -> None:
-        self.ran = ran
-        self.block = block
-        """the last one that ran"""
-        self.before = before
-        """None once the state is known"""
-        self.state: State | None = None
-
-    def after(self, block: int) -> _Place[State]:
-        return _Place(self.ran | 1 << block, block, self)

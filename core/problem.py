@@ -17,6 +17,45 @@ DENSE: Subset = frozenset()
 """Nothing removed."""
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Everything that a searcher may know.
+
+    >>> Problem(5, 2, protected=frozenset({0, 4})).removable
+    (1, 2, 3)
+
+    Raises ConfigError if no subset of size `budget` may be removed.
+    """
+
+    n_blocks: int
+    budget: int
+    protected: Subset = DENSE
+    seed: int = 0
+    signals: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    """by name, those that the searcher needs"""
+
+    def __post_init__(self) -> None:
+        free = len(self.removable)
+        if not 1 <= self.budget <= free or self.budget == self.n_blocks:
+            most = min(free, self.n_blocks - 1)
+            raise ConfigError(
+                f"the budget is {self.budget}, but of {self.n_blocks} blocks with "
+                f"{len(self.protected)} protected, 1 to {most} can be removed; "
+                f"choose a budget in that range"
+                if most > 0
+                else f"all of the {self.n_blocks} blocks are protected; protect fewer"
+            )
+
+    @cached_property
+    def removable(self) -> tuple[int, ...]:
+        """Blocks that may be removed, in order."""
+        return tuple(i for i in range(self.n_blocks) if i not in self.protected)
+
+    def rng(self) -> random.Random:
+        """Return a fresh generator, the only source of randomness that a searcher may use."""
+        return random.Random(self.seed)
+
+
 WHOLE = 1.0
 """The share of a request for losses on the whole calibration set."""
 
@@ -75,45 +114,6 @@ def with_subsets(request: Sequence[Subset], subsets: Iterable[Subset]) -> Sequen
     if isinstance(request, Best):
         return Best(subsets, request.winners)
     return Part(subsets, share_of(request))
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Everything that a searcher may know.
-
-    >>> Problem(5, 2, protected=frozenset({0, 4})).removable
-    (1, 2, 3)
-
-    Raises ConfigError if no subset of size `budget` may be removed.
-    """
-
-    n_blocks: int
-    budget: int
-    protected: Subset = DENSE
-    seed: int = 0
-    signals: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
-    """by name, those that the searcher needs"""
-
-    def __post_init__(self) -> None:
-        free = len(self.removable)
-        if not 1 <= self.budget <= free or self.budget == self.n_blocks:
-            most = min(free, self.n_blocks - 1)
-            raise ConfigError(
-                f"the budget is {self.budget}, but of {self.n_blocks} blocks with "
-                f"{len(self.protected)} protected, 1 to {most} can be removed; "
-                f"choose a budget in that range"
-                if most > 0
-                else f"all of the {self.n_blocks} blocks are protected; protect fewer"
-            )
-
-    @cached_property
-    def removable(self) -> tuple[int, ...]:
-        """Blocks that may be removed, in order."""
-        return tuple(i for i in range(self.n_blocks) if i not in self.protected)
-
-    def rng(self) -> random.Random:
-        """Return a fresh generator, the only source of randomness that a searcher may use."""
-        return random.Random(self.seed)
 
 
 def single_removals(n_blocks: int) -> list[Subset]:

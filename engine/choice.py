@@ -90,7 +90,9 @@ def _spec(study: Path, label: str, registry: Registry) -> Spec:
     said = models.get(label) if isinstance(models, Mapping) else None
     if not isinstance(said, Mapping):
         raise ConfigError(f"{file}: models: expected {label}; {AGAIN}")
-    given = {name: where[name] for where in (data, said) for name in OF_LOADING if name in where}
+    shared = {name: data[name] for name in OF_LOADING if name in data}
+    own = {name: value for name, value in said.items() if name != "config"}  # its shape: not needed
+    given = {**shared, "model": label, **own}
     try:
         return spec_of(parse(given, registry).settings)
     except ConfigError as error:

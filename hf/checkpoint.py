@@ -107,8 +107,13 @@ class Checkpoint:
         return self.known.identity(self.stamp) or digest_of(self._identified())
 
     def stamp(self) -> str:
-        """Return what changes with the files of a folder; empty if it might not, or on the hub."""
-        return stamp_of(self._identified(), time.time_ns()) if self.is_folder else ""
+        """Return what changes with the files of a folder; empty if it might not.
+
+        It is empty on the hub too, and for a GGUF file, which is read for its digest in any case.
+        """
+        if self.made_of or not self.is_folder:
+            return ""
+        return stamp_of(self._identified(), time.time_ns())
 
     def _identified(self) -> list[Path]:
         folder = self.folder()

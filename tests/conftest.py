@@ -277,7 +277,8 @@ def toy_meter() -> type[ToyMeter]:
 def registry() -> prunekit.core.registry.Registry:
     """The built-in plugins, whatever else is installed where the tests run."""
     found = prunekit.core.registry.load()
-    return replace(found, entries=[entry for entry in found.entries if entry.source == "prunekit"])
+    entries = [entry for entry in found.entries if entry.source == "prunekit"]
+    return replace(found, entries=entries, failures=dict(found.failures))
 
 
 @pytest.fixture(name="prunekit")

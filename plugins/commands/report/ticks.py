@@ -18,6 +18,8 @@ LETTER, GAP, LINE = 0.08, 0.08, 0.17
 """Inches: the width of a digit, what lies between two labels, and the height of a line."""
 FEW = 3
 """Fewer ticks than these leave the reader to guess."""
+MOST = 6
+"""Evenly spaced ticks on one axis."""
 POWERS_FROM = 100_000
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -27,21 +29,21 @@ def log_ticks(low: float, high: float, inches: float, upright: bool = False) -> 
 
     Labels are beside each other, or above each other on an `upright` axis.
     """
-    for ticks in _candidates(low, high):
-        found = [x for x in ticks if low <= x <= high]
-        if all(_apart(a, b, low, high, inches, upright) for a, b in itertools.pairwise(found)):
-            if len(found) >= (FEW if high < 10 * low else 2):
-                return found
-            break
-    return _linear(low, high, 6 if upright else 3)
+    candidates = [*_candidates(low, high), *(_linear(low, high) if high < 10 * low else ())]
+    inside = ([x for x in ticks if low <= x <= high] for ticks in candidates)
+    fitting = [ticks for ticks in inside if _have_room(ticks, low, high, inches, upright)]
+    return next(
+        (ticks for ticks in fitting if len(ticks) >= FEW), max(fitting, key=len, default=[])
+    )
 
 
-def _linear(low: float, high: float, most: int) -> list[float]:
-    """Return evenly spaced round numbers, for an axis too short for powers of ten."""
+def _linear(low: float, high: float) -> Iterator[list[float]]:
+    """Yield evenly spaced round numbers, for an axis too short for powers of ten, most first."""
     from matplotlib.ticker import MaxNLocator
 
-    locator = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10])
-    return [float(x) for x in locator.tick_values(low, high) if low <= x <= high]
+    for most in range(MOST, 0, -1):
+        locator = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10])
+        yield [float(x) for x in locator.tick_values(low, high)]
 
 
 def label(value: float, digits: int = 6) -> str:
@@ -64,6 +66,12 @@ def _candidates(low: float, high: float) -> Iterator[list[float]]:
         yield [step * 10.0**power for power in range(first, last + 1) for step in steps]
     for stride in range(2, last - first + 2):
         yield [10.0**power for power in range(first, last + 1) if power % stride == 0]
+
+
+def _have_room(
+    ticks: Sequence[float], low: float, high: float, inches: float, upright: bool
+) -> bool:
+    return all(_apart(a, b, low, high, inches, upright) for a, b in itertools.pairwise(ticks))
 
 
 def _apart(a: float, b: float, low: float, high: float, inches: float, upright: bool) -> bool:

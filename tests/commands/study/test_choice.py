@@ -107,6 +107,7 @@ def test_a_model_that_changed_is_refused(chosen, small, tmp_path):
         ("models: [tiny]", "study.yaml: models: expected tiny; remove it and run the study again"),
         ("models: {tiny: {model: 3}}", "study.yaml: model: expected text, got 3"),
         ("models: {tiny: {model: demo, dtype: odd}}", "study.yaml: dtype: expected auto|float32"),
+        ("models: {tiny: {model: demo, dtpye: bfloat16}}", "study.yaml: dtpye"),
     ],
 )
 def test_a_definition_edited_by_hand_is_named_with_its_file(chosen, tmp_path, models, message):
