@@ -12,9 +12,12 @@ import prunekit.testing
 from prunekit.core import Command, hookspecs, interfaces
 from prunekit.core.batch import Batch
 from prunekit.core.problem import Problem
+from prunekit.core.registry import load
 from prunekit.core.repair import Cut, Patch, Repair
 from prunekit.core.spec import ModelFacts, Spec
 from prunekit.core.tracker import Tracker
+from prunekit.engine.weights import weights_of
+from prunekit.hf.checkpoint import find
 from prunekit.plugins.searchers import signals
 
 FOLDER = Path(__file__).parents[1] / "docs" / "plugins"
@@ -82,6 +85,27 @@ def test_whatever_an_interface_calls_optional_is_on_its_page():
         for protocol in protocols:
             for name in re.findall(r"`(\w+)[^`]*`", protocol.__doc__):
                 assert f"`{name}" in PAGES[page], f"{protocol.__name__}: {name}"
+
+
+def test_whatever_a_command_may_declare_is_on_its_page():
+    for name in Command.__annotations__:
+        assert re.search(rf"\b{name}\b", PAGES["commands.md"]), name
+
+
+def test_the_command_of_its_page_runs_and_so_does_the_helper_that_it_names(capsys):
+    (block,) = blocks("python", PAGES["commands.md"])
+    names = {"__name__": "snippets"}
+    exec(compile(block, "commands.md", "exec"), names)
+    names["Count"]().run({"model": "demo"}, twice=True)
+    assert capsys.readouterr().out == "16\n16\n"
+
+    spec = Spec("demo:qwen3")
+    checkpoint = find(spec, load())
+    assert (
+        f"`weights_of({', '.join(inspect.signature(weights_of).parameters)})`"
+        in (PAGES["commands.md"])
+    )
+    assert len(weights_of(checkpoint, checkpoint.config(), spec).counts.of_blocks) == 16
 
 
 @pytest.mark.parametrize("page", [p for p, text in PAGES.items() if blocks("python", text)])
