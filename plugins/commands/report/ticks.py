@@ -32,9 +32,8 @@ def log_ticks(low: float, high: float, inches: float, upright: bool = False) -> 
     candidates = [*_candidates(low, high), *(_linear(low, high) if high < 10 * low else ())]
     inside = ([x for x in ticks if low <= x <= high] for ticks in candidates)
     fitting = [ticks for ticks in inside if _have_room(ticks, low, high, inches, upright)]
-    return next(
-        (ticks for ticks in fitting if len(ticks) >= FEW), max(fitting, key=len, default=[])
-    )
+    most = max(fitting, key=len, default=[]) or [math.sqrt(low * high)]
+    return next((ticks for ticks in fitting if len(ticks) >= FEW), most)
 
 
 def _linear(low: float, high: float) -> Iterator[list[float]]:

@@ -48,6 +48,7 @@ def test_no_folder_is_in_the_head_of_a_column(by_hand):
         (3, 4, 1.9, [3, 3.2, 3.4, 3.6, 3.8, 4]),
         (48, 76, 1.9, [50, 55, 60, 65, 70, 75]),
         (14_318, 92_054, 1.9, [20_000, 50_000]),
+        (100.1, 100.2, 0.1, [100.15]),
     ],
 )
 def test_ticks_are_round_and_have_room(low, high, inches, ticks):
