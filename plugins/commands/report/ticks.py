@@ -20,8 +20,8 @@ FEW = 3
 """Fewer ticks than these leave the reader to guess."""
 MOST = 6
 """Evenly spaced ticks on one axis."""
-POWERS_FROM = 100_000
-RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+POWERS_FROM, POWERS_BELOW = 100_000, 0.0001
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def log_ticks(low: float, high: float, inches: float, upright: bool = False) -> list[float]:
@@ -46,12 +46,12 @@ def _linear(low: float, high: float) -> Iterator[list[float]]:
 
 
 def label(value: float, digits: int = 6) -> str:
-    """Format a number to appear beside others; a large one with a power of ten.
+    """Format a number to appear beside others; a large or tiny one with a power of ten.
 
-    >>> label(0.25), label(20_000.0), label(1e6), label(2e12), label(1.608e9, 2)
-    ('0.25', '20,000', '10⁶', '2·10¹²', '1.6·10⁹')
+    >>> label(0.25), label(20_000.0), label(1e6), label(1.608e9, 2), label(3.6e-12, 2), label(0.0)
+    ('0.25', '20,000', '10⁶', '1.6·10⁹', '3.6·10⁻¹²', '0')
     """
-    if value < POWERS_FROM:
+    if POWERS_BELOW <= value < POWERS_FROM or value <= 0:
         return number(value, digits)
     power = math.floor(math.log10(value) + 1e-9)
     raised = f"10{str(power).translate(RAISED)}"
