@@ -287,7 +287,7 @@ def _check_evaluation(found: VariantEvaluation) -> None:
     for part in ("perplexities", "accuracies", "standard_errors"):
         for name, value in vars(found)[part].items():
             most = 1 if part == "accuracies" else math.inf
-            if value is not None and not 0 <= value <= most:
+            if value is not None and not (0 <= value <= most and (value or part != "perplexities")):
                 raise ValueError(f"{part}.{name[:40]} cannot be {value!r}")
 
 

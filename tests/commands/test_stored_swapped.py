@@ -124,6 +124,7 @@ def study(tmp_path):
         ("cells.json", "cells", [{**vars(CELL), "seed": -1}], "seed cannot be -1"),
         ("evaluations/*/*", "accuracies", {"demo": 1.5}, "accuracies.demo cannot be 1.5"),
         ("evaluations/*/*", "accuracies", {"demo": "x"}, "accuracies.demo cannot be 'x'"),
+        ("evaluations/*/*", "perplexities", {"demo": 0}, "perplexities.demo cannot be 0"),
         ("evaluations/*/*", "standard_errors", {"demo": -1}, "standard_errors.demo cannot be -1"),
         ("evaluations/*/*", "removed", [3], r"it is of \('demo', \[3\]\), not of"),
         ("importance/*", "draw", 1, "it is of 'demo_ppl_d1.json', not of 'demo_ppl_d0.json'"),
