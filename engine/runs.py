@@ -43,12 +43,22 @@ def read_run(run: Path, workdir: Path) -> Run:
     result = read_result(folder)
     if result["pruned"]["loss"] is None:
         raise ConfigError(f"{folder}: its search found no finite loss; search with other options")
-    config = parse_file(folder / "config.yaml", {}, load())
+    config = _config_of(folder)
     spec = replace(spec_of(config.settings), trust_remote_code=False)
     name, _, commit = result["weights"].rpartition("@")
     if name == spec.model:
         spec = replace(spec, revision=commit)
     return Run(folder, config, spec, frozenset(result["removed"]), result)
+
+
+def _config_of(folder: Path) -> SearchConfig:
+    try:
+        return parse_file(folder / "config.yaml", {}, load())
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}; it is of another version, lacks a plugin, or was edited: search again, or "
+            "give the model, and its blocks with --remove"
+        ) from error
 
 
 def unknown(kind: str, given: Path, place: Path) -> ConfigError:

@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-import prunekit.core.registry
 from prunekit.core import ModelFacts, Piece, Subset
+from prunekit.core import registry as plugins
 from prunekit.testing import toy_loss
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # after nohup; a child would ignore it too
@@ -165,13 +165,11 @@ def install(
 @pytest.fixture(autouse=True)
 def forget_plugins() -> Iterator[Callable[[], None]]:
     """Read the installed plugins anew where a test asks for it, and once more after it."""
-    asked = False
+    asked = []
 
     def forget() -> None:
-        nonlocal asked
-        asked = True
-        registry = prunekit.core.registry
-        for cached in (registry.load, registry.load_commands, registry._entry_points):
+        asked.append(True)
+        for cached in (plugins.load, plugins.load_commands, plugins._entry_points):
             cached.cache_clear()
 
     yield forget
@@ -274,9 +272,9 @@ def toy_meter() -> type[ToyMeter]:
 
 
 @pytest.fixture
-def registry() -> prunekit.core.registry.Registry:
+def registry() -> plugins.Registry:
     """The built-in plugins, whatever else is installed where the tests run."""
-    found = prunekit.core.registry.load()
+    found = plugins.load()
     entries = [entry for entry in found.entries if entry.source == "prunekit"]
     return replace(found, entries=entries, failures=dict(found.failures))
 

@@ -99,6 +99,16 @@ def test_a_run_knows_its_model_and_no_other_is_taken(tiny_model, tmp_path):
     assert dtypes == {torch.float32}, "the dtype of the search is not that of the weights"
 
 
+def test_a_run_of_a_version_with_other_options_says_what_to_do(tiny_model, tmp_path):
+    given = {"searcher": "one-shot", "ppl": {"data": "demo", "samples": 2, "length": 24}}
+    found = prunekit.search(str(tiny_model()), **given, workdir=tmp_path)
+    config = tmp_path / "runs" / found.run.split("/")[-1] / "config.yaml"
+    config.write_text(config.read_text().replace("add_bos: auto", "add_bos: false"))
+    line = r"config.yaml:\d+: ppl.add_bos: expected .*got False; .*search again, .*--remove"
+    with pytest.raises(ConfigError, match=line):
+        prunekit.export(run=found.run, workdir=tmp_path, to=tmp_path / "out")
+
+
 def test_a_model_that_changed_since_its_search_is_not_pruned(tiny_model, tmp_path):
     model = copy_of(tiny_model(), tmp_path / "model")
     given = {"searcher": "one-shot", "ppl": {"data": "demo", "samples": 2, "length": 24}}
